@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Settings and stack definitions, validated; an error names file, line and key.
+
+Stacks ship as `stacks/*.yaml`. The site file (`$REVIEWBOT_SITE`, or `site.yaml` in the config folder)
+belongs to one machine: archive, sources, accelerator.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError
+
+from reviewbot.host.data import data_path
+from reviewbot.host.paths import site_file
+from reviewbot.model.base import Model
+from reviewbot.model.errors import ConfigError
+from reviewbot.model.stack import Source, Stack
+
+DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
+
+M = TypeVar("M", bound=Model)
+
+
+class Machine(Model):
+    """Limits of the virtual machines on this host."""
+
+    memory: int = Field(default=2048, ge=512)
+    """MiB per machine."""
+    cpus: int = Field(default=2, ge=1)
+    scratch_gib: int = Field(default=4, ge=1)
+    """Size of the test and of the scratch disk each, GiB (sparse)."""
+
+
+class Site(Model):
+    """One machine's settings; every key is optional."""
+
+    archive: str = DEFAULT_ARCHIVE
+    """Base URL of the public-inbox to fetch threads from."""
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    components: dict[str, Source] = {}
+    """Replaces the source of a component of the stack."""
+    debian_suite: str = "bookworm"
+    """Suite of the build root and the guest."""
+    machine: Machine = Machine()
+
+
+def load_site(path: Path | None = None) -> Site:
+    """The site file, or the defaults when there is none. A file named by the user must exist.
+
+    Raises ConfigError.
+    """
+    chosen = path or site_file()
+    if not chosen.exists():
+        if path is not None:
+            raise ConfigError(str(path), 0, "", "no such file")
+        return Site()
+    return load_yaml(chosen, Site)
+
+
+def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
+    """A shipped stack with the site's sources put in. Raises ConfigError."""
+    try:
+        path = data_path(f"stacks/{name}.yaml")
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in data_path("stacks").glob("*.yaml")))
+        raise ConfigError(f"stacks/{name}.yaml", 0, "", "no such stack", hint=f"known: {known}") from None
+    stack = load_yaml(path, Stack)
+    overrides = site.components if site else {}
+    unknown = set(overrides) - {component.name for component in stack.components}
+    if unknown:
+        raise ConfigError(
+            str(site_file()), 0, "components", f"stack {stack.name} has no component {', '.join(sorted(unknown))}"
+        )
+    components = tuple(
+        component.model_copy(update={"source": overrides[component.name], "fallback": None})
+        if component.name in overrides
+        else component
+        for component in stack.components
+    )
+    return stack.model_copy(update={"components": components})
+
+
+def load_yaml(path: Path, model: type[M]) -> M:
+    """Read a YAML file into a model. Raises ConfigError that names file, line and key."""
+    try:
+        text = path.read_text()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(str(path), 0, "", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), 0, "", f"not UTF-8 at byte {error.start}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(str(path), mark.line + 1 if mark else 0, "", str(problem)) from error
+    if not isinstance(data, dict) and data is not None:
+        raise ConfigError(str(path), 1, "", "must be a mapping of keys to values")
+    try:
+        return model.model_validate(data or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = first["loc"]
+        key = ".".join(str(part) for part in place)
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigError(str(path), _line_of(node, place), key, problem) from error
+
+
+def _line_of(node: Any, place: tuple[int | str, ...]) -> int:
+    """Line (1-based) of the deepest node of `place` that is in the document."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == step), None)
+            if pair is None:
+                return int(line)
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+    return int(line)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Folders of the user: XDG, moved by REVIEWBOT_CACHE and REVIEWBOT_DATA."""
+
+import os
+from pathlib import Path
+
+
+def _folder(override: str, xdg: str, default: str) -> Path:
+    if os.environ.get(override):
+        return Path(os.environ[override]).absolute()
+    base = os.environ.get(xdg) or str(Path.home() / default)
+    return Path(base).absolute() / "reviewbot"
+
+
+def cache_dir() -> Path:
+    """What can be made again: repositories, artifacts."""
+    return _folder("REVIEWBOT_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
+def data_dir() -> Path:
+    """What cannot be made again: runs."""
+    return _folder("REVIEWBOT_DATA", "XDG_DATA_HOME", ".local/share")
+
+
+def config_dir() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base).absolute() / "reviewbot"
+
+
+def site_file() -> Path:
+    """The site file: $REVIEWBOT_SITE or site.yaml in the config folder; need not exist."""
+    named = os.environ.get("REVIEWBOT_SITE")
+    return Path(named).absolute() if named else config_dir() / "site.yaml"

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one way to run a process."""
+
+import contextlib
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from reviewbot.model.errors import InfraError
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+_TAIL_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A process that ended. `output` holds stdout (and stderr, unless it was kept apart) as text."""
+
+    argv: tuple[str, ...]
+    status: int
+    output: str
+    errors: str
+    seconds: float
+
+
+class CommandFailed(InfraError):
+    """Carries the command, its status (negative: signal) and the last lines it said."""
+
+    def __init__(self, argv: Sequence[str], status: int, tail: str, *, log: Path | None = None) -> None:
+        words = tail.strip().splitlines()[-1] if tail.strip() else "it said nothing"
+        super().__init__(f"`{shlex.join(argv)[:160]}` ended with status {status}: {words}")
+        self.argv, self.status, self.tail, self.log = tuple(argv), status, tail, log
+
+
+class CommandTimeout(InfraError):
+    """The command did not end within its limit (seconds) and was killed."""
+
+    def __init__(self, argv: Sequence[str], timeout: float, tail: str = "") -> None:
+        super().__init__(f"`{shlex.join(argv)[:160]}` did not end within {timeout:.0f} s")
+        self.argv, self.timeout, self.tail = tuple(argv), timeout, tail
+
+
+class ToolMissing(InfraError):
+    """A program that we need is not installed."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"`{tool}` is not installed", hint="`reviewbot doctor` lists what to install")
+        self.tool = tool
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small environment from scratch; only what reaches the network or names the user is inherited."""
+    keep = ("PATH", "HOME", "USER", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
+            "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+            "NO_PROXY")  # fmt: skip
+    env = {name: os.environ[name] for name in keep if name in os.environ}
+    env.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    env["LC_ALL"] = "C.UTF-8"
+    env["TZ"] = "UTC"
+    env.update(extra or {})
+    return env
+
+
+def _die_with_parent() -> None:
+    """Runs in the child between fork and exec: no process of ours outlives us."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def kill_group(process: "subprocess.Popen[bytes]", grace: float = 2.0) -> None:
+    """End the process and all its children: SIGTERM, then SIGKILL after `grace` seconds."""
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        # The leader is gone; children that ignored SIGTERM still belong to its group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return
+
+
+@contextlib.contextmanager
+def background(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: IO[bytes] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that lives as long as the `with` block. stdout and stderr go to `log`, or nowhere.
+
+    Raises ToolMissing when there is no such program.
+    """
+    command = [os.fspath(word) for word in argv]
+    out: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=_die_with_parent, pass_fds=pass_fds,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.exists():
+            raise
+        raise ToolMissing(command[0]) from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            kill_group(process)
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float = 600.0,
+    log: Path | None = None,
+    check: bool = True,
+    split: bool = False,
+) -> Completed:
+    """Run `argv` to its end and return what it said.
+
+    argv: a list, never a shell line. env: added to `environment()`. timeout: seconds.
+    log: file that gets the output while the process runs (appended); the returned output is then its last MiB.
+    split: keep stderr apart from stdout. check: raise CommandFailed for any status but 0.
+    Raises CommandFailed, CommandTimeout, ToolMissing. On any exception (Ctrl-C too) the whole process group dies.
+    """
+    command = [os.fspath(word) for word in argv]
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            sink: int | IO[bytes] = stack.enter_context(log.open("ab"))
+        else:
+            sink = subprocess.PIPE
+        try:
+            process = subprocess.Popen(
+                command, cwd=cwd, env=environment(env), stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=sink, stderr=subprocess.PIPE if split and log is None else subprocess.STDOUT,
+                start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            if cwd is not None and not cwd.exists():
+                raise
+            raise ToolMissing(command[0]) from error
+        try:
+            out, err = process.communicate(stdin or None, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            kill_group(process)
+            raise CommandTimeout(command, timeout, _tail(log, error.output or b"")) from error
+        except BaseException:
+            kill_group(process)
+            raise
+    seconds = time.monotonic() - started
+    output = _last(log) if log is not None else (out or b"").decode(errors="replace")
+    errors = (err or b"").decode(errors="replace")
+    if check and process.returncode:
+        said = (errors if errors.strip() else output).strip().splitlines()[-_TAIL_LINES:]
+        raise CommandFailed(command, process.returncode, "\n".join(said), log=log)
+    return Completed(tuple(command), process.returncode, output, errors, seconds)
+
+
+def _last(log: Path, limit: int = 1 << 20) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - limit))
+        return file.read().decode(errors="replace")
+
+
+def _tail(log: Path | None, output: bytes) -> str:
+    text = _last(log) if log is not None else output.decode(errors="replace")
+    return "\n".join(text.strip().splitlines()[-_TAIL_LINES:])

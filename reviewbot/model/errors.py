@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Errors a user can cause or must hear of: a type with facts, one line, a hint, an exit status.
+
+Steps raise subclasses; only `reviewbot.cli` turns them into output and an exit status.
+An exception that is not a `ReviewbotError` is a bug in reviewbot.
+"""
+
+from typing import ClassVar
+
+from reviewbot.model.verdict import ExitStatus, VerdictKind
+
+
+class ReviewbotError(Exception):
+    """Base of all expected errors. `str(error)` is one line; `hint` says what to do."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.INFRA
+    verdict: ClassVar[VerdictKind | None] = None
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(ReviewbotError):
+    """The caller asked for something that does not exist or contradicts itself (exit status 2)."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigError(UsageError):
+    """A settings, stack or data file is wrong: names file, line (1-based, 0 if unknown) and key."""
+
+    def __init__(self, file: str, line: int, key: str, problem: str, *, hint: str = "") -> None:
+        where = f"{file}:{line}" if line else file
+        super().__init__(f"{where}: {key + ': ' if key else ''}{problem}", hint=hint)
+        self.file, self.line, self.key, self.problem = file, line, key, problem
+
+
+class Blocked(ReviewbotError):
+    """The posting cannot be tested yet: incomplete, or a prerequisite is missing (exit status 3)."""
+
+    exit_status = ExitStatus.BLOCKED
+    verdict = VerdictKind.BLOCKED
+
+
+class InfraError(ReviewbotError):
+    """Something of ours or of this machine failed: network, disk, QEMU (exit status 4)."""
+
+    exit_status = ExitStatus.INFRA
+    verdict = VerdictKind.INFRA
+
+
+class SeriesAtFault(ReviewbotError):
+    """The series itself is the reason (exit status 1); subclasses set `verdict`."""
+
+    exit_status = ExitStatus.SERIES

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the lab is asked to do and what it brings back. The lab knows steps, not suites."""
+
+from typing import Literal
+
+from reviewbot.model.artifacts import Fact
+from reviewbot.model.base import Model
+
+
+class GuestStep(Model):
+    """One command for the guest's agent."""
+
+    name: str
+    """Unique within a job, `smoke/rename`, `fstests/generic/001`."""
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    """Added to the agent's own small environment."""
+    timeout: float
+    """Seconds on a machine of slow factor 1; the lab multiplies."""
+    collect: tuple[str, ...] = ()
+    """Files and folders in the guest whose contents come back under the step's log folder."""
+    gate: bool = False
+    """True: when it fails, the rest of the job is not run."""
+
+
+class Disk(Model):
+    """One empty or ready-made disk for the guest; found there by serial as /dev/disk/by-serial/NAME."""
+
+    serial: str
+    """At most 20 bytes (virtio-blk)."""
+    size: int
+    """Bytes, for an empty one."""
+
+
+class GuestJob(Model):
+    """Everything one VM needs; a value, so that any machine can run it."""
+
+    name: str
+    """The leg's name; becomes the log folder."""
+    kernel: str
+    """Path of bzImage."""
+    root: str
+    """Path of the root disk image (raw ext4), attached read-only."""
+    payload: str
+    """Path of the payload disk image (agent, stack's programs, suites), attached read-only."""
+    disks: tuple[Disk, ...] = ()
+    memory: int = 2048
+    """MiB."""
+    cpus: int = 2
+    steps: tuple[GuestStep, ...]
+    expect_release: str = ""
+    """Kernel release that uname must give, or the job is INFRA."""
+
+
+StepStatus = Literal["done", "timeout", "lost", "crash", "skipped"]
+
+
+class StepReply(Model):
+    """What became of one step."""
+
+    name: str
+    status: StepStatus
+    """`done`: exit status is known; `timeout`: killed by its limit; `lost`: the VM died or went silent;
+    `crash`: the kernel reported an oops, BUG or panic during it; `skipped`: never started."""
+    exit_status: int | None = None
+    """Of the command; negative: killed by that signal."""
+    seconds: float = 0.0
+    output: str = ""
+    """stdout and stderr together, last 64 KiB, undecodable bytes replaced."""
+    dmesg: str = ""
+    """Kernel messages during the step, last 64 KiB."""
+    splat: str = ""
+    """First line of an oops, BUG or WARNING in them, or empty."""
+    files: str = ""
+    """Folder with what was collected, or empty."""
+
+
+class JobReply(Model):
+    """What became of one job."""
+
+    name: str
+    complete: bool
+    """True only when the guest sent its final record."""
+    problem: str = ""
+    """One line when not complete: `QEMU died (status 1): …`, `no word from the agent within 60 s`."""
+    hello: dict[str, Fact] = {}
+    """The agent's first words: kernel release, memory, CPUs, slow factor."""
+    replies: tuple[StepReply, ...] = ()
+    accelerator: str = ""
+    seconds: float = 0.0
+    agent_seconds: float = 0.0

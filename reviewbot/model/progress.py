@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a step tells while it works. Steps call the function they were given; only the CLI shows anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One word of progress."""
+
+    step: str
+    """`intake`, `trees`, `build`, `lab`, …"""
+    what: str
+    """`kernel`, `fuse2fs smoke/rename`; names the line of the display that this updates."""
+    state: str
+    """`start`, `note`, `done`, `failed`."""
+    text: str = ""
+    expected: float | None = None
+    """Seconds it should take, if known."""
+    done: int = 0
+    total: int = 0
+
+
+Progress = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """A Progress that nobody hears."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Definition of a stack, as in stacks/*.yaml: components, routes, legs."""
+
+from typing import Literal
+
+from reviewbot.model.base import Model
+
+Provider = Literal["git", "deb", "dir", "tarball"]
+
+
+class Source(Model):
+    """Where a component's base comes from."""
+
+    provider: Provider
+    url: str = ""
+    """git: URL or path of a repository; tarball: URL or path."""
+    ref: str = ""
+    """git: branch, tag or commit that is the default base."""
+    package: str = ""
+    """deb: a source package (`fuse3`), or a binary package that holds a source tarball (`linux-source-6.12`)."""
+    suite: str = ""
+    """deb: Debian suite to take it from (`trixie`); empty: what this machine's own apt configuration offers."""
+    path: str = ""
+    """dir: the folder."""
+    exclude: tuple[str, ...] = ()
+    """Paths left out of the import (large blobs that a mirror lacks)."""
+
+
+class Route(Model):
+    """A pathname pattern (shell style, `**` crosses slashes) that belongs to a component."""
+
+    path: str
+    why: str
+
+
+class ComponentSpec(Model):
+    """One repository of the stack."""
+
+    name: str
+    recipe: str
+    """Name of the recipe in reviewbot.build that builds it."""
+    source: Source
+    fallback: Source | None = None
+    """Used when `source` cannot be reached and the user gave no other, with a loud note."""
+    routes: tuple[Route, ...] = ()
+    lists: tuple[str, ...] = ()
+    """Mailing-list addresses; decide the component only when the paths do not."""
+    why: str = ""
+
+
+class LegSpec(Model):
+    """One filesystem implementation in one configuration."""
+
+    name: str
+    why: str
+    needs: tuple[str, ...]
+    """Components that must be available."""
+    requires: tuple[str, ...] = ()
+    """Facts that must be true of the artifacts, `component.fact`: `e2fsprogs.fuse4fs`, `kernel.fuse_iomap`."""
+    server: str = ""
+    """Server program inside the stack's prefix (`fuse4fs`); empty: the kernel's own filesystem."""
+    fstyp: str
+    """FSTYP of fstests and type for mount(8): `ext4`, `fuse.ext4`."""
+    mount_options: str = ""
+    mkfs_options: str = ""
+    scratch_mkfs_options: str = ""
+    prove: tuple[str, ...] = ()
+    """Proofs the guest must give before the leg counts: `iomap`."""
+
+
+class Stack(Model):
+    """Components that are built and tested together."""
+
+    name: str
+    components: tuple[ComponentSpec, ...]
+    legs: tuple[LegSpec, ...]
+
+    def component(self, name: str) -> ComponentSpec:
+        """Raises KeyError for an unknown name."""
+        return {component.name: component for component in self.components}[name]
+
+    def leg(self, name: str) -> LegSpec:
+        """Raises KeyError for an unknown name."""
+        return {leg.name: leg for leg in self.legs}[name]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is built: every component at an exact commit, and why that one."""
+
+from reviewbot.model.base import Model
+
+
+class Attempt(Model):
+    """One thing tried while choosing a base or reaching a source."""
+
+    what: str
+    result: str
+
+
+class AppliedPatch(Model):
+    message_id: str
+    subject: str
+    commit: str
+
+
+class Tree(Model):
+    """One component before and after its parts. All ids are full git object names."""
+
+    component: str
+    repository: str
+    """Path of the bare repository in the cache that holds all commits named here."""
+    source: str
+    """One line: provider, URL or package and version."""
+    base_commit: str
+    base_tree: str
+    base_why: str
+    head_commit: str
+    head_tree: str
+    head_date: int = 0
+    """Committer date of head, seconds since the epoch; builds use it as SOURCE_DATE_EPOCH."""
+    patches: tuple[AppliedPatch, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Trees(Model):
+    """All components of a run."""
+
+    trees: tuple[Tree, ...]
+    unavailable: dict[str, str] = {}
+    """Component -> reason, for sources that could not be had."""
+
+    def get(self, component: str) -> Tree | None:
+        return next((t for t in self.trees if t.component == component), None)

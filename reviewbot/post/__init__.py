@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A finished report in, a delivery out: mail by git's sendemail settings. Dry run unless told otherwise."""

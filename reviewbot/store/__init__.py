@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Artifacts keyed by their inputs, and the folders of runs.
+
+In: a kind, the inputs as strings, a function that fills a folder. Out: an Artifact, built once.
+Must not know: what is in an artifact, or which step asks.
+"""
+
+from reviewbot.store.artifacts import Store
+from reviewbot.store.runs import RunFolder, Runs
+
+__all__ = ["RunFolder", "Runs", "Store"]

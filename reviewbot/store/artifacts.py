@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The store: each artifact is built once, whole, and found by the hash of its inputs."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import filelock
+
+from reviewbot.host.files import remove_tree, write_atomic
+from reviewbot.host.locks import locked
+from reviewbot.model.artifacts import Artifact, Fact
+
+Builder = Callable[[Path], Mapping[str, Fact]]
+"""Fills an empty folder and returns the facts it checked; raises if there is anything wrong."""
+
+_RECORD = "artifact.json"
+
+
+def key_of(kind: str, inputs: Mapping[str, str]) -> str:
+    """Hex digest that names an artifact; any change of an input changes it."""
+    text = json.dumps([kind, sorted(inputs.items())], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Store:
+    """Folder layout: `<root>/artifacts/<kind>-<key>/`, `<root>/building/…`, `<root>/locks/…`.
+
+    A folder under `artifacts/` is complete: it was renamed there after its record was on disk.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, kind: str, inputs: Mapping[str, str]) -> Artifact | None:
+        """The artifact, if it is there."""
+        record = self._final(kind, key_of(kind, inputs)) / _RECORD
+        if not record.exists():
+            return None
+        os.utime(record)  # garbage collection goes by last use
+        return Artifact.model_validate_json(record.read_bytes()).model_copy(update={"reused": True})
+
+    def get(
+        self,
+        kind: str,
+        inputs: Mapping[str, str],
+        build: Builder,
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Artifact:
+        """The artifact, built by `build` if it is not there.
+
+        Two processes that ask for the same artifact build it once; the second waits (`waiting` is called then).
+        Whatever `build` raises goes through, and the half-made folder is removed.
+        """
+        key = key_of(kind, inputs)
+        lock = self.root / "locks" / f"{kind}-{key}.lock"
+        try:
+            with locked(lock, timeout=0):
+                return self._get(kind, key, inputs, build)
+        except filelock.Timeout:
+            if waiting:
+                waiting()
+        with locked(lock):
+            return self._get(kind, key, inputs, build)
+
+    def _get(self, kind: str, key: str, inputs: Mapping[str, str], build: Builder) -> Artifact:
+        if found := self.find(kind, inputs):
+            return found
+        folder = self.root / "building" / f"{kind}-{key}"
+        remove_tree(folder)  # left by a process that was killed: we hold its lock now
+        folder.mkdir(parents=True)
+        started = time.monotonic()
+        try:
+            facts = dict(build(folder))
+            artifact = Artifact(
+                kind=kind, key=key, path=str(self._final(kind, key)), facts=facts, inputs=dict(inputs),
+                seconds=time.monotonic() - started,
+            )  # fmt: skip
+            write_atomic(folder / _RECORD, artifact.model_dump_json(indent=1))
+            final = self._final(kind, key)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(final)
+        except BaseException:
+            remove_tree(folder)
+            raise
+        return artifact
+
+    def _final(self, kind: str, key: str) -> Path:
+        return self.root / "artifacts" / f"{kind}-{key}"
+
+    def scratch(self, name: str) -> Path:
+        """A folder that is kept between builds (kernel objects, checked-out sources); made if needed."""
+        folder = self.root / "scratch" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def lock(self, name: str) -> Path:
+        """Path of a lock file for something kept in `scratch`."""
+        return self.root / "locks" / f"scratch-{name.replace('/', '-')}.lock"
+
+    def __iter__(self) -> Iterator[Artifact]:
+        for record in sorted((self.root / "artifacts").glob(f"*/{_RECORD}")):
+            yield Artifact.model_validate_json(record.read_bytes())

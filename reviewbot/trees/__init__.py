@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Posting in, Trees out: every component at an exact base and head commit, with every attempt recorded.
+
+Must not know: how anything is built or tested. Never writes to a repository of the user.
+"""
