@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from reviewbot.model.errors import InfraError
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _TAIL_LINES = 12
+
+_live: "set[subprocess.Popen[bytes]]" = set()
+_stopping = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,37 @@ class ToolMissing(InfraError):
     def __init__(self, tool: str) -> None:
         super().__init__(f"`{tool}` is not installed", hint="`reviewbot doctor` lists what to install")
         self.tool = tool
+
+
+class Stopping(InfraError):
+    """No process is started any more: `stop_all` was called."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
+def stop_all() -> None:
+    """End every process that any thread of ours runs, and start no other.
+
+    Ctrl-C reaches the main thread only; this is how the others learn of it: their commands fail.
+    """
+    _stopping.set()
+    for process in tuple(_live):
+        kill_group(process, grace=1.0)
+
+
+@contextlib.contextmanager
+def _registered(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    _live.add(process)
+    try:
+        yield
+    finally:
+        _live.discard(process)
+
+
+def _refuse_when_stopping() -> None:
+    if _stopping.is_set():
+        raise Stopping
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -104,6 +139,7 @@ def background(
     Raises ToolMissing when there is no such program.
     """
     command = [os.fspath(word) for word in argv]
+    _refuse_when_stopping()
     out: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
     try:
         process = subprocess.Popen(
@@ -115,7 +151,8 @@ def background(
             raise
         raise ToolMissing(command[0]) from error
     try:
-        yield process
+        with _registered(process):
+            yield process
     finally:
         if process.poll() is None:
             kill_group(process)
@@ -141,6 +178,7 @@ def run(
     """
     command = [os.fspath(word) for word in argv]
     started = time.monotonic()
+    _refuse_when_stopping()
     with contextlib.ExitStack() as stack:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -158,13 +196,15 @@ def run(
                 raise
             raise ToolMissing(command[0]) from error
         try:
-            out, err = process.communicate(stdin or None, timeout=timeout)
+            with _registered(process):
+                out, err = process.communicate(stdin or None, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             kill_group(process)
             raise CommandTimeout(command, timeout, _tail(log, error.output or b"")) from error
         except BaseException:
             kill_group(process)
             raise
+    _refuse_when_stopping()  # what a killed process said is no answer
     seconds = time.monotonic() - started
     output = _last(log) if log is not None else (out or b"").decode(errors="replace")
     errors = (err or b"").decode(errors="replace")

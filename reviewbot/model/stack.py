@@ -74,6 +74,8 @@ class Stack(Model):
     name: str
     components: tuple[ComponentSpec, ...]
     legs: tuple[LegSpec, ...]
+    default_tests: str
+    """What fstests runs when nobody says otherwise: names, or `-g GROUP`."""
 
     def component(self, name: str) -> ComponentSpec:
         """Raises KeyError for an unknown name."""

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What would be done, and why."""
+
+from reviewbot.model.base import Model
+from reviewbot.model.posting import Posting
+
+
+class SourcePlan(Model):
+    """Where one component would come from."""
+
+    component: str
+    source: str
+    base: str
+    why: str
+
+
+class LegPlan(Model):
+    """One leg that was asked for."""
+
+    leg: str
+    why: str
+    needs: tuple[str, ...]
+
+
+class Plan(Model):
+    """Everything `apply-and-test` is about to do."""
+
+    posting: Posting
+    rfc: bool
+    """Whether RFC parts are applied."""
+    sources: tuple[SourcePlan, ...]
+    legs: tuple[LegPlan, ...]
+    suites: tuple[str, ...]
+    tests: str
+    """Selection for fstests."""
