@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Arguments, progress, exit codes. Nothing else prints, parses argv or exits."""
 
+from reviewbot.cli.entry import main
 
-def main() -> None:
-    """Run the command line."""
+__all__ = ["main"]

@@ -35,6 +35,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @staticmethod
+    def key(kind: str, inputs: Mapping[str, str]) -> str:
+        """The name such an artifact has, whether or not it is there."""
+        return key_of(kind, inputs)
+
     def find(self, kind: str, inputs: Mapping[str, str]) -> Artifact | None:
         """The artifact, if it is there."""
         record = self._final(kind, key_of(kind, inputs)) / _RECORD

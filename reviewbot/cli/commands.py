@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from reviewbot import __version__, intake, pipeline, post, report
+from reviewbot.cli import doctor as machine
+from reviewbot.cli.plan_table import plan_json, print_plan
+from reviewbot.cli.progress import display
+from reviewbot.config import Site, load_site, load_stack
+from reviewbot.host.paths import data_dir
+from reviewbot.model.errors import UsageError
+from reviewbot.model.verdict import ExitStatus, Verdict
+from reviewbot.pipeline import Request
+from reviewbot.store import RunFolder, Runs
+
+
+class _Comma(click.ParamType):
+    """`a,b` or the option given several times."""
+
+    name = "a,b,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(filter(None, value.replace(" ", ",").split(",")))
+
+
+class _Base(click.ParamType):
+    """`COMPONENT=REF`."""
+
+    name = "COMPONENT=REF"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, ref = value.partition("=")
+        if not (name and equals and ref):
+            self.fail(f"{value!r} is not COMPONENT=REF, as in --base kernel=v6.19", param, ctx)
+        return name, ref
+
+
+def _series_options(command: Any) -> Any:
+    """Options of every command that takes a posting."""
+    for option in reversed(
+        (
+            click.argument("message_id", metavar="[MESSAGE-ID]", required=False),
+            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from a file instead of the archive."),
+            click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
+            click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
+                         help="What runs in each leg; smoke always goes first."),
+            click.option("--tests", default="", metavar="SELECTION",
+                         help="For fstests: names, or '-g quick', or '-g auto -x dangerous' [default: some minutes' worth]."),
+            click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; may be repeated."),
+            click.option("--rfc/--no-rfc", default=True, show_default=True, help="Apply parts that are marked RFC."),
+            click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
+            click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to test."),
+            click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="reviewbot")
+def reviewbot() -> None:
+    """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.
+
+    \b
+    reviewbot plan MESSAGE-ID            what would be tested, on which base, and why
+    reviewbot apply-and-test MESSAGE-ID  apply, build, boot, test, report
+    reviewbot report latest              read the result
+    reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
+
+    A MESSAGE-ID may be bare, in <>, or the URL of a mail in a public-inbox archive.
+
+    Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
+    incomplete); 4 infrastructure; 130 interrupted.
+    """
+
+
+def _request(options: dict[str, Any]) -> tuple[Request, Site]:
+    site = load_site(options["site_path"])
+    message_id = options["message_id"]
+    mbox = options["mbox"]
+    if message_id is None and mbox is None:
+        raise UsageError("which series? Give a Message-ID, or --mbox FILE", hint="try `reviewbot plan --help`")
+    return (
+        Request(
+            message_id=intake.parse_message_id(message_id) if message_id else None, mbox=mbox,
+            legs=options["legs"], suites=options["suites"], tests=options["tests"], bases=dict(options["bases"]),
+            rfc=options["rfc"], fresh=options.get("fresh", False),
+        ),
+        site,
+    )  # fmt: skip
+
+
+@reviewbot.command()
+@_series_options
+def plan(**options: Any) -> int:
+    """Show what would be tested and why; change nothing.
+
+    Fetches the thread (or reads --mbox), splits it into parts, routes each part to its component by the
+    paths its patches touch, and says which base each component would get. Read this first when a verdict
+    surprises you. Exit status 3 when the posting is incomplete, with the missing numbers named.
+    """
+    request, site = _request(options)
+    stack = load_stack(options["stack_name"], site)
+    with display(quiet=True) as progress:
+        planned, _ = pipeline.plan(request, stack, site, progress)
+    if options["as_json"]:
+        click.echo(json.dumps(plan_json(planned), indent=1, ensure_ascii=False))
+    else:
+        print_plan(planned, Console(highlight=False))
+    blocked = any(problem.blocking for problem in planned.posting.problems)
+    return ExitStatus.BLOCKED if blocked else ExitStatus.PASS
+
+
+@reviewbot.command("apply-and-test")
+@_series_options
+@click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
+def apply_and_test(**options: Any) -> int:
+    """Apply, build, boot, test, and report.
+
+    Everything is kept by its inputs: what was built or tested before with the same inputs is not done
+    again, and an interrupted run goes on where it stopped when the same command is given again.
+
+    \b
+    reviewbot apply-and-test 20260223224617.GA2390314@frogsfrogsfrogs
+    reviewbot apply-and-test --mbox series.mbox --legs ext4,fuse4fs --suites smoke
+    reviewbot apply-and-test MESSAGE-ID --base kernel=v6.19 --tests "-g quick"
+    """
+    request, site = _request(options)
+    stack = load_stack(options["stack_name"], site)
+    with display() as progress:
+        outcome = pipeline.apply_and_test(request, stack, site, progress)
+    judged = outcome.record.verdict
+    assert judged is not None
+    if options["as_json"]:
+        click.echo(judged.model_dump_json(indent=1))
+    else:
+        _print_verdict(judged, outcome.folder)
+    return judged.kind.exit_status
+
+
+def _print_verdict(judged: Verdict, folder: RunFolder) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
+    console.print()
+    console.print(Text.assemble((judged.kind, f"bold {colour}"), f"  {judged.summary}"))
+    for finding in judged.findings[:20]:
+        console.print(Text(f"  {finding.what}"))
+        for line in finding.detail.splitlines()[:12]:
+            console.print(Text(f"    {line}", style="dim"))
+        if finding.log:
+            console.print(Text(f"    log: {folder.path / finding.log}", style="dim"))
+    if len(judged.findings) > 20:
+        console.print(f"  … and {len(judged.findings) - 20} more")
+    for note in judged.notes:
+        console.print(Text(f"  note: {note}", style="yellow"))
+    console.print(Text.assemble(("report  ", "dim"), str(folder.path / "summary.md")))
+    if judged.kind.exit_status == ExitStatus.INFRA:
+        console.print(Text("This says nothing about the series.", style="yellow"))
+
+
+FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "results.json",
+           "verdict": "verdict.json", "lock": "lock.json"}  # fmt: skip
+
+
+@reviewbot.command("report")
+@click.argument("run", default="latest")
+@click.option("--format", "name", type=click.Choice(sorted(FORMATS)), default="md", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format verdict.")
+def report_command(run: str, name: str, as_json: bool) -> None:
+    """Print one of the reports of RUN (an id, a unique prefix, or `latest`)."""
+    folder = _runs().find(run)
+    path = folder.path / FORMATS["verdict" if as_json else name]
+    if not path.exists():
+        raise UsageError(
+            f"run {folder.id} has no {path.name}", hint="it was interrupted, or ended before any test ran"
+        )
+    click.echo(path.read_text(), nl=False)
+
+
+@reviewbot.command("post")
+@click.argument("run", default="latest")
+@click.option("--to", "channel", type=click.Choice(["mail"]), required=True, help="Where to post.")
+@click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
+@click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
+@click.option("--cc", multiple=True, help="Copy; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def post_command(
+    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], as_json: bool
+) -> None:
+    """Answer in the thread with the reply of RUN.
+
+    Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here.
+    Nothing leaves this machine without --send, no reply leaves it twice, and a failure of the
+    infrastructure is never mailed.
+    """
+    delivery = post.mail(_runs().find(run).path, send=send, to=mail_to, cc=cc)
+    if as_json:
+        click.echo(delivery.model_dump_json(indent=1))
+    else:
+        click.echo(delivery.describe())
+
+
+@reviewbot.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def runs(as_json: bool) -> None:
+    """List the runs of this user, oldest first."""
+    rows = [_run_row(folder) for folder in _runs().list()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['run']}  {row['verdict']:<15} {row['subject']}")
+    if not rows:
+        click.echo("no runs yet: `reviewbot apply-and-test MESSAGE-ID` makes one")
+
+
+def _run_row(folder: RunFolder) -> dict[str, str]:
+    def load(name: str) -> dict[str, Any]:
+        try:
+            data = json.loads((folder.path / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    subject = load("plan.json").get("posting", {}).get("subject", "")
+    return {"run": folder.id, "verdict": load("verdict.json").get("kind", "interrupted"), "subject": subject,
+            "path": str(folder.path)}  # fmt: skip
+
+
+@reviewbot.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def doctor(as_json: bool) -> int:
+    """Check this machine and say what to install."""
+    found = machine.checks()
+    line = machine.install_line(found)
+    if as_json:
+        rows = [
+            {"name": c.name, "ok": c.ok, "says": c.says, "package": c.package, "required": c.required} for c in found
+        ]
+        click.echo(json.dumps({"checks": rows, "install": line}, indent=1))
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for check in found:
+            mark, colour = ("✓", "green") if check.ok else (("✗", "red") if check.required else ("!", "yellow"))
+            console.print(Text.assemble((mark, colour), f" {check.name:<20} ", check.says))
+        if line:
+            console.print(Text.assemble("\nInstall with:  ", (line, "bold")))
+    return ExitStatus.PASS if all(c.ok or not c.required for c in found) else ExitStatus.INFRA
+
+
+@reviewbot.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
+def schema(name: str | None, as_json: bool) -> None:
+    """Print the JSON schema of one of a run's files; without NAME, list them."""
+    known = report.schemas()
+    if name is None:
+        click.echo("\n".join(sorted(known)))
+        return
+    if name not in known:
+        raise UsageError(f"no schema {name}", hint=f"there are: {', '.join(sorted(known))}")
+    click.echo(json.dumps(known[name], indent=1))
+
+
+def _runs() -> Runs:
+    return Runs(data_dir() / "runs")

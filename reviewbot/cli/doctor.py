@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What this machine has, and what to install."""
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.config import load_site
+from reviewbot.host.paths import cache_dir, data_dir, site_file
+from reviewbot.host.process import CommandFailed, CommandTimeout, run
+from reviewbot.model.errors import ConfigError
+
+NEEDED_GIB = 25
+"""Room for a kernel tree, its objects, the build root, the guest and some runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding about the machine."""
+
+    name: str
+    ok: bool
+    says: str
+    package: str = ""
+    """Debian package that mends it."""
+    required: bool = True
+
+
+PROGRAMS = (
+    # program, Debian package, why, needed for every run
+    ("git", "git", "applies the patches", True),
+    ("qemu-system-x86_64", "qemu-system-x86", "boots the kernel under test", True),
+    ("mmdebstrap", "mmdebstrap", "makes the build root and the guest", True),
+    ("bwrap", "bubblewrap", "boxes everything a patch can influence", True),
+    ("mke2fs", "e2fsprogs", "makes disk images", True),
+    ("xz", "xz-utils", "unpacks source tarballs", True),
+    ("dpkg-source", "dpkg-dev", "unpacks Debian source packages", True),
+    ("public-inbox-httpd", "public-inbox", "serves the demo's posting", False),
+)
+
+
+def checks() -> tuple[Check, ...]:
+    """All checks, in the order a reader wants them."""
+    return (_python(), *map(_program, PROGRAMS), _sandbox(), _kvm(), _memory(), _disk(), _site())
+
+
+def install_line(found: tuple[Check, ...]) -> str:
+    """The one command that installs what is missing, or an empty string."""
+    packages = sorted({check.package for check in found if not check.ok and check.package})
+    return f"apt-get install --no-install-recommends {' '.join(packages)}" if packages else ""
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= (3, 11), f"{version} (3.11 or newer is needed)", "python3")
+
+
+def _program(entry: tuple[str, str, str, bool]) -> Check:
+    program, package, why, required = entry
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    found = shutil.which(program, path=search)
+    if found is None:
+        return Check(program, False, f"not installed: {why}", package, required)
+    return Check(program, True, _version(found) or found, required=required)
+
+
+def _version(program: str) -> str:
+    if Path(program).name in ("mke2fs", "public-inbox-httpd"):  # no --version
+        return program
+    try:
+        said = run([program, "--version"], timeout=10, check=False).output
+    except CommandTimeout:
+        return program
+    match = re.search(r"\d+(\.\d+)+", said)
+    return match.group(0) if match else program
+
+
+def _sandbox() -> Check:
+    if shutil.which("bwrap") is None:
+        return Check("sandbox", False, "needs bubblewrap")
+    try:
+        run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"], timeout=10)
+    except (CommandFailed, CommandTimeout) as error:
+        return Check("sandbox", False, f"bubblewrap cannot make namespaces here: {error}")
+    return Check("sandbox", True, "bubblewrap can unshare all namespaces")
+
+
+def _kvm() -> Check:
+    device = Path("/dev/kvm")
+    if not device.exists():
+        return Check("kvm", False, "no /dev/kvm: emulation (tcg), 10 to 20 times slower", required=False)
+    if not os.access(device, os.R_OK | os.W_OK):
+        return Check("kvm", False, "/dev/kvm may not be opened: add yourself to its group", required=False)
+    known = cache_dir() / "accelerator.json"
+    hint = f"answer of an earlier probe in {known}" if known.exists() else "the first run finds out if it works"
+    return Check("kvm", True, f"/dev/kvm opens, which proves nothing; {hint}", required=False)
+
+
+def _memory() -> Check:
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return Check("memory", gib >= 4, f"{gib:.0f} GiB, {os.cpu_count()} CPUs (4 GiB or more is needed)")
+
+
+def _disk() -> Check:
+    folder = cache_dir()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    return Check(
+        "disk", free >= NEEDED_GIB, f"{free:.0f} GiB free for {cache_dir()} and {data_dir()} ({NEEDED_GIB} wanted)"
+    )
+
+
+def _site() -> Check:
+    path = site_file()
+    if not path.exists():
+        return Check("site file", True, f"none ({path}): defaults", required=False)
+    try:
+        site = load_site(path)
+    except ConfigError as error:
+        return Check("site file", False, str(error))
+    overrides = ", ".join(f"{name} from {source.provider}" for name, source in site.components.items())
+    return Check("site file", True, f"{path}: {overrides or 'no sources of its own'}", required=False)

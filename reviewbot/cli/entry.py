@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one place that turns errors into a line on stderr and an exit status."""
+
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from reviewbot.cli.commands import reviewbot
+from reviewbot.host.process import Stopping, stop_all
+from reviewbot.model.errors import ReviewbotError
+from reviewbot.model.verdict import ExitStatus
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit status, never raises for what a user or the world did wrong."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        status = reviewbot.main(arguments, prog_name="reviewbot", standalone_mode=False)
+        return int(status or 0)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        return _say(error.format_message(), _usage_hint(error), ExitStatus.USAGE)
+    except (KeyboardInterrupt, click.Abort, Stopping):
+        stop_all()
+        return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
+    except ReviewbotError as error:
+        return _say(str(error), error.hint, error.exit_status)
+    except BrokenPipeError:
+        # The reader has gone (`reviewbot plan … | head`); say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        return _say(f"the disk is full{where}", "free some space and repeat the command: it goes on where it stopped",
+                    ExitStatus.INFRA)  # fmt: skip
+    finally:
+        stop_all()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"try `{context.command_path} --help`" if context else ""
+
+
+def _say(message: str, hint: str, status: ExitStatus) -> int:
+    line = " ".join(message.split())
+    click.echo(f"reviewbot: {line}" + (f" — {' '.join(hint.split())}" if hint else ""), err=True)
+    return int(status)
