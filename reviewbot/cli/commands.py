@@ -47,13 +47,13 @@ def _series_options(command: Any) -> Any:
     for option in reversed(
         (
             click.argument("message_id", metavar="[MESSAGE-ID]", required=False),
-            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from a file instead of the archive."),
+            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from a file, not the archive."),
             click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
             click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
                          help="What runs in each leg; smoke always goes first."),
             click.option("--tests", default="", metavar="SELECTION",
-                         help="For fstests: names, or '-g quick', or '-g auto -x dangerous' [default: some minutes' worth]."),
-            click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; may be repeated."),
+                         help="For fstests: names, or '-g auto -x dangerous' [default: some minutes' worth]."),
+            click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
             click.option("--rfc/--no-rfc", default=True, show_default=True, help="Apply parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
             click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to test."),

@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from reviewbot.cli.commands import reviewbot
-from reviewbot.host.process import Stopping, stop_all
+from reviewbot.host.process import begin_stop, stop_all
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.verdict import ExitStatus
 
@@ -22,8 +22,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit status, never raises for what a user or the world did wrong."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         status = reviewbot.main(arguments, prog_name="reviewbot", standalone_mode=False)
         return int(status or 0)
@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         return _say(error.format_message(), _usage_hint(error), ExitStatus.USAGE)
-    except (KeyboardInterrupt, click.Abort, Stopping):
+    except (KeyboardInterrupt, click.Abort):
         stop_all()
         return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
     except ReviewbotError as error:
@@ -51,6 +51,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    begin_stop()
     raise KeyboardInterrupt
 
 

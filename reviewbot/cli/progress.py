@@ -119,7 +119,7 @@ class _LiveView:
                     (clock(took) if took >= 1 else "", "yellow"),
                     "  " if took >= 1 else "",
                     (event.text, "dim"),
-                )  # fmt: skip
+                )
             )
         elif event.state == "say":
             self.console.print(Text.assemble(("·", "cyan"), " ", (f"{event.step:<7}", "dim"), event.text))

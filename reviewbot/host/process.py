@@ -60,18 +60,23 @@ class ToolMissing(InfraError):
         self.tool = tool
 
 
-class Stopping(InfraError):
-    """No process is started any more: `stop_all` was called."""
+class Stopping(KeyboardInterrupt):
+    """A process of any thread was ended, or not started, because the user wants us to stop."""
 
-    def __init__(self) -> None:
-        super().__init__("interrupted")
+
+def begin_stop() -> None:
+    """Ask every process that any thread of ours runs to end, and start no other. Does not wait: fit for a signal handler.
+
+    Ctrl-C reaches the main thread only; this is how the others learn of it: their commands raise Stopping.
+    """
+    _stopping.set()
+    for process in tuple(_live):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def stop_all() -> None:
-    """End every process that any thread of ours runs, and start no other.
-
-    Ctrl-C reaches the main thread only; this is how the others learn of it: their commands fail.
-    """
+    """End every process that is still there, however it resists."""
     _stopping.set()
     for process in tuple(_live):
         kill_group(process, grace=1.0)
