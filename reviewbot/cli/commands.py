@@ -47,7 +47,7 @@ def _series_options(command: Any) -> Any:
     for option in reversed(
         (
             click.argument("message_id", metavar="[MESSAGE-ID]", required=False),
-            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from a file, not the archive."),
+            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from this file."),
             click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
             click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
                          help="What runs in each leg; smoke always goes first."),

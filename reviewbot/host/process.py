@@ -65,9 +65,10 @@ class Stopping(KeyboardInterrupt):
 
 
 def begin_stop() -> None:
-    """Ask every process that any thread of ours runs to end, and start no other. Does not wait: fit for a signal handler.
+    """Ask every process that any thread of ours runs to end, and start no other.
 
-    Ctrl-C reaches the main thread only; this is how the others learn of it: their commands raise Stopping.
+    Does not wait, so a signal handler may call it. Ctrl-C reaches the main thread only; this is how the
+    others learn of it: their commands raise Stopping.
     """
     _stopping.set()
     for process in tuple(_live):

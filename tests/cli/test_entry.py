@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One line, one hint, one status for everything that goes wrong."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reviewbot.cli import commands, entry
+from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
+from reviewbot.model.verdict import ExitStatus
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UsageError("no such run: x", hint="list them"), 2, "reviewbot: no such run: x — list them"),
+        (Blocked("part 2/6 lacks patch 3"), 3, "reviewbot: part 2/6 lacks patch 3"),
+        (InfraError("line one\nline two"), 4, "reviewbot: line one line two"),
+        (OSError(errno.ENOSPC, "No space left on device", "/cache/x"), 4, "reviewbot: the disk is full (/cache/x)"),
+        (KeyboardInterrupt(), 130, "reviewbot: interrupted; the same command goes on where it stopped"),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(
+    error: BaseException, status: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(commands.reviewbot, "main", fail)
+    monkeypatch.setattr(entry, "stop_all", lambda: None)
+    assert entry.run(["plan"]) == status
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "odd")
+
+    monkeypatch.setattr(commands.reviewbot, "main", fail)
+    monkeypatch.setattr(entry, "stop_all", lambda: None)
+    with pytest.raises(OSError, match="odd"):
+        entry.run(["plan"])
+
+
+def test_every_error_type_has_a_status() -> None:
+    seen = [ReviewbotError]
+    while seen:
+        kind = seen.pop()
+        assert isinstance(kind.exit_status, ExitStatus)
+        seen.extend(kind.__subclasses__())
+
+
+def reviewbot(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reviewbot", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", ["", "plan", "apply-and-test", "report", "post", "runs", "doctor", "schema"])
+def test_help_says_what_a_command_is_for(command: str) -> None:
+    done = reviewbot(*filter(None, [command]), "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 6
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan"], "which series?"),
+        (["plan", "x@y", "--nope"], "--nope"),
+        (["nonsense"], "nonsense"),
+        (["apply-and-test", "a@b", "--base", "kernel"], "COMPONENT=REF"),
+        (["report", "no-such-run"], "no such run"),
+        (["schema", "nope"], "no schema nope"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2_and_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = reviewbot(*arguments, REVIEWBOT_DATA=str(tmp_path))
+    assert done.returncode == ExitStatus.USAGE
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_runs_of_a_new_user(tmp_path: Path) -> None:
+    done = reviewbot("runs", REVIEWBOT_DATA=str(tmp_path))
+    assert "no runs yet" in done.stdout
+
+
+def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "reviewbot", "runs"], stdout=write, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "REVIEWBOT_DATA": str(tmp_path)}, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert "Traceback" not in done.stderr
+
+
+def test_sigterm_ends_like_ctrl_c(tmp_path: Path) -> None:
+    """A process of ours that runs a long command ends it, and says how to go on."""
+    script = (
+        "import sys; from reviewbot.cli import commands, entry; from reviewbot.host.process import run\n"
+        "def slow(*a, **k): print('started', flush=True); run(['sleep', '1000'], timeout=2000)\n"
+        "commands.reviewbot.main = slow\n"
+        "sys.exit(entry.run([]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert said.startswith("reviewbot: interrupted")

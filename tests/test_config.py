@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Settings and stacks: what is wrong in a file is named by file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from reviewbot.config import DEFAULT_ARCHIVE, Site, load_site, load_stack, load_yaml
+from reviewbot.model.errors import ConfigError
+from reviewbot.model.stack import Stack
+from reviewbot.model.verdict import ExitStatus
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_no_site_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWBOT_SITE", str(tmp_path / "absent.yaml"))
+    assert load_site() == Site()
+    assert load_site().archive == DEFAULT_ARCHIVE
+
+
+def test_a_site_file_the_user_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml: no such file"):
+        load_site(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("archiv: https://example.org/all\n", 1, "archiv: unknown key"),
+        ("accelerator: auto\ncomponents:\n  kernel:\n    provider: svn\n", 4, "components.kernel.provider"),
+        ("machine:\n  cpus: 0\n", 2, "machine.cpus"),
+        ("components: [\n", 2, "expected"),
+        ("- a\n- list\n", 1, "must be a mapping"),
+        ("archive: \t%\n", 1, "found character"),
+    ],
+)
+def test_a_malformed_site_file_is_named_with_line_and_key(tmp_path: Path, text: str, line: int, words: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_site(path)
+    assert str(caught.value).startswith(f"{path}:{line}:")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_status is ExitStatus.USAGE
+
+
+def test_a_site_file_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_bytes(b"archive: \xff\xfe\n")
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 9"):
+        load_site(path)
+
+
+def test_the_site_replaces_a_source_and_drops_its_fallback(tmp_path: Path) -> None:
+    site = load_site(write(tmp_path, "components:\n  kernel: {provider: dir, path: /src/linux}\n"))
+    kernel = load_stack("fuse", site).component("kernel")
+    assert kernel.source.provider == "dir"
+    assert kernel.fallback is None
+    assert load_stack().component("kernel").source.provider == "git"
+
+
+def test_a_component_the_stack_does_not_have(tmp_path: Path) -> None:
+    site = load_site(write(tmp_path, "components:\n  kernle: {provider: dir, path: /src/linux}\n"))
+    with pytest.raises(ConfigError, match="no component kernle"):
+        load_stack("fuse", site)
+
+
+def test_an_unknown_stack_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_stack("zfs")
+    assert "fuse" in caught.value.hint
+
+
+def test_every_leg_needs_only_components_that_exist() -> None:
+    stack = load_stack()
+    names = {component.name for component in stack.components}
+    assert [leg.name for leg in stack.legs] == ["ext4", "fuse2fs", "fuse4fs", "fuse4fs-iomap", "lklfuse"]
+    for leg in stack.legs:
+        assert set(leg.needs) <= names
+        assert {requirement.split(".")[0] for requirement in leg.requires} <= names
+
+
+def test_every_route_has_a_reason() -> None:
+    routes = [route for component in load_stack().components for route in component.routes]
+    assert routes
+    assert all(route.why for route in routes)
+
+
+def test_a_stack_file_error_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "stack.yaml"
+    path.write_text("name: x\ndefault_tests: a\ncomponents:\n  - name: kernel\n    recipe: kernel\nlegs: []\n")
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(path, Stack)
+    assert (caught.value.line, caught.value.key) == (4, "components.0.source")
