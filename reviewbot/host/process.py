@@ -138,18 +138,22 @@ def background(
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
     stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that lives as long as the `with` block. stdout and stderr go to `log`, or nowhere.
+
+    stdin, stdout: subprocess.PIPE to write to it or read from it.
 
     Raises ToolMissing when there is no such program.
     """
     command = [os.fspath(word) for word in argv]
     _refuse_when_stopping()
-    out: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
+    errors: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
+    out = stdout if stdout is not None else errors
     try:
         process = subprocess.Popen(
-            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=out, stderr=subprocess.STDOUT,
+            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=out, stderr=errors,
             start_new_session=True, preexec_fn=_die_with_parent, pass_fds=pass_fds,
         )  # fmt: skip
     except FileNotFoundError as error:

@@ -3,3 +3,8 @@
 
 Must not know: how anything is built or tested. Never writes to a repository of the user.
 """
+
+from reviewbot.trees.errors import DoesNotApply, SourceUnreachable, WrongBase
+from reviewbot.trees.resolve import preview, resolve
+
+__all__ = ["DoesNotApply", "SourceUnreachable", "WrongBase", "preview", "resolve"]

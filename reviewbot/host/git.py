@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""git, without the user's or the system's settings in the way."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reviewbot.host.process import CommandFailed, Completed, run
+
+# A user's hooks, signing, autocrlf or aliases must not change what a tree id stands for.
+CLEAN = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_ADVICE": "0",
+}
+_SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null",
+             "-c", "gc.auto=0", "-c", "advice.detachedHead=false")  # fmt: skip
+
+
+def git(
+    repository: Path, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None, stdin: bytes = b"",
+    cwd: Path | None = None, check: bool = True, timeout: float = 1800.0,
+) -> Completed:  # fmt: skip
+    """Run git on a repository (its git directory). stderr is kept apart. Raises CommandFailed, CommandTimeout."""
+    settings = {**CLEAN, "GIT_DIR": str(repository), **(env or {})}
+    return run(
+        ["git", *_SETTINGS, *arguments], cwd=cwd or repository, env=settings,
+        stdin=stdin, check=check, timeout=timeout, split=True,
+    )  # fmt: skip
+
+
+def git_in(
+    worktree: Path, *arguments: str | os.PathLike[str], settings: Sequence[str] = (),
+    env: Mapping[str, str] | None = None, check: bool = True, timeout: float = 1800.0,
+) -> Completed:  # fmt: skip
+    """Run git inside a worktree, with more `-c` settings (`name=value`)."""
+    more = [word for setting in settings for word in ("-c", setting)]
+    return run(
+        ["git", *_SETTINGS, *more, *arguments], cwd=worktree, env={**CLEAN, **(env or {})}, check=check,
+        timeout=timeout, split=True,
+    )  # fmt: skip
+
+
+def init_bare(repository: Path) -> Path:
+    """A bare repository at this path, made if it is not there."""
+    if not (repository / "HEAD").exists():
+        repository.mkdir(parents=True, exist_ok=True)
+        git(repository, "init", "--bare", "--quiet", "--initial-branch=master", repository)
+    return repository
+
+
+def find_commit(repository: Path, ref: str) -> str | None:
+    """Full id of the commit that `ref` names, or None if the repository has no such commit."""
+    if ref.startswith("-"):
+        return None
+    done = git(repository, "rev-parse", "--quiet", "--verify", f"{ref}^{{commit}}", check=False)
+    return done.output.strip() if done.status == 0 else None
+
+
+def tree_of(repository: Path, commit: str) -> str:
+    """Full id of a commit's tree."""
+    return git(repository, "rev-parse", f"{commit}^{{tree}}").output.strip()
+
+
+def checkout(repository: Path, treeish: str, folder: Path) -> None:
+    """Make `folder` hold exactly this tree, touching only files that differ.
+
+    The index lies beside the folder, so nothing of git is inside it. Files that are not of the tree are removed,
+    files that something changed are put right. The caller holds a lock on the folder.
+    """
+    index = folder.parent / f"{folder.name}.index"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"{index}.lock").unlink()  # left by a killed git; nobody else uses this index
+    env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder)}
+    try:
+        if index.exists():
+            git(repository, "update-index", "-q", "--refresh", env=env, cwd=folder, check=False)
+        git(repository, "read-tree", "--reset", "-u", treeish, env=env, cwd=folder)
+        git(repository, "checkout-index", "--all", "--force", "--quiet", env=env, cwd=folder)
+        git(repository, "clean", "-ffdxq", env=env, cwd=folder)
+    except CommandFailed:
+        index.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bring a component's source into its cached bare repository."""
+
+import difflib
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from reviewbot.host.files import sha256_file
+from reviewbot.host.git import find_commit, git
+from reviewbot.host.process import CommandFailed, CommandTimeout, run
+from reviewbot.model.errors import InfraError
+from reviewbot.model.stack import Source
+from reviewbot.trees.debian import AptRoot, codename
+from reviewbot.trees.errors import SourceUnreachable
+from reviewbot.trees.importer import Entry, from_folder, from_tar, import_entries
+
+_FETCH_LIMIT = 3600.0
+_HEX = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A source that was reached."""
+
+    label: str
+    """One line for people."""
+    default: str
+    """Commit of the default ref."""
+    default_name: str
+    source: Source
+
+
+def describe(source: Source) -> str:
+    """One line that names the source, without asking anybody."""
+    match source.provider:
+        case "git":
+            return f"git {source.url}"
+        case "deb":
+            return f"Debian package {source.package}" + (f" ({source.suite})" if source.suite else "")
+        case "dir":
+            return f"folder {source.path}"
+        case "tarball":
+            return f"tarball {source.url}"
+
+
+def reach(component: str, source: Source, repository: Path, cache: Path) -> Origin:
+    """Fetch or import the default base. Raises SourceUnreachable."""
+    try:
+        match source.provider:
+            case "git":
+                return _git(source, repository)
+            case "deb":
+                return _deb(source, repository, cache)
+            case "dir":
+                return _dir(source, repository)
+            case "tarball":
+                return _tarball(source, repository, cache)
+    except (InfraError, requests.RequestException) as error:
+        raise SourceUnreachable(component, describe(source), _first_line(error)) from error
+    except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno == 28:
+            raise
+        raise SourceUnreachable(component, describe(source), f"{_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, CommandFailed):
+        said = [line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:", "E:"))]
+        return said[0] if said else str(error)
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _git(source: Source, repository: Path) -> Origin:
+    ref = source.ref or "HEAD"
+    commit = _listed(source.url, ref) or (ref if _HEX.fullmatch(ref) else "")
+    known = find_commit(repository, commit) if commit else None
+    found = known or fetch(source, ref, repository)
+    if found is None:
+        raise InfraError(f"it has no {ref}")
+    return Origin(describe(source), found, ref, source)
+
+
+def _listed(url: str, ref: str) -> str:
+    """What `git ls-remote` says the ref is. Raises CommandFailed when nobody answers."""
+    said = run(["git", "-c", "safe.directory=*", "ls-remote", url, ref, f"{ref}^{{}}"],
+               env={"GIT_TERMINAL_PROMPT": "0"}, timeout=120, split=True).output  # fmt: skip
+    rows = [line.split("\t") for line in said.splitlines() if "\t" in line]
+    peeled = [commit for commit, name in rows if name.endswith("^{}")]
+    exact = [commit for commit, name in rows if name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}")]
+    return (peeled or exact or [row[0] for row in rows] or [""])[0]
+
+
+def fetch(source: Source, ref: str, repository: Path) -> str | None:
+    """Fetch one commit, branch or tag of a git source; None when the source answers but has none such.
+
+    Shallow where the other side allows it: a kernel's history is not needed to apply a series.
+    """
+    if (known := find_commit(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
+        return known
+    keep = f"refs/reviewbot/base/{re.sub(r'[^A-Za-z0-9]', '-', ref)}"
+    depth: tuple[str, ...] = () if Path(source.url).is_file() else ("--depth=1",)  # a bundle has no depth
+    url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
+    for extra in (depth, ()) if depth else ((),):
+        done = git(repository, "fetch", "--quiet", "--no-tags", *extra, url, f"+{ref}:{keep}", check=False,
+                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=_FETCH_LIMIT)  # fmt: skip
+        if done.status == 0:
+            return find_commit(repository, keep)
+    if _HEX.fullmatch(ref):
+        # This server gives no commit by its id: fetch all its branches and look.
+        git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,
+            timeout=_FETCH_LIMIT)  # fmt: skip
+        return find_commit(repository, ref)
+    return None
+
+
+def near_refs(source: Source, ref: str) -> tuple[str, ...]:
+    """Names in a git source that look like `ref`."""
+    if source.provider != "git":
+        return ()
+    try:
+        said = run(["git", "-c", "safe.directory=*", "ls-remote", "--heads", "--tags", source.url],
+                   env={"GIT_TERMINAL_PROMPT": "0"}, timeout=120, split=True).output  # fmt: skip
+    except (CommandFailed, CommandTimeout):
+        return ()
+    names = {line.split("/", 2)[-1] for line in said.splitlines() if not line.endswith("^{}")}
+    return tuple(difflib.get_close_matches(ref, sorted(names), n=3))
+
+
+def _deb(source: Source, repository: Path, cache: Path) -> Origin:
+    root = AptRoot(cache / "apt", source.suite)
+    version = root.version(source.package)
+    where = source.suite or codename()
+    label = f"Debian package {source.package} {version} ({where})"
+    ref = f"refs/reviewbot/deb/{_safe(source.package)}/{_safe(version)}"
+    commit = find_commit(repository, ref)
+    if commit is None:
+        with root.files(source.package, version) as entries:
+            commit = import_entries(repository, entries, ref, f"{source.package} {version}", source.exclude)
+    return Origin(label, commit, version, source)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9+-]", "_", name)
+
+
+def _dir(source: Source, repository: Path) -> Origin:
+    folder = Path(source.path)
+    if not folder.is_dir():
+        raise InfraError("there is no such folder")
+    ref = "refs/reviewbot/dir/latest"
+    commit = import_entries(repository, from_folder(folder), ref, "imported folder", source.exclude)
+    return Origin(describe(source), commit, "its files", source)
+
+
+def _tarball(source: Source, repository: Path, cache: Path) -> Origin:
+    path = _download(source.url, cache / "downloads") if "://" in source.url else Path(source.url)
+    digest = sha256_file(path)
+    ref = f"refs/reviewbot/tarball/{digest[:24]}"
+    commit = find_commit(repository, ref)
+    if commit is None:
+        with path.open("rb") as file:
+            entries: Iterator[Entry] = from_tar(file)
+            commit = import_entries(repository, entries, ref, f"tarball sha256 {digest}", source.exclude)
+    return Origin(describe(source), commit, "its files", source)
+
+
+def _download(url: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / _safe(url)
+    if not target.exists():
+        part = target.with_suffix(".part")
+        with requests.get(url, stream=True, timeout=60) as answer, part.open("wb") as file:
+            answer.raise_for_status()
+            for block in answer.iter_content(1 << 20):
+                file.write(block)
+        part.rename(target)
+    return target
