@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reviewbot.host.files import remove_tree
 from reviewbot.host.git import find_commit, git, git_in
+from reviewbot.host.process import CommandFailed
 from reviewbot.model.posting import Part, Patch
 from reviewbot.model.trees import AppliedPatch, Attempt
 from reviewbot.trees.errors import DoesNotApply
@@ -112,9 +113,11 @@ def _apply_part(worktree: Path, part: Part, mails: Mapping[str, bytes], base_nam
 def _am(worktree: Path, *arguments: str | Path) -> str | None:
     """None when all was applied, else git's words."""
     done = git_in(
-        worktree, "am", "--quiet", "--committer-date-is-author-date", "--no-gpg-sign", "--no-verify",
+        worktree, "am", "--quiet", "--committer-date-is-author-date", "--no-gpg-sign",
         *map(str, arguments), settings=_SPARSE, env=_WHO, check=False,
     )  # fmt: skip
+    if done.status == 129:  # git does not know an option: our fault, not the patch's
+        raise CommandFailed(done.argv, done.status, done.errors)
     return None if done.status == 0 else (done.output + done.errors).strip() or f"git am ended with {done.status}"
 
 

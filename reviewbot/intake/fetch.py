@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole thread from a public-inbox server, through liblore."""
+
+import re
+import urllib.parse
+from pathlib import Path
+
+from liblore import LibloreError, RemoteError
+from liblore.node import LoreNode
+
+from reviewbot import __version__
+from reviewbot.intake.errors import ArchiveUnreachable, UnknownMessageId
+from reviewbot.intake.mbox import Mailbag, split_mbox
+from reviewbot.model.errors import UsageError
+from reviewbot.model.progress import Progress, silent
+
+_ID = re.compile(r"[^\s<>/@]+[^\s<>]*@[^\s<>/]+")
+
+
+def parse_message_id(text: str) -> str:
+    """A bare id, one in `<>`, or one in the URL of an archive. Raises UsageError."""
+    given = text.strip()
+    if given.startswith(("http://", "https://")):
+        segments = [urllib.parse.unquote(s) for s in urllib.parse.urlparse(given).path.split("/")]
+        given = next((s for s in segments if _ID.fullmatch(s)), "")
+    given = given.removeprefix("id:").removeprefix("<").removesuffix(">")
+    if not _ID.fullmatch(given):
+        raise UsageError(f"{text!r} is no Message-ID", hint="it looks like 20260223224617.GA2390314@example.org")
+    return given
+
+
+def fetch_thread(message_id: str, archive: str, cache: Path, progress: Progress = silent) -> Mailbag:
+    """All mails of the thread that this mail is in. Raises UnknownMessageId, ArchiveUnreachable.
+
+    archive: base URL of a public-inbox. cache: folder for liblore's cache of some minutes.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with LoreNode(archive, cache_dir=str(cache), cache_ttl=120) as node:
+            node.set_user_agent("reviewbot", __version__)
+            data = node.get_mbox_by_msgid(message_id)
+    except LookupError as error:
+        raise UnknownMessageId(message_id, archive) from error
+    except RemoteError as error:
+        if error.status_code == 404:
+            raise UnknownMessageId(message_id, archive) from error
+        said = str(error).splitlines()[0] if str(error) else "no answer"
+        raise ArchiveUnreachable(archive, f"status {error.status_code}" if error.status_code else said) from error
+    except (LibloreError, OSError, EOFError, ValueError) as error:
+        raise ArchiveUnreachable(archive, (str(error).splitlines() or [type(error).__name__])[0]) from error
+    mails, why = split_mbox(data)
+    if not mails:
+        raise ArchiveUnreachable(archive, f"instead of mail, {why}")
+    return Mailbag(f"{archive.rstrip('/')}/{message_id}/", mails)

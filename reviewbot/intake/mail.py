@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One mail, parsed as far as a patch series needs it; nothing in a mail makes this raise."""
+
+import email
+import email.policy
+import re
+from dataclasses import dataclass
+from email.header import decode_header
+from email.message import Message
+from email.utils import getaddresses, parseaddr
+
+from reviewbot.intake.diff import touched_paths
+
+_REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
+_BRACKET = re.compile(r"^\s*\[([^\]]*)\]")
+_COUNTER = re.compile(r"^(\d{1,4})/(\d{1,4})$")
+_VERSION = re.compile(r"^v(\d{1,3})$", re.IGNORECASE)
+_KIND = re.compile(r"^(PATCH\w*|PULLBOMB|RFC)$", re.IGNORECASE)
+_BASE = re.compile(r"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
+_MSGID = re.compile(r"<([^<>\s]+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject taken apart."""
+
+    text: str
+    """Decoded, on one line."""
+    title: str
+    """Without replies' prefixes and leading brackets."""
+    is_reply: bool
+    kinds: frozenset[str] = frozenset()
+    """`PATCH`, `PATCHSET`, `RFC`, … in upper case."""
+    version: int = 1
+    number: int | None = None
+    total: int | None = None
+
+    @property
+    def rfc(self) -> bool:
+        return "RFC" in self.kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail of a thread."""
+
+    id: str
+    raw: bytes
+    subject: Subject
+    author: str
+    """`Name <address>`."""
+    address: str
+    """The author's address in lower case."""
+    recipients: tuple[str, ...]
+    """Addresses of To:, then of Cc:, lower case."""
+    to_count: int
+    """How many of them are of To:."""
+    parents: tuple[str, ...]
+    """In-Reply-To first, then References from the nearest to the farthest."""
+    paths: tuple[str, ...]
+    base_commit: str | None
+
+    @property
+    def is_patch(self) -> bool:
+        """Sent as a patch: tagged so, no reply, with a diff, and no cover (0/N)."""
+        return not self.subject.is_reply and bool(self.subject.kinds) and bool(self.paths) and self.subject.number != 0
+
+    @property
+    def is_cover(self) -> bool:
+        """Tagged as a series, no reply, no diff."""
+        return not self.subject.is_reply and bool(self.subject.kinds) and not self.paths
+
+
+def parse_subject(text: str) -> Subject:
+    """`Re: [PATCH RFC v3 02/10] fuse: x` and its like."""
+    flat = " ".join(text.split())
+    rest = _REPLY.sub("", flat)
+    is_reply = rest != flat.lstrip()
+    kinds: set[str] = set()
+    version, number, total = 1, None, None
+    while match := _BRACKET.match(rest):
+        for token in re.split(r"[\s,]+", match[1].strip()):
+            if counter := _COUNTER.match(token):
+                number, total = int(counter[1]), int(counter[2])
+            elif found := _VERSION.match(token):
+                version = int(found[1])
+            elif _KIND.match(token):
+                kinds.add(token.upper())
+        rest = rest[match.end() :]
+        rest = _REPLY.sub("", rest) if kinds else rest
+    return Subject(flat, rest.strip(), is_reply, frozenset(kinds), version, number, total)
+
+
+def parse_mail(raw: bytes) -> Mail | None:
+    """None when it has no usable Message-ID."""
+    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    found = _MSGID.search(_header(message, "message-id"))
+    if found is None:
+        return None
+    body = _body(message)
+    name, address = parseaddr(_header(message, "from"))
+    to = [a.lower() for _, a in getaddresses([_header(message, "to")]) if a]
+    cc = [a.lower() for _, a in getaddresses([_header(message, "cc")]) if a]
+    parents = [*_MSGID.findall(_header(message, "in-reply-to"))[:1],
+               *reversed(_MSGID.findall(_header(message, "references")))]  # fmt: skip
+    base = _BASE.search(body)
+    return Mail(
+        id=found[1], raw=raw, subject=parse_subject(_header(message, "subject")),
+        author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
+        to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
+        paths=touched_paths(body), base_commit=base[1] if base else None,
+    )  # fmt: skip
+
+
+def _header(message: Message, name: str) -> str:
+    try:
+        value = message.get(name)
+        if value is None:
+            return ""
+        pieces = decode_header(str(value))
+    except (ValueError, LookupError, email.errors.MessageError):
+        return str(message.get(name, "")) if name != "subject" else ""
+    text = ""
+    for piece, charset in pieces:
+        text += piece if isinstance(piece, str) else _decode(piece, charset)
+    return " ".join(text.replace("\x00", "").split())
+
+
+def _decode(data: bytes, charset: str | None) -> str:
+    try:
+        return data.decode(charset or "utf-8", errors="replace")
+    except LookupError:
+        return data.decode("utf-8", errors="replace")
+
+
+def _body(message: Message) -> str:
+    """All text of the mail, attachments that are text included, decoded as well as it goes."""
+    texts = []
+    for part in message.walk():
+        if part.get_content_maintype() != "text" or part.get_content_subtype() == "html":
+            continue
+        try:
+            payload = part.get_payload(decode=True)
+            charset = part.get_content_charset()
+        except (ValueError, LookupError, AssertionError):
+            continue
+        if isinstance(payload, bytes):
+            texts.append(_decode(payload, charset))
+    return "\n".join(texts).replace("\r\n", "\n")

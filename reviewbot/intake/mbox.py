@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mbox files: reading whatever comes, writing what reads back the same."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.intake.errors import NotAnMbox
+from reviewbot.model.errors import UsageError
+
+MAX_BYTES = 64 << 20
+"""A thread larger than this is no thread; the whole 200-mail posting is 0.3 MB without its diffs, 4 MB with them."""
+
+_FROM = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
+_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_TO_ESCAPE = re.compile(rb"^(>*From )", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbag:
+    """Raw mails as they came, duplicates and all."""
+
+    source: str
+    """URL or path."""
+    mails: tuple[bytes, ...]
+
+
+def read_mbox(path: Path) -> Mailbag:
+    """An mbox (any From_ quoting, also gzipped) or a single mail. Raises NotAnMbox, UsageError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint="--mbox wants a file with the thread") from error
+    if len(data) > MAX_BYTES:
+        raise NotAnMbox(str(path), f"it is larger than {MAX_BYTES >> 20} MiB")
+    if data.startswith(b"\x1f\x8b"):
+        data = _gunzip(path, data)
+    mails, why = split_mbox(data)
+    if not mails:
+        raise NotAnMbox(str(path), why)
+    return Mailbag(str(path), mails)
+
+
+def _gunzip(path: Path, data: bytes) -> bytes:
+    try:
+        plain = zlib.decompressobj(wbits=31).decompress(data, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise NotAnMbox(str(path), f"broken gzip: {error}") from error
+    if len(plain) > MAX_BYTES:
+        raise NotAnMbox(str(path), f"it unpacks to more than {MAX_BYTES >> 20} MiB")
+    return plain
+
+
+def split_mbox(data: bytes) -> tuple[tuple[bytes, ...], str]:
+    """The mails in it, and why there are none."""
+    data = data.replace(b"\r\n", b"\n")
+    head = data[:4096].lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return (), "it is a web page"
+    starts = [match.span() for match in _FROM.finditer(data)]
+    if not starts:
+        if _HEADER.match(data) and b"\nmessage-id:" in b"\n" + data[: 1 << 16].lower():
+            return (data,), ""
+        return (), "there is no mail in it" if data.strip() else "it is empty"
+    ends = [start for start, _ in starts[1:]] + [len(data)]
+    found = []
+    for (_, begin), end in zip(starts, ends, strict=True):
+        text = data[begin:end]
+        # A mailbox puts an empty line between mails; it belongs to neither.
+        text = text[:-1] if text.endswith(b"\n\n") else text
+        found.append(_ESCAPED.sub(rb"\1", text))
+    return tuple(found), ""
+
+
+def mbox_bytes(mails: Mapping[str, bytes]) -> bytes:
+    """The mails as an mbox (mboxrd quoting), in the mapping's order; `read_mbox` gives them back."""
+    parts = []
+    for raw in mails.values():
+        text = raw if raw.endswith(b"\n") else raw + b"\n"
+        parts.append(b"From mboxrd@z Thu Jan  1 00:00:00 1970\n" + _TO_ESCAPE.sub(rb">\1", text) + b"\n")
+    return b"".join(parts)
