@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the guest's side of every suite shares: the leg's settings, mounts, and how a check says its outcome.
+
+Exit status: 0 PASS, 77 NOTRUN, 70 the filesystem's server died, anything else FAIL. The last line of the output is
+the reason. Runs with Python 3.11 and nothing but its standard library.
+"""
+
+import errno
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+
+PASS, FAIL, NOTRUN, DEATH = 0, 1, 77, 70
+
+RUN = os.environ.get("REVIEWBOT_RUN", "/run/reviewbot")
+FSTYP = os.environ.get("LEG_FSTYP", "ext4")
+SERVER = os.environ.get("LEG_SERVER", "")
+MOUNT_OPTIONS = os.environ.get("LEG_MOUNT_OPTIONS", "")
+MKFS_OPTIONS = os.environ.get("LEG_MKFS_OPTIONS", "").split()
+SCRATCH_MKFS_OPTIONS = os.environ.get("LEG_SCRATCH_MKFS_OPTIONS", "").split()
+MNT = os.environ.get("LEG_MNT", "/mnt/test")
+
+
+class NotRun(Exception):
+    """The check does not apply here; the text says why."""
+
+
+class Failed(Exception):
+    """The filesystem did something wrong; the text says what."""
+
+
+def expect(condition: bool, text: str) -> None:
+    """Raises Failed(text) unless the condition holds."""
+    if not condition:
+        raise Failed(text)
+
+
+def equal(got: object, wanted: object, what: str) -> None:
+    """Raises Failed that shows both when they differ."""
+    if got != wanted:
+        raise Failed(f"{what}: got {str(got)[:120]!r}, expected {str(wanted)[:120]!r}")
+
+
+def refused(number: int, what: str, function: Callable[..., object], *words: object) -> None:
+    """Raises Failed unless the call fails with this errno."""
+    try:
+        function(*words)
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, str(error.errno))
+        equal(name, errno.errorcode[number], what)
+    else:
+        raise Failed(f"{what} succeeded, expected {errno.errorcode[number]}")
+
+
+def device(serial: str = "TEST_DEV") -> str:
+    """Path of the disk with this serial, resolved: /dev/vdd."""
+    given = os.environ.get(f"LEG_{serial}")
+    path = os.path.realpath(given or f"/dev/disk/by-serial/{serial}")
+    if not os.path.exists(path):
+        raise Failed(f"there is no disk with serial {serial}")
+    return path
+
+
+def run(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command; raises Failed with its last words when it fails, NotRun when it is not installed."""
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+    except FileNotFoundError:
+        raise NotRun(f"{argv[0]} is not installed in the guest") from None
+    if check and done.returncode:
+        print(done.stdout, end="")
+        words = done.stdout.strip().splitlines() or ["it said nothing"]
+        raise Failed(f"{argv[0]} ended with status {done.returncode}: {words[-1]}")
+    return done
+
+
+def mount_line(folder: str = MNT) -> tuple[str, str, str] | None:
+    """(source, type, options) of what is mounted there, or None."""
+    found = None
+    with open("/proc/self/mounts") as file:
+        for line in file:
+            source, place, kind, options = line.split()[:4]
+            if place == folder:
+                found = (source, kind, options)
+    return found
+
+
+def mkfs(serial: str = "TEST_DEV") -> None:
+    """Make the leg's filesystem on a disk, as fstests would."""
+    options = SCRATCH_MKFS_OPTIONS if serial == "SCRATCH_DEV" else MKFS_OPTIONS
+    quiet = ("-F", "-q") if FSTYP == "ext4" else ()
+    run(f"mkfs.{FSTYP}", *quiet, *options, device(serial))
+
+
+def mount(folder: str = MNT) -> None:
+    """Mount TEST_DEV. Raises Failed when it is not mounted read-write as the leg's type afterwards."""
+    os.makedirs(folder, exist_ok=True)
+    options = ("-o", MOUNT_OPTIONS) if MOUNT_OPTIONS else ()
+    run("mount", "-t", FSTYP, *options, device(), folder)
+    line = mount_line(folder)
+    if line is None:
+        raise Failed(f"mount(8) succeeded but nothing is mounted on {folder}")
+    equal(line[1], FSTYP, "type of the mount")
+    expect("rw" in line[2].split(","), f"mounted read-only: {line[2]}")
+
+
+def umount(folder: str = MNT) -> None:
+    run("umount", folder)
+
+
+def remount() -> None:
+    """Unmount and mount again: what is read afterwards comes from the disk."""
+    umount()
+    mount()
+
+
+def ensure_mounted() -> None:
+    """Mount TEST_DEV unless it is; a mount whose server died is cleared away first."""
+    if mount_line() is not None:
+        try:
+            os.statvfs(MNT)
+            return
+        except OSError:
+            run("umount", "-l", MNT, check=False)
+    mount()
+
+
+def folder(name: str) -> str:
+    """A new, empty folder on the mounted filesystem, and the current directory from now on."""
+    ensure_mounted()
+    path = f"{MNT}/{name}"
+    if os.path.isdir(path):
+        run("rm", "-rf", path)
+    os.mkdir(path)
+    return path
+
+
+def write(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def deaths() -> list[str]:
+    """One line for each server that ended while it should serve."""
+    try:
+        with open(f"{RUN}/deaths") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def log_size() -> int:
+    try:
+        return os.stat(f"{RUN}/server.log").st_size
+    except FileNotFoundError:
+        return 0
+
+
+def server_log(start: int = 0, lines: int = 15) -> str:
+    """What the servers said since the log had `start` bytes, without the helpers' own lines."""
+    if not log_size():
+        return ""
+    text = read(f"{RUN}/server.log")[start:].decode(errors="replace")
+    said = [line for line in text.splitlines() if not line.startswith("== ")]
+    return "".join(f"server: {line}\n" for line in said[-lines:])
+
+
+def conclude(check: Callable[[], object]) -> int:
+    """Run one check and say its outcome: the exit status, and the reason as the last line."""
+    before, start = len(deaths()), log_size()
+    status, reason = PASS, ""
+    try:
+        check()
+    except NotRun as why:
+        status, reason = NOTRUN, str(why)
+    except Failed as why:
+        status, reason = FAIL, str(why)
+    except Exception as error:
+        traceback.print_exc(limit=-4, file=sys.stdout)
+        status, reason = FAIL, f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
+            status = DEATH
+    died = deaths()[before:]
+    if died or status == DEATH:
+        status, reason = DEATH, f"server died: {'; '.join(died) or reason}"
+    if status not in (PASS, NOTRUN):
+        print(server_log(start), end="")
+    if reason:
+        print(reason.replace("\n", " "))
+    return status

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""First step of every leg: name the server, check what the leg rests on, and say what really runs.
+
+Prints one JSON object per line: {"proof": {name: value}} or {"problem": "one line"}. A problem (exit status 1) is
+about the machine or the images. That mke2fs or a mount fails is no such problem: the suites find and report it.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import struct
+import time
+
+from guest import FSTYP, MNT, RUN, SERVER, Failed, NotRun, device, mkfs, mount, read, server_log, umount
+
+# _IOR(229, 99, struct { u64 flags, padding; })
+_FUSE_DEV_IOC_IOMAP_SUPPORT = 2 << 30 | 16 << 16 | 229 << 8 | 99
+_IOMAP_SWITCH = "/sys/module/fuse/parameters/enable_iomap"
+
+
+class Problem(Exception):
+    """Why the leg cannot count."""
+
+
+def say(**words: object) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def prove(**facts: object) -> None:
+    say(proof=facts)
+
+
+def find(program: str) -> str:
+    """Path of a program on PATH, or an empty string."""
+    for place in os.environ["PATH"].split(":"):
+        if os.access(f"{place}/{program}", os.X_OK):
+            return f"{place}/{program}"
+    return ""
+
+
+def sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_kernel(demands: list[str]) -> None:
+    """The kernel has the filesystem; what the leg demands is switched on."""
+    with open("/proc/filesystems") as file:
+        known = file.read().split()
+    wanted = "fuse" if SERVER else FSTYP
+    if wanted not in known:
+        raise Problem(f"this kernel has no {wanted} filesystem")
+    if SERVER and not os.path.exists("/dev/fuse"):
+        raise Problem("there is no /dev/fuse")
+    if "iomap" in demands and os.path.exists(_IOMAP_SWITCH):
+        with open(_IOMAP_SWITCH, "w") as file:
+            file.write("1")
+
+
+def check_programs() -> None:
+    os.makedirs(RUN, exist_ok=True)
+    if SERVER:
+        with open(f"{RUN}/server", "w") as file:
+            file.write(SERVER + "\n")
+    for program in (SERVER, "mke2fs", "e2fsck"):
+        path = find(program) if program else "-"
+        if not path:
+            raise Problem(f"{program} is not on PATH ({os.environ['PATH']})")
+        if program:
+            prove(**{f"sha256:{path}": sha256(path)})
+
+
+def prove_libraries() -> None:
+    """Hash of the libfuse that the running server has mapped: what it links is no matter of trust."""
+    with open(f"{RUN}/servers/{os.path.basename(device())}.pid") as file:
+        pid = int(file.read())
+    maps = read(f"/proc/{pid}/maps").decode(errors="replace").split("\n")
+    paths = {line.split(maxsplit=5)[5] for line in maps if line.count("/") and ".so" in line}
+    prove(server=os.readlink(f"/proc/{pid}/exe"))
+    for path in sorted(p for p in paths if "/libfuse" in p or "/libext2fs" in p):
+        prove(**{f"sha256:{path}": sha256(path)})
+
+
+def prove_iomap() -> None:
+    """Two independent signs while mounted: the kernel's warning, and its answer to the ioctl on /dev/fuse."""
+    warned = b"EXPERIMENTAL iomap" in kernel_log()
+    handle = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        answer = fcntl.ioctl(handle, _FUSE_DEV_IOC_IOMAP_SUPPORT, bytes(16))
+        flags = struct.unpack("QQ", answer)[0]
+    except OSError:
+        flags = 0
+    finally:
+        os.close(handle)
+    prove(iomap_warning=warned, iomap_flags=flags)
+    if not (warned and flags):
+        missing = [] if warned else ["no `EXPERIMENTAL iomap` in the kernel's log"]
+        missing += [] if flags else ["/dev/fuse does not offer iomap"]
+        raise Problem(f"iomap was demanded and is not proven: {' and '.join(missing)}")
+
+
+def kernel_log() -> bytes:
+    """All messages in the kernel's ring buffer."""
+    handle = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    lines = []
+    try:
+        while True:
+            try:
+                lines.append(os.read(handle, 8192))
+            except BrokenPipeError:
+                continue  # overwritten while we read
+            except BlockingIOError:
+                return b"".join(lines)
+    finally:
+        os.close(handle)
+
+
+def try_mount(demands: list[str]) -> None:
+    """Make both filesystems, mount one once. Only what was demanded may fail the leg."""
+    try:
+        mkfs("TEST_DEV")
+        mkfs("SCRATCH_DEV")
+        started = time.monotonic()
+        mount()
+        prove(mount_seconds=round(time.monotonic() - started, 2))
+    except (Failed, NotRun) as why:
+        print(server_log(), end="")
+        prove(mount=f"failed: {why}")
+        if demands:
+            raise Problem(f"{', '.join(demands)} was demanded and is not proven: {why}") from None
+        return
+    prove(mount=f"{FSTYP} rw")
+    try:
+        if SERVER:
+            prove_libraries()
+        if "iomap" in demands:
+            prove_iomap()
+    finally:
+        umount()
+
+
+def main(demands: list[str]) -> int:
+    try:
+        for serial in ("TEST_DEV", "SCRATCH_DEV"):
+            device(serial)
+        for place in (MNT, "/mnt/scratch"):
+            os.makedirs(place, exist_ok=True)
+        check_kernel(demands)
+        check_programs()
+        try_mount(demands)
+    except (Problem, Failed) as why:
+        say(problem=str(why))
+        return 1
+    return 0

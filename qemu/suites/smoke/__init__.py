@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The smoke suite in the guest: `run.py smoke CHECK`. Each check leaves the filesystem mounted and consistent."""
+
+from guest import conclude
+
+from smoke import disk, files, load
+
+CHECKS = {**disk.CHECKS, **files.CHECKS, **load.CHECKS}
+
+
+def main(words: list[str]) -> int:
+    return conclude(CHECKS[words[0]])

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What reaches the disk: mkfs, mount, holes, mappings, fsync, persistence, consistency."""
+
+import errno
+import hashlib
+import mmap as mapping
+import os
+import random
+
+from guest import (
+    MNT,
+    Failed,
+    device,
+    ensure_mounted,
+    equal,
+    expect,
+    folder,
+    mkfs,
+    mount,
+    mount_line,
+    read,
+    remount,
+    run,
+    umount,
+    write,
+)  # fmt: skip
+
+MIB = 1 << 20
+
+
+def make() -> None:
+    """mkfs of both disks."""
+    if mount_line() is not None:
+        umount()
+    mkfs("TEST_DEV")
+    mkfs("SCRATCH_DEV")
+
+
+def mount_it() -> None:
+    """Mount, statfs, unmount, mount: twice the right type, read-write."""
+    if mount_line() is not None:
+        umount()
+    mount()
+    sizes = os.statvfs(MNT)
+    expect(sizes.f_blocks > 1000 and sizes.f_bfree > 1000, f"statfs says {sizes.f_bfree} of {sizes.f_blocks} free")
+    equal(os.listdir(MNT), ["lost+found"], "entries of a new filesystem")
+    umount()
+    expect(mount_line() is None, "it is still mounted after umount(8)")
+    mount()
+
+
+def sparse() -> None:
+    """Holes read as zeroes, use no blocks, are found by SEEK_DATA; punching, where it is supported."""
+    path = folder("sparse") + "/f"
+    with open(path, "w+b", buffering=0) as file:
+        file.truncate(64 * MIB)
+        file.seek(32 * MIB)
+        file.write(b"island" * 1000)
+        file.flush()
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno())
+        equal(size.st_size, 64 * MIB, "size")
+        expect(size.st_blocks * 512 < MIB, f"a file of 6000 bytes in a hole uses {size.st_blocks * 512} bytes")
+        equal(os.pread(file.fileno(), 4096, 5 * MIB), bytes(4096), "bytes of a hole")
+        equal(os.pread(file.fileno(), 8, 32 * MIB + 2), b"landisla", "bytes of the island")
+        _seek(file.fileno())
+        _punch(file.fileno())
+
+
+def _seek(handle: int) -> None:
+    """SEEK_DATA may say that all is data; it may never skip data."""
+    found = os.lseek(handle, 0, os.SEEK_DATA)
+    expect(found <= 32 * MIB, f"SEEK_DATA skips data: {found}")
+    hole = os.lseek(handle, 32 * MIB, os.SEEK_HOLE)
+    expect(hole >= 32 * MIB + 6000, f"SEEK_HOLE finds a hole inside data: {hole}")
+    print(f"SEEK_DATA from 0: {found}, SEEK_HOLE from the island: {hole}")
+
+
+def _punch(handle: int) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    start, length = ctypes.c_long(32 * MIB), ctypes.c_long(4096)
+    if libc.fallocate(handle, 3, start, length):  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+        number = ctypes.get_errno()
+        if number != errno.EOPNOTSUPP:
+            raise Failed(f"punching a hole: {os.strerror(number)}")
+        print("punching holes is not supported here (EOPNOTSUPP)")
+        return
+    equal(os.pread(handle, 4096, 32 * MIB), bytes(4096), "bytes of a punched hole")
+    equal(os.pread(handle, 6, 32 * MIB + 4098), (b"island" * 1000)[4098:4104], "bytes after a punched hole")
+
+
+def mmap() -> None:
+    """Writes through a shared mapping are seen by read(2), and are there after a remount."""
+    path = folder("mmap") + "/f"
+    content = bytearray(random.Random(1).randbytes(MIB // 2 + 123))
+    write(path, bytes(content))
+    with open(path, "r+b") as file, mapping.mmap(file.fileno(), 0) as view:
+        equal(hashlib.sha256(view).digest(), hashlib.sha256(content).digest(), "content through the mapping")
+        for place in (0, 4095, 70000, len(content) - 5):
+            view[place : place + 5] = content[place : place + 5] = b"MMAP!"
+        view.flush()
+        equal(os.pread(file.fileno(), 5, 4095), b"MMAP!", "read(2) after a write through the mapping")
+        os.pwrite(file.fileno(), b"pwrite", 200000)
+        content[200000:200006] = b"pwrite"
+        equal(bytes(view[200000:200006]), b"pwrite", "the mapping after pwrite(2)")
+    remount()
+    equal(hashlib.sha256(read(path)).digest(), hashlib.sha256(content).digest(), "content after a remount")
+
+
+def fsync() -> None:
+    """fsync and fdatasync of files and directories succeed, and what they covered is there after a remount."""
+    path = folder("fsync")
+    wanted = {}
+    for number in range(8):
+        content = random.Random(number).randbytes(1000 * 3**number)
+        wanted[f"f{number}"] = hashlib.sha256(content).hexdigest()
+        with open(f"{path}/f{number}", "wb", buffering=0) as file:
+            file.write(content[: len(content) // 2])
+            os.fdatasync(file.fileno())
+            file.write(content[len(content) // 2 :])
+            os.fsync(file.fileno())
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(handle)
+    os.close(handle)
+    remount()
+    got = {name: hashlib.sha256(read(f"{path}/{name}")).hexdigest() for name in os.listdir(path)}
+    equal(got, wanted, "files after a remount")
+
+
+def persist() -> None:
+    """Everything that the earlier checks left is the same after a remount: names, content, modes, owners, links."""
+    ensure_mounted()
+    before = _tree()
+    expect(len(before) > 1, "there is nothing on the filesystem to compare")
+    remount()
+    after = _tree()
+    for name in sorted(before.keys() | after.keys()):
+        equal(after.get(name), before.get(name), f"{name} after a remount")
+    print(f"{len(before)} entries are the same after a remount")
+
+
+def _tree() -> dict[str, object]:
+    """Name -> what must not change. Times of access may."""
+    found: dict[str, object] = {}
+    for folder_name, folders, names in os.walk(MNT):
+        for name in (*folders, *names):
+            path = f"{folder_name}/{name}"
+            now = os.lstat(path)
+            facts: list[object] = [now.st_mode, now.st_uid, now.st_gid, now.st_nlink, now.st_mtime_ns]
+            if os.path.islink(path):
+                facts.append(os.readlink(path))
+            elif os.path.isfile(path):
+                facts += [now.st_size, _digest(path, now.st_size)]
+            found[path.removeprefix(MNT)] = facts
+    return found
+
+
+def _digest(path: str, size: int) -> str:
+    """Of the whole, or of some windows of a big sparse file: hashing is slow on an emulated machine."""
+    if size <= 4 * MIB:
+        return hashlib.sha256(read(path)).hexdigest()
+    with open(path, "rb") as file:
+        windows = []
+        for start in range(0, size, 16 * MIB):
+            file.seek(start)
+            windows.append(file.read(65536))
+    return hashlib.sha256(b"".join(windows)).hexdigest()
+
+
+def fsck() -> None:
+    """`e2fsck -fn` of the unmounted disk must find nothing to repair."""
+    if mount_line() is not None:
+        umount()
+    done = run("e2fsck", "-fn", device(), check=False)
+    print(done.stdout, end="")
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if not line.startswith(("e2fsck ", "Pass "))]
+        first = next((line for line in lines if line.strip()), "it said nothing")
+        raise Failed(f"e2fsck -fn ended with status {done.returncode}: {first}")
+
+
+CHECKS = {
+    "mkfs": make, "mount": mount_it, "sparse": sparse, "mmap": mmap, "fsync": fsync, "remount": persist, "fsck": fsck,
+}  # fmt: skip

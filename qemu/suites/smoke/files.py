@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names and what hangs on them: files, directories, renames, links, extended attributes, ACLs."""
+
+import errno
+import os
+import stat
+
+from guest import Failed, NotRun, equal, expect, folder, read, refused, run, write
+
+
+def files() -> None:
+    """Create, write, append, overwrite, truncate, chmod, chown, times, unlink; an unlinked open file lives on."""
+    os.chdir(folder("files"))
+    content = bytes(range(256)) * 300  # 76800: whole blocks and a tail
+    write("a", content)
+    equal(os.stat("a").st_size, len(content), "size after writing")
+    equal(read("a"), content, "content")
+    with open("a", "ab") as file:
+        file.write(b"tail")
+    equal(read("a")[-6:], content[-2:] + b"tail", "appended")
+    with open("a", "r+b") as file:
+        file.seek(4090)
+        file.write(b"across a block")
+    equal(read("a")[4090:4104], b"across a block", "overwritten across a block boundary")
+    os.truncate("a", 5000)
+    os.truncate("a", 9000)
+    equal(read("a")[5000:], bytes(4000), "bytes after truncating down and up")
+    os.chmod("a", 0o6754)
+    os.chown("a", 1234, 5678)
+    os.chmod("a", 0o754)
+    os.utime("a", ns=(10**18, 10**18 + 2 * 10**9))
+    now = os.stat("a")
+    equal((stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid), (0o754, 1234, 5678), "mode, owner, group")
+    equal((now.st_atime_ns, now.st_mtime_ns), (10**18, 10**18 + 2 * 10**9), "times")
+    handle = os.open("a", os.O_RDWR)
+    os.unlink("a")
+    refused(errno.ENOENT, "stat of an unlinked file", os.stat, "a")
+    os.pwrite(handle, b"still here", 0)
+    equal(os.pread(handle, 10, 0), b"still here", "an open file after unlink")
+    os.close(handle)
+    refused(errno.ENOENT, "opening a file that is not there", os.open, "nothing", os.O_RDONLY)
+    write("b", b"")
+    refused(errno.EEXIST, "O_EXCL on an existing file", os.open, "b", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+
+
+def directories() -> None:
+    """Many entries are listed exactly once, link counts follow, rmdir refuses what is not empty."""
+    os.chdir(folder("directories"))
+    names = {f"entry-{number:04d}-{'x' * (number % 40)}" for number in range(250)}
+    os.mkdir("many")
+    for name in names:
+        os.close(os.open(f"many/{name}", os.O_CREAT | os.O_WRONLY))
+    listed = os.listdir("many")
+    equal(len(listed), len(names), "number of entries")
+    equal(set(listed), names, "names")
+    for name in sorted(names)[::2]:
+        os.unlink(f"many/{name}")
+    equal(set(os.listdir("many")), set(sorted(names)[1::2]), "names after removing every second")
+    before = os.stat(".").st_nlink
+    os.makedirs("a/b/c")
+    equal(os.stat(".").st_nlink, before + 1, "link count of the parent")
+    equal(os.stat("a").st_nlink, 3, "link count of a folder with one folder in it")
+    refused(errno.ENOTEMPTY, "rmdir of a folder with entries", os.rmdir, "a")
+    refused(errno.ENOTDIR, "a file used as a folder", os.listdir, f"many/{min(os.listdir('many'))}")
+    os.removedirs("a/b/c")
+    expect(not os.path.exists("a"), "a removed folder is still there")
+
+
+def rename() -> None:
+    """Over nothing, over a file, across directories, of directories; what must be refused is."""
+    os.chdir(folder("rename"))
+    os.makedirs("d1/sub")
+    os.mkdir("d2")
+    write("one", b"one")
+    write("two", b"two")
+    inode = os.stat("one").st_ino
+    os.rename("one", "new")
+    equal((read("new"), os.stat("new").st_ino), (b"one", inode), "content and inode after a rename")
+    expect(not os.path.exists("one"), "the old name is still there")
+    kept = os.open("two", os.O_RDONLY)
+    os.rename("new", "two")
+    equal(read("two"), b"one", "content after a rename over a file")
+    equal(os.read(kept, 10), b"two", "the replaced file, which was open")
+    equal(os.fstat(kept).st_nlink, 0, "link count of the replaced file")
+    os.close(kept)
+    os.rename("two", "d2/moved")
+    equal((os.listdir("d2"), read("d2/moved")), (["moved"], b"one"), "after a rename to another directory")
+    os.rename("d1/sub", "d2/sub")
+    equal(os.stat("d2/sub/..").st_ino, os.stat("d2").st_ino, "`..` of a moved directory")
+    equal((os.stat("d1").st_nlink, os.stat("d2").st_nlink), (2, 3), "link counts of the parents")
+    refused(errno.ENOTEMPTY, "rename over a directory with entries", os.rename, "d1", "d2")
+    refused(errno.EINVAL, "rename of a directory into itself", os.rename, "d2", "d2/sub/x")
+    write("file", b"")
+    refused(errno.EISDIR, "rename of a file over a directory", os.rename, "file", "d1")
+    refused(errno.ENOTDIR, "rename of a directory over a file", os.rename, "d1", "file")
+
+
+def exchange() -> None:
+    """renameat2(RENAME_EXCHANGE), where the filesystem has it."""
+    import ctypes
+
+    os.chdir(folder("exchange"))
+    write("a", b"a")
+    os.mkdir("b")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(-100, b"a", -100, b"b", 2):
+        number = ctypes.get_errno()
+        if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise NotRun(f"RENAME_EXCHANGE is not supported here ({errno.errorcode[number]})")
+        raise Failed(f"RENAME_EXCHANGE: {os.strerror(number)}")
+    expect(os.path.isdir("a"), "`a` is not the directory")
+    equal(read("b"), b"a", "content of `b`")
+
+
+def links() -> None:
+    """Hard links share an inode and count; symbolic links of any length, also dangling."""
+    os.chdir(folder("links"))
+    write("file", b"content")
+    os.mkdir("d")
+    os.link("file", "d/hard")
+    equal(os.stat("file").st_ino, os.stat("d/hard").st_ino, "inode of a hard link")
+    equal(os.stat("file").st_nlink, 2, "link count")
+    with open("d/hard", "ab") as file:
+        file.write(b" more")
+    equal(read("file"), b"content more", "content through the other name")
+    os.unlink("file")
+    equal((read("d/hard"), os.stat("d/hard").st_nlink), (b"content more", 1), "after one name is gone")
+    for length in (1, 59, 60, 1000, 4000):  # inside the inode and in a block
+        target = "t" * length
+        os.symlink(target, f"s{length}")
+        equal(os.readlink(f"s{length}"), target, f"symbolic link of {length} bytes")
+        equal(os.lstat(f"s{length}").st_size, length, f"size of a symbolic link of {length} bytes")
+    os.symlink("d/hard", "through")
+    equal(read("through"), b"content more", "content through a symbolic link")
+    refused(errno.ENOENT, "a dangling symbolic link", os.stat, "s1")
+    os.symlink("loop", "loop")
+    refused(errno.ELOOP, "a symbolic link to itself", os.stat, "loop")
+    refused(errno.EPERM, "a hard link to a directory", os.link, "d", "dd")
+
+
+def xattr() -> None:
+    """user.* attributes: set, replace, list, remove; small, large, on directories."""
+    os.chdir(folder("xattr"))
+    write("f", b"")
+    try:
+        os.setxattr("f", "user.first", b"1")
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            raise NotRun("this mount has no user.* attributes (EOPNOTSUPP)") from None
+        raise
+    os.setxattr("f", "user.second", b"x" * 2000)
+    os.setxattr("f", "user.first", b"replaced", os.XATTR_REPLACE)
+    equal(os.getxattr("f", "user.first"), b"replaced", "a replaced attribute")
+    equal(os.getxattr("f", "user.second"), b"x" * 2000, "an attribute of 2000 bytes")
+    equal(sorted(n for n in os.listxattr("f") if n.startswith("user.")), ["user.first", "user.second"], "names")
+    os.removexattr("f", "user.first")
+    refused(errno.ENODATA, "reading a removed attribute", os.getxattr, "f", "user.first")
+    os.mkdir("d")
+    os.setxattr("d", "user.dir", b"\x00\xff")
+    equal(os.getxattr("d", "user.dir"), b"\x00\xff", "attribute of a directory")
+
+
+def acl() -> None:
+    """An ACL is stored, shown, and decides who may read."""
+    os.chdir(folder("acl"))
+    write("f", b"secret")
+    os.chmod("f", 0o600)
+    _setfacl("-m", "u:1234:r", "f")
+    shown = run("getfacl", "-cn", "f").stdout
+    expect("user:1234:r--" in shown, f"getfacl does not show the entry: {shown!r}")
+    for user, wanted in ((1234, b"secret"), (4321, None)):
+        equal(_read_as(user, "f"), wanted, f"what user {user} reads of a file that only 1234 may read")
+
+
+def default_acl() -> None:
+    """A default ACL is inherited, where the server does that (fuse2fs of e2fsprogs 1.47 does not)."""
+    os.chdir(folder("default-acl"))
+    os.mkdir("d")
+    _setfacl("-d", "-m", "u:1234:rx", "d")
+    write("d/child", b"")
+    shown = run("getfacl", "-cn", "d/child").stdout
+    if "user:1234:" not in shown:
+        raise NotRun("default ACLs are not inherited here")
+    expect("user:1234:r-x" in shown, f"the default ACL was inherited wrongly: {shown!r}")
+
+
+def _setfacl(*words: str) -> None:
+    done = run("setfacl", *words, check=False)
+    if done.returncode and "not supported" in done.stdout:
+        raise NotRun("this mount has no POSIX ACLs (setfacl: Operation not supported)")
+    equal((done.returncode, done.stdout), (0, ""), "setfacl")
+
+
+def _read_as(user: int, path: str) -> bytes | None:
+    """Content as another user sees it, None when refused."""
+    inside, outside = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+        try:
+            os.write(outside, b"+" + read(path))
+        except PermissionError:
+            os.write(outside, b"-")
+        finally:
+            os._exit(0)
+    os.close(outside)
+    answer = os.read(inside, 100)
+    os.close(inside)
+    os.waitpid(child, 0)
+    expect(answer[:1] in (b"+", b"-"), f"reading as user {user} failed in an unexpected way")
+    return answer[1:] if answer[:1] == b"+" else None
+
+
+CHECKS = {
+    "files": files, "directories": directories, "rename": rename, "exchange": exchange, "links": links,
+    "xattr": xattr, "acl": acl, "default-acl": default_acl,
+}  # fmt: skip
