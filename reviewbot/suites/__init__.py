@@ -3,3 +3,7 @@
 
 One module per suite: `smoke`, `fstests`. Must not know: QEMU, or how a step reached the guest.
 """
+
+from reviewbot.suites.setup import Setup, disks, read_setup, setup_steps
+
+__all__ = ["Setup", "disks", "read_setup", "setup_steps"]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fstests suite: one step per test, run by fstests' own `check`, and what its output means."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reviewbot.model.lab import GuestStep, StepReply
+from reviewbot.model.results import Outcome, TestResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.suites.outcome import SERVER_DIED, Judgement, beyond_the_test, last_line, tail
+from reviewbot.suites.selection import choose, excluded, load_excludes, parse, read_groups
+from reviewbot.suites.setup import leg_env
+
+PREPARE = "setup/fstests"
+_TIMEOUT = 300.0
+_DIFF = 4096
+_NOT_OURS = re.compile(r"mkfs|mount|inconsistent|TEST_DEV|SCRATCH_DEV", re.IGNORECASE)
+
+
+def select(fstests_dir: Path, selection: str, leg: LegSpec) -> tuple[str, ...]:
+    """Names of the tests that a selection means, from the group lists of a built tree.
+
+    Raises UsageError for an unknown test or group, ConfigError for a bad excludes file.
+    """
+    return choose(parse(selection), read_groups(fstests_dir), leg, load_excludes())
+
+
+def steps(leg: LegSpec, tests: Sequence[str]) -> tuple[GuestStep, ...]:
+    """A step that prepares the tree, then one per test; an excluded test's step only says why it is not run."""
+    env = dict(leg_env(leg))
+    prepare = GuestStep(name=PREPARE, argv=("/stack/suites/fstests/prepare",), env=env, timeout=60, gate=True)
+    excludes = load_excludes()
+    return (prepare, *(_step(test, env, excluded(leg, test, excludes)) for test in tests))
+
+
+def _step(test: str, env: Mapping[str, str], why_not: str) -> GuestStep:
+    if why_not:
+        argv = ("/bin/sh", "-c", 'echo "$1"; exit 77', "excluded", why_not)
+        return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10)
+    return GuestStep(
+        name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=_TIMEOUT,
+        collect=(f"/results/{test}",),
+    )  # fmt: skip
+
+
+def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
+    """One result per reply of a test, in the order of the replies."""
+    found = []
+    for reply in replies:
+        suite, _, test = reply.name.partition("/")
+        if suite != "fstests":
+            continue
+        judged = judge(test, reply)
+        found.append(
+            TestResult(
+                suite="fstests", test=test, outcome=judged.outcome, reason=judged.reason, seconds=reply.seconds,
+                excerpt=tail(reply.output), dmesg=tail(reply.dmesg), diff=diff_of(reply.output)[:_DIFF],
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def judge(test: str, reply: StepReply) -> Judgement:
+    """Outcome of one `check TEST`, from its exit status and its words."""
+    if judgement := beyond_the_test(reply):
+        return judgement
+    output = reply.output
+    if reply.exit_status == SERVER_DIED:
+        return Judgement(Outcome.CRASH, last_line(output))
+    if reply.exit_status == 77 and output.startswith("excluded: "):
+        return Judgement(Outcome.NOTRUN, last_line(output))
+    if reply.exit_status is None or reply.exit_status < 0:
+        return Judgement(Outcome.INFRA, f"check was killed by signal {-(reply.exit_status or 0)}")
+    if f"{test} - unknown test" in output or re.search(r" - no such test\?$", output, re.MULTILINE):
+        return Judgement(Outcome.MISS, "this fstests has no such test")
+    if re.search(rf"^Failures:.* {re.escape(test)}\b", output, re.MULTILINE):
+        return Judgement(Outcome.FAIL, failure(test, reply))
+    if re.search(rf"^Not run:.* {re.escape(test)}\b", output, re.MULTILINE):
+        return Judgement(Outcome.NOTRUN, _not_run(output))
+    if "[expunged]" in output:
+        return Judgement(Outcome.NOTRUN, "expunged")
+    if reply.exit_status == 0 and re.search(r"^Passed all [1-9]", output, re.MULTILINE):
+        return Judgement(Outcome.PASS)
+    return _check_gave_up(output)
+
+
+def _check_gave_up(output: str) -> Judgement:
+    """`check` ended before the test: the filesystem cannot be made or mounted (FAIL), or it was set up wrongly."""
+    words = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = next((line for line in words if _NOT_OURS.search(line) and " -- " not in line), "")
+    if telling:
+        return Judgement(Outcome.FAIL, f"check could not start: {telling[:250]}")
+    return Judgement(Outcome.INFRA, f"check could not start: {words[-1][:250] if words else 'it said nothing'}")
+
+
+def _not_run(output: str) -> str:
+    found = re.search(r"\[not run\]\s*(.*)", output)
+    return (found[1].strip() if found else "")[:300] or "no reason given"
+
+
+def failure(test: str, reply: StepReply) -> str:
+    """Why `check` counts a test as failed, in one line: the weightiest of what it said."""
+    output = reply.output
+    found = []
+    if match := re.search(r"filesystem on (\S+) (is inconsistent|has dirty log)", output):
+        found.append(f"{match[0]} after the test")
+    if "_check_dmesg: something found in dmesg" in output:
+        found.append(f"kernel: {reply.splat}" if reply.splat else "something found in dmesg")
+    if "[dumped core]" in output:
+        found.append("dumped core")
+    if match := re.search(r"\[failed, exit status (\d+)\]", output):
+        found.append(f"exit status {match[1]}")
+    if "output mismatch" in output:
+        found.append(_mismatch(diff_of(output)))
+    if "no qualified output" in output:
+        found.append("no golden output")
+    return "; ".join(found)[:300] or "check gives no reason"
+
+
+def diff_of(output: str) -> str:
+    """The golden output against the test's own, as `check` prints it, without its indentation; or empty."""
+    lines = output.splitlines()
+    start = next((n for n, line in enumerate(lines) if line.startswith("    --- ")), None)
+    if start is None:
+        return ""
+    found = []
+    for line in lines[start:]:
+        if line.startswith("    (Run 'diff") or (line and not line.startswith("    ")):
+            break
+        found.append(line[4:])
+    while found and found[-1] in ("...", ""):
+        found.pop()
+    return "\n".join(found)
+
+
+def _mismatch(diff: str) -> str:
+    body = diff.splitlines()[2:]
+    for sign, words in (("+", "unexpected output"), ("-", "missing output")):
+        first = next((line[1:].strip() for line in body if line.startswith(sign) and line[1:].strip()), "")
+        if first:
+            return f"{words}: {first[:200]}"
+    return "output mismatch"

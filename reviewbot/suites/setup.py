@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The first step of every leg, and what it proves."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from reviewbot.model.artifacts import Fact
+from reviewbot.model.base import Model
+from reviewbot.model.lab import Disk, GuestStep, StepReply
+from reviewbot.model.stack import LegSpec
+
+SETUP = "setup/leg"
+PYTHON = ("python3", "-S", "/stack/suites/run.py")
+
+
+class Setup(Model):
+    """What the setup steps of a leg found."""
+
+    ok: bool
+    reason: str = ""
+    """One line when not ok."""
+    proofs: dict[str, Fact] = {}
+    """What the guest said of itself: `sha256:/stack/bin/fuse2fs`, `mount`, `iomap_flags`, …"""
+
+
+def disks(gib: int) -> tuple[Disk, ...]:
+    """The two disks every suite works on, `gib` GiB each (sparse on the host)."""
+    return tuple(Disk(serial=serial, size=gib << 30) for serial in ("TEST_DEV", "SCRATCH_DEV"))
+
+
+def leg_env(leg: LegSpec) -> Mapping[str, str]:
+    """What the guest's programs know of the leg."""
+    return {
+        "LEG_NAME": leg.name,
+        "LEG_FSTYP": leg.fstyp,
+        "LEG_SERVER": leg.server,
+        "LEG_MOUNT_OPTIONS": leg.mount_options,
+        "LEG_MKFS_OPTIONS": leg.mkfs_options,
+        "LEG_SCRATCH_MKFS_OPTIONS": leg.scratch_mkfs_options,
+        # /stack is read-only: compile the guest's modules once per boot, not once per step.
+        "PYTHONPYCACHEPREFIX": "/run/reviewbot/pycache",
+    }
+
+
+def setup_steps(leg: LegSpec) -> tuple[GuestStep, ...]:
+    """Names the server, checks disks, kernel and programs, makes the filesystems, hashes what runs.
+
+    A mke2fs or a mount that fails does not fail this step: that is the stack's fault, and the suites' to report.
+    """
+    argv = (*PYTHON, "setup", *leg.prove)
+    return (GuestStep(name=SETUP, argv=argv, env=dict(leg_env(leg)), timeout=120, gate=True),)
+
+
+def read_setup(replies: Sequence[StepReply]) -> Setup:
+    """The setup steps among `replies`. Not ok when one failed or never ran; its reason is the guest's own."""
+    replies = [reply for reply in replies if reply.name.startswith("setup/")]
+    proofs: dict[str, Fact] = {}
+    problems = [] if replies else ["the leg was never set up"]
+    for reply in replies:
+        found, said = _read(reply.output)
+        proofs |= found
+        if reply.status == "done" and reply.exit_status == 0:
+            continue
+        last = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
+        match reply.status:
+            case "done":
+                problems.append(said or f"{reply.name} ended with status {reply.exit_status}: {last[0][:200]}")
+            case "timeout":
+                problems.append(f"{reply.name} did not end within its {reply.seconds:.0f} s")
+            case "crash":
+                problems.append(f"the kernel crashed during {reply.name}: {reply.splat}")
+            case "lost" | "skipped":
+                problems.append(f"{reply.name} was {reply.status}")
+    return Setup(ok=not problems, reason=problems[0] if problems else "", proofs=proofs)
+
+
+def _read(output: str) -> tuple[dict[str, Fact], str]:
+    """Proofs, and the first problem; lines that are not ours are passed over."""
+    proofs: dict[str, Fact] = {}
+    problem = ""
+    for line in output.splitlines():
+        try:
+            words = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(words, dict):
+            continue
+        if isinstance(words.get("proof"), dict):
+            for name, value in words["proof"].items():
+                if isinstance(value, bool | int | str):
+                    proofs[name] = value
+                elif isinstance(value, float):
+                    proofs[name] = str(value)
+        problem = problem or str(words.get("problem", ""))
+    return proofs, problem

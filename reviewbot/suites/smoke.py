@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The smoke suite: is this leg's filesystem worth testing at all? Seconds per check, under a minute in all."""
+
+from collections.abc import Sequence
+
+from reviewbot.model.lab import GuestStep, StepReply
+from reviewbot.model.results import TestResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.suites.outcome import by_status, tail
+from reviewbot.suites.setup import PYTHON, leg_env
+
+CHECKS = (
+    "mkfs", "mount", "files", "directories", "rename", "exchange", "links", "xattr", "acl", "default-acl", "sparse",
+    "mmap", "fsync", "fio", "stress", "remount", "fsck",
+)  # fmt: skip
+"""In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
+
+_TIMEOUT = 60.0
+_TIMEOUTS = {"fio": 120.0, "stress": 120.0, "remount": 120.0}
+
+
+def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
+    """One step per check."""
+    env = dict(leg_env(leg))
+    return tuple(
+        GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
+                  timeout=_TIMEOUTS.get(check, _TIMEOUT), collect=("/run/reviewbot/server.log",) if leg.server else ())
+        for check in CHECKS
+    )  # fmt: skip
+
+
+def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
+    """One result per check, in order; a check without a reply is MISS."""
+    known = {reply.name: reply for reply in replies}
+    return tuple(
+        _result(check, known.get(f"smoke/{check}") or StepReply(name=f"smoke/{check}", status="skipped"))
+        for check in CHECKS
+    )
+
+
+def _result(check: str, reply: StepReply) -> TestResult:
+    judged = by_status(reply)
+    return TestResult(
+        suite="smoke", test=check, outcome=judged.outcome, reason=judged.reason, seconds=reply.seconds,
+        excerpt=tail(reply.output), dmesg=tail(reply.dmesg),
+    )  # fmt: skip
