@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.config import load_stack
+from reviewbot.model.lab import StepReply
+from reviewbot.suites import disks, read_setup, setup_steps
+from reviewbot.suites.setup import SETUP
+
+
+def reply(output: str, *, status: int | None = 0) -> StepReply:
+    return StepReply(name=SETUP, status="done", exit_status=status, output=output)
+
+
+def test_every_leg_is_set_up_by_a_gate_that_names_its_server() -> None:
+    for leg in load_stack().legs:
+        steps = setup_steps(leg)
+        assert all(step.gate for step in steps)
+        assert steps[0].env["LEG_SERVER"] == leg.server
+        assert steps[0].env["LEG_FSTYP"] == leg.fstyp
+        assert set(leg.prove) <= set(steps[0].argv)
+
+
+def test_proofs_are_collected_from_json_lines_among_other_words() -> None:
+    setup = read_setup(
+        [
+            StepReply(name="smoke/mount", status="done", exit_status=0, output='{"proof": {"not": "ours"}}'),
+            reply('hello\n{"proof": {"sha256:/a": "ab"}}\n[]\n{"proof": {"iomap_flags": 3}}\n{"proof": 1}'),
+        ]
+    )  # fmt: skip
+    assert setup.ok and setup.reason == ""
+    assert setup.proofs == {"sha256:/a": "ab", "iomap_flags": 3}
+
+
+def test_a_leg_whose_proof_is_missing_says_the_guests_own_reason() -> None:
+    setup = read_setup([reply('{"proof": {"mount": "fuse.ext4 rw"}}\n{"problem": "iomap is not proven"}', status=1)])
+    assert not setup.ok
+    assert setup.reason == "iomap is not proven"
+    assert setup.proofs == {"mount": "fuse.ext4 rw"}
+
+
+def test_a_setup_that_fails_without_a_problem_line_is_quoted() -> None:
+    setup = read_setup([reply("Traceback\nOSError: no space left", status=1)])
+    assert not setup.ok and "OSError: no space left" in setup.reason
+
+
+def test_a_setup_that_was_lost_crashed_or_never_came_is_not_ok() -> None:
+    assert not read_setup([]).ok
+    assert "crashed" in read_setup([StepReply(name=SETUP, status="crash", splat="BUG: x")]).reason
+    assert "lost" in read_setup([StepReply(name=SETUP, status="lost")]).reason
+    assert "within" in read_setup([StepReply(name=SETUP, status="timeout", seconds=240)]).reason
+
+
+@given(st.text())
+def test_no_output_of_the_guest_breaks_the_reader(text: str) -> None:
+    assert read_setup([reply(text)]).ok
+
+
+def test_deeply_nested_json_from_the_guest_is_passed_over() -> None:
+    assert read_setup([reply("[" * 100_000)]).proofs == {}
+
+
+def test_both_disks_have_the_asked_size() -> None:
+    assert [(d.serial, d.size) for d in disks(3)] == [("TEST_DEV", 3 << 30), ("SCRATCH_DEV", 3 << 30)]

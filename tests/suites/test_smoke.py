@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.config import load_stack
+from reviewbot.host.data import data_path
+from reviewbot.model.lab import StepReply
+from reviewbot.model.results import Outcome
+from reviewbot.suites import smoke
+
+LEG = load_stack().leg("fuse2fs")
+
+
+def outcome(reply: StepReply) -> tuple[Outcome, str]:
+    result = next(r for r in smoke.results(LEG, [reply]) if f"smoke/{r.test}" == reply.name)
+    return result.outcome, result.reason
+
+
+def done(status: int | None, output: str = "", splat: str = "") -> StepReply:
+    return StepReply(name="smoke/rename", status="done", exit_status=status, output=output, splat=splat)
+
+
+def test_each_check_is_a_step_that_the_guest_knows() -> None:
+    sources = "".join(path.read_text() for path in data_path("qemu/suites/smoke").glob("*.py"))
+    known = set(re.findall(r'"([a-z-]+)": [a-z_]+', sources))
+    steps = smoke.steps(LEG)
+    assert {step.name.removeprefix("smoke/") for step in steps} <= known
+    assert steps[-1].name == "smoke/fsck"
+
+
+def test_exit_status_zero_passes() -> None:
+    assert outcome(done(0, "173 entries")) == (Outcome.PASS, "")
+
+
+def test_exit_status_77_is_notrun_with_its_last_line_as_reason() -> None:
+    assert outcome(done(77, "a\nno ACLs here\n")) == (Outcome.NOTRUN, "no ACLs here")
+
+
+def test_a_notrun_without_a_reason_is_a_failure() -> None:
+    assert outcome(done(77))[0] is Outcome.FAIL
+
+
+def test_any_other_status_fails_with_the_last_line() -> None:
+    assert outcome(done(1, "x\ncontent: got 'a'")) == (Outcome.FAIL, "content: got 'a'")
+    assert outcome(done(-9))[0] is Outcome.FAIL
+
+
+def test_a_dead_server_is_a_crash() -> None:
+    assert outcome(done(70, "log\nserver died: fuse2fs /dev/vdd pid 7 exit status 139")) == (
+        Outcome.CRASH, "server died: fuse2fs /dev/vdd pid 7 exit status 139",
+    )  # fmt: skip
+
+
+def test_a_check_that_passed_but_made_the_kernel_warn_fails() -> None:
+    assert outcome(done(0, splat="WARNING: CPU: 0 at fs/fuse/file.c:1")) == (
+        Outcome.FAIL, "kernel: WARNING: CPU: 0 at fs/fuse/file.c:1",
+    )  # fmt: skip
+
+
+def test_a_lost_machine_is_a_crash_only_with_a_splat() -> None:
+    lost = StepReply(name="smoke/fio", status="lost")
+    assert outcome(lost)[0] is Outcome.INFRA
+    assert outcome(lost.model_copy(update={"splat": "BUG: kernel NULL pointer"})) == (
+        Outcome.CRASH, "BUG: kernel NULL pointer",
+    )  # fmt: skip
+
+
+def test_a_timeout_is_a_hang_and_a_step_never_started_a_miss() -> None:
+    assert outcome(StepReply(name="smoke/fio", status="timeout", seconds=120))[0] is Outcome.HANG
+    assert outcome(StepReply(name="smoke/fio", status="skipped"))[0] is Outcome.MISS
+
+
+def test_checks_without_a_reply_are_missing_not_forgotten() -> None:
+    results = smoke.results(LEG, [])
+    assert [r.test for r in results] == list(smoke.CHECKS)
+    assert {r.outcome for r in results} == {Outcome.MISS}
+
+
+@given(st.text(), st.integers() | st.none(), st.text())
+def test_no_reply_breaks_the_reader_and_evidence_stays_small(output: str, status: int | None, dmesg: str) -> None:
+    reply = done(status, output * 50).model_copy(update={"dmesg": dmesg * 50})
+    for result in smoke.results(LEG, [reply]):
+        assert len(result.excerpt) <= 4096 and len(result.dmesg) <= 4096 and "\n" not in result.reason
