@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 
-from guest import Failed, NotRun, equal, expect, folder, read, refused, run, write
+from guest import Failed, NotRun, equal, expect, folder, read, refused, run, shortcoming, write
 
 
 def files() -> None:
@@ -108,7 +108,8 @@ def exchange() -> None:
         if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise NotRun(f"RENAME_EXCHANGE is not supported here ({errno.errorcode[number]})")
         raise Failed(f"RENAME_EXCHANGE: {os.strerror(number)}")
-    expect(os.path.isdir("a"), "`a` is not the directory")
+    if not os.path.isdir("a"):
+        shortcoming("RENAME_EXCHANGE was carried out as a plain rename")
     equal(read("b"), b"a", "content of `b`")
 
 
@@ -118,7 +119,7 @@ def links() -> None:
     write("file", b"content")
     os.mkdir("d")
     os.link("file", "d/hard")
-    equal(os.stat("file").st_ino, os.stat("d/hard").st_ino, "inode of a hard link")
+    numbers = {os.stat("file").st_ino, os.stat("d/hard").st_ino}
     equal(os.stat("file").st_nlink, 2, "link count")
     with open("d/hard", "ab") as file:
         file.write(b" more")
@@ -136,6 +137,8 @@ def links() -> None:
     os.symlink("loop", "loop")
     refused(errno.ELOOP, "a symbolic link to itself", os.stat, "loop")
     refused(errno.EPERM, "a hard link to a directory", os.link, "d", "dd")
+    if len(numbers) > 1:
+        shortcoming("the two names of a file have different inode numbers")
 
 
 def xattr() -> None:
@@ -168,19 +171,20 @@ def acl() -> None:
     _setfacl("-m", "u:1234:r", "f")
     shown = run("getfacl", "-cn", "f").stdout
     expect("user:1234:r--" in shown, f"getfacl does not show the entry: {shown!r}")
-    for user, wanted in ((1234, b"secret"), (4321, None)):
-        equal(_read_as(user, "f"), wanted, f"what user {user} reads of a file that only 1234 may read")
+    equal(_read_as(4321, "f"), None, "what user 4321 reads of a file that only 1234 may read")
+    if _read_as(1234, "f") != b"secret":
+        shortcoming("an ACL that lets user 1234 read is stored, and 1234 may not read")
 
 
 def default_acl() -> None:
-    """A default ACL is inherited, where the server does that (fuse2fs of e2fsprogs 1.47 does not)."""
+    """A default ACL is inherited, by files created later."""
     os.chdir(folder("default-acl"))
     os.mkdir("d")
     _setfacl("-d", "-m", "u:1234:rx", "d")
     write("d/child", b"")
     shown = run("getfacl", "-cn", "d/child").stdout
     if "user:1234:" not in shown:
-        raise NotRun("default ACLs are not inherited here")
+        shortcoming("the default ACL was not inherited")
     expect("user:1234:r-x" in shown, f"the default ACL was inherited wrongly: {shown!r}")
 
 
@@ -188,7 +192,8 @@ def _setfacl(*words: str) -> None:
     done = run("setfacl", *words, check=False)
     if done.returncode and "not supported" in done.stdout:
         raise NotRun("this mount has no POSIX ACLs (setfacl: Operation not supported)")
-    equal((done.returncode, done.stdout), (0, ""), "setfacl")
+    if done.returncode:
+        shortcoming(done.stdout.strip())
 
 
 def _read_as(user: int, path: str) -> bytes | None:
