@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kvm or tcg: a /dev/kvm that opens proves nothing, so boot the real kernel once and remember."""
+
+import json
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reviewbot.host.files import write_atomic
+from reviewbot.host.locks import locked
+from reviewbot.host.process import background, run
+from reviewbot.lab.machine import QEMU, probe_command
+from reviewbot.model.errors import InfraError
+from reviewbot.model.progress import Event, Progress, silent
+
+PROBE_LIMIT = 13.0
+"""Seconds a probe may take; with QEMU's start and end it stays below 15."""
+KVM = Path("/dev/kvm")
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """What QEMU uses here, and why."""
+
+    name: Literal["kvm", "tcg"]
+    why: str
+
+
+class NoAccelerator(InfraError):
+    """kvm was demanded and does not work."""
+
+
+def choose_accelerator(
+    policy: Literal["auto", "kvm", "tcg"], kernel: Path, root: Path, cache: Path, progress: Progress = silent
+) -> Accelerator:
+    """`auto` probes once per host and QEMU version; the answer is kept in `<cache>/accelerator.json`.
+
+    Raises ToolMissing when there is no QEMU, NoAccelerator when the policy is kvm and a kernel does not boot with it.
+    """
+    version = _qemu_version()
+    if policy == "tcg":
+        return Accelerator("tcg", "the site file says so")
+    if not KVM.exists():
+        return _without_kvm(policy, f"there is no {KVM}")
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return _without_kvm(policy, f"{KVM} may not be opened by this user")
+    store = cache / "accelerator.json"
+    key = f"{os.uname().nodename} {os.uname().release} qemu {version}"
+    with locked(cache / "locks" / "accelerator.lock"):
+        known = _known(store)
+        if key not in known:
+            progress(Event("lab", "accelerator", "start", f"does {KVM} run a kernel?", expected=PROBE_LIMIT))
+            known[key] = _probe(kernel, root)
+            write_atomic(store, json.dumps(known, indent=1))
+            progress(Event("lab", "accelerator", "done" if not known[key] else "failed", known[key] or "kvm works"))
+    if known[key]:
+        return _without_kvm(policy, known[key])
+    return Accelerator("kvm", f"{KVM} booted a kernel")
+
+
+def _without_kvm(policy: str, why: str) -> Accelerator:
+    if policy == "kvm":
+        raise NoAccelerator(f"kvm is demanded, but {why}", hint="set `accelerator: auto` in the site file")
+    return Accelerator("tcg", f"{why}, so the CPU is emulated (10 to 20 times slower)")
+
+
+def _qemu_version() -> str:
+    said = run([QEMU, "--version"], timeout=20).output
+    match = re.search(r"version (\S+)", said)
+    return match[1] if match else "unknown"
+
+
+def _known(store: Path) -> dict[str, str]:
+    """Host -> why kvm does not work there; empty if it does. A damaged file counts as none."""
+    try:
+        data = json.loads(store.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in data.items()} if isinstance(data, dict) else {}
+
+
+def _probe(kernel: Path, root: Path) -> str:
+    """Why kvm does not work, or an empty string."""
+    with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
+        log, said = Path(name) / "serial", Path(name) / "qemu"
+        log.touch()
+        with said.open("wb") as out, background(probe_command(kernel, root, "kvm", log), log=out) as qemu:
+            started = time.monotonic()
+            while time.monotonic() - started < PROBE_LIMIT:
+                if b"reviewbot-init: alive" in log.read_bytes():
+                    return ""
+                if qemu.poll() is not None:
+                    words = said.read_text(errors="replace").strip().splitlines()
+                    alive = b"reviewbot-init: alive" in log.read_bytes()
+                    return "" if alive else f"QEMU ended: {words[-1] if words else f'status {qemu.returncode}'}"
+                time.sleep(0.1)
+        reached = "reached the kernel but not init" if log.read_bytes() else "said nothing"
+        return f"{KVM} opens, but a kernel {reached} within {PROBE_LIMIT:.0f} s"

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The QEMU command line: each odd flag with its reason."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.model.lab import GuestJob
+
+QEMU = "qemu-system-x86_64"
+RESULTS_BYTES = 256 << 20
+"""Size of the results disk (sparse)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files of one running machine."""
+
+    sockets: Path
+    """Short: a unix socket's path has at most 107 bytes."""
+    disks: Path
+    logs: Path
+
+    @property
+    def qmp(self) -> Path:
+        return self.sockets / "qmp"
+
+    @property
+    def control(self) -> Path:
+        return self.sockets / "control"
+
+    @property
+    def results(self) -> Path:
+        return self.sockets / "results"
+
+    @property
+    def results_disk(self) -> Path:
+        return self.disks / "results.img"
+
+    @property
+    def console(self) -> Path:
+        return self.logs / "console.log"
+
+
+def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> str:
+    """Kernel command line."""
+    words = [
+        "root=/dev/vda", "ro", "init=/sbin/reviewbot-init",
+        "console=ttyS0",  # works before virtio does, so that an early panic is seen
+        "console=hvc0",
+        "loglevel=5",  # warnings and worse; the agent reads everything from /dev/kmsg
+        "panic=-1",  # reboot at once, which -no-reboot turns into QEMU's end
+        "oops=panic",  # a kernel that oopsed may hold locks for ever; nothing after it counts
+        "mitigations=off", "no_timer_check", "random.trust_cpu=1",
+        "net.ifnames=0", "raid=noautodetect", "reboot=t",
+    ]  # fmt: skip
+    if accelerator == "tcg":
+        # An emulated CPU is descheduled for seconds when the host is busy; these would be reported as stalls.
+        words += ["rcupdate.rcu_cpu_stall_timeout=300", "nowatchdog", "hung_task_timeout_secs=600", "tsc=unstable"]
+    return " ".join([*words, *extra])
+
+
+def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
+    """argv of QEMU for one job."""
+    cpus = min(job.cpus, os.cpu_count() or 1)
+    return [
+        QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
+        *_machine(accelerator), "-m", str(job.memory), "-smp", str(cpus),
+        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus),
+        *_disk(Path(job.root), "root", read_only=True),
+        *_disk(Path(job.payload), "payload", read_only=True),
+        *_disk(places.results_disk, "results", read_only=False),
+        *(w for disk in job.disks for w in _disk(places.disks / f"{disk.serial}.img", disk.serial, read_only=False)),
+        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
+        "-chardev", f"file,id=early,path={places.logs / 'serial.log'}", "-serial", "chardev:early",
+        "-device", "virtio-serial-pci,id=ports",
+        "-chardev", f"file,id=console,path={places.console}", "-device", "virtconsole,chardev=console",
+        *_port("control", places.control), *_port("results", places.results),
+        "-chardev", f"socket,id=qmp,path={places.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
+    ]  # fmt: skip
+
+
+def _machine(accelerator: str) -> list[str]:
+    if accelerator == "kvm":
+        return ["-machine", "q35,accel=kvm", "-cpu", "host"]
+    # `pc` has fewer PCI bridges to probe than q35: half a second under emulation. 512 MB of translated code is room
+    # for a kernel and its user space; QEMU's default throws code away and translates it again.
+    return ["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
+
+
+def _disk(path: Path, serial: str, *, read_only: bool) -> list[str]:
+    # Several machines read the same image; QEMU's lock would refuse that. What the disks hold is worth nothing after
+    # the machine's end, so no host flush is wanted.
+    options = f"if=none,id=d-{serial},format=raw,file.filename={path},file.locking=off,cache=unsafe,discard=unmap"
+    options += ",readonly=on" if read_only else ""
+    return ["-drive", options, "-device", f"virtio-blk-pci,drive=d-{serial},serial={serial}"]
+
+
+def _port(name: str, path: Path) -> list[str]:
+    return ["-chardev", f"socket,id=c-{name},path={path},server=on,wait=off",
+            "-device", f"virtserialport,chardev=c-{name},name={name}"]  # fmt: skip
+
+
+def probe_command(kernel: Path, root: Path, accelerator: str, log: Path) -> list[str]:
+    """argv of a machine that only shows that it can run the kernel up to init."""
+    line = kernel_line(accelerator=accelerator, cpus=1, extra=["reviewbot.probe"])
+    return [
+        QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(accelerator),
+        "-m", "512", "-kernel", str(kernel), "-append", line, *_disk(root, "root", read_only=True),
+        "-chardev", f"file,id=early,path={log}", "-serial", "chardev:early",
+    ]  # fmt: skip
