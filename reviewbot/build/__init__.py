@@ -3,3 +3,8 @@
 
 All that a tree can influence runs in the sandbox. Must not know: mails, tests, machines.
 """
+
+from reviewbot.build.errors import BuildFails
+from reviewbot.build.steps import build_all
+
+__all__ = ["BuildFails", "build_all"]

@@ -65,11 +65,12 @@ def tree_of(repository: Path, commit: str) -> str:
     return git(repository, "rev-parse", f"{commit}^{{tree}}").output.strip()
 
 
-def checkout(repository: Path, treeish: str, folder: Path) -> None:
+def checkout(repository: Path, treeish: str, folder: Path, *, clean: bool = True) -> None:
     """Make `folder` hold exactly this tree, touching only files that differ.
 
     The index lies beside the folder, so nothing of git is inside it. Files that are not of the tree are removed,
     files that something changed are put right. The caller holds a lock on the folder.
+    clean: False leaves files that the tree does not have (objects of an in-tree build).
     """
     index = folder.parent / f"{folder.name}.index"
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,8 @@ def checkout(repository: Path, treeish: str, folder: Path) -> None:
             git(repository, "update-index", "-q", "--refresh", env=env, cwd=folder, check=False)
         git(repository, "read-tree", "--reset", "-u", treeish, env=env, cwd=folder)
         git(repository, "checkout-index", "--all", "--force", "--quiet", env=env, cwd=folder)
-        git(repository, "clean", "-ffdxq", env=env, cwd=folder)
+        if clean:
+            git(repository, "clean", "-ffdxq", env=env, cwd=folder)
     except CommandFailed:
         index.unlink(missing_ok=True)
         raise

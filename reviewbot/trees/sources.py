@@ -12,12 +12,13 @@ from pathlib import Path
 
 import requests
 
+from reviewbot.host.apt import codename
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import find_commit, git
 from reviewbot.host.process import CommandFailed, CommandTimeout, run
 from reviewbot.model.errors import InfraError
 from reviewbot.model.stack import Source
-from reviewbot.trees.debian import AptRoot, codename
+from reviewbot.trees.debian import AptRoot
 from reviewbot.trees.errors import SourceUnreachable
 from reviewbot.trees.importer import Entry, from_folder, from_tar, import_entries
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A build that failed: what the compiler said first."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.model.errors import SeriesAtFault
+from reviewbot.model.verdict import VerdictKind
+
+_COMPILER = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<what>.+)$")
+_LINKER = re.compile(
+    r"^(?:\S*ld(?:\.\w+)?: )?(?P<file>[^\s:]+):(?:\(\S+\): |(?P<line>\d+): )?(?P<what>undefined reference .+)$"
+)
+_OTHERS = (
+    re.compile(r"^(?P<file>\S*meson\.build):(?P<line>\d+):\d+: ERROR: (?P<what>.+)$"),
+    re.compile(
+        r"^(?P<file>[^\s:]*(?:Makefile|Kconfig|Kbuild)\S*):(?P<line>\d+): (?!recipe for)(?P<what>.*(?:\*\*\*|error|syntax).*)$"
+    ),
+    re.compile(r"^(?:\S*ld(?:\.\w+)?|collect2|cc1)(?P<file>): (?:error: )?(?P<what>.+)$"),
+    re.compile(r"^configure: error(?P<file>): (?P<what>.+)$"),
+    re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<what>.+: command not found)$"),
+    re.compile(r"^make(?:\[\d+\])?: \*\*\* (?P<what>.+?)(?P<file>)$"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstError:
+    """The first error of a build log."""
+
+    what: str
+    place: str
+    """`file:line`, a file, or empty."""
+    context: str
+    """Some lines around it."""
+
+
+def first_error(log: str) -> FirstError | None:
+    """Compilers before linkers before configure scripts before make's own words; None if there is nothing such."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in log.splitlines()]
+    for patterns in ((_COMPILER,), (_LINKER,), *((other,) for other in _OTHERS)):
+        for number, line in enumerate(lines):
+            for pattern in patterns:
+                if match := pattern.match(line):
+                    return _found(match, lines, number)
+    return None
+
+
+def _found(match: re.Match[str], lines: list[str], number: int) -> FirstError:
+    groups = match.groupdict()
+    file = re.sub(r"^(?:(?:\.\./)+src/|\.\./|/src/)", "", groups["file"] or "")
+    place = f"{file}:{groups['line']}" if groups.get("line") else file
+    return FirstError(match["what"].strip(), place, "\n".join(lines[max(0, number - 2) : number + 8]))
+
+
+class BuildFails(SeriesAtFault):
+    """A patched component does not build."""
+
+    verdict = VerdictKind.BUILD_FAILS
+
+    def __init__(self, component: str, error: FirstError, log: Path) -> None:
+        where = f"{error.place}: " if error.place else ""
+        super().__init__(f"{component} does not build: {where}{error.what}", hint=f"the whole log is {log}")
+        self.component, self.error, self.log = component, error, str(log)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Evidence, one line each."""
+        return tuple(self.error.context.splitlines())

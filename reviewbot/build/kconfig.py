@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kernel configuration fragments: what is asked for, and whether it was granted."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.host.data import data_path
+from reviewbot.model.errors import ConfigError, InfraError
+
+_SET = re.compile(r"^(CONFIG_\w+)=(.*)$")
+_UNSET = re.compile(r"^# (CONFIG_\w+) is not set$")
+_DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One file of `kconfigs/`."""
+
+    tag: str
+    why: str
+    values: tuple[tuple[str, str], ...]
+    """Symbol with `CONFIG_` -> value; `n` for one that shall not be set."""
+
+
+class ConfigLost(InfraError):
+    """Symbols that the tree has and that olddefconfig did not grant."""
+
+    def __init__(self, lost: tuple[tuple[str, str, str, str], ...]) -> None:
+        words = ", ".join(f"{symbol}={want} (is {got}, asked by {tag})" for symbol, want, got, tag in lost)
+        super().__init__(
+            f"the kernel configuration lost {words}", hint="a dependency of the symbol is missing in kconfigs/"
+        )
+        self.lost = lost
+
+
+def parse_fragment(name: str, text: str) -> Fragment:
+    """Raises ConfigError unless the file begins with `# TAG:` and `# WHY:` and holds nothing but symbols and comments."""
+    lines = text.splitlines()
+    heads = [lines[place].partition(f"# {key}:")[2].strip() if place < len(lines) else "" for place, key in
+             enumerate(("TAG", "WHY"))]  # fmt: skip
+    for place, (key, value) in enumerate(zip(("TAG", "WHY"), heads, strict=True), 1):
+        if not value:
+            raise ConfigError(name, place, f"# {key}:", "is missing")
+    values = []
+    for place, line in enumerate(lines[2:], 3):
+        if match := _SET.match(line):
+            values.append((match[1], match[2]))
+        elif match := _UNSET.match(line):
+            values.append((match[1], "n"))
+        elif line.strip() and not line.startswith("#"):
+            raise ConfigError(name, place, "", f"not a symbol: {line.strip()}")
+    return Fragment(heads[0], heads[1], tuple(values))
+
+
+def load_fragments() -> tuple[Fragment, ...]:
+    """All shipped fragments in the order of their names. Raises ConfigError."""
+    paths = sorted(data_path("kconfigs").glob("*.config"))
+    return tuple(parse_fragment(f"kconfigs/{path.name}", path.read_text()) for path in paths)
+
+
+def fragment_text(fragments: Iterable[Fragment]) -> str:
+    """What goes after tinyconfig's own lines."""
+    lines = [f"# {s} is not set" if v == "n" else f"{s}={v}" for f in fragments for s, v in f.values]
+    return "\n".join(lines) + "\n"
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """Symbols of a .config that are set."""
+    return {match[1]: match[2] for line in text.splitlines() if (match := _SET.match(line))}
+
+
+def check_survival(fragments: Iterable[Fragment], config: Mapping[str, str], source: Path) -> tuple[str, ...]:
+    """Symbols that this tree does not know. Raises ConfigLost for those that it knows and did not grant."""
+    defined = _defined(source)
+    lost, unknown = [], []
+    for fragment in fragments:
+        for symbol, want in fragment.values:
+            got = config.get(symbol, "n")
+            if got == want:
+                continue
+            if symbol.removeprefix("CONFIG_") in defined:
+                lost.append((symbol, want, got, fragment.tag))
+            elif want != "n":
+                unknown.append(symbol)
+    if lost:
+        raise ConfigLost(tuple(lost))
+    return tuple(unknown)
+
+
+def _defined(source: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for path in source.rglob("Kconfig*"):
+        if path.is_file():
+            found.update(_DEFINED.findall(path.read_text(errors="replace")))
+    return frozenset(found)

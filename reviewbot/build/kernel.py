@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel: tinyconfig and fragments, out of tree, with kept objects."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
+from reviewbot.build.sandbox import Bind, Sandbox
+from reviewbot.host.git import checkout
+from reviewbot.host.locks import locked
+from reviewbot.model.artifacts import Artifact, Fact
+from reviewbot.model.trees import Tree
+from reviewbot.store import Store
+
+VERSION = "1"
+_LIMIT = 3 * 3600.0
+_SCRIPT = Path(__file__).parent / "recipes" / "kernel.sh"
+
+
+def local_version(tree: Tree) -> str:
+    """End of `uname -r`: it carries the head's tree, so that a run can prove which kernel ran."""
+    return f"-rb-{tree.head_tree[:12]}"
+
+
+def kernel(store: Store, tree: Tree, root: Artifact, log: Path) -> Artifact:
+    """`bzImage`, `config`, `System.map`. Facts: `release`, `fuse_iomap`, how many symbols, which were unknown.
+
+    Raises CommandFailed (its log holds the compiler's words), ConfigLost.
+    """
+    fragments = load_fragments()
+    text = fragment_text(fragments)
+    inputs = {"tree": tree.head_tree, "config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": root.key,
+              "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
+
+    def build(folder: Path) -> Mapping[str, Fact]:
+        source, objects = store.scratch("src/kernel"), store.scratch(f"obj/kernel-{root.key[:12]}")
+        with locked(store.lock("kernel")):
+            checkout(Path(tree.repository), tree.head_commit, source)
+            (objects / "fragments").write_text(text)
+            Sandbox(Path(root.path) / "root").run(
+                ["bash", "-eu", "/recipe/kernel.sh"],
+                binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
+                       "/out": Bind(folder, writable=True)},
+                env={"LOCAL_VERSION": local_version(tree)}, log=log, timeout=_LIMIT,
+            )  # fmt: skip
+            config = parse_config((objects / ".config").read_text())
+            unknown = check_survival(fragments, config, source)
+            shutil.copyfile(objects / ".config", folder / "config")
+        return {
+            "release": (folder / "release").read_text().strip(),
+            "fuse_iomap": config.get("CONFIG_FUSE_IOMAP") == "y",
+            "symbols": len(config),
+            "unknown_symbols": " ".join(unknown),
+        }
+
+    return store.get("kernel", inputs, build)

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# No set-uid, no device node, no init script, no udev rule: the guest's agent is root and needs none of them.
+meson setup /obj /src --prefix=/stack --libdir=lib --sysconfdir=/stack/etc --buildtype=debugoptimized \
+	-Dexamples=false -Dtests=false -Duseroot=false -Dinitscriptdir= -Dudevrulesdir=/stack/lib/udev/rules.d
+ninja -C /obj -j "$JOBS"
+DESTDIR=/out ninja -C /obj install
+if grep -q fuse_iomap /out/stack/include/fuse3/*.h; then iomap=yes; else iomap=no; fi
+cat > /out/facts <<FACTS
+version=$(sed -n 's/^Version: //p' /out/stack/lib/pkgconfig/fuse3.pc)
+soname=$(readelf -d /out/stack/lib/libfuse3.so | sed -n 's/.*(SONAME).*\[\(.*\)\].*/\1/p')
+iomap=$iomap
+FACTS

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""This machine's own apt configuration: which Debian archives it may use."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reviewbot.model.errors import InfraError
+
+_ETC = Path("/etc/apt")
+
+
+@dataclass(frozen=True, slots=True)
+class Stanza:
+    """One entry of sources.list in the long (deb822) form."""
+
+    fields: tuple[tuple[str, str], ...]
+
+    def get(self, name: str) -> str:
+        return next((v for k, v in self.fields if k.lower() == name.lower()), "")
+
+    def text(self, **changes: str) -> str:
+        fields = {k: v for k, v in self.fields if k.lower() not in {c.lower() for c in changes}} | changes
+        return "".join(f"{k}: {v}\n" for k, v in fields.items()) + "\n"
+
+
+def parse_deb822(text: str) -> tuple[Stanza, ...]:
+    """Stanzas of a `.sources` file; comments and disabled stanzas are left out."""
+    found = []
+    for block in re.split(r"\n\s*\n", text):
+        fields: list[tuple[str, str]] = []
+        for line in block.splitlines():
+            if line.startswith("#") or not line.strip():
+                continue
+            if line[0] in " \t" and fields:
+                name, value = fields[-1]
+                fields[-1] = (name, f"{value}\n {line.strip()}")
+            elif ":" in line:
+                name, _, value = line.partition(":")
+                fields.append((name.strip(), value.strip()))
+        stanza = Stanza(tuple(fields))
+        if stanza.get("URIs") and stanza.get("Enabled").lower() != "no":
+            found.append(stanza)
+    return tuple(found)
+
+
+def parse_one_line(text: str) -> tuple[Stanza, ...]:
+    """Entries of a `.list` file."""
+    pattern = re.compile(r"^deb(?:-src)?\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>.*)$")
+    found = []
+    for line in text.splitlines():
+        if match := pattern.match(line.strip()):
+            fields = [("URIs", match["uri"]), ("Suites", match["suite"]), ("Components", match["rest"].split("#")[0])]
+            for option in (match["options"] or "").split():
+                name, _, value = option.partition("=")
+                fields.append(({"signed-by": "Signed-By", "trusted": "Trusted"}.get(name.lower(), name), value))
+            found.append(Stanza(tuple(fields)))
+    return tuple(found)
+
+
+def machine_stanzas(etc: Path = _ETC) -> tuple[Stanza, ...]:
+    """All entries of this machine's apt configuration."""
+    found: list[Stanza] = []
+    for path in sorted(etc.glob("sources.list.d/*.sources")):
+        found += parse_deb822(path.read_text())
+    for path in (etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))):
+        if path.exists():
+            found += parse_one_line(path.read_text())
+    return tuple(found)
+
+
+def sources_for(suite: str, codename: str, stanzas: tuple[Stanza, ...]) -> str:
+    """A `.sources` file for one suite, or (empty) for all suites of this machine's own release.
+
+    Raises InfraError when the machine has no Debian archive configured.
+    """
+    own = [s for s in stanzas if any(name.split("-")[0] == codename for name in s.get("Suites").split())]
+    if suite:
+        main = next((s for s in own if codename in s.get("Suites").split()), None)
+        own = [main] if main else []
+    if not own:
+        raise InfraError(f"no Debian archive for {codename} in {_ETC}", hint="reviewbot uses the machine's own mirrors")
+    return "".join(s.text(Types="deb deb-src", **({"Suites": suite} if suite else {})) for s in own)
+
+
+def codename() -> str:
+    """This machine's Debian release, `bookworm`. Raises InfraError on other systems."""
+    text = Path("/etc/os-release").read_text()
+    match = re.search(r"^VERSION_CODENAME=\"?(\w+)", text, re.MULTILINE)
+    if match is None:
+        raise InfraError("this machine is not Debian", hint="give git, dir or tarball sources in the site file")
+    return str(match[1])
