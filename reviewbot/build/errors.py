@@ -8,14 +8,13 @@ from pathlib import Path
 from reviewbot.model.errors import SeriesAtFault
 from reviewbot.model.verdict import VerdictKind
 
-_COMPILER = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<what>.+)$")
-_LINKER = re.compile(
-    r"^(?:\S*ld(?:\.\w+)?: )?(?P<file>[^\s:]+):(?:\(\S+\): |(?P<line>\d+): )?(?P<what>undefined reference .+)$"
-)
+_FILE = r"(?P<file>[^\s:]+)"
+_COMPILER = re.compile(rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<what>.+)$")
+_LINKER = re.compile(rf"^(?:\S*ld(?:\.\w+)?: )?{_FILE}:(?:\(\S+\): |(?P<line>\d+): )?(?P<what>undefined reference .+)$")
 _OTHERS = (
     re.compile(r"^(?P<file>\S*meson\.build):(?P<line>\d+):\d+: ERROR: (?P<what>.+)$"),
     re.compile(
-        r"^(?P<file>[^\s:]*(?:Makefile|Kconfig|Kbuild)\S*):(?P<line>\d+): (?!recipe for)(?P<what>.*(?:\*\*\*|error|syntax).*)$"
+        r"^(?P<file>\S*(?:Makefile|Kconfig|Kbuild)[^\s:]*):(?P<line>\d+): (?P<what>.*(?:\*\*\*|error|syntax).*)$"
     ),
     re.compile(r"^(?:\S*ld(?:\.\w+)?|collect2|cc1)(?P<file>): (?:error: )?(?P<what>.+)$"),
     re.compile(r"^configure: error(?P<file>): (?P<what>.+)$"),

@@ -36,10 +36,10 @@ class ConfigLost(InfraError):
 
 
 def parse_fragment(name: str, text: str) -> Fragment:
-    """Raises ConfigError unless the file begins with `# TAG:` and `# WHY:` and holds nothing but symbols and comments."""
+    """Raises ConfigError unless it begins with `# TAG:` and `# WHY:` and holds but symbols and comments."""
     lines = text.splitlines()
-    heads = [lines[place].partition(f"# {key}:")[2].strip() if place < len(lines) else "" for place, key in
-             enumerate(("TAG", "WHY"))]  # fmt: skip
+    heads = [lines[0].partition("# TAG:")[2].strip() if lines else ""]
+    heads.append(lines[1].partition("# WHY:")[2].strip() if len(lines) > 1 else "")
     for place, (key, value) in enumerate(zip(("TAG", "WHY"), heads, strict=True), 1):
         if not value:
             raise ConfigError(name, place, f"# {key}:", "is missing")

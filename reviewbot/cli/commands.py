@@ -179,9 +179,7 @@ def report_command(run: str, name: str, as_json: bool) -> None:
     folder = _runs().find(run)
     path = folder.path / FORMATS["verdict" if as_json else name]
     if not path.exists():
-        raise UsageError(
-            f"run {folder.id} has no {path.name}", hint="it was interrupted, or ended before any test ran"
-        )
+        raise UsageError(f"run {folder.id} has no {path.name}", hint="it was interrupted, or ended before any test ran")
     click.echo(path.read_text(), nl=False)
 
 
