@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reviewbot import __version__, build, intake, lab, legs, report, suites, trees, verdict
 from reviewbot.config import Site
+from reviewbot.host.files import remove_tree
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Intake
 from reviewbot.lab import Accelerator
@@ -85,10 +86,11 @@ def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progres
     record = Record(run=run.id, tool=TOOL, posting=found.posting, plan=planned)
     try:
         record = _test(record, planned, found, stack, site, run, hashlib.sha256(mbox).hexdigest(), request, progress)
+    except UsageError:
+        remove_tree(run.path)  # nothing was tested: the question was wrong
+        raise
     except ReviewbotError as error:
-        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error)})
-        record = record.model_copy(update=_known(run))
-        return finish(record, found.mails, run)
+        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error), **_known(run)})
     return finish(record, found.mails, run)
 
 

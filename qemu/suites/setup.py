@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 import time
 
 from guest import FSTYP, MNT, RUN, SERVER, Failed, NotRun, device, mkfs, mount, read, server_log, umount
@@ -116,6 +117,20 @@ def kernel_log() -> bytes:
         os.close(handle)
 
 
+def prove_versions() -> None:
+    """What the kernel's FUSE and the server say of themselves."""
+    init = [line for line in kernel_log().decode(errors="replace").split("\n") if "fuse: init" in line]
+    if init:
+        prove(fuse_init=init[0].partition(";")[2][:200])
+    if SERVER:
+        try:
+            done = subprocess.run([SERVER, "-V"], capture_output=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return
+        words = (done.stderr + done.stdout).decode(errors="replace").split("\n")
+        prove(server_version="; ".join(filter(None, (word.strip() for word in words)))[:400])
+
+
 def try_mount(demands: list[str]) -> None:
     """Make both filesystems, mount one once. Only what was demanded may fail the leg."""
     try:
@@ -148,6 +163,7 @@ def main(demands: list[str]) -> int:
             os.makedirs(place, exist_ok=True)
         check_kernel(demands)
         check_programs()
+        prove_versions()
         try_mount(demands)
     except (Problem, Failed) as why:
         say(problem=str(why))

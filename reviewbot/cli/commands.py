@@ -21,7 +21,7 @@ from reviewbot.pipeline import Request
 from reviewbot.store import RunFolder, Runs
 
 
-class _Comma(click.ParamType):
+class _Comma(click.ParamType[tuple[str, ...]]):
     """`a,b` or the option given several times."""
 
     name = "a,b,…"
@@ -30,7 +30,7 @@ class _Comma(click.ParamType):
         return value if isinstance(value, tuple) else tuple(filter(None, value.replace(" ", ",").split(",")))
 
 
-class _Base(click.ParamType):
+class _Base(click.ParamType[tuple[str, str]]):
     """`COMPONENT=REF`."""
 
     name = "COMPONENT=REF"

@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
         stop_all()
         return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
     except ReviewbotError as error:
-        return _say(str(error), error.hint, error.exit_status)
+        return report_error(error)
     except BrokenPipeError:
         # The reader has gone (`reviewbot plan … | head`); say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,6 +48,11 @@ def run(arguments: list[str]) -> int:
                     ExitStatus.INFRA)  # fmt: skip
     finally:
         stop_all()
+
+
+def report_error(error: ReviewbotError) -> int:
+    """Its line on stderr; returns its exit status."""
+    return _say(str(error), error.hint, error.exit_status)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything known of a run in; JSON, Markdown, mail, JUnit out. Pure functions: text in, text out."""
+
+from reviewbot.report.files import files
+from reviewbot.report.mail import reply_mail
+from reviewbot.report.record import Record, schemas
+from reviewbot.report.summary import summary_markdown
+from reviewbot.report.xunit import junit_xml
+
+__all__ = ["Record", "files", "junit_xml", "reply_mail", "schemas", "summary_markdown"]

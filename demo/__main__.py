@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`python -m demo`: the main job, for real, on a machine that reaches only its package mirrors."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from demo.inbox import serve
+from demo.posting import Version, mails
+from reviewbot.cli.entry import report_error
+from reviewbot.host.paths import data_dir
+from reviewbot.model.errors import ReviewbotError
+
+SITE = """\
+# Made by the demo: sources from Debian's mirrors, the archive on this machine.
+archive: {url}
+components:
+  kernel: {{provider: deb, package: linux-source-6.12}}
+  libfuse: {{provider: deb, package: fuse3, suite: trixie}}
+  e2fsprogs: {{provider: deb, package: e2fsprogs, suite: trixie}}
+"""
+LEGS = "ext4,fuse2fs"
+# What each patch makes visible in the guest: proof of the leg, words in it, the component that made it so.
+OBSERVED = (
+    ("ext4", "fuse_init", "pages per request", "kernel"),
+    ("fuse2fs", "server_version", "request header size", "libfuse"),
+    ("fuse2fs", "server_version", "protocol-free helper", "libfuse"),
+    ("fuse2fs", "server_version", "libfuse API", "e2fsprogs"),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--one-more", metavar="WORD", default="", help="post version 2, with one more patch to fs/fuse")
+    arguments = parser.parse_args()
+    version = Version(2, arguments.one_more) if arguments.one_more else Version(1)
+    posting = list(mails(version))
+    with tempfile.TemporaryDirectory(prefix="reviewbot-demo-") as name:
+        folder = Path(name)
+        print(f"{len(posting)} mails, served by public-inbox on this machine", flush=True)
+        with serve(posting, folder / "inbox") as url:
+            site = folder / "site.yaml"
+            site.write_text(SITE.format(url=url))
+            command = [sys.executable, "-m", "reviewbot", "apply-and-test", version.top, "--site", str(site),
+                       "--legs", LEGS, "--suites", "smoke"]  # fmt: skip
+            print(f"$ reviewbot apply-and-test {version.top} --legs {LEGS} --suites smoke\n", flush=True)
+            status = _call(command)
+    if status == 130:
+        return status
+    seen = _observe() if status in (0, 1) else False
+    _next_steps()
+    return status or (0 if seen else 1)
+
+
+def _call(command: list[str]) -> int:
+    """Run it in the foreground; Ctrl-C is its business, we wait for its end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run(command, check=False, preexec_fn=lambda: signal.signal(signal.SIGINT, before)).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _observe() -> bool:
+    """Was each patch there, in the guest? Prints one line per patch."""
+    results = json.loads((data_dir() / "runs" / "latest" / "results.json").read_bytes())
+    proofs = {leg["leg"]: leg["proofs"] for leg in results["legs"]}
+    print("\nSeen in the guests:")
+    good = True
+    for leg, proof, words, component in OBSERVED:
+        value = str(proofs.get(leg, {}).get(proof, ""))
+        there = words in value
+        good = good and there
+        part = next((piece.strip() for piece in value.split(";") if words in piece), f"nothing with “{words}”")
+        print(f"  {'✓' if there else '✗'} {component:<10} {leg}: {part}")
+    return good
+
+
+def _next_steps() -> None:
+    prefix = "" if os.environ.get("VIRTUAL_ENV") else f"{os.path.relpath(Path(sys.executable).parent)}/"
+    print("\nTry next:")
+    print(f"  {prefix}reviewbot report latest                 # the report of this run")
+    print(f"  {prefix}reviewbot post latest --to mail         # the answer to the thread (a dry run)")
+    print(f"  {prefix}reviewbot plan MESSAGE-ID               # a series of yours: what would be tested")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ReviewbotError as error:
+        sys.exit(report_error(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

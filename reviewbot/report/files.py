@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All report files of one run."""
+
+from collections.abc import Mapping
+
+from reviewbot.model.base import Model
+from reviewbot.report.mail import files_parent, reply_mail
+from reviewbot.report.record import Record
+from reviewbot.report.summary import summary_markdown
+from reviewbot.report.xunit import junit_xml
+
+
+def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes | Model]:
+    """File name -> content. The verdict goes last: who sees it sees the rest."""
+    assert record.verdict is not None
+    found: dict[str, str | bytes | Model] = {}
+    if record.results is not None:
+        found["results.json"] = record.results
+    found["junit.xml"] = junit_xml(record)
+    found["summary.md"] = summary_markdown(record)
+    found["reply.eml"] = reply_mail(record, files_parent(mails, record.posting))
+    found["verdict.json"] = record.verdict
+    return found

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The template engine, the same for all text reports."""
+
+import jinja2
+
+from reviewbot.report.text import code_block, markdown, one_line, plain, quoted, wrapped
+
+
+def environment() -> jinja2.Environment:
+    """Templates of this package. Nothing is escaped by itself: each template uses the filter of its format."""
+    engine = jinja2.Environment(
+        loader=jinja2.PackageLoader("reviewbot.report"), undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
+    )  # fmt: skip
+    engine.filters |= {"md": markdown, "code": code_block, "line": one_line, "plain": plain, "quote": quoted,
+                       "wrap": wrapped}  # fmt: skip
+    return engine

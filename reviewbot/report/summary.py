@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""summary.md: what GitHub's job page and a human's editor show."""
+
+from reviewbot.model.verdict import VerdictKind
+from reviewbot.report.record import Record
+from reviewbot.report.render import environment
+from reviewbot.report.tables import left_out, leg_header, leg_rows, stack_rows
+
+_MARK = {VerdictKind.PASS: "✅", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
+
+
+def summary_markdown(record: Record) -> str:
+    """The record must have its verdict."""
+    assert record.verdict is not None
+    rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
+    return environment().get_template("summary.md").render(
+        record=record, verdict=record.verdict, mark=_MARK.get(record.verdict.kind, "❌"), rows=rows, header=header,
+        stack=stack_rows(record),
+    )  # fmt: skip

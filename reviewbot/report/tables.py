@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rows that more than one report shows."""
+
+from collections.abc import Sequence
+
+from reviewbot.model.results import LegResult, Outcome
+from reviewbot.report.record import Record
+
+OUTCOMES = (Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA)
+
+
+def leg_rows(record: Record) -> list[tuple[str, ...]]:
+    """Per leg and suite: leg, suite, planned, one count per outcome (empty for 0), seconds inside the guest."""
+    rows: list[tuple[str, ...]] = []
+    for leg in record.results.legs if record.results else ():
+        if not leg.available:
+            rows.append((leg.leg, "unavailable", *[""] * (len(OUTCOMES) + 2)))
+            continue
+        for suite in dict.fromkeys(test.suite for test in leg.tests):
+            rows.append(_row(leg, suite))
+    return rows
+
+
+def _row(leg: LegResult, suite: str) -> tuple[str, ...]:
+    tests = [test for test in leg.tests if test.suite == suite]
+    counts = [sum(test.outcome is outcome for test in tests) for outcome in OUTCOMES]
+    seconds = sum(test.seconds for test in tests)
+    return (leg.leg, suite, str(len(tests)), *(str(n) if n else "" for n in counts), f"{seconds:.0f}")
+
+
+def leg_header() -> tuple[str, ...]:
+    return ("leg", "suite", "planned", *(str(o) for o in OUTCOMES), "seconds")
+
+
+def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
+    """Per component: name, source, base and why, patches, head."""
+    rows = []
+    for tree in record.trees.trees if record.trees else ():
+        count = len(tree.patches)
+        patches = f"{count} patch{'es' if count != 1 else ''}" if count else "none"
+        rows.append((tree.component, tree.source, f"{tree.base_commit[:12]}, {tree.base_why}", patches,
+                     f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
+    return rows
+
+
+def aligned(rows: Sequence[Sequence[str]], right_from: int = 99) -> str:
+    """Columns for a fixed-width reader; columns from `right_from` on are flush right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) if column >= right_from else cell.ljust(width)
+                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def left_out(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Without outcome columns that nobody has."""
+    keep = [c for c in range(len(header)) if c < 4 or c == len(header) - 1 or any(row[c] for row in rows)]
+    return [tuple(row[c] for c in keep) for row in rows], tuple(header[c] for c in keep)
