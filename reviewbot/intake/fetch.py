@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A whole thread from a public-inbox server, through liblore."""
 
+import logging
 import re
 import urllib.parse
 from pathlib import Path
@@ -13,6 +14,9 @@ from reviewbot.intake.errors import ArchiveUnreachable, UnknownMessageId
 from reviewbot.intake.mbox import Mailbag, split_mbox
 from reviewbot.model.errors import UsageError
 from reviewbot.model.progress import Progress, silent
+
+# liblore tells of each server it tries; the user hears the one line in the end.
+logging.getLogger("liblore").setLevel(logging.CRITICAL)
 
 _ID = re.compile(r"[^\s<>/@]+[^\s<>]*@[^\s<>/]+")
 
@@ -44,11 +48,19 @@ def fetch_thread(message_id: str, archive: str, cache: Path, progress: Progress 
     except RemoteError as error:
         if error.status_code == 404:
             raise UnknownMessageId(message_id, archive) from error
-        said = str(error).splitlines()[0] if str(error) else "no answer"
-        raise ArchiveUnreachable(archive, f"status {error.status_code}" if error.status_code else said) from error
+        raise ArchiveUnreachable(archive, _words(error)) from error
     except (LibloreError, OSError, EOFError, ValueError) as error:
         raise ArchiveUnreachable(archive, (str(error).splitlines() or [type(error).__name__])[0]) from error
     mails, why = split_mbox(data)
     if not mails:
         raise ArchiveUnreachable(archive, f"instead of mail, {why}")
     return Mailbag(f"{archive.rstrip('/')}/{message_id}/", mails)
+
+
+def _words(error: RemoteError) -> str:
+    """`Connection refused` out of three layers of exceptions."""
+    if error.status_code:
+        return f"it answered with status {error.status_code}"
+    said = str(error) or "no answer"
+    inner = re.findall(r"\[Errno -?\d+\] ([A-Za-z][^'\")]*)", said) or re.findall(r"([A-Z]\w+ timed out)", said)
+    return str(inner[-1]) if inner else said.splitlines()[0][:200]

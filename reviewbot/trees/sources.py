@@ -23,6 +23,7 @@ from reviewbot.trees.errors import SourceUnreachable
 from reviewbot.trees.importer import Entry, from_folder, from_tar, import_entries
 
 _FETCH_LIMIT = 3600.0
+_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -113,6 +114,8 @@ def fetch(source: Source, ref: str, repository: Path) -> str | None:
                    env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=_FETCH_LIMIT)  # fmt: skip
         if done.status == 0:
             return find_commit(repository, keep)
+    if not _HEX.fullmatch(ref) and not _NO_SUCH_REF.search(done.errors):
+        raise CommandFailed(done.argv, done.status, done.errors)
     if _HEX.fullmatch(ref):
         # This server gives no commit by its id: fetch all its branches and look.
         git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,

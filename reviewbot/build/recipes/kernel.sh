@@ -6,7 +6,7 @@ make_() { make -C /src O=/obj LOCALVERSION="$LOCAL_VERSION" "$@"; }
 
 make_ -s KCONFIG_CONFIG=wanted.config tinyconfig > /dev/null
 cat /obj/fragments >> /obj/wanted.config
-make_ -s KCONFIG_CONFIG=wanted.config olddefconfig
+make_ -s KCONFIG_CONFIG=wanted.config olddefconfig 2> >(grep -v "override: reassigning" >&2)
 # kbuild rebuilds what depends on a symbol; a .config with a new date and the same symbols must not touch anything.
 cmp -s /obj/wanted.config /obj/.config || cp /obj/wanted.config /obj/.config
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make demo    the main job for real, on a machine that reaches only its package mirrors
+# make test    everything that must hold before a change lands
+# make bench   the speeds that are promised, beside their limits
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
+	python3-venv ca-certificates
+
+.PHONY: setup packages demo test quick bench clean
+.DEFAULT_GOAL := setup
+
+setup: packages $(VENV)/.ready
+
+packages:
+	@./tools/packages $(PACKAGES)
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "reviewbot needs Python 3.11 or newer; name one with PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the package into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+bench: setup
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A figure, its limit, and how it was got."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    seconds: tuple[float, ...]
+    """One per repetition; empty when it could not be measured."""
+    limit: float
+    """Seconds that are promised."""
+    why_not: str = ""
+    """Why there is no figure."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def kept(self) -> bool:
+        return bool(self.seconds) and self.median <= self.limit
+
+
+def repeat(what: str, limit: float, times: int, action: Callable[[], object]) -> Figure:
+    """Wall time of `action`, `times` times."""
+    seconds = []
+    for _ in range(times):
+        started = time.monotonic()
+        action()
+        seconds.append(time.monotonic() - started)
+    return Figure(what, tuple(seconds), limit)
