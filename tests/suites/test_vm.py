@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The smoke suite in real machines: what works passes, what is broken on purpose does not.
+
+`machine_images` is a session fixture that gives an object with `kernel`, `root`, `payload` (paths); without it, or
+without a server in its payload, these tests skip and say so.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reviewbot import suites
+from reviewbot.config import load_stack
+from reviewbot.lab import Accelerator, run_job
+from reviewbot.model.lab import GuestJob, GuestStep, StepReply
+from reviewbot.model.results import Outcome, TestResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.suites import smoke
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
+FINE = {Outcome.PASS, Outcome.NOTRUN}
+
+
+@pytest.fixture
+def images(request: pytest.FixtureRequest) -> Any:
+    try:
+        return request.getfixturevalue("machine_images")
+    except pytest.FixtureLookupError:
+        pytest.skip("no `machine_images` fixture: nothing to boot")
+
+
+def boot(images: Any, leg: LegSpec, steps: Sequence[GuestStep], folder: Path) -> tuple[StepReply, ...]:
+    job = GuestJob(
+        name=leg.name, kernel=str(images.kernel), root=str(images.root), payload=str(images.payload),
+        disks=suites.disks(1), steps=(*suites.setup_steps(leg), *steps),
+    )  # fmt: skip
+    replies = run_job(job, Accelerator("tcg", "always there"), folder).replies
+    setup = suites.read_setup(replies)
+    if "is not on PATH" in setup.reason:
+        pytest.skip(setup.reason)
+    assert setup.ok, setup.reason
+    return replies
+
+
+def by_name(leg: LegSpec, replies: Sequence[StepReply]) -> dict[str, TestResult]:
+    return {result.test: result for result in smoke.results(leg, replies)}
+
+
+def between(leg: LegSpec, after: str, script: str) -> list[GuestStep]:
+    """The suite up to the check `after`, then a script that breaks something, then the rest."""
+    steps = list(smoke.steps(leg))
+    place = 1 + [step.name for step in steps].index(f"smoke/{after}")
+    return [*steps[:place], GuestStep(name="break", argv=("/bin/sh", "-ec", script), timeout=20), *steps[place:]]
+
+
+@pytest.mark.parametrize("name", ["ext4", "fuse2fs"])
+def test_smoke_finds_nothing_wrong_with_a_working_filesystem(images: Any, tmp_path: Path, name: str) -> None:
+    leg = load_stack().leg(name)
+    results = by_name(leg, boot(images, leg, smoke.steps(leg), tmp_path))
+    assert {t: (r.outcome, r.reason) for t, r in results.items() if r.outcome not in FINE} == {}
+    assert results["mount"].outcome is results["fsck"].outcome is Outcome.PASS
+
+
+def test_a_corrupted_inode_table_fails_fsck_and_nothing_before(images: Any, tmp_path: Path) -> None:
+    leg = load_stack().leg("ext4")
+    script = "umount /mnt/test; debugfs -w -R 'clri /links' /dev/disk/by-serial/TEST_DEV"
+    results = by_name(leg, boot(images, leg, between(leg, "remount", script), tmp_path))
+    assert results["remount"].outcome is Outcome.PASS
+    assert results["fsck"].outcome is Outcome.FAIL
+    assert "e2fsck -fn ended with status 4" in results["fsck"].reason
+
+
+def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(images: Any, tmp_path: Path) -> None:
+    leg = load_stack().leg("fuse2fs")
+    script = "(sleep 1; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & exit 0"
+    slow = GuestStep(
+        name="smoke/fio", timeout=60, env=dict(suites.setup.leg_env(leg)),
+        argv=("/bin/sh", "-c", 'sed "s/--size=1m/--size=64m/" /stack/suites/smoke/load.py >/tmp/load.py; '
+              "mkdir -p /tmp/s/smoke; cp /stack/suites/*.py /tmp/s; cp /stack/suites/smoke/*.py /tmp/s/smoke; "
+              "cp /tmp/load.py /tmp/s/smoke; exec python3 -S /tmp/s/run.py smoke fio"),
+    )  # fmt: skip
+    steps = [slow if step.name == "smoke/fio" else step for step in between(leg, "fsync", script)]
+    results = by_name(leg, boot(images, leg, steps, tmp_path))
+    assert results["fio"].outcome is Outcome.CRASH
+    assert "exit status 137" in results["fio"].reason
+    assert results["stress"].outcome is Outcome.PASS
