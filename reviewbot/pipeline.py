@@ -78,6 +78,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
+    lab.qemu_version()  # better now than after the builds
     planned, found = plan(request, stack, site, progress)
     run = Runs(data_dir() / "runs").create()
     mbox = intake.mbox_bytes(found.mails)
@@ -166,7 +167,7 @@ def _test(
         disks=suites.disks(site.machine.scratch_gib), memory=site.machine.memory, cpus=site.machine.cpus,
         selection=planned.tests, fresh=request.fresh,
     )  # fmt: skip
-    results = Results(run=run.id, tool=TOOL, legs=())
+    results = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
     for leg in planned.legs:
         result = legs.run_leg(stack.leg(leg.leg), planned.suites, bench)
         results = results.model_copy(update={"legs": (*results.legs, result)})

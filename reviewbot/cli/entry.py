@@ -11,7 +11,7 @@ import click
 
 from reviewbot.cli.commands import reviewbot
 from reviewbot.host.process import begin_stop, stop_all
-from reviewbot.model.errors import ReviewbotError
+from reviewbot.model.errors import DiskFull, ReviewbotError
 from reviewbot.model.verdict import ExitStatus
 
 
@@ -43,9 +43,7 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        return _say(f"the disk is full{where}", "free some space and repeat the command: it goes on where it stopped",
-                    ExitStatus.INFRA)  # fmt: skip
+        return report_error(DiskFull(str(error.filename or "")))
     finally:
         stop_all()
 

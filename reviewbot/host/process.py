@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import DiskFull, InfraError
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _TAIL_LINES = 12
+_NO_SPACE = "No space left on device"
 
 _live: "set[subprocess.Popen[bytes]]" = set()
 _stopping = threading.Event()
@@ -184,7 +185,8 @@ def run(
     argv: a list, never a shell line. env: added to `environment()`. timeout: seconds.
     log: file that gets the output while the process runs (appended); the returned output is then its last MiB.
     split: keep stderr apart from stdout. check: raise CommandFailed for any status but 0.
-    Raises CommandFailed, CommandTimeout, ToolMissing. On any exception (Ctrl-C too) the whole process group dies.
+    Raises CommandFailed, CommandTimeout, ToolMissing, DiskFull. On any exception (Ctrl-C too) its whole process
+    group dies.
     """
     command = [os.fspath(word) for word in argv]
     started = time.monotonic()
@@ -219,6 +221,8 @@ def run(
     output = _last(log) if log is not None else (out or b"").decode(errors="replace")
     errors = (err or b"").decode(errors="replace")
     if check and process.returncode:
+        if _NO_SPACE in output or _NO_SPACE in errors:
+            raise DiskFull(command[0])
         said = (errors if errors.strip() else output).strip().splitlines()[-_TAIL_LINES:]
         raise CommandFailed(command, process.returncode, "\n".join(said), log=log)
     return Completed(tuple(command), process.returncode, output, errors, seconds)

@@ -41,7 +41,7 @@ def choose_accelerator(
 
     Raises ToolMissing when there is no QEMU, NoAccelerator when the policy is kvm and a kernel does not boot with it.
     """
-    version = _qemu_version()
+    version = qemu_version()
     if policy == "tcg":
         return Accelerator("tcg", "the site file says so")
     if not KVM.exists():
@@ -56,7 +56,7 @@ def choose_accelerator(
             progress(Event("lab", "accelerator", "start", f"does {KVM} run a kernel?", expected=PROBE_LIMIT))
             known[key] = _probe(kernel, root)
             write_atomic(store, json.dumps(known, indent=1))
-            progress(Event("lab", "accelerator", "done" if not known[key] else "failed", known[key] or "kvm works"))
+            progress(Event("lab", "accelerator", "done", known[key] or "kvm works"))
     if known[key]:
         return _without_kvm(policy, known[key])
     return Accelerator("kvm", f"{KVM} booted a kernel")
@@ -68,7 +68,8 @@ def _without_kvm(policy: str, why: str) -> Accelerator:
     return Accelerator("tcg", f"{why}, so the CPU is emulated (10 to 20 times slower)")
 
 
-def _qemu_version() -> str:
+def qemu_version() -> str:
+    """`7.2.22`. Raises ToolMissing when there is no QEMU."""
     said = run([QEMU, "--version"], timeout=20).output
     match = re.search(r"version (\S+)", said)
     return match[1] if match else "unknown"

@@ -50,6 +50,16 @@ class InfraError(ReviewbotError):
     verdict = VerdictKind.INFRA
 
 
+class DiskFull(InfraError):
+    """No room, or no quota, was left for a file of ours."""
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__(
+            f"the disk is full{f' ({where})' if where else ''}",
+            hint="free some space and repeat the command: it goes on where it stopped",
+        )
+
+
 class SeriesAtFault(ReviewbotError):
     """The series itself is the reason (exit status 1); subclasses set `verdict`."""
 

@@ -72,4 +72,6 @@ class Results(Model):
     run: str
     tool: str
     """`reviewbot 0.1.0`."""
+    accelerator_why: str = ""
+    """Why kvm or tcg was used."""
     legs: tuple[LegResult, ...]

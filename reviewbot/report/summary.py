@@ -15,5 +15,5 @@ def summary_markdown(record: Record) -> str:
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
         record=record, verdict=record.verdict, mark=_MARK.get(record.verdict.kind, "❌"), rows=rows, header=header,
-        stack=stack_rows(record),
+        stack=stack_rows(record), notrun=not_run(record),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.report.record import Record
 
 OUTCOMES = (Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA)
@@ -26,6 +26,12 @@ def _row(leg: LegResult, suite: str) -> tuple[str, ...]:
     counts = [sum(test.outcome is outcome for test in tests) for outcome in OUTCOMES]
     seconds = sum(test.seconds for test in tests)
     return (leg.leg, suite, str(len(tests)), *(str(n) if n else "" for n in counts), f"{seconds:.0f}")
+
+
+def not_run(record: Record) -> list[tuple[LegResult, TestResult]]:
+    """Tests that said why they cannot run."""
+    legs = record.results.legs if record.results else ()
+    return [(leg, test) for leg in legs for test in leg.tests if test.outcome is Outcome.NOTRUN]
 
 
 def leg_header() -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import re
 import textwrap
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@$])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$])")
+_MENTION = re.compile(r"([@#])(?=\w)")  # GitHub makes links and mail of these, escaped or not
 
 
 def plain(text: str) -> str:
@@ -21,7 +22,7 @@ def one_line(text: str, limit: int = 200) -> str:
 
 def markdown(text: str, limit: int = 200) -> str:
     """One line that Markdown takes literally, also inside a table, and that mentions nobody."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text, limit))
+    return _MENTION.sub(r"\1<!-- -->", _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("&", "&amp;"))
 
 
 def code_block(text: str, limit: int = 3000) -> str:

@@ -2,6 +2,7 @@
 """Bring a component's source into its cached bare repository."""
 
 import difflib
+import errno
 import lzma
 import re
 import tarfile
@@ -16,11 +17,11 @@ from reviewbot.host.apt import codename
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import find_commit, git
 from reviewbot.host.process import CommandFailed, CommandTimeout, run
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.stack import Source
 from reviewbot.trees.debian import AptRoot
 from reviewbot.trees.errors import SourceUnreachable
-from reviewbot.trees.importer import Entry, from_folder, from_tar, import_entries
+from reviewbot.trees.importer import Entry, from_tar, import_entries, import_folder
 
 _FETCH_LIMIT = 3600.0
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
@@ -64,11 +65,13 @@ def reach(component: str, source: Source, repository: Path, cache: Path) -> Orig
                 return _dir(source, repository)
             case "tarball":
                 return _tarball(source, repository, cache)
+    except DiskFull:
+        raise
     except (InfraError, requests.RequestException) as error:
         raise SourceUnreachable(component, describe(source), _first_line(error)) from error
     except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        if isinstance(error, OSError) and error.errno == 28:
-            raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise DiskFull(str(repository)) from error
         raise SourceUnreachable(component, describe(source), f"{_first_line(error)}") from error
 
 
@@ -159,7 +162,7 @@ def _dir(source: Source, repository: Path) -> Origin:
     if not folder.is_dir():
         raise InfraError("there is no such folder")
     ref = "refs/reviewbot/dir/latest"
-    commit = import_entries(repository, from_folder(folder), ref, "imported folder", source.exclude)
+    commit = import_folder(repository, folder, ref, "imported folder", source.exclude)
     return Origin(describe(source), commit, "its files", source)
 
 

@@ -90,7 +90,8 @@ def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
     if reused:
         notes.append(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}")
     if any(leg.accelerator == "tcg" for leg in results.legs):
-        notes.append("the CPU was emulated (tcg): times mean little, races show differently")
+        why = results.accelerator_why or "the CPU was emulated"
+        notes.append(f"tcg: {why}; times mean little, races show differently")
     for component, reason in (trees.unavailable if trees else {}).items():
         notes.append(f"component {component} is unavailable: {reason}")
     for tree in trees.trees if trees else ():
