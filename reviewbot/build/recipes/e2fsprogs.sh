@@ -1,22 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The stack's libfuse is at /stack; --enable-fuse2fs turns a silent "no libfuse found" into an error.
+# The stack's libfuse is at /stack. Asking for a server turns a silent "no libfuse found" into an error of configure.
 export PKG_CONFIG_PATH=/stack/lib/pkgconfig LDFLAGS="-L/stack/lib -Wl,-rpath,/stack/lib"
+servers=--enable-fuse2fs
+if [ -e /src/fuse4fs/Makefile.in ]; then servers="$servers --enable-fuse4fs"; fi
 cd /obj
+# shellcheck disable=SC2086 # the words of $servers
 /src/configure --prefix=/stack --with-root-prefix=/stack --sysconfdir=/stack/etc --disable-nls --disable-uuidd \
-	--disable-fsck --enable-fuse2fs --with-udev-rules-dir=no --with-systemd-unit-dir=no --with-crond-dir=no
+	--disable-fsck $servers --with-udev-rules-dir=no --with-systemd-unit-dir=no --with-crond-dir=no
 make -j "$JOBS" V=1
 make install DESTDIR=/out
 rm -rf /out/stack/share/man /out/stack/share/info
+
 has() { if [ -e "$1" ]; then echo yes; else echo no; fi; }
-links() { if [ -e "$1" ]; then readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(libfuse[^]]*\)\].*/\1/p'; fi; }
-if grep -q '^#define HAVE_FUSE_IOMAP' lib/config.h; then iomap=yes; else iomap=no; fi
+says() { if grep -q "$@"; then echo yes; else echo no; fi; }
+dynamic() { readelf -d "$2" 2> /dev/null | sed -n "s/.*($1).*\[\(.*\)\].*/\1/p"; }
+libfuse_of() { dynamic NEEDED "$1" | grep '^libfuse' || true; }
+bin=/out/stack/bin
+wanted=no package=fuse
+if grep -q fuse3 /src/configure.ac; then wanted=yes package=fuse3; fi
+# Compiled in means both: configure found it, and each server that was built calls it.
+iomap=$(says '^#define HAVE_FUSE_IOMAP 1' lib/config.h)
+for server in $bin/fuse[24]fs; do
+	if ! nm -D --undefined-only "$server" | grep -q iomap; then iomap=no; fi
+done
 cat > /out/facts <<FACTS
 version=$(sed -n 's/^#define E2FSPROGS_VERSION "\(.*\)"/\1/p' /src/version.h)
-fuse2fs=$(has /out/stack/bin/fuse2fs)
-fuse4fs=$(has /out/stack/bin/fuse4fs)
+libfuse=$(pkg-config --modversion $package)
+libfuse3_wanted=$wanted
+libfuse3_soname=$(dynamic SONAME /stack/lib/libfuse3.so)
+libfuse3_iomap=$(says -r fuse_iomap /stack/include/fuse3)
+fuse2fs=$(has $bin/fuse2fs)
+fuse2fs_libfuse=$(libfuse_of $bin/fuse2fs)
+fuse2fs_rpath=$(dynamic 'R[UN]*PATH' $bin/fuse2fs)
+fuse4fs=$(has $bin/fuse4fs)
 fuse4fs_source=$(has /src/fuse4fs/Makefile.in)
-fuse2fs_libfuse=$(links /out/stack/bin/fuse2fs)
-fuse4fs_libfuse=$(links /out/stack/bin/fuse4fs)
-libfuse3_wanted=$(if grep -q fuse3 /src/configure.ac; then echo yes; else echo no; fi)
+fuse4fs_libfuse=$(libfuse_of $bin/fuse4fs)
+fuse4fs_rpath=$(dynamic 'R[UN]*PATH' $bin/fuse4fs)
 iomap=$iomap
+iomap_source=$(says HAVE_FUSE_IOMAP /src/configure.ac)
 FACTS
