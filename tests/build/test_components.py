@@ -2,9 +2,11 @@
 """What a component's products must be, and that the recipes make them from real sources."""
 
 import dataclasses
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from reviewbot.build.recipe import run_recipe
 from reviewbot.build.sandbox import Bind, Sandbox
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.files import sha256_file
+from reviewbot.host.git import git, tree_of
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.stack import Source
+from reviewbot.model.trees import Tree
 from reviewbot.store import Store
 from reviewbot.trees import resolve
 
@@ -157,6 +161,13 @@ def test_the_number_of_tests_is_a_number(tmp_path: Path) -> None:
     assert check(tmp_path, "fstests")["tests"] == 2132
 
 
+SERVES = """
+$server -V 2>&1 || true
+truncate -s 64M /tmp/image
+/stack/sbin/mke2fs -q -t ext4 /tmp/image
+/stack/sbin/dumpe2fs -h /tmp/image 2>&1 | grep features
+/stack/sbin/e2fsck -fn /tmp/image
+"""
 DEBIAN = {"libfuse": "fuse3", "e2fsprogs": "e2fsprogs"}
 
 
@@ -168,15 +179,25 @@ class Workshop:
     logs: Path
     site: Site
 
-    def build(self, sources: Mapping[str, Source]) -> Mapping[str, Artifact]:
-        """Each component from its source, in the stack's order; skips when a source cannot be had."""
+    def trees(self, sources: Mapping[str, Source]) -> tuple[Tree, ...]:
+        """Each component at its source's own base, in the stack's order; skips when a source cannot be had."""
         stack = load_stack("fuse", self.site.model_copy(update={"components": dict(sources)}))
         trees = resolve(None, {}, stack, components=sources, bases={}, cache=self.store.root)
         if trees.unavailable:
             pytest.skip("; ".join(f"no {name}: {why}" for name, why in trees.unavailable.items()))
+        return trees.trees
+
+    def trees_of_site(self, *components: str) -> tuple[Tree, ...]:
+        """As the site file has them; skips when it does not name one."""
+        missing = set(components) - set(self.site.components)
+        if missing:
+            pytest.skip(f"the site file names no source for {', '.join(sorted(missing))}")
+        return self.trees({name: self.site.components[name] for name in components})
+
+    def build(self, trees: tuple[Tree, ...]) -> Mapping[str, Artifact]:
         root = buildroot(self.store, self.site.debian_suite, self.logs / "buildroot.log")
         built: dict[str, Artifact] = {}
-        for tree in trees.trees:
+        for tree in trees:
             recipe, log = RECIPES[tree.component], self.logs / f"{tree.component}.log"
             built[tree.component] = run_recipe(recipe, self.store, tree, root, built, log)
         return built
@@ -214,21 +235,69 @@ def test_fuse2fs_of_debian_links_what_its_tree_asks_for_and_starts(
     workshop: Workshop, stack_folder: Path, suite: str, soname: str
 ) -> None:
     sources = {name: Source(provider="deb", package=package, suite=suite) for name, package in DEBIAN.items()}
-    built = workshop.build(sources)
+    built = workshop.build(workshop.trees(sources))
     facts = built["e2fsprogs"].facts
     assert (facts["fuse2fs"], facts["fuse4fs"], facts["iomap"]) == (True, False, False)
     assert facts["fuse2fs_libfuse"] == soname
-    said = workshop.in_stack(built, stack_folder, "bash", "-c", f"fuse2fs=/stack/bin/fuse2fs; {SERVES}")
+    said = workshop.in_stack(built, stack_folder, "bash", "-c", f"server=/stack/bin/fuse2fs; {SERVES}")
     assert f"fuse2fs {facts['version']}" in said
-    assert f"library version: {facts['libfuse']}" in said
+    assert re.search(rf"FUSE library version:? {re.escape(str(facts['libfuse']))}\n", said)
     # The defaults come from the stack's own mke2fs.conf: Debian's and upstream's give a 64bit, checksummed filesystem.
     assert "metadata_csum" in said and "64bit" in said
 
 
-SERVES = """
-$fuse2fs -V 2>&1 || true
-dd if=/dev/zero of=/tmp/image bs=1M count=0 seek=64 status=none
-/stack/sbin/mke2fs -q -t ext4 /tmp/image
-/stack/sbin/dumpe2fs -h /tmp/image 2>&1 | grep features
-/stack/sbin/e2fsck -fn /tmp/image
-"""
+@pytest.mark.build
+@pytest.mark.timeout(1500)
+def test_fuse4fs_of_the_site_links_the_stacks_libfuse_and_starts(workshop: Workshop, stack_folder: Path) -> None:
+    built = workshop.build(workshop.trees_of_site("libfuse", "e2fsprogs"))
+    facts, libfuse = built["e2fsprogs"].facts, built["libfuse"].facts
+    if not facts["fuse4fs_source"]:
+        pytest.skip("the site's e2fsprogs has no fuse4fs")
+    assert (facts["fuse4fs_libfuse"], facts["libfuse"]) == (libfuse["soname"], libfuse["version"])
+    said = workshop.in_stack(built, stack_folder, "bash", "-c", f"server=/stack/bin/fuse4fs; {SERVES}")
+    assert f"fuse4fs {facts['version']}" in said
+    assert re.search(rf"FUSE library version:? {re.escape(str(libfuse['version']))}\n", said)
+
+
+def with_change(tree: Tree, name: str, change: Callable[[str], str]) -> Tree:
+    """The tree with one file changed, committed in its repository beside every branch."""
+    repository = Path(tree.repository)
+    env = {"GIT_INDEX_FILE": str(repository / f"index.{os.getpid()}")}
+    before = git(repository, "show", f"{tree.head_commit}:{name}").output
+    after = change(before)
+    assert after != before
+    blob = git(repository, "hash-object", "-w", "--stdin", stdin=after.encode()).output.strip()
+    git(repository, "read-tree", tree.head_commit, env=env)
+    git(repository, "update-index", "--cacheinfo", f"100644,{blob},{name}", env=env)
+    changed = git(repository, "write-tree", env=env).output.strip()
+    Path(env["GIT_INDEX_FILE"]).unlink()
+    author = {f"GIT_{who}_{what}": "a@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    dates = {"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
+    commit = git(repository, "commit-tree", "-m", "changed", changed, env=author | dates).output.strip()
+    return tree.model_copy(update={"head_commit": commit, "head_tree": tree_of(repository, commit)})
+
+
+@pytest.mark.build
+@pytest.mark.timeout(3000)
+def test_lklfuse_of_the_site_starts_and_follows_a_change_of_ext4(workshop: Workshop, stack_folder: Path) -> None:
+    libfuse, lkl = workshop.trees_of_site("libfuse", "lkl")
+    built = workshop.build((libfuse, lkl))
+    assert "usage: " in workshop.in_stack(built, stack_folder, "/stack/bin/lklfuse", "--help")
+    # The objects of the build before are kept; the server must be linked again all the same.
+    changed = with_change(
+        lkl, "fs/ext4/super.c", lambda text: text.replace("mounted filesystem", "mounted changed ext4")
+    )
+    other = workshop.build((libfuse, changed))["lkl"]
+    binary = "root/stack/bin/lklfuse"
+    assert b"mounted changed ext4" in (Path(other.path) / binary).read_bytes()
+    assert b"mounted changed ext4" not in (Path(built["lkl"].path) / binary).read_bytes()
+
+
+@pytest.mark.build
+@pytest.mark.timeout(1500)
+def test_fstests_of_the_site_bring_their_programs_and_no_objects(workshop: Workshop, stack_folder: Path) -> None:
+    built = workshop.build(workshop.trees_of_site("fstests"))
+    assert int(built["fstests"].facts["tests"]) > 500
+    script = "cd /tmp; /stack/fstests/ltp/fsx -N 50 file && /stack/fstests/ltp/fsstress -d . -n 50 && echo both"
+    assert workshop.in_stack(built, stack_folder, "bash", "-c", script).endswith("both\n")
+    assert not [*stack_folder.rglob("*.o"), *stack_folder.rglob(".git")]
