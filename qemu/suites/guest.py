@@ -11,7 +11,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
 
 PASS, FAIL, NOTRUN, DEATH = 0, 1, 77, 70
 
@@ -53,18 +52,6 @@ def refused(number: int, what: str, function: Callable[..., object], *words: obj
         equal(name, errno.errorcode[number], what)
     else:
         raise Failed(f"{what} succeeded, expected {errno.errorcode[number]}")
-
-
-def shortcoming(text: str) -> NoReturn:
-    """What fuse2fs of e2fsprogs 1.47 is known to do wrong is NotRun there and Failed everywhere else.
-
-    The mount helper noted that the server knows no `-o kernel`: it is that old.
-    """
-    try:
-        old = SERVER != "" and not read(f"{RUN}/kernel_option.{SERVER}").startswith(b"kernel")
-    except FileNotFoundError:
-        old = False
-    raise NotRun(f"known of this old server: {text}") if old else Failed(text)
 
 
 def device(serial: str = "TEST_DEV") -> str:

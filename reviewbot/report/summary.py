@@ -4,7 +4,7 @@
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.report.record import Record
 from reviewbot.report.render import environment
-from reviewbot.report.tables import left_out, leg_header, leg_rows, stack_rows
+from reviewbot.report.tables import left_out, leg_header, leg_rows, not_run, stack_rows
 
 _MARK = {VerdictKind.PASS: "✅", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
 

@@ -4,10 +4,11 @@
 from collections.abc import Sequence
 
 from reviewbot.model.lab import GuestStep, StepReply
-from reviewbot.model.results import TestResult
+from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.outcome import by_status, tail
 from reviewbot.suites.setup import PYTHON, leg_env
+from reviewbot.suites.shortcomings import Shortcoming, known, load_shortcomings
 
 CHECKS = (
     "mkfs", "mount", "files", "directories", "rename", "exchange", "links", "xattr", "acl", "default-acl", "sparse",
@@ -30,17 +31,21 @@ def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
 
 
 def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
-    """One result per check, in order; a check without a reply is MISS."""
-    known = {reply.name: reply for reply in replies}
+    """One result per check, in order; a check without a reply is MISS. Raises ConfigError."""
+    answers = {reply.name: reply for reply in replies}
+    entries = load_shortcomings()
     return tuple(
-        _result(check, known.get(f"smoke/{check}") or StepReply(name=f"smoke/{check}", status="skipped"))
+        _result(
+            leg, check, answers.get(f"smoke/{check}") or StepReply(name=f"smoke/{check}", status="skipped"), entries
+        )
         for check in CHECKS
     )
 
 
-def _result(check: str, reply: StepReply) -> TestResult:
+def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming]) -> TestResult:
     judged = by_status(reply)
+    excuse = known(leg.name, check, judged.reason, entries) if judged.outcome is Outcome.FAIL else ""
     return TestResult(
-        suite="smoke", test=check, outcome=judged.outcome, reason=judged.reason, seconds=reply.seconds,
-        excerpt=tail(reply.output), dmesg=tail(reply.dmesg),
+        suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome, reason=excuse or judged.reason,
+        seconds=reply.seconds, excerpt=tail(reply.output), dmesg=tail(reply.dmesg),
     )  # fmt: skip

@@ -45,7 +45,7 @@ def test_plain_lines_when_stderr_is_no_terminal(
 
 def test_a_ci_log_gets_one_line_a_minute_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("reviewbot.cli.progress.time.monotonic", lambda: now)
     out = io.StringIO()
     board = Board()
     view = progress._PlainView(board, out, progress.CI_INTERVAL)
@@ -63,7 +63,7 @@ def test_a_ci_log_gets_one_line_a_minute_and_loses_nothing(monkeypatch: pytest.M
 
 def test_silence_is_broken_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("reviewbot.cli.progress.time.monotonic", lambda: now)
     out = io.StringIO()
     board = Board()
     view = progress._PlainView(board, out, 0.0)

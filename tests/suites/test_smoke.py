@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import re
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.host.data import data_path
+from reviewbot.model.errors import ConfigError
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
 from reviewbot.suites import smoke
+from reviewbot.suites.shortcomings import load_shortcomings
 
 LEG = load_stack().leg("fuse2fs")
 
@@ -83,3 +87,30 @@ def test_no_reply_breaks_the_reader_and_evidence_stays_small(output: str, status
     reply = done(status, output * 50).model_copy(update={"dmesg": dmesg * 50})
     for result in smoke.results(LEG, [reply]):
         assert len(result.excerpt) <= 4096 and len(result.dmesg) <= 4096 and "\n" not in result.reason
+
+
+def test_a_known_shortcoming_of_a_server_is_notrun_with_its_reason() -> None:
+    said = "an ACL that lets user 1234 read is stored, and 1234 may not read"
+    reply = StepReply(name="smoke/acl", status="done", exit_status=1, output=said)
+    result, reason = outcome(reply)
+    assert result is Outcome.NOTRUN
+    assert said in reason and "https://" in reason
+    ext4 = next(r for r in smoke.results(load_stack().leg("ext4"), [reply]) if r.test == "acl")
+    assert ext4.outcome is Outcome.FAIL, "the kernel's own filesystem has no such excuse"
+
+
+def test_another_failure_of_the_same_check_still_fails() -> None:
+    reply = StepReply(name="smoke/acl", status="done", exit_status=1, output="user 4321 reads what only 1234 may read")
+    assert outcome(reply)[0] is Outcome.FAIL
+
+
+def test_a_dead_server_is_never_excused() -> None:
+    reply = StepReply(name="smoke/acl", status="done", exit_status=70, output="an ACL is stored, and 1 may not read")
+    assert outcome(reply)[0] is Outcome.CRASH
+
+
+def test_a_wrong_expression_in_the_file_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("shortcomings:\n  - {legs: [x], check: acl, says: '(', reason: long enough, link: 'https://x'}\n")
+    with pytest.raises(ConfigError, match=r"s\.yaml:2"):
+        load_shortcomings(path)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # /src: tree, read-only; /obj: kept objects; /out: empty. LOCAL_VERSION ends `uname -r`.
 # Fixed time, user and host: the same tree gives the same image, and nothing is rebuilt for the date's sake.
-export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=reviewbot KBUILD_BUILD_HOST=reviewbot
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 \
+	KBUILD_BUILD_USER=reviewbot KBUILD_BUILD_HOST=reviewbot
 make_() { make -C /src O=/obj LOCALVERSION="$LOCAL_VERSION" "$@"; }
 
 make_ -s KCONFIG_CONFIG=wanted.config tinyconfig > /dev/null

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian source packages, from this machine's own mirrors."""
+
+from pathlib import Path
+
+import pytest
+
+from reviewbot.host.apt import codename, machine_stanzas, parse_deb822, parse_one_line, sources_for
+from reviewbot.model.errors import InfraError
+from reviewbot.model.stack import Source
+from reviewbot.trees import resolve
+from reviewbot.trees.debian import holds_tarball
+from tests.repos import git, stack_of
+
+DEB822 = """\
+# comment
+Types: deb
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian.gpg
+
+Types: deb
+URIs: http://mirror.example/off
+Suites: bookworm
+Enabled: no
+
+Types: deb
+URIs: https://deb.nodesource.example
+Suites: nodistro
+Components: main
+"""
+
+
+def test_the_machines_debian_archives_get_their_sources_too() -> None:
+    text = sources_for("", "bookworm", parse_deb822(DEB822))
+    assert text.count("Types: deb deb-src") == 1
+    assert "Suites: bookworm bookworm-updates" in text
+    assert "nodesource" not in text
+    assert "/off" not in text
+
+
+def test_another_suite_comes_from_the_same_mirror() -> None:
+    text = sources_for("trixie", "bookworm", parse_deb822(DEB822))
+    assert "URIs: http://mirror.example/debian\n" in text
+    assert "Suites: trixie\n" in text
+    assert "Signed-By: /usr/share/keyrings/debian.gpg" in text
+
+
+def test_one_line_entries_keep_their_options() -> None:
+    (stanza,) = parse_one_line("# x\ndeb [arch=amd64 signed-by=/k.gpg] http://m/debian bookworm main contrib # y\n")
+    assert stanza.get("URIs") == "http://m/debian"
+    assert stanza.get("Signed-By") == "/k.gpg"
+    assert stanza.get("Components").split() == ["main", "contrib"]
+
+
+def test_a_machine_without_a_debian_archive() -> None:
+    with pytest.raises(InfraError, match="no Debian archive"):
+        sources_for("", "bookworm", parse_deb822("Types: deb\nURIs: http://x\nSuites: noble\n"))
+
+
+@pytest.mark.parametrize(("package", "holds"), [("linux-source-6.12", True), ("fuse3", False), ("e2fsprogs", False)])
+def test_which_packages_hold_a_tarball(package: str, holds: bool) -> None:
+    assert holds_tarball(package) is holds
+
+
+@pytest.mark.network
+def test_a_source_package_from_the_mirror(tmp_path: Path) -> None:
+    assert sources_for("", codename(), machine_stanzas())
+    stack = stack_of({"libfuse": Source(provider="deb", package="fuse3")})
+    first = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path).trees[0]
+    again = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path).trees[0]
+    assert first.base_commit == again.base_commit
+    assert first.source.startswith("Debian package fuse3 3.")
+    names = git(Path(first.repository), "ls-tree", "--name-only", first.base_commit).splitlines()
+    assert {"meson.build", "lib", "include"} <= set(names)
+    assert ".pc" not in names
+
+
+@pytest.mark.network
+def test_a_package_that_does_not_exist(tmp_path: Path) -> None:
+    stack = stack_of({"libfuse": Source(provider="deb", package="no-such-package-here")})
+    trees = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path)
+    assert "no Debian package no-such-package-here" in trees.unavailable["libfuse"]
