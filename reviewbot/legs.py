@@ -7,7 +7,7 @@ Joins `suites` (which steps, what their replies mean) and `lab` (how a step reac
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reviewbot import lab, suites
@@ -194,6 +194,7 @@ def _run_one(
     job: GuestJob, tally: _Tally, partial: "_Partial | None", suite: str, total: int, logs: Path, bench: Bench
 ) -> JobReply:
     gates = {s.name for s in job.steps if s.gate}
+    label = f"{job.name.removesuffix('-' + suite)} {suite}"
     seen = 0
 
     def heard(reply: StepReply) -> None:
@@ -205,9 +206,12 @@ def _run_one(
             partial.add(reply, logs)
         done = sum(name not in gates for name in tally.replies) + seen
         text = f"{reply.name.removeprefix(suite + '/')} {reply.status} {reply.seconds:.1f} s"
-        bench.progress(Event("lab", job.name.replace("-" + suite, " " + suite), "note", text, done=done, total=total))
+        bench.progress(Event("lab", label, "note", text, done=done, total=total))
 
-    reply = lab.run_job(job, bench.accelerator, logs, on_reply=heard, progress=bench.progress)
+    def relayed(event: Event) -> None:
+        bench.progress(replace(event, what=label))
+
+    reply = lab.run_job(job, bench.accelerator, logs, on_reply=heard, progress=relayed)
     tally.replies |= {r.name: r for r in reply.replies if r.status != "skipped"}
     tally.hello = dict(reply.hello) or tally.hello
     tally.seconds += reply.seconds

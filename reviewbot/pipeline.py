@@ -24,6 +24,7 @@ from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import Results
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
+from reviewbot.model.words import counted
 from reviewbot.report import Record
 from reviewbot.store import Durations, RunFolder, Runs, Store
 
@@ -112,7 +113,9 @@ def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> 
         raise UsageError("neither a Message-ID nor --mbox was given", hint="try `reviewbot plan --help`")
     found = intake.split(bag, request.message_id, stack)
     patches = sum(len(part.patches) for part in found.posting.parts)
-    progress(Event("intake", "thread", "done", f"{len(found.posting.parts)} parts, {patches} patches"))
+    progress(
+        Event("intake", "thread", "done", f"{counted(len(found.posting.parts), 'part')}, {counted(patches, 'patch')}")
+    )
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reviewbot.config import load_site
 from reviewbot.host.paths import cache_dir, data_dir, site_file
-from reviewbot.host.process import CommandFailed, CommandTimeout, run
+from reviewbot.host.process import PACKAGES, CommandFailed, CommandTimeout, run
 from reviewbot.model.errors import ConfigError
 
 NEEDED_GIB = 25
@@ -30,15 +30,15 @@ class Check:
 
 
 PROGRAMS = (
-    # program, Debian package, why, needed for every run
-    ("git", "git", "applies the patches", True),
-    ("qemu-system-x86_64", "qemu-system-x86", "boots the kernel under test", True),
-    ("mmdebstrap", "mmdebstrap", "makes the build root and the guest", True),
-    ("bwrap", "bubblewrap", "boxes everything a patch can influence", True),
-    ("mke2fs", "e2fsprogs", "makes disk images", True),
-    ("xz", "xz-utils", "unpacks source tarballs", True),
-    ("dpkg-source", "dpkg-dev", "unpacks Debian source packages", True),
-    ("public-inbox-httpd", "public-inbox", "serves the demo's posting", False),
+    # program, why, needed for every run
+    ("git", "applies the patches", True),
+    ("qemu-system-x86_64", "boots the kernel under test", True),
+    ("mmdebstrap", "makes the build root and the guest", True),
+    ("bwrap", "boxes everything a patch can influence", True),
+    ("mke2fs", "makes disk images", True),
+    ("xz", "unpacks source tarballs", True),
+    ("dpkg-source", "unpacks Debian source packages", True),
+    ("public-inbox-httpd", "serves the demo's posting", False),
 )
 
 
@@ -58,12 +58,12 @@ def _python() -> Check:
     return Check("python", sys.version_info >= (3, 11), f"{version} (3.11 or newer is needed)", "python3")
 
 
-def _program(entry: tuple[str, str, str, bool]) -> Check:
-    program, package, why, required = entry
+def _program(entry: tuple[str, str, bool]) -> Check:
+    program, why, required = entry
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     found = shutil.which(program, path=search)
     if found is None:
-        return Check(program, False, f"not installed: {why}", package, required)
+        return Check(program, False, f"not installed: {why}", PACKAGES[program], required)
     return Check(program, True, _version(found) or found, required=required)
 
 

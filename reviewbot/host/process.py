@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -16,10 +17,16 @@ from typing import IO
 
 from reviewbot.model.errors import DiskFull, InfraError
 
+PACKAGES = {
+    "git": "git", "qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap",
+    "mke2fs": "e2fsprogs", "xz": "xz-utils", "dpkg-source": "dpkg-dev", "public-inbox-httpd": "public-inbox",
+}  # fmt: skip
+"""Program -> Debian package that has it."""
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _TAIL_LINES = 12
-_NO_SPACE = "No space left on device"
+_NO_SPACE = re.compile(r"(^|: )No space left on device$", re.MULTILINE)
 
 _live: "set[subprocess.Popen[bytes]]" = set()
 _stopping = threading.Event()
@@ -57,7 +64,11 @@ class ToolMissing(InfraError):
     """A program that we need is not installed."""
 
     def __init__(self, tool: str) -> None:
-        super().__init__(f"`{tool}` is not installed", hint="`reviewbot doctor` lists what to install")
+        package = PACKAGES.get(tool)
+        super().__init__(
+            f"`{tool}` is not installed",
+            hint=f"apt-get install {package}" if package else "`reviewbot doctor` lists what to install",
+        )
         self.tool = tool
 
 
@@ -221,11 +232,16 @@ def run(
     output = _last(log) if log is not None else (out or b"").decode(errors="replace")
     errors = (err or b"").decode(errors="replace")
     if check and process.returncode:
-        if _NO_SPACE in output or _NO_SPACE in errors:
+        if disk_is_full(output) or disk_is_full(errors):
             raise DiskFull(command[0])
         said = (errors if errors.strip() else output).strip().splitlines()[-_TAIL_LINES:]
         raise CommandFailed(command, process.returncode, "\n".join(said), log=log)
     return Completed(tuple(command), process.returncode, output, errors, seconds)
+
+
+def disk_is_full(said: str) -> bool:
+    """Whether a command's words say that it ran out of disk, at the end of a line, where strerror(3) stands."""
+    return bool(_NO_SPACE.search(said))
 
 
 def _last(log: Path, limit: int = 1 << 20) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from reviewbot.host.git import CLEAN, find_commit, git
-from reviewbot.host.process import CommandFailed, background
+from reviewbot.host.process import CommandFailed, background, disk_is_full
 from reviewbot.model.errors import DiskFull
 
 # Fixed, so that the commit id depends on nothing but the files and the message.
@@ -95,7 +95,7 @@ def import_entries(repository: Path, entries: Iterable[Entry], ref: str, message
         status = process.wait()
     if status:
         words = log.read_text(errors="replace")
-        if "No space left on device" in words:
+        if disk_is_full(words):
             raise DiskFull(str(repository))
         raise CommandFailed(command, status, words, log=log)
     log.unlink()

@@ -12,6 +12,7 @@ from reviewbot.model.posting import Part, Posting
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import ComponentSpec, Source, Stack
 from reviewbot.model.trees import Attempt, Tree, Trees
+from reviewbot.model.words import counted
 from reviewbot.trees.apply import apply_parts
 from reviewbot.trees.errors import SourceUnreachable, WrongBase
 from reviewbot.trees.sources import Origin, describe, fetch, near_refs, reach
@@ -71,7 +72,9 @@ def resolve(
             progress(Event("trees", spec.name, "failed"))
             raise
         done = (
-            f"{len(tree.patches)} patches on {tree.base_commit[:12]}" if tree.patches else f"at {tree.base_commit[:12]}"
+            f"{counted(len(tree.patches), 'patch')} on {tree.base_commit[:12]}"
+            if tree.patches
+            else f"at {tree.base_commit[:12]}"
         )
         progress(Event("trees", spec.name, "done", f"{done}, {tree.source}"))
         found.append(tree)
@@ -86,7 +89,7 @@ def _resolve_one(
     origin, attempts = _reach(spec, repository, cache)
     base, why, tried = _base(spec, origin, parts, wanted, repository)
     if parts:
-        progress(Event("trees", spec.name, "note", f"git am, {sum(len(p.patches) for p in parts)} patches"))
+        progress(Event("trees", spec.name, "note", f"git am, {counted(sum(len(p.patches) for p in parts), 'patch')}"))
     head, patches, applied = apply_parts(
         repository, base, f"{base[:12]} ({origin.label})", parts, mails, cache / "worktrees" / spec.name
     )

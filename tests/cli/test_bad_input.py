@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What users and the world do wrong, at the command line: one line, the right status, nothing lost."""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from demo.inbox import installed, serve
+from tests.mails import PATHS, TOP, diff, mail, mbox, posting
+from tests.repos import git, make_component
+
+COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A user with three small repositories and folders of his own."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(p for p in (self.folder / "data" / "runs").glob("*") if not p.is_symlink())
+
+    def site(self, **settings: object) -> None:
+        components = {c: {"provider": "git", "url": str(self.folder / c), "ref": "master"} for c in COMPONENTS}
+        (self.folder / "site.yaml").write_text(yaml.safe_dump({"components": components, **settings}))
+
+    def thread(self, mails: list[bytes] | bytes) -> str:
+        path = self.folder / "thread.mbox"
+        path.write_bytes(mails if isinstance(mails, bytes) else mbox(mails))
+        return str(path)
+
+    def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
+        own = {name: str(self.folder / where) for name, where in names.items()}
+        return subprocess.run(
+            [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=120,
+            cwd=self.folder, env={**os.environ, **own, **env},
+        )  # fmt: skip
+
+    def refuses(self, status: int, words: str, *arguments: str, **env: str) -> str:
+        """The one line on stderr."""
+        done = self.call(*arguments, **env)
+        assert done.returncode == status, done.stderr + done.stdout
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]  # progress of plain output
+        assert len(lines) == 1, done.stderr
+        assert words in lines[0]
+        assert "Traceback" not in done.stderr
+        return lines[0]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    for component in COMPONENTS:
+        make_component(tmp_path / component, component)
+    made = World(tmp_path)
+    made.site()
+    return made
+
+
+@contextmanager
+def web_page(status: int, body: bytes) -> Iterator[str]:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/all"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.skipif(not installed(), reason="public-inbox is not installed")
+@pytest.mark.parametrize("command", ["plan", "apply-and-test"])
+def test_an_unknown_message_id(world: World, command: str) -> None:
+    with serve(posting(), world.folder / "inbox") as url:
+        world.site(archive=url)
+        world.refuses(2, "nowhere@example.org", command, "nowhere@example.org")
+    assert world.runs == []
+
+
+@pytest.mark.parametrize("command", ["plan", "apply-and-test"])
+def test_an_unreachable_archive(world: World, command: str) -> None:
+    world.site(archive="http://127.0.0.1:9/all")
+    said = world.refuses(4, "127.0.0.1:9", command, "a@example.org")
+    assert "--mbox" in said
+
+
+def test_a_login_page_where_the_archive_should_be(world: World) -> None:
+    with web_page(200, b"<!DOCTYPE html><html>Please log in</html>") as url:
+        world.site(archive=url)
+        world.refuses(4, url, "plan", "a@example.org")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html>\n<html><body>From here</body></html>\n", "it is a web page"),
+        (b"", "thread.mbox"),
+        (b"\x00\xff\xfe" * 4000, "thread.mbox"),
+        (b"hello\nworld\n", "thread.mbox"),
+    ],
+    ids=["html", "empty", "binary", "text"],
+)
+def test_a_file_that_is_no_mbox(world: World, content: bytes, words: str) -> None:
+    world.refuses(2, words, "plan", "--mbox", world.thread(content))
+
+
+def test_an_mbox_that_is_not_there(world: World) -> None:
+    world.refuses(2, "nowhere.mbox", "plan", "--mbox", "nowhere.mbox")
+
+
+def test_broken_encodings_do_not_hide_the_good_mails(world: World) -> None:
+    broken = mail("bad@example.org", "=?utf-8?q?=FF=FE_broken?=", parent=TOP)
+    broken = broken.replace(b'charset="utf-8"', b'charset="no-such-charset"') + b"\xff\xfe\x00 =?koi8-r?b?!!!?=\n"
+    done = world.call("plan", "--mbox", world.thread([*posting(), broken]), TOP)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("e2fsprogs") >= 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_hundred_megabytes_of_junk(world: World) -> None:
+    path = Path(world.thread(b""))
+    with path.open("wb") as file:
+        for _ in range(100):
+            file.write(b"From the beginning nothing here is a mail. \xff\x00\n" * 24000)
+    assert path.stat().st_size > 100 << 20
+    world.refuses(2, "larger than 64 MiB", "plan", "--mbox", str(path))
+
+
+def test_many_megabytes_of_junk_around_a_posting_do_not_hide_it(world: World) -> None:
+    path = Path(world.thread(b"no mail at all \xff\x00\n" * 800_000 + mbox(posting())))
+    with path.open("ab") as file:
+        file.write(b"From nobody Mon Jan  1 00:00:00 2024\nnothing here is a mail. \xff\x00\n" * 400_000)
+    assert path.stat().st_size > 30 << 20
+    done = world.call("plan", "--mbox", str(path), TOP, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [part["component"] for part in json.loads(done.stdout)["parts"]] == list(COMPONENTS)
+
+
+@pytest.mark.parametrize("command", ["plan", "apply-and-test"])
+def test_a_thread_without_patches(world: World, command: str) -> None:
+    talk = [mail(TOP, "[RFC] what do you think?"), mail("2@example.org", "Re: what do you think?", parent=TOP)]
+    world.refuses(2, "there is no patch in the thread", command, "--mbox", world.thread(talk), TOP)
+    assert world.runs == []
+
+
+def without(message_id: str) -> list[bytes]:
+    return [m for m in posting() if f"Message-ID: <{message_id}>".encode() not in m]
+
+
+def test_a_missing_patch_is_named_by_the_plan(world: World) -> None:
+    done = world.call("plan", "--mbox", world.thread(without("libfuse.2@example.org")), TOP)
+    assert done.returncode == 3
+    assert "1 of 2 patches are missing: 2" in done.stdout
+
+
+def both() -> list[bytes]:
+    return [*posting(["kernel"]), mail("x@example.org", "[PATCH] both", diff(PATHS["kernel"], PATHS["libfuse"]))]
+
+
+def foreign(*paths: str) -> list[bytes]:
+    return [mail(TOP, "[PATCH] a change", diff(*paths), to="nobody@example.org")]
+
+
+@pytest.mark.parametrize(
+    ("mails", "words"),
+    [
+        (without("libfuse.2@example.org"), "missing"),
+        (foreign(PATHS["kernel"], PATHS["libfuse"]), "kernel, libfuse"),
+        (foreign("README.of.nobody", "no/such/place.zig"), "no component"),
+    ],
+    ids=["missing patch", "two components", "no component"],
+)
+def test_a_posting_that_cannot_be_tested_is_blocked_and_recorded(world: World, mails: list[bytes], words: str) -> None:
+    done = world.call("apply-and-test", "--mbox", world.thread(mails), TOP)
+    assert done.returncode == 3, done.stderr + done.stdout
+    assert words in done.stdout
+    (run,) = world.runs
+    assert (run / "verdict.json").exists() and (run / "reply.eml").exists() and (run / "mails.mbox").exists()
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [("kernel=v99.9", "v99.9"), ("kernel=-x", "-x"), ("nothing=v1", "no such component"), ("kernel", "COMPONENT=REF")],
+)
+def test_a_wrong_base(world: World, base: str, words: str) -> None:
+    said = world.refuses(2, words, "apply-and-test", "--mbox", world.thread(posting()), TOP, "--base", base)
+    assert "--base" in said
+    assert world.runs == [], "nothing was tested: the question was wrong"
+
+
+def test_a_posting_that_does_not_apply_names_patch_file_and_hunk(world: World) -> None:
+    (world.folder / "kernel" / PATHS["kernel"]).write_text("something else\n")
+    git(world.folder / "kernel", "commit", "-qam", "moved on")
+    done = world.call("apply-and-test", "--mbox", world.thread(posting()), TOP)
+    assert done.returncode == 1, done.stderr
+    assert "DOES-NOT-APPLY" in done.stdout
+    assert PATHS["kernel"] in done.stdout and "kernel: step 1" in done.stdout
+    assert "patch does not apply" in done.stdout, "git's own words are kept"
+    assert git(world.folder / "kernel", "status", "--porcelain") == "", "the user's repository is as it was"
+    assert git(world.folder / "kernel", "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("archive: [", "site.yaml:1"),
+        ("accelerator: warp\n", "site.yaml:1: accelerator"),
+        ("archive: https://x\nacelerator: kvm\n", "site.yaml:2: acelerator"),
+        ("- a\n- b\n", "site.yaml:1"),
+        ("components:\n  kernel: {provider: cvs}\n", "site.yaml:2"),
+        ("components:\n  toaster: {provider: dir, path: /x}\n", "toaster"),
+        ("machine: {memory: lots}\n", "memory"),
+        ("\x00", "site.yaml"),
+    ],
+)
+def test_a_malformed_site_file(world: World, text: str, words: str) -> None:
+    (world.folder / "site.yaml").write_text(text)
+    world.refuses(2, words, "plan", "--mbox", world.thread(posting()), TOP)
+
+
+def test_a_site_file_that_is_not_there(world: World) -> None:
+    world.refuses(2, "nowhere.yaml", "plan", "--site", "nowhere.yaml", "--mbox", world.thread(posting()))
+
+
+def on_full_disk(world: World, folder: str, work: Callable[[], None], size: str = "200k") -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    (world.folder / folder).mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "x", world.folder / folder], check=False
+    ).returncode:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        work()
+    finally:
+        subprocess.run(["umount", world.folder / folder], check=True)
+
+
+def test_a_full_disk_under_the_cache(world: World) -> None:
+    big = world.folder / "kernel" / "fs" / "fuse" / "big.c"
+    big.write_bytes(os.urandom(2 << 20))
+    git(world.folder / "kernel", "add", "-A")
+    git(world.folder / "kernel", "commit", "-qm", "big")
+
+    def work() -> None:
+        done = world.call("apply-and-test", "--mbox", world.thread(posting()), TOP)
+        assert done.returncode == 4, done.stderr + done.stdout
+        assert "disk is full" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+    on_full_disk(world, "cache", work)
+    (run,) = world.runs
+    assert (run / "plan.json").exists() and (run / "mails.mbox").exists(), "what was known is kept"
+
+
+def test_a_full_disk_under_the_runs(world: World) -> None:
+    def work() -> None:
+        world.refuses(4, "disk is full", "apply-and-test", "--mbox", world.thread(posting()), TOP)
+
+    on_full_disk(world, "data", work, "8k")
+
+
+def test_no_qemu_is_said_before_anything_is_built(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    for tool in ("git", "sh", "dpkg", "env"):
+        (path / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
+    said = world.refuses(
+        4, "qemu-system-x86_64", "apply-and-test", "--mbox", world.thread(posting()), TOP, PATH=str(path)
+    )
+    assert "qemu-system-x86" in said.split("—")[-1], "the hint names the package"
+    assert not (world.folder / "cache" / "artifacts").exists()
