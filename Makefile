@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make demo    the main job for real, on a machine that reaches only its package mirrors
 # make test    everything that must hold before a change lands
+# make quick   the same without builds and machines
 # make bench   the speeds that are promised, beside their limits
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +36,9 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+quick: lint
+	$(BIN)/pytest -m 'not vm and not build'
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Quick tests first; what needs the fixture data or a machine says so when it cannot run."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from demo.inbox import installed
+from reviewbot.host.process import ToolMissing
+from reviewbot.lab.accel import qemu_version
+from tests.machines import DemoRun, Images, images_of
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 BLIZZARD = SHARED / "fixtures" / "blizzard-v7"
+SLOW = 3600
+"""Limit in seconds of a test that builds or boots: the first one builds a kernel."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,6 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return max(marks)
 
     items.sort(key=weight)
+    for item in items:
+        if weight(item) > 1 and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW))
 
 
 @pytest.fixture
@@ -26,3 +40,27 @@ def blizzard() -> Path:
     if not BLIZZARD.is_dir():
         pytest.skip(f"acceptance data {BLIZZARD.name} is not beside the checkout")
     return BLIZZARD
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The demo, run as its user runs it, with this user's cache: what was built before is not built again."""
+    if not installed():
+        pytest.skip("public-inbox is not installed")
+    try:
+        qemu_version()
+    except ToolMissing as error:
+        pytest.skip(str(error))
+    data = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "REVIEWBOT_DATA": str(data), "CI": ""},
+    )  # fmt: skip
+    return DemoRun(done.returncode, done.stdout, done.stderr, data)
+
+
+@pytest.fixture(scope="session")
+def machine_images(demo_run: DemoRun) -> Images:
+    """Kernel, guest and payload of the demo."""
+    assert demo_run.status == 0, demo_run.stderr[-2000:] + demo_run.stdout[-2000:]
+    return images_of(demo_run)

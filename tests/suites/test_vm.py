@@ -1,42 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smoke suite in real machines: what works passes, what is broken on purpose does not.
-
-`machine_images` is a session fixture that gives an object with `kernel`, `root`, `payload` (paths); without it, or
-without a server in its payload, these tests skip and say so.
-"""
+"""The smoke suite in real machines: what works passes, what is broken on purpose does not."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from reviewbot import suites
 from reviewbot.config import load_stack
-from reviewbot.lab import Accelerator, run_job
-from reviewbot.model.lab import GuestJob, GuestStep, StepReply
+from reviewbot.lab import run_job
+from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites import smoke
+from tests.machines import TCG, Images
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.vm
 FINE = {Outcome.PASS, Outcome.NOTRUN}
 
 
-@pytest.fixture
-def images(request: pytest.FixtureRequest) -> Any:
-    try:
-        return request.getfixturevalue("machine_images")
-    except pytest.FixtureLookupError:
-        pytest.skip("no `machine_images` fixture: nothing to boot")
-
-
-def boot(images: Any, leg: LegSpec, steps: Sequence[GuestStep], folder: Path) -> tuple[StepReply, ...]:
-    job = GuestJob(
-        name=leg.name, kernel=str(images.kernel), root=str(images.root), payload=str(images.payload),
-        disks=suites.disks(1), steps=(*suites.setup_steps(leg), *steps),
-    )  # fmt: skip
-    replies = run_job(job, Accelerator("tcg", "always there"), folder).replies
+def boot(machine_images: Images, leg: LegSpec, steps: Sequence[GuestStep], folder: Path) -> tuple[StepReply, ...]:
+    job = machine_images.job(*suites.setup_steps(leg), *steps, name=leg.name, disks=suites.disks(1))
+    replies = run_job(job, TCG, folder).replies
     setup = suites.read_setup(replies)
     if "is not on PATH" in setup.reason:
         pytest.skip(setup.reason)
@@ -56,23 +41,23 @@ def between(leg: LegSpec, after: str, script: str) -> list[GuestStep]:
 
 
 @pytest.mark.parametrize("name", ["ext4", "fuse2fs"])
-def test_smoke_finds_nothing_wrong_with_a_working_filesystem(images: Any, tmp_path: Path, name: str) -> None:
+def test_smoke_finds_nothing_wrong_with_a_working_filesystem(machine_images: Images, tmp_path: Path, name: str) -> None:
     leg = load_stack().leg(name)
-    results = by_name(leg, boot(images, leg, smoke.steps(leg), tmp_path))
+    results = by_name(leg, boot(machine_images, leg, smoke.steps(leg), tmp_path))
     assert {t: (r.outcome, r.reason) for t, r in results.items() if r.outcome not in FINE} == {}
     assert results["mount"].outcome is results["fsck"].outcome is Outcome.PASS
 
 
-def test_a_corrupted_inode_table_fails_fsck_and_nothing_before(images: Any, tmp_path: Path) -> None:
+def test_a_corrupted_inode_table_fails_fsck_and_nothing_before(machine_images: Images, tmp_path: Path) -> None:
     leg = load_stack().leg("ext4")
     script = "umount /mnt/test; debugfs -w -R 'clri /links' /dev/disk/by-serial/TEST_DEV"
-    results = by_name(leg, boot(images, leg, between(leg, "remount", script), tmp_path))
+    results = by_name(leg, boot(machine_images, leg, between(leg, "remount", script), tmp_path))
     assert results["remount"].outcome is Outcome.PASS
     assert results["fsck"].outcome is Outcome.FAIL
     assert "e2fsck -fn ended with status 4" in results["fsck"].reason
 
 
-def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(images: Any, tmp_path: Path) -> None:
+def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_images: Images, tmp_path: Path) -> None:
     leg = load_stack().leg("fuse2fs")
     script = "(sleep 1; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & exit 0"
     slow = GuestStep(
@@ -82,7 +67,7 @@ def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(images: 
               "cp /tmp/load.py /tmp/s/smoke; exec python3 -S /tmp/s/run.py smoke fio"),
     )  # fmt: skip
     steps = [slow if step.name == "smoke/fio" else step for step in between(leg, "fsync", script)]
-    results = by_name(leg, boot(images, leg, steps, tmp_path))
+    results = by_name(leg, boot(machine_images, leg, steps, tmp_path))
     assert results["fio"].outcome is Outcome.CRASH
     assert "exit status 137" in results["fio"].reason
     assert results["stress"].outcome is Outcome.PASS

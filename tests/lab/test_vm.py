@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Jobs in real machines, and everything that may go wrong with one."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from reviewbot.lab import run_job
+from reviewbot.model.lab import Disk, GuestStep, StepReply
+from reviewbot.model.progress import Event
+from tests.machines import TCG, Images, processes, shell
+
+pytestmark = pytest.mark.vm
+
+
+def test_each_step_has_its_status_output_and_files(machine_images: Images, tmp_path: Path) -> None:
+    job = machine_images.job(
+        shell("a/ok", "uname -r; echo to stderr >&2; mkdir -p /r/sub; echo kept > /r/sub/file", collect=["/r"]),
+        shell("a/fails", "exit 3"),
+        shell("a/killed", "kill -9 $$"),
+        GuestStep(name="a/nothing", argv=("no-such-program",), timeout=5),
+        shell("a/disk", "cd /dev/disk/by-serial && blockdev --getsize64 MINE"),
+        shell("a/kmsg", "echo hello from the test > /dev/kmsg"),
+        disks=[Disk(serial="MINE", size=64 << 20)],
+    )
+    reply = run_job(job, TCG, tmp_path)
+    assert (reply.complete, reply.problem) == (True, "")
+    assert reply.hello["kernel_release"] == machine_images.release
+    assert 0 < reply.agent_seconds <= reply.seconds
+    steps = {step.name: step for step in reply.replies}
+    assert [step.name for step in reply.replies] == [step.name for step in job.steps], "in order, each once"
+    assert {step.status for step in reply.replies} == {"done"}
+    assert steps["a/ok"].output == f"{machine_images.release}\nto stderr\n"
+    assert steps["a/ok"].exit_status == 0
+    assert steps["a/fails"].exit_status == 3
+    assert steps["a/killed"].exit_status == -9
+    assert steps["a/nothing"].exit_status == 127 and "no-such-program" in steps["a/nothing"].output
+    assert steps["a/disk"].output.strip() == str(64 << 20)
+    assert "hello from the test" in steps["a/kmsg"].dmesg
+    assert "hello from the test" not in steps["a/disk"].dmesg
+    files = Path(steps["a/ok"].files)
+    assert [p.read_text() for p in files.rglob("file")] == ["kept\n"]
+    assert (tmp_path / "test" / "qemu.cmd").read_text().startswith("qemu-system-x86_64 ")
+    assert not (tmp_path / "test" / "disks").exists(), "nothing heavy stays behind"
+
+
+def test_a_step_that_outlives_its_limit_is_killed_with_its_children(machine_images: Images, tmp_path: Path) -> None:
+    job = machine_images.job(
+        shell("slow", "sleep 1001 & sleep 1002", timeout=1.0), shell("after", "pgrep -c -x sleep; echo left"),
+    )  # fmt: skip
+    slow, after = run_job(job, TCG, tmp_path).replies
+    assert slow.status == "timeout"
+    assert after.status == "done" and after.output == "0\nleft\n"
+
+
+def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_path: Path) -> None:
+    reply = run_job(machine_images.job(shell("gate", "false", gate=True), shell("rest", "true")), TCG, tmp_path)
+    assert [step.status for step in reply.replies] == ["done", "skipped"]
+    assert reply.complete
+
+
+def test_a_hundred_megabytes_of_output_keep_their_tail_only(machine_images: Images, tmp_path: Path) -> None:
+    job = machine_images.job(
+        shell("loud", "head -c 100000000 /dev/zero | tr '\\0' x; printf '\\377\\033[31mthe end'", timeout=120),
+        shell("after", "echo fine"),
+    )
+    loud, after = run_job(job, TCG, tmp_path).replies
+    assert loud.status == "done" and len(loud.output) <= 64 << 10
+    assert loud.output.endswith("the end") and "\033" not in loud.output
+    assert after.output == "fine\n"
+
+
+def test_what_the_guest_sends_stays_in_its_folder(machine_images: Images, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("untouched")
+    script = f"mkdir /r; ln -s {outside} /r/link; mkfifo /r/fifo; echo ok > /r/plain; echo x > '/r/a b\\n..c'"
+    reply = run_job(machine_images.job(shell("tricks", script, collect=["/r"])), TCG, tmp_path / "logs")
+    names = {p.name for p in (tmp_path / "logs" / "tricks").rglob("*") if p.is_file()}
+    assert "plain" in names and "link" not in names and "fifo" not in names
+    assert outside.read_text() == "untouched"
+    assert not any(p.is_symlink() for p in (tmp_path / "logs").rglob("*"))
+    assert reply.complete
+
+
+def test_noise_on_the_agents_ports_is_not_believed(machine_images: Images, tmp_path: Path) -> None:
+    lie = '{"t":"done","name":"liar","status":0,"seconds":1,"output":"all good"}'
+    script = f"for p in /dev/vport*; do echo '{lie}' > $p; head -c 3000 /dev/urandom > $p; done 2>&1; exit 7"
+    liar, after = run_job(machine_images.job(shell("liar", script), shell("after", "echo fine")), TCG, tmp_path).replies
+    assert liar.exit_status == 7
+    assert after.output == "fine\n"
+
+
+def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_path: Path) -> None:
+    job = machine_images.job(
+        shell("before", "echo done > /kept", collect=["/kept"]),
+        shell("crash", "echo c > /proc/sysrq-trigger; sleep 60", timeout=60), shell("never", "true"),
+    )  # fmt: skip
+    reply = run_job(job, TCG, tmp_path)
+    assert not reply.complete and reply.problem
+    before, crash, never = reply.replies
+    assert before.exit_status == 0
+    assert [p.read_text() for p in Path(before.files).rglob("kept")] == ["done\n"]
+    assert crash.status == "crash"
+    assert "sysrq" in crash.splat.lower() or "BUG" in crash.splat or "panic" in crash.splat.lower(), crash.splat
+    assert never.status == "skipped"
+
+
+def test_qemu_killed_from_outside_loses_one_step_only(machine_images: Images, tmp_path: Path) -> None:
+    heard: list[StepReply] = []
+    job = machine_images.job(
+        shell("before", "echo done > /kept", collect=["/kept"]), shell("during", "sleep 100", timeout=100),
+        shell("never", "true"), name=f"victim{os.getpid()}",
+    )  # fmt: skip
+
+    def shoot(event: Event) -> None:
+        if event.text == "during":
+            for pid in processes(f"-name {job.name} "):
+                os.kill(pid, signal.SIGKILL)
+
+    reply = run_job(job, TCG, tmp_path, on_reply=heard.append, progress=shoot)
+    assert [step.status for step in reply.replies] == ["done", "lost", "skipped"]
+    assert "QEMU" in reply.problem or "machine went away" in reply.problem
+    assert [*Path(reply.replies[0].files).rglob("kept")], "what came before is not lost"
+    assert [step.name for step in heard][:2] == ["before", "during"]
+
+
+def test_a_guest_that_powers_off_in_mid_step_is_lost_without_a_splat(machine_images: Images, tmp_path: Path) -> None:
+    job = machine_images.job(shell("off", "echo o > /proc/sysrq-trigger; sleep 60", timeout=60))
+    reply = run_job(job, TCG, tmp_path)
+    assert reply.replies[0].status == "lost" and reply.replies[0].splat == ""
+    assert not reply.complete
+
+
+def test_another_kernel_than_was_built_is_refused(machine_images: Images, tmp_path: Path) -> None:
+    reply = run_job(machine_images.job(shell("a", "true"), release="6.99-other"), TCG, tmp_path)
+    assert f"runs kernel {machine_images.release}, not 6.99-other" in reply.problem
+    assert [step.status for step in reply.replies] == ["skipped"]
+
+
+def test_a_kernel_that_does_not_boot(machine_images: Images, tmp_path: Path) -> None:
+    nonsense = tmp_path / "bzImage"
+    nonsense.write_bytes(b"no kernel" * 1000)
+    job = machine_images.job(shell("a", "true")).model_copy(update={"kernel": str(nonsense)})
+    reply = run_job(job, TCG, tmp_path / "logs")
+    assert "QEMU ended" in reply.problem
+    assert [step.status for step in reply.replies] == ["skipped"]
+
+
+def test_a_root_that_is_no_filesystem_is_lost_quickly(machine_images: Images, tmp_path: Path) -> None:
+    root = tmp_path / "root.img"
+    root.write_bytes(bytes(1 << 20))
+    job = machine_images.job(shell("a", "true")).model_copy(update={"root": str(root)})
+    reply = run_job(job, TCG, tmp_path / "logs")
+    assert reply.problem and not reply.complete
+    assert "Unable to mount root fs" in (tmp_path / "logs" / "test" / "serial.log").read_text(errors="replace")

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is shipped: wheel and sdist build, an installed wheel finds its data, the documents tell the truth."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from reviewbot.config import Site, load_yaml
+from tests.conftest import ROOT
+
+DATA = ("kconfigs", "qemu", "stacks", "workflows")
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder
+
+
+def tracked() -> list[str]:
+    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+@pytest.mark.network
+def test_the_wheel_has_all_code_and_data(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {n for n in tracked() if n.startswith("reviewbot/")}
+    wanted |= {f"reviewbot/_data/{n}" for n in tracked() if n.partition("/")[0] in DATA}
+    assert wanted - names == set()
+    assert not any(n.startswith(("tests/", "demo/", "benchmarks/")) for n in names)
+
+
+@pytest.mark.network
+def test_the_sdist_has_everything_that_is_tracked(dist: Path) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    assert {n for n in tracked() if n and not n.startswith(".")} - names == set()
+
+
+@pytest.mark.network
+def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site)
+    # Its dependencies are this environment's; the package itself must be the wheel's.
+    here = Path(pytest.__file__).parents[1]
+    (site / "zz.pth").write_text(f"{here}\n")
+    script = (
+        "import reviewbot; from reviewbot.config import load_stack; from reviewbot.host.data import data_path\n"
+        "from reviewbot.build.components import RECIPES; from reviewbot.suites.selection import load_excludes\n"
+        "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.lab.splats import find_splat\n"
+        "from reviewbot.report.render import environment\n"
+        "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"
+        "print(data_path('qemu/agent.py'), find_splat('nothing'), environment().get_template('summary.md').name)\n"
+    )
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(site)) == 2, done.stdout
+    plan = subprocess.run([python, "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False)
+    assert plan.returncode == 0 and "Show what would be tested" in plan.stdout
+
+
+def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "site-file.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "site.yaml"
+    path.write_text(block)
+    site = load_yaml(path, Site)
+    assert {source.provider for source in site.components.values()} == {"git", "dir", "tarball"}
+    assert set(Site.model_fields) == set(site.model_fields_set), "the example shows every key"
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/results.md", "docs/site-file.md"])
+def test_links_of_the_documents_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    wanted = set(re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert wanted == {"demo", "test"} and wanted <= targets
+
+
+def test_the_tree_names_no_machine_and_no_promise_for_later() -> None:
+    marks = "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + "[^X]", "type: " + "ignore", "no" + "qa"))
+    pattern = re.compile(rf"\b({marks})|(?<![\w}}])/(wo" + "rk|ro" + r"ot)/")
+    found = []
+    for name in filter(None, tracked()):
+        if name.endswith((".py", ".sh", ".md", ".yaml", ".yml", ".toml")) and (ROOT / name).exists():
+            found += [f"{name}: {line}" for line in (ROOT / name).read_text().splitlines() if pattern.search(line)]
+    assert found == []
+
+
+def test_no_module_has_outgrown_its_page() -> None:
+    long = {n: len((ROOT / n).read_text().splitlines()) for n in tracked() if n.endswith(".py") and (ROOT / n).exists()}
+    assert {n: lines for n, lines in long.items() if lines > 400} == {}
