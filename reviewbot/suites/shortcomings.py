@@ -2,15 +2,18 @@
 """What servers are known to get wrong without any patch, as data."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from reviewbot.config import load_yaml
+from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
 
+FactOf = Callable[[str], Fact | None]
+"""`component.fact` of the artifacts under test, None if there is no such."""
 SHORTCOMINGS = Path(__file__).with_name("shortcomings.yaml")
 
 
@@ -24,6 +27,8 @@ class Shortcoming(Model):
     """Regular expression, searched for in the check's own words."""
     reason: str = Field(min_length=10)
     link: str = Field(pattern=r"^https?://")
+    when: dict[str, str] = {}
+    """`component.fact` -> shell pattern that the artifact's fact must match: `e2fsprogs.version: 1.47.*`."""
 
     @field_validator("says")
     @classmethod
@@ -46,9 +51,11 @@ def load_shortcomings(path: Path = SHORTCOMINGS) -> tuple[Shortcoming, ...]:
     return load_yaml(path, Shortcomings).shortcomings
 
 
-def known(leg: str, check: str, said: str, entries: Sequence[Shortcoming]) -> str:
+def known(leg: str, check: str, said: str, entries: Sequence[Shortcoming], fact: FactOf) -> str:
     """Why this failure is no news, with what was said and the entry's link, or an empty string."""
     for entry in entries:
-        if entry.check == check and any(fnmatchcase(leg, p) for p in entry.legs) and re.search(entry.says, said):
+        here = any(fnmatchcase(leg, pattern) for pattern in entry.legs)
+        here = here and all(fnmatchcase(str(fact(name)), pattern) for name, pattern in entry.when.items())
+        if here and entry.check == check and re.search(entry.says, said):
             return f"known: {said}: {entry.reason} ({entry.link})"
     return ""

@@ -8,7 +8,7 @@ from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.outcome import by_status, tail
 from reviewbot.suites.setup import PYTHON, leg_env
-from reviewbot.suites.shortcomings import Shortcoming, known, load_shortcomings
+from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
 CHECKS = (
     "mkfs", "mount", "files", "directories", "rename", "exchange", "links", "xattr", "acl", "default-acl", "sparse",
@@ -30,21 +30,24 @@ def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
     )  # fmt: skip
 
 
-def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
-    """One result per check, in order; a check without a reply is MISS. Raises ConfigError."""
+def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda name: None) -> tuple[TestResult, ...]:
+    """One result per check, in order; a check without a reply is MISS.
+
+    fact: what is known of the artifacts, for shortcomings of some versions only. Raises ConfigError.
+    """
     answers = {reply.name: reply for reply in replies}
     entries = load_shortcomings()
     return tuple(
-        _result(
-            leg, check, answers.get(f"smoke/{check}") or StepReply(name=f"smoke/{check}", status="skipped"), entries
-        )
-        for check in CHECKS
+        _result(leg, check, answers.get(name) or StepReply(name=name, status="skipped"), entries, fact)
+        for check, name in ((check, f"smoke/{check}") for check in CHECKS)
     )
 
 
-def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming]) -> TestResult:
+def _result(
+    leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming], fact: FactOf
+) -> TestResult:  # fmt: skip
     judged = by_status(reply)
-    excuse = known(leg.name, check, judged.reason, entries) if judged.outcome is Outcome.FAIL else ""
+    excuse = known(leg.name, check, judged.reason, entries, fact) if judged.outcome is Outcome.FAIL else ""
     return TestResult(
         suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome, reason=excuse or judged.reason,
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=tail(reply.dmesg),

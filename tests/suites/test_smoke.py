@@ -99,6 +99,19 @@ def test_a_known_shortcoming_of_a_server_is_notrun_with_its_reason() -> None:
     assert ext4.outcome is Outcome.FAIL, "the kernel's own filesystem has no such excuse"
 
 
+def test_a_shortcoming_of_one_version_is_none_of_another() -> None:
+    said = "RENAME_EXCHANGE was carried out as a plain rename"
+    reply = StepReply(name="smoke/exchange", status="done", exit_status=1, output=said)
+
+    def with_version(version: str | None) -> Outcome:
+        facts = {"e2fsprogs.version": version}
+        return next(r for r in smoke.results(LEG, [reply], facts.get) if r.test == "exchange").outcome
+
+    assert with_version("1.47.2") is Outcome.NOTRUN
+    assert with_version("1.48.0") is Outcome.FAIL
+    assert with_version(None) is Outcome.FAIL
+
+
 def test_another_failure_of_the_same_check_still_fails() -> None:
     reply = StepReply(name="smoke/acl", status="done", exit_status=1, output="user 4321 reads what only 1234 may read")
     assert outcome(reply)[0] is Outcome.FAIL
