@@ -159,25 +159,32 @@ def background(
 
     Raises ToolMissing when there is no such program.
     """
-    command = [os.fspath(word) for word in argv]
-    _refuse_when_stopping()
     errors: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
     out = stdout if stdout is not None else errors
-    try:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=out, stderr=errors,
-            start_new_session=True, preexec_fn=_die_with_parent, pass_fds=pass_fds,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        if cwd is not None and not cwd.exists():
-            raise
-        raise ToolMissing(command[0]) from error
+    process = _start([os.fspath(word) for word in argv], cwd, env, stdin, out, errors, pass_fds)
     try:
         with _registered(process):
             yield process
     finally:
         if process.poll() is None:
             kill_group(process)
+
+
+def _start(
+    command: list[str], cwd: Path | None, env: Mapping[str, str] | None, stdin: int, stdout: int | IO[bytes],
+    stderr: int | IO[bytes], pass_fds: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":  # fmt: skip
+    """In a process group of its own, which dies with us. Raises ToolMissing."""
+    _refuse_when_stopping()
+    try:
+        return subprocess.Popen(
+            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds,
+            start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.exists():
+            raise
+        raise ToolMissing(command[0]) from error
 
 
 def run(
@@ -201,23 +208,15 @@ def run(
     """
     command = [os.fspath(word) for word in argv]
     started = time.monotonic()
-    _refuse_when_stopping()
     with contextlib.ExitStack() as stack:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
             sink: int | IO[bytes] = stack.enter_context(log.open("ab"))
         else:
             sink = subprocess.PIPE
-        try:
-            process = subprocess.Popen(
-                command, cwd=cwd, env=environment(env), stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=sink, stderr=subprocess.PIPE if split and log is None else subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_die_with_parent,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            if cwd is not None and not cwd.exists():
-                raise
-            raise ToolMissing(command[0]) from error
+        source = subprocess.PIPE if stdin else subprocess.DEVNULL
+        errors = subprocess.PIPE if split and log is None else subprocess.STDOUT
+        process = _start(command, cwd, env, source, sink, errors)
         try:
             with _registered(process):
                 out, err = process.communicate(stdin or None, timeout=timeout)

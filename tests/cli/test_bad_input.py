@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What users and the world do wrong, at the command line: one line, the right status, nothing lost."""
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import yaml
 from demo.inbox import installed, serve
 from tests.mails import PATHS, TOP, diff, mail, mbox, posting
 from tests.repos import git, make_component
+from tests.web import web_page
 
 COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
 
@@ -68,29 +66,6 @@ def world(tmp_path: Path) -> World:
     made = World(tmp_path)
     made.site()
     return made
-
-
-@contextmanager
-def web_page(status: int, body: bytes) -> Iterator[str]:
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/all"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.skipif(not installed(), reason="public-inbox is not installed")

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fetching from a real public-inbox server, and from things that are none."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from demo.inbox import installed, serve
 from reviewbot.config import load_stack
 from reviewbot.intake import ArchiveUnreachable, UnknownMessageId, fetch_thread, split
 from tests.mails import TOP, posting
+from tests.web import web_page
 
 needs_inbox = pytest.mark.skipif(not installed(), reason="public-inbox is not installed")
 
@@ -40,31 +38,6 @@ def test_a_mail_that_the_archive_does_not_have(archive: str, tmp_path: Path) -> 
         fetch_thread("nowhere@example.org", archive, tmp_path)
 
 
-@contextmanager
-def web(status: int, body: bytes) -> Iterator[str]:
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/all"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(ArchiveUnreachable, match="Connection refused") as caught:
         fetch_thread("a@x", "http://127.0.0.1:9/all", tmp_path)
@@ -75,6 +48,6 @@ def test_nobody_listens(tmp_path: Path) -> None:
     ("status", "body"), [(200, b"<!DOCTYPE html><html>Please log in</html>"), (500, b"oops"), (200, b"")]
 )
 def test_a_web_page_instead_of_mail(tmp_path: Path, status: int, body: bytes) -> None:
-    with web(status, body) as url, pytest.raises(ArchiveUnreachable) as caught:
+    with web_page(status, body) as url, pytest.raises(ArchiveUnreachable) as caught:
         fetch_thread("a@x", url, tmp_path)
     assert "\n" not in str(caught.value)
