@@ -199,11 +199,13 @@ def _run_one(
 
     def heard(reply: StepReply) -> None:
         nonlocal seen
-        if reply.name in gates or reply.status == "skipped":
+        if reply.status == "skipped":
             return
-        seen += 1
         if partial:
             partial.add(reply, logs)
+        if reply.name in gates:
+            return
+        seen += 1
         done = sum(name not in gates for name in tally.replies) + seen
         text = f"{reply.name.removeprefix(suite + '/')} {reply.status} {reply.seconds:.1f} s"
         bench.progress(Event("lab", label, "note", text, done=done, total=total))
@@ -222,12 +224,11 @@ def _run_one(
 def _result(leg: LegSpec, suite: str, job: GuestJob, tally: _Tally, bench: Bench, logs: Path) -> LegResult:
     replies = [tally.replies.get(s.name) or StepReply(name=s.name, status="skipped") for s in job.steps]
     setup = suites.read_setup(replies)
-    read = smoke.results if suite == "smoke" else fstests.results
-    tests: tuple[TestResult, ...] = read(leg, replies)
-    reason = "" if setup.ok else setup.reason
-    reason = reason or tally.problem or _wrong_binary(setup.proofs, bench.artifacts)
+    tests = smoke.results(leg, replies, bench.artifacts.fact) if suite == "smoke" else fstests.results(leg, replies)
+    void = setup.reason or _wrong_binary(setup.proofs, bench.artifacts)  # then even a PASS says nothing
+    reason = void or tally.problem
     if reason:
-        tests = tuple(_infra(t, reason) if t.outcome is Outcome.MISS or not setup.ok else t for t in tests)
+        tests = tuple(_infra(t, reason) if void or t.outcome is Outcome.MISS else t for t in tests)
     tests = tuple(t.model_copy(update={"log": f"logs/{leg.name}/{suite}/{t.test}"}) for t in tests)
     return LegResult(
         leg=leg.name, available=True, reason=reason, tests=tests, proofs={**tally.hello, **setup.proofs},

@@ -10,15 +10,21 @@ from reviewbot.model.verdict import VerdictKind
 
 _FILE = r"(?P<file>[^\s:]+)"
 _COMPILER = re.compile(rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<what>.+)$")
-_LINKER = re.compile(rf"^(?:\S*ld(?:\.\w+)?: )?{_FILE}:(?:\(\S+\): |(?P<line>\d+): )?(?P<what>undefined reference .+)$")
+_LINKER = re.compile(
+    rf"^(?:\S*ld(?:\.\w+)?: )?{_FILE}:(?:\(\S+\): |(?P<line>\d+): )?"
+    r"(?P<what>(?:undefined reference|multiple definition|relocation truncated) .+)$"
+)
 _OTHERS = (
     re.compile(r"^(?P<file>\S*meson\.build):(?P<line>\d+):\d+: ERROR: (?P<what>.+)$"),
     re.compile(
-        r"^(?P<file>\S*(?:Makefile|Kconfig|Kbuild)[^\s:]*):(?P<line>\d+): (?P<what>.*(?:\*\*\*|error|syntax).*)$"
+        r"^(?P<file>\S*(?:Makefile|Kconfig|Kbuild)[^\s:]*):(?P<line>\d+): ?"
+        r"(?!warning:)(?P<what>.*(?:\*\*\*|error|syntax|can't open).*)$"
     ),
-    re.compile(r"^(?:\S*ld(?:\.\w+)?|collect2|cc1)(?P<file>): (?:error: )?(?P<what>.+)$"),
+    re.compile(r"^(?:\S*[/-])?(?:ld(?:\.\w+)?|collect2|cc1)(?P<file>): (?!warning: )(?:error: )?(?P<what>.+)$"),
+    re.compile(r"^(?P<file>\S+\.o): error: (?P<what>objtool: .+)$"),
+    re.compile(r"^ERROR: modpost: (?P<what>(?:.*\[(?P<file>[^]]+)\])?.*)$"),
     re.compile(r"^configure: error(?P<file>): (?P<what>.+)$"),
-    re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<what>.+: command not found)$"),
+    re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<what>.+: command not found|syntax error .+)$"),
     re.compile(r"^make(?:\[\d+\])?: \*\*\* (?P<what>.+?)(?P<file>)$"),
 )
 
@@ -36,7 +42,7 @@ class FirstError:
 
 def first_error(log: str) -> FirstError | None:
     """Compilers before linkers before configure scripts before make's own words; None if there is nothing such."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in log.splitlines()]
+    lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line) for line in log.splitlines()]
     for patterns in ((_COMPILER,), (_LINKER,), *((other,) for other in _OTHERS)):
         for number, line in enumerate(lines):
             for pattern in patterns:

@@ -99,6 +99,8 @@ def stop_all() -> None:
 def _registered(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     _live.add(process)
     try:
+        # A signal that came while it was being started is lost: Python drops what is raised in its own fork hooks.
+        _refuse_when_stopping()
         yield
     finally:
         _live.discard(process)
@@ -215,8 +217,8 @@ def run(
         else:
             sink = subprocess.PIPE
         source = subprocess.PIPE if stdin else subprocess.DEVNULL
-        errors = subprocess.PIPE if split and log is None else subprocess.STDOUT
-        process = _start(command, cwd, env, source, sink, errors)
+        apart = subprocess.PIPE if split and log is None else subprocess.STDOUT
+        process = _start(command, cwd, env, source, sink, apart)
         try:
             with _registered(process):
                 out, err = process.communicate(stdin or None, timeout=timeout)

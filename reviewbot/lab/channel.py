@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the guest says on its ports, taken with distrust: it runs code under test."""
 
+import errno
 import io
 import json
+import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
+
+from reviewbot.model.artifacts import Fact
 
 MAX_LINE = 1 << 20
 """Bytes of one JSON line; a longer one is not ours."""
 MAX_FILES = 64 << 20
 """Bytes of one step's files."""
+_OURS = ("output.txt", "dmesg.txt")
+"""Files of a step's folder that the host writes."""
+_BAD_ARCHIVE = (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError)
+"""What tarfile raises over what a stranger made."""
 
 
 @dataclass(slots=True)
@@ -23,17 +31,23 @@ class Lines:
     rest: bytes = b""
     strange: int = 0
     """Lines that were no message of this job."""
+    skipping: bool = False
+    """Inside a line that is too long."""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Whole messages in `data` and what was left of earlier data."""
         found = []
         *lines, self.rest = (self.rest + data).split(b"\n")
-        if len(self.rest) > MAX_LINE:
-            self.rest, self.strange = b"", self.strange + 1
+        if self.skipping and lines:
+            del lines[0]  # its end; it was counted when it grew too long
+            self.skipping = False
+        if self.skipping or len(self.rest) > MAX_LINE:
+            self.strange += not self.skipping
+            self.rest, self.skipping = b"", True
         for line in lines:
             message = self._parse(line)
             if message is None:
-                self.strange += bool(line.strip())
+                self.strange += len(line) > MAX_LINE or bool(line.strip())
             else:
                 found.append(message)
         return found
@@ -58,6 +72,9 @@ class Frames:
     buffer: bytearray = field(default_factory=bytearray)
     header: dict[str, Any] | None = None
     strange: int = 0
+    """Lines that were no header."""
+    skipping: bool = False
+    """Inside a line that is too long."""
 
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
         """Whole frames so far. A frame that lies about its size spoils what follows, never us."""
@@ -67,12 +84,16 @@ class Frames:
             if self.header is None:
                 end = self.buffer.find(b"\n")
                 if end < 0:
-                    if len(self.buffer) > MAX_LINE:
+                    if self.skipping or len(self.buffer) > MAX_LINE:
+                        self.strange += not self.skipping
                         self.buffer.clear()
-                        self.strange += 1
+                        self.skipping = True
                     return found
                 line = bytes(self.buffer[:end])
                 del self.buffer[: end + 1]
+                if self.skipping:
+                    self.skipping = False
+                    continue
                 self.header = self._header(line)
                 if self.header is None:
                     self.strange += 1
@@ -107,30 +128,55 @@ def number(message: Mapping[str, Any], key: str) -> float:
     return float(cast(float, value)) if ok else 0.0
 
 
+def facts(message: Mapping[str, Any]) -> dict[str, Fact]:
+    """What a message states in strings and whole numbers, fit for JSON."""
+    words = {text({"": key}, ""): value for key, value in message.items() if key not in ("t", "nonce")}
+    return {k: text(words, k) if isinstance(v, str) else v for k, v in words.items() if isinstance(v, (str, int))}
+
+
 def unpack(archive: bytes, folder: Path, step: str) -> int:
     """Write the plain files of one step's archive below `folder/step`; returns how many were refused.
 
-    Links, devices, absolute names and `..` are refused, and what is not of this step.
+    Links, devices, absolute names and `..` are refused, what is not of this step, and names the host itself uses.
     """
     refused = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                inside = path.parts[: len(PurePosixPath(step).parts)] == PurePosixPath(step).parts
-                if not member.isfile() or path.is_absolute() or ".." in path.parts or not inside:
-                    refused += 1
-                    continue
-                reader = tar.extractfile(member)
-                target = folder.joinpath(*(part[:200] for part in path.parts))
-                try:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(reader.read() if reader else b"")
-                except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError):
-                    refused += 1
-    except (tarfile.TarError, ValueError, EOFError):
+            for member in _members(tar):
+                reader = tar.extractfile(member) if _plain(member, step) else None
+                target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
+                refused += reader is None or not _written(target, reader.read())
+    except _BAD_ARCHIVE:
         refused += 1
     return refused
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Its members. A negative size leads back to an earlier header, for ever (CVE-2025-8194)."""
+    for member in tar:
+        if tar.offset <= member.offset:
+            raise tarfile.ReadError("a member ends before it begins")
+        yield member
+
+
+def _plain(member: tarfile.TarInfo, step: str) -> bool:
+    """Whether it is a file below the step's folder. A sparse one is not: 512 bytes may stand for terabytes."""
+    path, above = PurePosixPath(member.name), PurePosixPath(step).parts
+    below = path.parts[len(above) :]
+    inside = bool(above and below) and path.parts[: len(above)] == above and below[0] not in _OURS
+    return member.isfile() and not member.issparse() and inside and not path.is_absolute() and ".." not in path.parts
+
+
+def _written(target: Path, content: bytes) -> bool:
+    """False when no file can have this name here. Raises OSError when the disk is full."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    return True
 
 
 def unpack_disk(disk: Path, folder: Path, steps: frozenset[str]) -> int:
@@ -138,16 +184,13 @@ def unpack_disk(disk: Path, folder: Path, steps: frozenset[str]) -> int:
     count = 0
     try:
         with tarfile.open(disk, mode="r:") as tar:
-            for member in tar:
-                step = next((s for s in steps if member.name.startswith(s + "/")), None)
-                if step is None or not member.isfile() or ".." in PurePosixPath(member.name).parts:
+            for member in _members(tar):
+                if not any(_plain(member, step) for step in steps):
                     continue
                 reader = tar.extractfile(member)
-                target = folder / member.name
-                if reader and not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(reader.read(MAX_FILES))
-                    count += 1
-    except (tarfile.TarError, ValueError, EOFError, OSError):
+                target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
+                if reader and not os.path.lexists(target):
+                    count += _written(target, reader.read(MAX_FILES))
+    except (*_BAD_ARCHIVE, OSError):
         return count
     return count

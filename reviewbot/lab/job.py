@@ -18,7 +18,7 @@ from qemu.qmp import QMPClient, QMPError
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
-from reviewbot.lab.channel import Frames, Lines, number, text, unpack, unpack_disk
+from reviewbot.lab.channel import Frames, Lines, facts, number, text, unpack, unpack_disk
 from reviewbot.lab.machine import RESULTS_BYTES, Places, command
 from reviewbot.lab.splats import find_splat
 from reviewbot.model.artifacts import Fact
@@ -114,7 +114,8 @@ class _Run:
             stack.push_async_callback(_disconnect, qmp)
             control = _Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
-            files = _Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, self.folder)
+            names = frozenset(step.name for step in self.job.steps)
+            files = _Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
             stack.callback(files.close)
             await self._converse(control, files, started)
             if files.refused or files.frames.strange:
@@ -130,7 +131,7 @@ class _Run:
         if first.get("t") != "hello":
             raise _Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
-        self.hello = {k: v for k, v in first.items() if k not in ("t", "nonce") and isinstance(v, (str, int))}
+        self.hello = facts(first)
         self.hello["slow_factor"] = f"{number(first, 'slow_factor'):.1f}"
         release = self.hello.get("kernel_release")
         if self.job.expect_release and release != self.job.expect_release:
@@ -295,8 +296,12 @@ class _Port:
 class _Files:
     """The results port: unpack what comes, as it comes."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, folder: Path) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, steps: frozenset[str],
+        folder: Path,
+    ) -> None:  # fmt: skip
         self.frames = Frames(nonce)
+        self.steps = steps
         self.refused = 0
         self.folder = folder
         self.seen: set[str] = set()
@@ -307,7 +312,7 @@ class _Files:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(1 << 20):
             for step, archive in self.frames.feed(data):
-                self.refused += unpack(archive, self.folder, step)
+                self.refused += unpack(archive, self.folder, step) if step in self.steps else 1
                 self.seen.add(step)
                 self.news.set()
 

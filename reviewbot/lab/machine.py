@@ -73,11 +73,11 @@ def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
         *_disk(places.results_disk, "results", read_only=False),
         *(w for disk in job.disks for w in _disk(places.disks / f"{disk.serial}.img", disk.serial, read_only=False)),
         "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
-        "-chardev", f"file,id=early,path={places.logs / 'serial.log'}", "-serial", "chardev:early",
+        "-chardev", f"file,id=early,path={_quoted(places.logs / 'serial.log')}", "-serial", "chardev:early",
         "-device", "virtio-serial-pci,id=ports",
-        "-chardev", f"file,id=console,path={places.console}", "-device", "virtconsole,chardev=console",
+        "-chardev", f"file,id=console,path={_quoted(places.console)}", "-device", "virtconsole,chardev=console",
         *_port("control", places.control), *_port("results", places.results),
-        "-chardev", f"socket,id=qmp,path={places.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
+        "-chardev", f"socket,id=qmp,path={_quoted(places.qmp)},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
 
 
@@ -89,16 +89,21 @@ def _machine(accelerator: str) -> list[str]:
     return ["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
 
 
+def _quoted(path: Path) -> str:
+    """A path as the value of an option; a comma ends one, two are a comma."""
+    return str(path).replace(",", ",,")
+
+
 def _disk(path: Path, serial: str, *, read_only: bool) -> list[str]:
     # Several machines read the same image; QEMU's lock would refuse that. What the disks hold is worth nothing after
     # the machine's end, so no host flush is wanted.
-    options = f"if=none,id=d-{serial},format=raw,file.filename={path},file.locking=off,cache=unsafe,discard=unmap"
-    options += ",readonly=on" if read_only else ""
+    options = f"if=none,id=d-{serial},format=raw,file.filename={_quoted(path)},file.locking=off"
+    options += ",cache=unsafe,discard=unmap" + (",readonly=on" if read_only else "")
     return ["-drive", options, "-device", f"virtio-blk-pci,drive=d-{serial},serial={serial}"]
 
 
 def _port(name: str, path: Path) -> list[str]:
-    return ["-chardev", f"socket,id=c-{name},path={path},server=on,wait=off",
+    return ["-chardev", f"socket,id=c-{name},path={_quoted(path)},server=on,wait=off",
             "-device", f"virtserialport,chardev=c-{name},name={name}"]  # fmt: skip
 
 
@@ -108,5 +113,5 @@ def probe_command(kernel: Path, root: Path, accelerator: str, log: Path) -> list
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(accelerator),
         "-m", "512", "-kernel", str(kernel), "-append", line, *_disk(root, "root", read_only=True),
-        "-chardev", f"file,id=early,path={log}", "-serial", "chardev:early",
+        "-chardev", f"file,id=early,path={_quoted(log)}", "-serial", "chardev:early",
     ]  # fmt: skip
