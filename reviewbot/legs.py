@@ -157,7 +157,7 @@ def _inputs(job: GuestJob, leg: LegSpec, suite: str, bench: Bench) -> Mapping[st
     plain = job.model_dump(mode="json", exclude={"kernel", "root", "payload"})
     keys = {kind: built[kind].key for kind in ("kernel", "guest", "payload")}
     return {"leg": leg.model_dump_json(), "suite": suite, "job": json.dumps(plain, sort_keys=True),
-            "accelerator": bench.accelerator.name, **keys}  # fmt: skip
+            "accelerator": bench.accelerator.name, "rules": suites.rules_digest(), **keys}  # fmt: skip
 
 
 def _run_jobs(job: GuestJob, inputs: Mapping[str, str], suite: str, logs: Path, bench: Bench) -> _Tally:

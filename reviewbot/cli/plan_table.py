@@ -61,11 +61,11 @@ def _parts(plan: Plan) -> Table:
     for title, justify in (("component", "left"), ("part", "left"), ("patches", "right")):
         table.add_column(title, justify="right" if justify == "right" else "left", no_wrap=True)
     table.add_column("subject", ratio=1)
-    table.add_column("why there", style="dim")
+    table.add_column("routed by", style="dim", no_wrap=True, overflow="ellipsis", max_width=34)
     for part in plan.posting.parts:
         flag = ("RFC " if part.rfc else "") + ("(left out) " if part.rfc and not plan.rfc else "")
         subject = Text.assemble((flag, "magenta"), part.subject)
-        table.add_row(part.component, part.counter, str(len(part.patches)), subject, part.routed_by)
+        table.add_row(part.component, part.counter, str(len(part.patches)), subject, part.routed_by.removeprefix("paths, e.g. "))
     return table
 
 

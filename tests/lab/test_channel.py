@@ -227,6 +227,11 @@ def test_a_step_without_a_folder_of_its_own_has_no_files(tmp_path: Path, step: s
     assert below(tmp_path) == {}
 
 
+def test_a_file_in_place_of_the_steps_folder_is_refused(tmp_path: Path) -> None:
+    assert unpack(tar((STEP, b"x")), tmp_path, STEP) == 1
+    assert below(tmp_path) == {}
+
+
 def test_a_name_that_no_filesystem_takes_costs_only_its_file(tmp_path: Path) -> None:
     good = (f"{STEP}/last", b"2")
     assert unpack(tar((f"{STEP}/" + "\N{SNOWMAN}" * 200, b"x"), good), tmp_path, STEP) == 1

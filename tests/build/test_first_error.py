@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The first error of a build log, with its place: logs of compilers, linkers, make, kbuild, meson and autoconf."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.build.errors import BuildFails, first_error
+from reviewbot.model.verdict import ExitStatus, VerdictKind
+
+LOGS = Path(__file__).with_name("logs")
+FOUND = {
+    "gcc": ("fs/fuse/iomap_i.h:31",
+            "implicit declaration of function ‘fuse_bpf_attach’ [-Werror=implicit-function-declaration]"),
+    "header": ("misc/fuse2fs.c:40", "fuse_loopdev.h: No such file or directory"),
+    "coloured": ("lib/fuse_lowlevel.c:2741", "‘FUSE_CAP_IOMAP’ undeclared (first use in this function)"),
+    "linker": ("fuse4fs/fuse4fs.c:1187", "undefined reference to `fuse_lowlevel_notify_iomap_upsert'"),
+    "linker-vmlinux": ("file.c", "undefined reference to `fuse_iomap_open'"),
+    "linker-twice": ("fuse_opt.o", "multiple definition of `fuse_state'; fuse.o:(.bss+0x0): first defined here"),
+    "lld": ("", "undefined symbol: fuse_iomap_open"),
+    "warning-of-ld": ("scripts/mkcompile_h:20", "mkhash: command not found"),
+    "meson": ("lib/meson.build:31", 'Dependency "liburing" not found, tried pkgconfig and cmake'),
+    "configure": ("", "fuse4fs requires libfuse 3.19 or newer."),
+    "configure-syntax": ("configure:13406", "syntax error near unexpected token `fuse3,'"),
+    "autoconf": ("configure.ac:1472", "possibly undefined macro: AC_CHECK_FUSE"),
+    "makefile": ("fs/fuse/Makefile:14", "*** missing separator.  Stop."),
+    "make-rule": ("", "No rule to make target 'fs/fuse/passthru.o', needed by 'fs/fuse/built-in.a'.  Stop."),
+    "kconfig": ("fs/fuse/Kconfig:84", "syntax error"),
+    "kconfig-loop": ("fs/fuse/Kconfig:76", "error: recursive dependency detected!"),
+    "kconfig-file": ("fs/Kconfig:331", "can't open file \"fs/fuse/Kconfig.iomap\""),
+    "modpost": ("fs/fuse/fuse.ko", '"iomap_fuse_begin" [fs/fuse/fuse.ko] undefined!'),
+    "modpost-license": ("", "missing MODULE_LICENSE() in fs/fuse/fuse_iomap.o"),
+    "objtool": ("fs/fuse/file_iomap.o",
+                "objtool: fuse_iomap_begin() falls through to next function fuse_iomap_end()"),
+    "nothing": None,
+}  # fmt: skip
+"""Name of a log -> place and words of its first error."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_first_error_of_a_log_is_found_with_its_place(name: str) -> None:
+    found = first_error((LOGS / f"{name}.txt").read_text())
+    assert (found and (found.place, found.what)) == FOUND[name]
+
+
+def test_each_log_has_an_expectation() -> None:
+    assert {path.stem for path in LOGS.iterdir()} == set(FOUND)
+
+
+def test_the_context_shows_the_line_and_what_follows() -> None:
+    found = first_error((LOGS / "gcc.txt").read_text())
+    assert found is not None
+    lines = found.context.splitlines()
+    assert found.what in lines[2]
+    assert "return fuse_bpf_attach(fc);" in lines[3]
+    assert len(lines) <= 10
+
+
+def test_a_compilers_error_counts_before_makes_own_words_however_the_jobs_were_mixed() -> None:
+    log = "make[5]: *** [Makefile:1: a.o] Error 1\nconfigure: error: no\nfs/a.c:3: error: late\n"
+    found = first_error(log)
+    assert found is not None
+    assert (found.place, found.what) == ("fs/a.c:3", "late")
+
+
+@pytest.mark.parametrize("log", ["", "\n\n", "make: Nothing to be done for 'all'."])
+def test_a_log_without_an_error_has_none(log: str) -> None:
+    assert first_error(log) is None
+
+
+@given(st.lists(st.sampled_from(["a.c:1:2: error: x", "ld: y", "make: *** z", "\x1b[K", ":", "/src/", ""]) | st.text()))
+def test_no_log_breaks_the_search(lines: list[str]) -> None:
+    found = first_error("\n".join(lines))
+    assert found is None or (found.what == found.what.strip() and "\n" not in found.what)
+
+
+def test_a_build_that_fails_is_the_series_fault_and_names_place_words_and_log(tmp_path: Path) -> None:
+    found = first_error((LOGS / "header.txt").read_text())
+    assert found is not None
+    error = BuildFails("e2fsprogs", found, tmp_path / "e2fsprogs.log")
+    assert str(error) == (
+        "e2fsprogs does not build: misc/fuse2fs.c:40: fuse_loopdev.h: No such file or directory"
+    )  # fmt: skip
+    assert str(tmp_path / "e2fsprogs.log") in error.hint
+    assert (error.verdict, error.exit_status) == (VerdictKind.BUILD_FAILS, ExitStatus.SERIES)
+    assert "compilation terminated." in error.details

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fragments of a kernel configuration: read with their reason, merged, and checked for survival."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.build.kconfig import (
+    ConfigLost,
+    Fragment,
+    check_survival,
+    fragment_text,
+    load_fragments,
+    parse_config,
+    parse_fragment,
+)
+from reviewbot.host.data import data_path
+from reviewbot.model.errors import ConfigError
+from reviewbot.model.verdict import ExitStatus
+
+HEAD = "# TAG: fs\n# WHY: filesystems\n"
+KCONFIG = {
+    "Kconfig": 'source "fs/Kconfig"\n',
+    "fs/Kconfig": 'menuconfig BLOCK\n\tbool "block"\nconfig EXT4_FS\n\ttristate "ext4"\n\tdepends on BLOCK\n',
+    "fs/fuse/Kconfig.iomap": '  config FUSE_IOMAP  \n\tbool "iomap"\n# config NOT_THIS\n\t  config of nothing\n',
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A kernel tree that has nothing but symbols."""
+    for name, text in KCONFIG.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "Kconfig.d").mkdir()
+    return tmp_path
+
+
+def fragment(*values: tuple[str, str], tag: str = "fs") -> Fragment:
+    return Fragment(tag, "filesystems", tuple((f"CONFIG_{name}", value) for name, value in values))
+
+
+def test_a_fragment_has_a_tag_a_reason_and_values_in_their_order() -> None:
+    text = f'{HEAD}# by the way\n\nCONFIG_EXT4_FS=y\n# CONFIG_QUOTA is not set\nCONFIG_CMDLINE="a=b"\nCONFIG_NR=0x10\n'
+    assert parse_fragment("fs.config", text) == fragment(
+        ("EXT4_FS", "y"), ("QUOTA", "n"), ("CMDLINE", '"a=b"'), ("NR", "0x10")
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", 1, "# TAG:: is missing"),
+        ("CONFIG_X=y\n", 1, "# TAG:: is missing"),
+        ("# TAG:\n# WHY: x\n", 1, "is missing"),
+        ("# TAG: fs\nCONFIG_X=y\n", 2, "# WHY:: is missing"),
+        (f"{HEAD}CONFIG_X\n", 3, "not a symbol: CONFIG_X"),
+        (f"{HEAD}\nEXT4_FS=y\n", 4, "not a symbol: EXT4_FS=y"),
+        (f"{HEAD}CONFIG_X = y\n", 3, "not a symbol"),
+    ],
+)
+def test_a_malformed_fragment_is_named_by_file_and_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_fragment("kconfigs/fs.config", text)
+    assert str(caught.value).startswith(f"kconfigs/fs.config:{line}: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(data_path("kconfigs").iterdir()), ids=lambda path: path.name)
+def test_each_shipped_fragment_is_read_and_says_why(path: Path) -> None:
+    found = parse_fragment(path.name, path.read_text())
+    assert found.tag == path.stem
+    assert len(found.why) > 20
+    assert found.values
+    assert all(value in ("y", "n") or value.isdigit() for _, value in found.values), "nothing is a module"
+
+
+def test_shipped_fragments_come_in_the_order_of_their_names_and_do_not_ask_twice() -> None:
+    found = load_fragments()
+    assert [f.tag for f in found] == sorted(f.tag for f in found)
+    symbols = [symbol for f in found for symbol, _ in f.values]
+    assert len(symbols) == len(set(symbols))
+
+
+def test_fragments_are_merged_in_order_and_read_again() -> None:
+    text = fragment_text([fragment(("EXT4_FS", "y"), ("QUOTA", "n")), fragment(("NR_CPUS", "16"), tag="base")])
+    assert text == "CONFIG_EXT4_FS=y\n# CONFIG_QUOTA is not set\nCONFIG_NR_CPUS=16\n"
+    assert parse_config(text) == {"CONFIG_EXT4_FS": "y", "CONFIG_NR_CPUS": "16"}
+
+
+SYMBOLS = st.from_regex(r"[A-Z0-9_]{1,20}", fullmatch=True)
+VALUES = st.dictionaries(SYMBOLS, st.sampled_from(["y", "n", "16", '"text"', '""']), min_size=1)
+
+
+@given(VALUES)
+def test_what_is_merged_survives_in_a_configuration_that_granted_all(values: dict[str, str]) -> None:
+    asked = fragment(*values.items())
+    assert parse_fragment("x", HEAD + fragment_text([asked])) == asked
+    assert check_survival([asked], parse_config(fragment_text([asked])), Path("/nonexistent")) == ()
+
+
+def test_all_granted_means_nothing_to_say(source: Path) -> None:
+    config = parse_config("#\n# Automatically generated file\n#\nCONFIG_EXT4_FS=y\n# CONFIG_BLOCK is not set\n")
+    assert check_survival([fragment(("EXT4_FS", "y"), ("BLOCK", "n"))], config, source) == ()
+
+
+def test_a_symbol_that_was_not_granted_is_named_with_its_fragment(source: Path) -> None:
+    asked = [fragment(("EXT4_FS", "y")), fragment(("BLOCK", "n"), ("FUSE_IOMAP", "y"), tag="extra")]
+    with pytest.raises(ConfigLost) as caught:
+        check_survival(asked, {"CONFIG_EXT4_FS": "m", "CONFIG_BLOCK": "y"}, source)
+    assert caught.value.lost == (
+        ("CONFIG_EXT4_FS", "y", "m", "fs"),
+        ("CONFIG_BLOCK", "n", "y", "extra"),
+        ("CONFIG_FUSE_IOMAP", "y", "n", "extra"),
+    )
+    assert "CONFIG_FUSE_IOMAP=y (is n, asked by extra)" in str(caught.value)
+    assert "dependency" in caught.value.hint
+    assert caught.value.exit_status is ExitStatus.INFRA
+
+
+def test_a_symbol_that_this_tree_does_not_have_is_recorded_and_no_error(source: Path) -> None:
+    asked = fragment(("EXT4_FS", "y"), ("FUSE_BACKING", "y"), ("NOT_THIS", "y"), ("OLD", "n"))
+    assert check_survival([asked], {"CONFIG_EXT4_FS": "y"}, source) == ("CONFIG_FUSE_BACKING", "CONFIG_NOT_THIS")
+
+
+def test_a_symbol_with_another_number_is_lost(source: Path) -> None:
+    with pytest.raises(ConfigLost, match=r"CONFIG_BLOCK=16 \(is 8, asked by fs\)"):
+        check_survival([fragment(("BLOCK", "16"))], {"CONFIG_BLOCK": "8"}, source)
+
+
+def test_fragments_that_contradict_each_other_are_noticed(source: Path) -> None:
+    asked = [fragment(("BLOCK", "n"), tag="a"), fragment(("BLOCK", "y"), tag="b")]
+    with pytest.raises(ConfigLost, match="asked by a"):
+        check_survival(asked, parse_config(fragment_text(asked)), source)
+
+
+def test_a_tree_with_a_file_that_is_not_utf8_is_read(source: Path) -> None:
+    (source / "Kconfig").write_bytes(b"# \xe9\nconfig LATIN\n")
+    with pytest.raises(ConfigLost):
+        check_survival([fragment(("LATIN", "y"))], {}, source)

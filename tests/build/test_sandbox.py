@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The box, with this host's own /usr as its root: what a patch can do in it, and what it cannot."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reviewbot.build.sandbox import MOUNT_POINTS, Bind, Sandbox
+from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
+
+SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A sandbox whose root has empty folders and the host's programs; /src and /out are bound."""
+
+    folder: Path
+    binds: dict[str, Bind]
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "source"
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    def sh(self, script: str, *, check: bool = True, timeout: float = 60, **env: str) -> Completed:
+        return Sandbox(self.folder / "root").run(
+            ["bash", "-eu", "-c", script], binds=self.binds, log=self.folder / "log", timeout=timeout, check=check,
+            env=env,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bwrap is not installed")
+    root = tmp_path / "root"
+    for name in (*MOUNT_POINTS, "usr", "proc", "dev", "tmp"):
+        (root / name).mkdir(parents=True)
+    binds = {"/usr": Bind(Path("/usr"))}
+    for name in SYSTEM:
+        if Path("/", name).is_symlink():
+            (root / name).symlink_to(Path("/", name).readlink())
+        elif Path("/", name).is_dir():
+            (root / name).mkdir()
+            binds[f"/{name}"] = Bind(Path("/", name))
+    for name in ("source", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "source" / "file").write_text("of the tree\n")
+    return Box(tmp_path, {**binds, "/src": Bind(tmp_path / "source"), "/out": Bind(tmp_path / "out", writable=True)})
+
+
+def test_a_script_reads_the_source_and_leaves_its_product(box: Box) -> None:
+    done = box.sh("pwd; cat file; cp file /out/product; echo scratch > /tmp/x")
+    assert (done.status, done.output) == (0, "/src\nof the tree\n")
+    assert (box.out / "product").read_text() == "of the tree\n"
+    assert (box.folder / "log").read_text() == done.output
+
+
+@pytest.mark.parametrize("path", ["/src/file", "/src/new", "/usr/new", "/new", "/obj/new", "/etc/new"])
+def test_nothing_but_what_is_bound_writable_can_be_written(box: Box, path: str) -> None:
+    assert box.sh(f"echo changed > {path}", check=False).status != 0
+    assert (box.source / "file").read_text() == "of the tree\n"
+    assert sorted(p.name for p in box.source.iterdir()) == ["file"]
+
+
+def test_nothing_of_the_host_is_seen_but_the_binds(box: Box) -> None:
+    said = box.sh("ls /; ls /dev; ls -A /tmp").output.split()
+    assert not {"home", "root", "var", "work", "sda", "kvm", "fuse", "mem"} & set(said)
+    assert box.sh(f"test -e {box.folder}", check=False).status == 1
+
+
+def test_there_is_no_network(box: Box) -> None:
+    devices = box.sh("cat /proc/net/dev").output.splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{server.getsockname()[1]}"
+        assert run(["bash", "-c", script], check=False).status == 0, "the host itself reaches it"
+        assert box.sh(script, check=False).status != 0
+
+
+def test_other_processes_are_not_seen(box: Box) -> None:
+    pids = box.sh("for f in /proc/[0-9]*; do echo ${f#/proc/}; done").output.split()
+    assert len(pids) <= 3
+
+
+def test_there_are_no_capabilities_and_no_way_to_mount(box: Box) -> None:
+    said = box.sh("cat /proc/self/status").output
+    assert "CapEff:\t0000000000000000" in said and "CapBnd:\t0000000000000000" in said
+    assert box.sh("mount -t tmpfs none /obj", check=False).status != 0
+
+
+def test_the_environment_is_made_from_scratch(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:secret@proxy")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    said = box.sh("env", TREE="abc").output
+    assert "secret" not in said
+    names = {line.split("=")[0] for line in said.splitlines()}
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "HOME", "LC_ALL", "TZ", "JOBS", "TREE"}
+
+
+def test_a_process_has_its_limits(box: Box) -> None:
+    said = box.sh("ulimit -v; ulimit -f; ulimit -c").output.split()
+    assert said == [str(12 << 20), str(8 << 20), "0"]
+
+
+def test_a_script_that_fails_is_an_error_with_its_last_words_and_its_log(box: Box) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        box.sh("echo first; echo 'a.c:1: error: x' >&2; exit 3")
+    assert (caught.value.status, caught.value.log) == (3, box.folder / "log")
+    assert caught.value.tail.endswith("a.c:1: error: x")
+
+
+def sleeping(seconds: str) -> bool:
+    """Whether any process of the host sleeps for just that long."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().split(b"\0")[:2] == [b"sleep", seconds.encode()]:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def wait_until_gone(seconds: str) -> None:
+    until = time.monotonic() + 30
+    while sleeping(seconds) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not sleeping(seconds)
+
+
+def test_a_script_that_takes_too_long_is_ended_with_all_its_children(box: Box) -> None:
+    seconds = f"{100_000 + os.getpid()}.1"
+    with pytest.raises(CommandTimeout):
+        box.sh(f"setsid sleep {seconds} & trap '' TERM; echo up > /out/up; sleep {seconds}", timeout=10)
+    assert (box.out / "up").exists()
+    wait_until_gone(seconds)
+
+
+def test_everything_in_the_box_dies_with_a_killed_parent(box: Box) -> None:
+    seconds = f"{100_000 + os.getpid()}.2"
+    binds = ", ".join(f"{to!r}: Bind(Path({str(b.path)!r}), writable={b.writable})" for to, b in box.binds.items())
+    script = (
+        "from pathlib import Path; from reviewbot.build.sandbox import Bind, Sandbox\n"
+        f"Sandbox(Path({str(box.folder / 'root')!r})).run(['bash', '-c', 'setsid sleep {seconds} & echo up > /out/up;"
+        f" sleep {seconds}'], binds={{{binds}}}, log=Path({str(box.folder / 'log')!r}), timeout=2000)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        until = time.monotonic() + 60
+        while not ((box.out / "up").exists() and sleeping(seconds)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert sleeping(seconds)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    wait_until_gone(seconds)
