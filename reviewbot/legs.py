@@ -181,7 +181,7 @@ def _run_jobs(job: GuestJob, inputs: Mapping[str, str], suite: str, logs: Path, 
         progressed = any(s.name in tally.replies for s in left)
         tally.losses += not reply.complete
         if reply.complete or suite == "smoke" or not progressed or tally.losses > MAX_LOSSES:
-            tally.problem = reply.problem
+            tally.problem = reply.problem or suites.read_setup(reply.replies).reason
             if tally.losses > MAX_LOSSES:
                 tally.problem = f"{tally.losses} machines were lost, the last: {reply.problem}"
             break
@@ -214,7 +214,9 @@ def _run_one(
         bench.progress(replace(event, what=label))
 
     reply = lab.run_job(job, bench.accelerator, logs, on_reply=heard, progress=relayed)
-    tally.replies |= {r.name: r for r in reply.replies if r.status != "skipped"}
+    # A later machine that cannot be set up takes nothing from what earlier ones answered.
+    good = {r.name for r in tally.replies.values() if r.name in gates and r.exit_status == 0}
+    tally.replies |= {r.name: r for r in reply.replies if r.status != "skipped" and r.name not in good}
     tally.hello = dict(reply.hello) or tally.hello
     tally.seconds += reply.seconds
     tally.agent_seconds = tally.agent_seconds or reply.agent_seconds

@@ -67,7 +67,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
             rfc=request.rfc,
             sources=tuple(
                 SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
-                for p in trees.preview(found.posting, stack, request.bases)
+                for p in trees.preview(found.posting, stack, request.bases, rfc=request.rfc)
             ),
             legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
             suites=request.suites,
@@ -175,15 +175,22 @@ def _test(
         result = legs.run_leg(stack.leg(leg.leg), planned.suites, bench)
         results = results.model_copy(update={"legs": (*results.legs, result)})
         run.write("results.json", results)
+    if any(leg.agent_seconds and not leg.reused for leg in results.legs):
+        lab.confirm(chosen, cache_dir())
     judged = verdict.judge(run.id, results, trees=resolved, artifacts=artifacts, posting=found.posting)
     return record.model_copy(update={"results": results, "verdict": judged})
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:
     """What the legs and suites need, and what the posting changes, in the stack's order."""
-    wanted = {need for leg in planned.legs for need in leg.needs} | set(planned.posting.components)
+    wanted = {need for leg in planned.legs for need in leg.needs}
+    wanted |= {part.component for part in planned.posting.parts if planned.rfc or not part.rfc}
     if "fstests" in planned.suites:
         wanted.add("fstests")
+    # A later component is built with earlier ones only.
+    for component in reversed(stack.components):
+        if component.name in wanted:
+            wanted |= set(build.needs(component.recipe))
     return tuple(component.name for component in stack.components if component.name in wanted)
 
 

@@ -144,10 +144,7 @@ def test_what_legs_and_suites_need_and_the_posting_changes_is_built_in_the_stack
 @pytest.mark.parametrize(
     "leg",
     [
-        pytest.param(leg, marks=[pytest.mark.xfail(strict=True, reason="needs of recipes are not looked at")])
-        if leg in ("ext4", "lklfuse")
-        else leg
-        for leg in LEGS
+        *LEGS,
     ],
 )
 def test_what_a_component_is_built_with_is_built_too(tmp_path: Path, leg: str) -> None:

@@ -4,7 +4,8 @@
 All that a tree can influence runs in the sandbox. Must not know: mails, tests, machines.
 """
 
+from reviewbot.build.components import needs
 from reviewbot.build.errors import BuildFails
 from reviewbot.build.steps import build_all
 
-__all__ = ["BuildFails", "build_all"]
+__all__ = ["BuildFails", "build_all", "needs"]

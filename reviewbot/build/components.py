@@ -98,3 +98,8 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(name="fstests", version=2, needs=(), check=check_fstests),
     )
 }
+
+
+def needs(recipe: str) -> tuple[str, ...]:
+    """Components that must be built before this one; the kernel needs none."""
+    return RECIPES[recipe].needs if recipe in RECIPES else ()

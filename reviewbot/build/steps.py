@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from reviewbot.build.components import RECIPES, WrongProduct
+from reviewbot.build.components import RECIPES, WrongProduct, needs
 from reviewbot.build.debian import buildroot, guest
 from reviewbot.build.errors import BuildFails, FirstError, first_error
 from reviewbot.build.kconfig import ConfigLost
@@ -72,8 +72,8 @@ class _Builder:
         if tree is None:
             self.unavailable[name] = "it has no source"
             return
-        needs = RECIPES[recipe].needs if recipe in RECIPES else ()
-        missing = next((need for need in needs if need not in self.built), None)
+        required = needs(recipe)
+        missing = next((need for need in required if need not in self.built), None)
         if missing is not None:
             self.unavailable[name] = (
                 f"it needs {missing}, which is missing: {self.unavailable.get(missing, 'not asked for')}"
@@ -85,7 +85,7 @@ class _Builder:
         except (CommandFailed, CommandTimeout, WrongProduct, ConfigLost) as error:
             found = self._first_error(error, log)
             self.progress(Event("build", name, "failed", f"{found.place}: {found.what}" if found.place else found.what))
-            if tree.patches or any((t := self.trees.get(need)) and t.patches for need in needs):
+            if tree.patches or any((t := self.trees.get(need)) and t.patches for need in required):
                 raise BuildFails(name, found, log) from error
             if recipe == "kernel":
                 raise KernelUnbuildable(

@@ -22,6 +22,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit status, never raises for what a user or the world did wrong."""
+    sys.unraisablehook = _unraisable
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -56,6 +57,12 @@ def report_error(error: ReviewbotError) -> int:
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     begin_stop()
     raise KeyboardInterrupt
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """Python tells on stderr what it had to drop; an interrupt is told, and acted upon, elsewhere."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
 
 
 def _usage_hint(error: click.ClickException) -> str:

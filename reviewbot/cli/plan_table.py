@@ -65,7 +65,9 @@ def _parts(plan: Plan) -> Table:
     for part in plan.posting.parts:
         flag = ("RFC " if part.rfc else "") + ("(left out) " if part.rfc and not plan.rfc else "")
         subject = Text.assemble((flag, "magenta"), part.subject)
-        table.add_row(part.component, part.counter, str(len(part.patches)), subject, part.routed_by.removeprefix("paths, e.g. "))
+        table.add_row(
+            part.component, part.counter, str(len(part.patches)), subject, part.routed_by.removeprefix("paths, e.g. ")
+        )
     return table
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,8 @@ class Accelerator:
 
     name: Literal["kvm", "tcg"]
     why: str
+    unconfirmed: str = ""
+    """Why kvm did not boot the kernel at hand, when nothing has shown yet that the kernel boots at all."""
 
 
 class NoAccelerator(InfraError):
@@ -39,6 +41,7 @@ def choose_accelerator(
 ) -> Accelerator:
     """`auto` probes once per host and QEMU version; the answer is kept in `<cache>/accelerator.json`.
 
+    That kvm does not work is kept by `confirm` only: the kernel under test may be one that boots nowhere.
     Raises ToolMissing when there is no QEMU, NoAccelerator when the policy is kvm and a kernel does not boot with it.
     """
     version = qemu_version()
@@ -49,17 +52,33 @@ def choose_accelerator(
     if not os.access(KVM, os.R_OK | os.W_OK):
         return _without_kvm(policy, f"{KVM} may not be opened by this user")
     store = cache / "accelerator.json"
-    key = f"{os.uname().nodename} {os.uname().release} qemu {version}"
+    key = _host(version)
     with locked(cache / "locks" / "accelerator.lock"):
         known = _known(store)
         if key not in known:
             progress(Event("lab", "accelerator", "start", f"does {KVM} run a kernel?", expected=PROBE_LIMIT))
-            known[key] = _probe(kernel, root)
+            answer = _probe(kernel, root)
+            progress(Event("lab", "accelerator", "done", answer or "kvm works"))
+            if answer:
+                return replace(_without_kvm(policy, answer), unconfirmed=answer)
+            known[key] = ""
             write_atomic(store, json.dumps(known, indent=1))
-            progress(Event("lab", "accelerator", "done", known[key] or "kvm works"))
     if known[key]:
         return _without_kvm(policy, known[key])
     return Accelerator("kvm", f"{KVM} booted a kernel")
+
+
+def confirm(accelerator: Accelerator, cache: Path) -> None:
+    """A guest answered without kvm: the kernel boots, so it was kvm that did not work here. Remember that."""
+    if accelerator.unconfirmed:
+        store = cache / "accelerator.json"
+        with locked(cache / "locks" / "accelerator.lock"):
+            known = {**_known(store), _host(qemu_version()): accelerator.unconfirmed}
+            write_atomic(store, json.dumps(known, indent=1))
+
+
+def _host(version: str) -> str:
+    return f"{os.uname().nodename} {os.uname().release} qemu {version}"
 
 
 def _without_kvm(policy: str, why: str) -> Accelerator:

@@ -87,9 +87,14 @@ def _read(output: str) -> tuple[dict[str, Fact], str]:
             continue
         if isinstance(words.get("proof"), dict):
             for name, value in words["proof"].items():
-                if isinstance(value, bool | int | str):
-                    proofs[name] = value
-                elif isinstance(value, float):
-                    proofs[name] = str(value)
-        problem = problem or str(words.get("problem", ""))
+                if isinstance(value, bool | int):
+                    proofs[_text(name)] = value
+                elif isinstance(value, float | str):
+                    proofs[_text(name)] = _text(value)
+        problem = problem or _text(words.get("problem", ""))
     return proofs, problem
+
+
+def _text(value: object) -> str:
+    """A lone surrogate is valid in JSON and cannot be written as UTF-8."""
+    return str(value).encode(errors="replace").decode()

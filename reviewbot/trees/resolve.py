@@ -28,11 +28,13 @@ class Preview:
     why: str
 
 
-def preview(posting: Posting, stack: Stack, bases: Mapping[str, str]) -> tuple[Preview, ...]:
+def preview(
+    posting: Posting, stack: Stack, bases: Mapping[str, str], *, rfc: bool = True
+) -> tuple[Preview, ...]:  # fmt: skip
     """One line per component of the stack."""
     found = []
     for spec in stack.components:
-        declared = _declared(posting.component_parts(spec.name))
+        declared = _declared(posting.component_parts(spec.name, rfc=rfc))
         if spec.name in bases:
             base, why = bases[spec.name], "named by --base"
         elif declared:

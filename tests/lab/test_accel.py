@@ -111,10 +111,25 @@ def test_a_kvm_that_runs_no_kernel_is_not_used_and_not_tried_again(
 ) -> None:
     monkeypatch.setattr(accel, "PROBE_LIMIT", 3.0)
     host.qemu(act)
-    chosen, again = host.choose(), host.choose()
-    assert chosen == again
+    chosen = host.choose()
     assert chosen.name == "tcg" and why in chosen.why
+    accel.confirm(chosen, host.folder / "cache")
+    again = host.choose()
+    assert (again.name, again.why) == (chosen.name, chosen.why)
     assert host.probes == 1
+
+
+def test_a_kernel_that_boots_nowhere_does_not_speak_against_kvm(host: Host) -> None:
+    host.qemu(BROKEN)
+    assert host.choose().name == "tcg"  # and no guest answered after that
+    host.qemu(BOOTS)
+    assert host.choose().name == "kvm"
+
+
+def test_a_confirmation_of_what_needs_none_changes_nothing(host: Host) -> None:
+    host.qemu(BOOTS)
+    accel.confirm(host.choose(), host.folder / "cache")
+    assert host.choose().name == "kvm"
 
 
 def test_a_kernel_that_ends_the_machine_right_after_init_began_has_proven_kvm(host: Host) -> None:
@@ -124,6 +139,7 @@ def test_a_kernel_that_ends_the_machine_right_after_init_began_has_proven_kvm(ho
 
 def test_another_qemu_is_tried_again(host: Host) -> None:
     host.qemu(BROKEN)
+    accel.confirm(host.choose(), host.folder / "cache")
     assert host.choose().name == "tcg"
     host.qemu(BOOTS, version="9.0.0")
     assert host.choose().name == "kvm"

@@ -104,13 +104,11 @@ def test_an_ordinary_message_is_no_splat(line: str) -> None:
     assert find_splat(line) == find_splat(f"[    1.234567] {line}\n") == ("", False)
 
 
-@pytest.mark.xfail(strict=True, reason="the pattern also finds a program of user space that died of SIGSEGV")
 def test_a_program_that_died_of_a_protection_fault_is_no_crash_of_the_kernel() -> None:
     line = "traps: fuse2fs[412] general protection fault ip:7f3ce0220611 sp:7ffe37ee4f40 error:0 in libfuse3.so.4"
     assert find_splat(console(line)) == ("", False)
 
 
-@pytest.mark.xfail(strict=True, reason="kernels since 6.19 say `CPU#0: comm/pid`, which the pattern does not know")
 @pytest.mark.parametrize("at", ["fs/inode.c:417 at drop_nlink+0x2f/0x40", "at drop_nlink+0x2f/0x40"])
 def test_a_warning_of_a_kernel_since_6_19_is_found(at: str) -> None:
     message = f"WARNING: {at}, CPU#1: fsstress/6064"
