@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.model.lab import StepReply
-from reviewbot.suites import disks, read_setup, setup_steps
+from reviewbot.suites import Setup, disks, read_setup, setup_steps
 from reviewbot.suites.setup import SETUP
 
 
@@ -62,3 +62,8 @@ def test_deeply_nested_json_from_the_guest_is_passed_over() -> None:
 
 def test_both_disks_have_the_asked_size() -> None:
     assert [(d.serial, d.size) for d in disks(3)] == [("TEST_DEV", 3 << 30), ("SCRATCH_DEV", 3 << 30)]
+
+
+def test_what_is_no_text_is_kept_as_text() -> None:
+    setup = read_setup([reply(r'{"proof": {"mount": "\ud800x", "n\udfff": 1.5}}' + "\n" + r'{"problem": "\ud800"}')])
+    assert Setup(ok=True, reason="", proofs={"mount": "?x", "n?": "1.5"}) == setup
