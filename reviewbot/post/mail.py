@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Send a run's reply once, if asked to."""
 
+import contextlib
 import json
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -13,12 +14,13 @@ from pathlib import Path
 
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
-from reviewbot.host.process import CommandFailed, run
+from reviewbot.host.process import CommandFailed, ToolMissing, run
 from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.post.settings import MailSettings, read_settings
 
-_POLICY = policy.EmailPolicy(utf8=True, cte_type="8bit", max_line_length=78, linesep="\n")
+_POLICY = policy.EmailPolicy(cte_type="8bit", max_line_length=78, linesep="\n", refold_source="none")
+"""Headers that are not replaced stay as they are in the file; new ones are encoded (RFC 2047)."""
 _TIMEOUT = 60.0
 
 
@@ -78,8 +80,11 @@ def mail(
         _refuse_second(folder, delivery.message_id)
         # Noted before it is sent: a mail that may have gone out is never sent again by itself.
         _note(folder, delivery, "sending")
-        _send(message, settings, recipients, folder, delivery)
+        refused = _send(message, settings, recipients, folder, delivery)
         _note(folder, delivery, "sent")
+    if refused:
+        raise InfraError(f"sent, but {settings.server} refused some recipients: {refused}",
+                         hint="the others have it: to send it again would reach them twice")  # fmt: skip
     return delivery.model_copy(update={"sent": True})
 
 
@@ -93,11 +98,16 @@ def _load(folder: Path) -> EmailMessage:
 def _address(message: EmailMessage, settings: MailSettings, to: Sequence[str], cc: Sequence[str]) -> None:
     for name, value in (("From", settings.sender), ("To", ", ".join(to)), ("Cc", ", ".join(cc)),
                         ("Date", format_datetime(datetime.now(UTC)))):  # fmt: skip
-        if any("\n" in part or "\r" in part for part in value):
+        if not value:
+            continue
+        if value.splitlines() != [value]:
             raise UsageError(f"an address may not have more than one line: {value!r}")
-        if value:
-            del message[name]
+        del message[name]
+        try:
             message[name] = value
+        except (ValueError, LookupError, AttributeError) as error:
+            # =?utf-8?q?=0A?= is a second line, too; and the parser of Python 3.11 stumbles over `a@` and `a@[`.
+            raise UsageError(f"no mail can be sent with {name} {value!r}: {error}") from error
 
 
 def _refuse_second(folder: Path, message_id: str) -> None:
@@ -119,18 +129,16 @@ def _note(folder: Path, delivery: Delivery, state: str) -> None:
 
 def _send(
     message: EmailMessage, settings: MailSettings, recipients: Sequence[str], folder: Path, delivery: Delivery
-) -> None:
+) -> str:
+    """Who was refused while others were not, and why; empty when all were taken."""
     try:
-        if settings.server.startswith("/"):
-            sender = parseaddr(settings.sender)[1]
-            run(
-                [settings.server, "-i", "-f", sender, "--", *recipients],
-                stdin=message.as_bytes(policy=_POLICY),
-                timeout=120,
-            )
-        else:
-            _smtp(message, settings, recipients)
-    except (smtplib.SMTPException, OSError, CommandFailed) as error:
+        if not settings.server.startswith("/"):
+            return _smtp(message, settings, recipients)
+        sender = parseaddr(settings.sender)[1]
+        run([settings.server, "-i", "-f", sender, "--", *recipients],
+            stdin=message.as_bytes(policy=_POLICY), timeout=120)  # fmt: skip
+        return ""
+    except (smtplib.SMTPException, OSError, ValueError, CommandFailed, ToolMissing) as error:
         # It certainly did not go out: the server refused it, or was never reached.
         if not isinstance(error, (smtplib.SMTPServerDisconnected, TimeoutError)):
             _note(folder, delivery, "refused")
@@ -138,7 +146,7 @@ def _send(
                          hint="check git's sendemail.* settings") from error  # fmt: skip
 
 
-def _smtp(message: EmailMessage, settings: MailSettings, recipients: Sequence[str]) -> None:
+def _smtp(message: EmailMessage, settings: MailSettings, recipients: Sequence[str]) -> str:
     context = ssl.create_default_context()
     name = settings.domain or None
     if settings.encryption == "ssl":
@@ -148,20 +156,31 @@ def _smtp(message: EmailMessage, settings: MailSettings, recipients: Sequence[st
     else:
         client = smtplib.SMTP(settings.server, settings.port or (587 if settings.encryption else 25),
                               local_hostname=name, timeout=_TIMEOUT)  # fmt: skip
-    with client:
+    with contextlib.closing(client):
         if settings.encryption == "tls":
             client.starttls(context=context)
         if settings.user:
             client.login(settings.user, settings.password)
         refused = client.send_message(message, parseaddr(settings.sender)[1], list(recipients))
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+        # The mail is with the server: what it answers to QUIT changes nothing.
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            client.quit()
+    return _refusals(refused)
+
+
+def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> str:
+    return "; ".join(f"{who}: {_flat(why[1].decode(errors='replace'))}" for who, why in refused.items())
 
 
 def _words(error: Exception) -> str:
+    """On one line, also when the server said more."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "; ".join(f"{who}: {why[1].decode(errors='replace')}" for who, why in error.recipients.items())
+        return _refusals(error.recipients)
     if isinstance(error, smtplib.SMTPResponseException):
         said = error.smtp_error
-        return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"{error.smtp_code} {_flat(said.decode(errors='replace') if isinstance(said, bytes) else said)}"
+    return _flat(str(error)) or type(error).__name__
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """git's own `sendemail.*` settings, so that what works for `git send-email` works here."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +53,11 @@ def read_settings(folder: Path) -> MailSettings:
 
 def _config(folder: Path) -> dict[str, str]:
     """Key in lower case (git keeps the case of the middle part) -> last value."""
+    where = {name: value for name, value in os.environ.items()
+             if name.startswith("GIT_CONFIG") or name == "XDG_CONFIG_HOME"}  # fmt: skip
+    command = ["git", "config", "--null", "--get-regexp", r"^(sendemail|user)\."]
     try:
-        said = run(["git", "config", "--null", "--get-regexp", r"^(sendemail|user)\."], cwd=folder, split=True).output
+        said = run(command, cwd=folder, env=where, split=True).output
     except CommandFailed:
         return {}  # status 1: none is set
     found = {}

@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.header import Header
 from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
@@ -16,42 +16,63 @@ from reviewbot.report.text import one_line
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
-_POLICY = policy.EmailPolicy(utf8=True, cte_type="8bit", max_line_length=78, linesep="\n")
-_MSGID = re.compile(r"<[^<>\s]+>")
-_SAFE_ID = re.compile(r"[^\s<>]+@[^\s<>]+")
+_MSGID = re.compile(r"<(?!\S*=\?)[!-;=?-~]{1,900}>")
+_SAFE_ID = re.compile(r"(?!\S*=\?)[!-;=?-~]+@[!-;=?-~]+")
+"""Nothing in it may be taken for an encoded word."""
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 
 
 def reply_mail(record: Record, parent: bytes, sender: str = SENDER) -> bytes:
     """A mail to the posting's author, and to nobody else, that answers the top mail.
 
     parent: the raw top mail (may be empty). The same run gives the same Message-ID, so a second copy is recognised.
-    No Date: it gets one when it is sent.
+    No Date: it gets one when it is sent. No To, if the author's address is none.
+
+    The headers are written here and not by email.message: that one decodes `=?utf-8?q?=0ABcc:…?=` in a given
+    subject, newline and all, and encodes a long Message-ID in In-Reply-To, which then answers no mail.
     """
     assert record.verdict is not None
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = sender
-    message["To"] = _address(record.posting)
-    message["Subject"] = "Re: " + one_line(record.posting.subject, 300)
-    message["Message-ID"] = message_id(record)
-    if _SAFE_ID.fullmatch(record.posting.top):
-        message["In-Reply-To"] = f"<{record.posting.top}>"
-        message["References"] = " ".join((*_references(parent), f"<{record.posting.top}>"))
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Reviewbot-Verdict"] = record.verdict.kind
-    message["X-Reviewbot-Run"] = one_line(record.run)
-    message.set_content(_body(record), subtype="plain", charset="utf-8", cte="8bit")
-    return message.as_bytes(policy=_POLICY)
+    answers = bool(_SAFE_ID.fullmatch(record.posting.top)) and len(record.posting.top) < 900
+    top = f"<{record.posting.top}>" if answers else ""
+    headers = {
+        "From": sender,
+        "To": _address(record.posting),
+        "Subject": _encoded("Subject", "Re: " + one_line(record.posting.subject, 300)),
+        "Message-ID": message_id(record),
+        "In-Reply-To": top,
+        "References": "\n ".join((*_references(parent), top)) if top else "",
+        "Auto-Submitted": "auto-generated",
+        "X-Reviewbot-Verdict": record.verdict.kind,
+        "X-Reviewbot-Run": one_line(record.run),
+        "MIME-Version": "1.0",
+        "Content-Type": 'text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding": "8bit",
+    }
+    head = "".join(f"{name}: {value}\n" for name, value in headers.items() if value)
+    return f"{head}\n{_body(record)}".encode()
 
 
 def message_id(record: Record) -> str:
     """Depends on the run and the posting only."""
-    digest = hashlib.sha256(f"{record.run} {record.posting.top}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{record.run} {record.posting.top}".encode(errors="replace")).hexdigest()[:16]
     return f"<{re.sub(r'[^A-Za-z0-9.-]', '-', record.run)}.{digest}.reviewbot@invalid>"
 
 
 def _address(posting: Posting) -> str:
     name, address = parseaddr(one_line(posting.author))
-    return f'"{re.sub(chr(34), "", name)}" <{address}>' if name else address
+    if not _ADDRESS.fullmatch(address):
+        return ""
+    return f"{_encoded('To', name, phrase=True)} <{address}>" if name else address
+
+
+def _encoded(header: str, text: str, *, phrase: bool = False) -> str:
+    """As RFC 2047 wants it; what looks like an encoded word already is shown, not decoded."""
+    safe = text.replace("=?", "= ?")
+    if not safe.isascii():
+        return Header(safe, "utf-8", header_name=header, maxlinelen=76).encode()
+    if phrase:
+        return '"' + re.sub(r'(["\\])', r"\\\1", safe) + '"'
+    return Header(safe, "us-ascii", header_name=header, maxlinelen=76).encode(splitchars=" ")
 
 
 def _references(parent: bytes) -> list[str]:
@@ -64,14 +85,9 @@ def _body(record: Record) -> str:
     if record.results and (rows := leg_rows(record)):
         kept, header = left_out(rows, leg_header())
         table = aligned([header, *kept], right_from=2)
-    stack = (
-        aligned([(name, patches, head, base) for name, _, base, patches, head in stack_rows(record)])
-        if (record.trees and record.trees.trees)
-        else ""
-    )
-    text = (
-        environment().get_template("reply.txt").render(record=record, verdict=record.verdict, table=table, stack=stack)
-    )
+    text = environment().get_template("reply.txt").render(
+        record=record, verdict=record.verdict, table=table, stack=stack_rows(record)
+    )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

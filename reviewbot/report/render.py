@@ -3,7 +3,8 @@
 
 import jinja2
 
-from reviewbot.report.text import code_block, markdown, one_line, plain, quoted, wrapped
+from reviewbot.model.words import counted
+from reviewbot.report.text import code_block, code_span, html_text, markdown, quoted, shell, wrapped
 
 
 def environment() -> jinja2.Environment:
@@ -12,6 +13,6 @@ def environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("reviewbot.report"), undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
-    engine.filters |= {"md": markdown, "code": code_block, "line": one_line, "plain": plain, "quote": quoted,
-                       "wrap": wrapped}  # fmt: skip
+    engine.filters |= {"md": markdown, "code": code_block, "span": code_span, "counted": counted, "html": html_text,
+                       "quote": quoted, "shell": shell, "wrap": wrapped}  # fmt: skip
     return engine

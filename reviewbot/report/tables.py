@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 
 OUTCOMES = (Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA)
@@ -42,8 +43,7 @@ def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """Per component: name, source, base and why, patches, head."""
     rows = []
     for tree in record.trees.trees if record.trees else ():
-        count = len(tree.patches)
-        patches = f"{count} patch{'es' if count != 1 else ''}" if count else "none"
+        patches = counted(len(tree.patches), "patch") if tree.patches else "none"
         rows.append((tree.component, tree.source, f"{tree.base_commit[:12]}, {tree.base_why}", patches,
                      f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
     return rows

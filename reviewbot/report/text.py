@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Make text from the guest and from mails harmless for where it goes."""
 
+import html
 import re
+import shlex
 import textwrap
+
+from reviewbot.model.words import counted
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$])")
+_BLOCK = re.compile(r"^(?=::|[#+-])|^(\d{1,9})(?=[.)](?:\s|$))")  # a heading, list, rule, or workflow command begins
+_COMMAND = re.compile(r"^(\s*)::|##(?=\[)", re.MULTILINE)  # both ways to write a workflow command of GitHub
+_LONG = re.compile(r"(\S{200})(?=\S)")  # a line of mail may have 998 bytes, UTF-8 takes up to 4 for a character
 _MENTION = re.compile(r"([@#])(?=\w)")  # GitHub makes links and mail of these, escaped or not
 
 
@@ -21,27 +28,46 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def markdown(text: str, limit: int = 200) -> str:
-    """One line that Markdown takes literally, also inside a table, and that mentions nobody."""
-    return _MENTION.sub(r"\1<!-- -->", _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("&", "&amp;"))
+    """One line that Markdown takes literally, also inside a table, and that mentions nobody and commands nothing."""
+    literal = _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("&", "&amp;")
+    return _BLOCK.sub(r"\1\\", _MENTION.sub(r"\1<!-- -->", literal))
+
+
+def html_text(text: str, limit: int = 300) -> str:
+    """One line inside an HTML element, that mentions nobody and commands nothing."""
+    literal = html.escape(one_line(text, limit), quote=False)
+    return _MENTION.sub(r"\1<!-- -->", literal).replace("##[", "##&lsqb;")
+
+
+def code_span(text: str) -> str:
+    """Words within a line that are shown as code."""
+    return "`" + one_line(text).replace("`", "").replace("##[", "## [") + "`"
 
 
 def code_block(text: str, limit: int = 3000) -> str:
     """A fenced block that its content cannot end; no line of it is a workflow command of GitHub."""
-    body = re.sub(r"^(\s*)::", r"\1: :", plain(text).strip("\n")[:limit], flags=re.MULTILINE)
+    body = _COMMAND.sub(lambda found: "# #" if found[1] is None else f"{found[1]}: :", plain(text).strip("\n")[:limit])
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{body}\n{fence}"
 
 
-def wrapped(text: str, indent: str = "", width: int = 72) -> str:
-    """A paragraph for mail."""
-    return textwrap.fill(one_line(text, 2000), width, initial_indent=indent, subsequent_indent=indent,
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int = 72) -> str:
+    """A paragraph for mail. hanging: indent of all lines but the first [the same]."""
+    return textwrap.fill(_LONG.sub(r"\1 ", one_line(text, 2000)), width, initial_indent=indent,
+                         subsequent_indent=indent if hanging is None else hanging, break_long_words=False,
+                         break_on_hyphens=False)  # fmt: skip
 
 
 def quoted(text: str, limit: int = 12, width: int = 100) -> str:
     """Some lines of evidence for mail, each indented so that none is taken for a header, a signature or a diff."""
     lines = plain(text).strip("\n").split("\n")
-    shown = ["    " + line.expandtabs(8)[:width].rstrip() for line in lines[:limit]]
-    more = [f"    [… {len(lines) - limit} more lines]"] if len(lines) > limit else []
+    shown = [("    " + line.expandtabs(8)[:width]).rstrip() for line in lines[:limit]]
+    more = [f"    [… {counted(len(lines) - limit, 'more line')}]"] if len(lines) > limit else []
     return "\n".join([*shown, *more])
+
+
+def shell(text: str) -> str:
+    """One word of a shell command that a reader may paste; a placeholder for one that no line of mail can hold."""
+    word = shlex.quote(one_line(text, 900))
+    return word if len(word.encode()) < 900 else "MESSAGE-ID"

@@ -28,7 +28,7 @@ def junit_xml(record: Record) -> bytes:
             xml.add_testsuite(suite)
     xml.update_statistics()
     text: bytes = xml.tostring()
-    return text
+    return text + b"\n"
 
 
 def _case(leg: LegResult, test: TestResult) -> TestCase:

@@ -14,6 +14,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
+from reviewbot.model.words import counted
 
 BROKEN = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
 """Outcomes that are the tested code's doing."""
@@ -37,15 +38,16 @@ def judge(
     notes = _notes(results, trees)
     if broken:
         kind = VerdictKind.REGRESSION
-        summary = f"{_many(len(broken), 'test')} {UNCOMPARED}: {_by_leg(broken)}; {passed} passed"
+        summary = f"{counted(len(broken), 'test')} {UNCOMPARED}: {_by_leg(broken)}; {passed} passed"
     elif unknown or not passed:
         kind = VerdictKind.INFRA
-        what = f"{_many(len(unknown), 'test')} got no result: {_by_leg(unknown)}" if unknown else "no test passed"
+        what = f"{counted(len(unknown), 'test')} got no result: {_by_leg(unknown)}" if unknown else "no test passed"
         summary = f"{what}; this says nothing about the series"
     else:
         kind = VerdictKind.PASS
         legs = [leg for leg in results.legs if leg.available]
-        summary = f"all {passed} tests that could run passed in {_many(len(legs), 'leg')} ({', '.join(_names(legs))})"
+        what = "the one test" if passed == 1 else f"all {passed} tests"
+        summary = f"{what} that could run passed in {counted(len(legs), 'leg')} ({', '.join(_names(legs))})"
     findings = tuple(_finding(leg, test) for leg, test in (*broken, *unknown))
     return Verdict(run=run, kind=kind, summary=summary, compared_with=None, findings=findings, notes=notes)
 
@@ -53,20 +55,23 @@ def judge(
 def judge_error(run: str, error: ReviewbotError) -> Verdict:
     """The verdict of a run that did not reach its tests."""
     details = getattr(error, "details", ())
-    log = getattr(error, "log", "") or ""
+    path = str(getattr(error, "log", "") or "")
+    log = _inside_run(run, path)
     finding = Finding(
         what=str(error), where=str(getattr(error, "message_id", "") or getattr(error, "component", "")),
-        detail="\n".join(details)[:4096], log=_inside_run(str(log)),
+        detail="\n".join(details)[:4096], log=log,
     )  # fmt: skip
-    notes = (error.hint,) if error.hint else ()
+    # The author of the series gets the notes by mail, and has no use for the name of our user's home.
+    hint = error.hint.replace(path, log) if log else error.hint
+    notes = (hint,) if hint else ()
     return Verdict(
         run=run, kind=error.verdict or VerdictKind.INFRA, summary=str(error), findings=(finding,), notes=notes
     )
 
 
-def _inside_run(log: str) -> str:
-    """`…/runs/<id>/logs/x` -> `logs/x`."""
-    _, marker, rest = log.partition("/logs/")
+def _inside_run(run: str, log: str) -> str:
+    """`…/runs/<id>/logs/x` -> `logs/x`; empty for a file elsewhere."""
+    _, marker, rest = log.rpartition(f"/{run}/logs/")
     return f"logs/{rest}" if marker else ""
 
 
@@ -109,7 +114,3 @@ def _by_leg(tests: Sequence[tuple[LegResult, TestResult]]) -> str:
 
 def _names(legs: Sequence[LegResult]) -> list[str]:
     return [leg.leg for leg in legs]
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

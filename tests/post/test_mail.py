@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A reply is sent once, to whom it should, or not at all; and what happened is said in one line."""
+
+import json
+from collections.abc import Iterator, Sequence
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.verdict import ExitStatus
+from reviewbot.post import mail
+from reviewbot.report import reply_mail
+from tests.post.servers import HOST, SENDER, GitConfig, Server, free_port, listening
+from tests.report.records import POSTING, TOP, passing
+
+DANA = "dana@example.org"
+
+
+@pytest.fixture
+def server(git_config: GitConfig) -> Iterator[Server]:
+    """A kind server that git's settings name."""
+    with listening(Server()) as server:
+        git_config.set(smtpServer=HOST, smtpServerPort=server.port, **{"from": SENDER})
+        yield server
+
+
+def taken(server: Server) -> EmailMessage:
+    (one,) = server.mails
+    return message_from_bytes(one.content, policy=policy.default)
+
+
+def state(folder: Path) -> str:
+    return str(json.loads((folder / "posted.json").read_bytes())["state"])
+
+
+def test_a_reply_arrives_with_sender_date_and_thread(folder: Path, server: Server) -> None:
+    delivery = mail(folder, send=True)
+    assert delivery.sent and delivery.recipients == (DANA,) and state(folder) == "sent"
+    assert delivery.describe() == f"sent {delivery.message_id} to {DANA} through {HOST}"
+    assert [(one.sender, one.recipients) for one in server.mails] == [("ci@example.org", (DANA,))]
+    message = taken(server)
+    assert (message["From"], message["To"]) == (SENDER, f"Dana Example <{DANA}>")
+    assert message["Date"].datetime.utcoffset() is not None
+    assert message["In-Reply-To"] == f"<{TOP}>" and message["References"].endswith(f"<{TOP}>")
+    assert message["Message-ID"] == delivery.message_id
+    assert "Cc" not in message and "Bcc" not in message
+    body = server.mails[0].content.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
+    assert body == (folder / "reply.eml").read_bytes().partition(b"\n\n")[2]
+
+
+def test_headers_reach_the_server_in_ascii_and_are_read_as_they_were(folder: Path, server: Server) -> None:
+    subject = "[PATCH] fuse: “schnellere” Umbenennung " + "ü" * 80
+    posting = POSTING.model_copy(update={"subject": subject, "author": f"Dänä <{DANA}>", "top": f"{'x' * 90}@y"})
+    (folder / "reply.eml").write_bytes(reply_mail(passing().model_copy(update={"posting": posting}), b""))
+    mail(folder, send=True)
+    head = server.mails[0].content.partition(b"\r\n\r\n")[0].decode("ascii")
+    assert f"\nIn-Reply-To: <{'x' * 90}@y>\r\n" in head
+    message = taken(server)
+    assert message["Subject"] == f"Re: {subject}"
+    assert (message["From"], message["To"]) == (SENDER, f"Dänä <{DANA}>")
+
+
+def test_a_dry_run_shows_the_mail_and_sends_nothing(folder: Path, server: Server) -> None:
+    delivery = mail(folder)
+    assert not delivery.sent and server.mails == []
+    assert [path.name for path in folder.iterdir()] == ["reply.eml"]
+    assert "\nVerdict: PASS\n" in delivery.mail
+    assert delivery.describe().endswith(f"(a dry run: --send would send this to {DANA} through {HOST})")
+
+
+def test_a_dry_run_needs_no_settings_and_says_which_is_missing(folder: Path) -> None:
+    delivery = mail(folder)
+    assert delivery.server == "" and "no server: git has no sendemail.smtpServer" in delivery.describe()
+
+
+def test_sending_needs_settings(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"git has no sendemail\.smtpServer"):
+        mail(folder, send=True)
+    assert not (folder / "posted.json").exists()
+
+
+def test_named_recipients_replace_the_author(folder: Path, server: Server) -> None:
+    mail(folder, send=True, to=["Jö <a@example.org>", "b@example.org"], cc=["c@example.org"])
+    assert server.mails[0].recipients == ("a@example.org", "b@example.org", "c@example.org")
+    message = taken(server)
+    assert (message["To"], message["Cc"]) == ("Jö <a@example.org>, b@example.org", "c@example.org")
+    assert DANA.encode() not in server.mails[0].content.partition(b"\r\n\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@example.org\nBcc: b@example.org", "a@example.org\r\nX: y", "a@example.org\n", "a\x0bb@example.org",
+     "a@example.org\x85Bcc: b@example.org", "=?utf-8?q?=0ABcc:_b@example.org?= <a@example.org>"],
+)  # fmt: skip
+@pytest.mark.parametrize("header", ["to", "cc"])
+def test_an_address_cannot_add_a_header(folder: Path, server: Server, address: str, header: str) -> None:
+    with pytest.raises(UsageError, match=r"more than one line|CR or LF") as caught:
+        mail(folder, send=True, to=[address] if header == "to" else [], cc=[address] if header == "cc" else [])
+    assert len(str(caught.value).splitlines()) == 1
+    assert server.mails == [] and not (folder / "posted.json").exists()
+
+
+@pytest.mark.parametrize("address", ["<", "<>", "@", "a@", "a@[", '"', ";", "(", ",", "\ud800"])
+def test_an_address_that_is_none_is_the_users_mistake(folder: Path, server: Server, address: str) -> None:
+    with pytest.raises(UsageError, match=r"no mail can be sent with To|no recipient"):
+        mail(folder, send=True, to=[address])
+    assert server.mails == [] and not (folder / "posted.json").exists()
+
+
+def test_a_reply_without_a_usable_author_needs_a_recipient(folder: Path, server: Server) -> None:
+    posting = POSTING.model_copy(update={"author": "nobody"})
+    (folder / "reply.eml").write_bytes(reply_mail(passing().model_copy(update={"posting": posting}), b""))
+    with pytest.raises(UsageError, match="no recipient") as caught:
+        mail(folder, send=True)
+    assert caught.value.hint == "name one with --mail-to"
+    mail(folder, send=True, to=[DANA])
+    assert server.mails[0].recipients == (DANA,)
+
+
+def test_a_reply_is_sent_once(folder: Path, server: Server) -> None:
+    mail(folder, send=True)
+    with pytest.raises(UsageError, match="was sent before") as caught:
+        mail(folder, send=True)
+    assert caught.value.exit_status is ExitStatus.USAGE and "posted.json" in caught.value.hint
+    assert len(server.mails) == 1
+    assert not mail(folder).sent, "a dry run is always allowed"
+
+
+def test_a_removed_note_allows_a_second_send(folder: Path, server: Server) -> None:
+    mail(folder, send=True)
+    (folder / "posted.json").unlink()
+    mail(folder, send=True)
+    assert len(server.mails) == 2 and server.mails[0].recipients == server.mails[1].recipients
+
+
+def test_another_reply_of_the_same_folder_may_be_sent(folder: Path, server: Server) -> None:
+    mail(folder, send=True)
+    other = passing().model_copy(update={"run": "20261104-000000-0000"})
+    (folder / "reply.eml").write_bytes(reply_mail(other, b""))
+    mail(folder, send=True)
+    assert len(server.mails) == 2
+
+
+def test_a_failure_of_the_infrastructure_is_never_mailed(folder: Path, server: Server) -> None:
+    reply = (folder / "reply.eml").read_bytes().replace(b"Verdict: PASS", b"Verdict: INFRA")
+    (folder / "reply.eml").write_bytes(reply)
+    for send in (False, True):
+        with pytest.raises(UsageError, match="says nothing about the series and is never mailed"):
+            mail(folder, send=send, to=[DANA])
+    assert server.mails == []
+
+
+def test_a_run_without_a_reply_has_nothing_to_send(folder: Path, server: Server) -> None:
+    (folder / "reply.eml").unlink()
+    with pytest.raises(UsageError, match=f"run {folder.name} has no reply") as caught:
+        mail(folder, send=True)
+    assert "interrupted" in caught.value.hint
+
+
+def refusal(folder: Path, cc: Sequence[str] = ()) -> str:
+    """The one line of a send that fails."""
+    with pytest.raises(InfraError) as caught:
+        mail(folder, send=True, cc=cc)
+    assert caught.value.exit_status is ExitStatus.INFRA and caught.value.hint
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_refused_recipient_is_named_and_a_later_try_is_allowed(folder: Path, server: Server) -> None:
+    server.refuses[DANA] = "550-5.1.1 no such\r\n550 5.1.1 user"
+    assert refusal(folder) == f"{HOST} did not take the mail: {DANA}: 5.1.1 no such 5.1.1 user"
+    assert state(folder) == "refused" and server.mails == []
+    server.refuses.clear()
+    assert mail(folder, send=True).sent and state(folder) == "sent"
+
+
+def test_refused_data_is_said_in_one_line_and_a_later_try_is_allowed(folder: Path, server: Server) -> None:
+    server.to_data = "554-5.7.1 this looks\r\n554 5.7.1 like spam"
+    assert refusal(folder) == f"{HOST} did not take the mail: 554 5.7.1 this looks 5.7.1 like spam"
+    assert state(folder) == "refused"
+    server.to_data = ""
+    assert mail(folder, send=True).sent
+
+
+def test_a_mail_that_some_got_is_not_sent_again(folder: Path, server: Server) -> None:
+    server.refuses["gone@example.org"] = "550 no such user"
+    said = refusal(folder, cc=["gone@example.org"])
+    assert said == f"sent, but {HOST} refused some recipients: gone@example.org: no such user"
+    assert state(folder) == "sent" and server.mails[0].recipients == (DANA,)
+    with pytest.raises(UsageError, match="was sent before"):
+        mail(folder, send=True)
+
+
+def test_a_server_that_is_not_there_leaves_a_later_try(folder: Path, git_config: GitConfig) -> None:
+    git_config.set(smtpServer=HOST, smtpServerPort=free_port(), **{"from": SENDER})
+    assert "Connection refused" in refusal(folder)
+    assert state(folder) == "refused"
+
+
+def test_a_mail_that_may_have_gone_out_is_not_sent_again(folder: Path, server: Server) -> None:
+    server.hangs_up = True
+    refusal(folder)
+    assert state(folder) == "sending"
+    server.hangs_up = False
+    with pytest.raises(UsageError, match="may have been sent before"):
+        mail(folder, send=True)
+
+
+def test_what_a_server_says_after_it_took_the_mail_changes_nothing(folder: Path, server: Server) -> None:
+    server.to_quit = "421 too busy to say goodbye"
+    assert mail(folder, send=True).sent
+    assert len(server.mails) == 1 and state(folder) == "sent"
+
+
+def program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_program_like_sendmail_gets_the_mail(folder: Path, git_config: GitConfig, tmp_path: Path) -> None:
+    script = f'printf "%s\\n" "$@" > {tmp_path}/words; cat > {tmp_path}/mail'
+    sendmail = program(tmp_path / "sendmail", script)
+    git_config.set(smtpServer=sendmail, **{"from": SENDER})
+    assert mail(folder, send=True, cc=["c@example.org"]).describe().endswith(f"through {sendmail}")
+    assert (tmp_path / "words").read_text().split() == ["-i", "-f", "ci@example.org", "--", DANA, "c@example.org"]
+    message = message_from_bytes((tmp_path / "mail").read_bytes(), policy=policy.default)
+    assert (message["From"], message["In-Reply-To"]) == (SENDER, f"<{TOP}>")
+    assert b"\r" not in (tmp_path / "mail").read_bytes()
+
+
+def test_a_program_that_fails_is_named_with_its_words(folder: Path, git_config: GitConfig, tmp_path: Path) -> None:
+    sendmail = program(tmp_path / "sendmail", "echo 'queue is full' >&2; exit 75")
+    git_config.set(smtpServer=sendmail, **{"from": SENDER})
+    assert refusal(folder).endswith("ended with status 75: queue is full")
+    assert state(folder) == "refused"
+
+
+def test_a_program_that_is_not_there_leaves_a_later_try(folder: Path, git_config: GitConfig, tmp_path: Path) -> None:
+    git_config.set(smtpServer=str(tmp_path / "msmtp"), **{"from": SENDER})
+    assert "is not installed" in refusal(folder)
+    assert state(folder) == "refused"
+    program(tmp_path / "msmtp", "cat > /dev/null")
+    assert mail(folder, send=True).sent

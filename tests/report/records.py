@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Records of three runs: one that passed, one with every outcome, one whose series does not apply."""
+
+from pathlib import Path
+
+from reviewbot.model.plan import LegPlan, Plan, SourcePlan
+from reviewbot.model.posting import Part, Patch, Posting
+from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
+from reviewbot.report import Record
+from reviewbot.trees.errors import DoesNotApply
+from reviewbot.verdict import judge, judge_error
+
+RUN = "20261103-101502-7a3f"
+TOOL = "reviewbot 0.1.0"
+TOP = "20261102090000.GA1177@example.org"
+AUTHOR = "Dana Example <dana@example.org>"
+PARENT = (
+    f"From: {AUTHOR}\nSubject: [PATCHSET v3] fuse: faster rename\nMessage-ID: <{TOP}>\n"
+    "References: <20260901090000.GA1024@example.org>\n <20260801090000.GA1003@example.org>\n\nHello.\n"
+).encode()
+TCG = "/dev/kvm is not there, so the CPU is emulated (10 to 20 times slower)"
+
+
+def _patches(component: str, path: str, count: int) -> tuple[Patch, ...]:
+    return tuple(
+        Patch(message_id=f"{component}.{n}@example.org", subject=f"[PATCH {n}/{count}] {component}: step {n}",
+              author=AUTHOR, number=n, paths=(path,)) for n in range(1, count + 1)
+    )  # fmt: skip
+
+
+POSTING = Posting(
+    top=TOP, subject="[PATCHSET v3] fuse: faster rename, and what libext2fs_rename() needs for it | part A",
+    author=AUTHOR, source="https://lore.kernel.org/all/", parts=(
+        Part(component="libfuse", counter="1/1", version=3, rfc=False, subject="libfuse: rename without a lookup",
+             cover="libfuse@example.org", routed_by="lib/fuse.c", patches=_patches("libfuse", "lib/fuse.c", 3)),
+        Part(component="e2fsprogs", counter="1/1", version=3, rfc=False, subject="fuse2fs: rename in one transaction",
+             cover=None, base_commit="b" * 40, patches=_patches("e2fsprogs", "misc/fuse2fs.c", 1)),
+    ),
+)  # fmt: skip
+
+PLAN = Plan(
+    posting=POSTING, rfc=True, suites=("smoke", "fstests"), tests="generic/001 generic/023",
+    sources=(
+        SourcePlan(component="libfuse", source="git https://github.com/libfuse/libfuse.git", base="master",
+                   why="default of the stack; the posting declares no base"),
+    ),
+    legs=tuple(LegPlan(leg=leg, why="wanted", needs=("kernel",)) for leg in ("ext4", "fuse2fs", "fuse4fs-iomap")),
+)  # fmt: skip
+
+
+def _tree(component: str, source: str, why: str, base: str, head: str, attempts: tuple[Attempt, ...] = ()) -> Tree:
+    parts = POSTING.component_parts(component)
+    return Tree(
+        component=component, repository=f"/cache/repos/{component}.git", source=source, base_commit=base * 20,
+        base_tree="c0" * 20, base_why=why, head_commit=head * 20, head_tree="d1" * 20, head_date=1793700000,
+        patches=tuple(AppliedPatch(message_id=patch.message_id, subject=patch.subject, commit="e5" * 20)
+                      for part in parts for patch in part.patches),
+        attempts=attempts,
+    )  # fmt: skip
+
+
+TREES = Trees(
+    trees=(
+        _tree("kernel", "Debian linux-source-6.12 6.12.48-1", "default of the stack: what it holds", "1a", "1a",
+              (Attempt(what="git https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
+                       result="cannot be had: no route to host"),
+               Attempt(what="Debian linux-source-6.12", result="taken instead: linux-source-6.12 6.12.48-1"))),
+        _tree("libfuse", "git https://github.com/libfuse/libfuse.git", "default of the stack: master", "2b", "3c"),
+        _tree("e2fsprogs", "git https://git.kernel.org/pub/scm/fs/ext2/e2fsprogs.git",
+              "default of the stack: next (the declared base-commit is not there)", "4d", "5e",
+              (Attempt(what="base-commit: bbbbbbbbbbbb", result="the repository does not have it"),)),
+    ),
+    unavailable={"lkl": "git https://github.com/lkl/linux.git cannot be had: no route to host"},
+)  # fmt: skip
+
+
+def case(suite: str, test: str, outcome: Outcome = Outcome.PASS, **facts: str | float) -> TestResult:
+    log = f"logs/leg/{suite}/{test}"
+    return TestResult.model_validate(
+        {"suite": suite, "test": test, "outcome": outcome, "seconds": 1.25, "log": log, **facts}
+    )
+
+
+def leg(name: str, *tests: TestResult, accelerator: str = "kvm", reason: str = "", reused: bool = False) -> LegResult:
+    return LegResult(leg=name, available=True, reason=reason, tests=tests, accelerator=accelerator, seconds=93.5,
+                     agent_seconds=4.5, reused=reused, proofs={"kernel_release": "6.12.48-rb-d1d1d1d1"})  # fmt: skip
+
+
+NO_IOMAP = LegResult(
+    leg="fuse4fs-iomap", available=False, reason="kernel.fuse_iomap is missing: the kernel was built without it"
+)
+
+
+def results(*legs: LegResult, why: str = "") -> Results:
+    return Results(run=RUN, tool=TOOL, accelerator_why=why, legs=legs)
+
+
+def judged(found: Results, posting: Posting = POSTING) -> Record:
+    """A record whose tests ran, judged."""
+    return Record(run=RUN, tool=TOOL, posting=posting, plan=PLAN, trees=TREES, results=found,
+                  verdict=judge(RUN, found, trees=TREES, posting=posting))  # fmt: skip
+
+
+def passing() -> Record:
+    acl = "known: fuse2fs stores ACLs and does not enforce them, see https://example.org/acl"
+    return judged(
+        results(
+            leg("ext4", case("smoke", "rename"), case("smoke", "sparse"), case("fstests", "generic/001", seconds=42.0)),
+            leg("fuse2fs", case("smoke", "rename"), case("smoke", "acl", Outcome.NOTRUN, reason=acl), reused=True),
+            NO_IOMAP,
+        )
+    )
+
+
+DIFF = """--- tests/generic/023.out
++++ /results/generic/023.out.bad
+@@ -1,5 +1,6 @@
+ QA output created by 023
+ samedir  none/regu -> No such file or directory
+-samedir  regu/regu -> none/regu.
++samedir  regu/regu -> regu/regu.
++mv: cannot stat '/mnt/test/a': No such file or directory
+
++```
+"""
+OOPS = "BUG: kernel NULL pointer dereference, address: 0000000000000018"
+DMESG = f"[   12.034567] {OOPS}\n[   12.034601] #PF: supervisor read access in kernel mode\n"
+
+
+def failing() -> Record:
+    """Every outcome at least once."""
+    return judged(
+        results(
+            leg("ext4", case("smoke", "rename"), case("fstests", "generic/001"),
+                case("fstests", "generic/023", Outcome.NOTRUN, reason="kernel doesn't support renameat2 syscall")),
+            leg("fuse2fs",
+                case("smoke", "rename", Outcome.FAIL, reason="content: got 'a', expected 'b' in dir_1/<new>",
+                     excerpt="rename a b\ncontent: got 'a', expected 'b' in dir_1/<new>\n"),
+                case("smoke", "fio", Outcome.CRASH, reason=OOPS, dmesg=DMESG, excerpt="fio: starting 4 jobs\n"),
+                case("smoke", "links", Outcome.MISS, reason="the machine was lost before"),
+                case("fstests", "generic/001", Outcome.HANG, reason="no end within 120 s", seconds=120.0),
+                case("fstests", "generic/002", Outcome.INFRA, reason="QEMU died (status 1): out of memory"),
+                case("fstests", "generic/023", Outcome.FAIL, reason="output differs, 3 lines", diff=DIFF),
+                accelerator="tcg", reason="stopped early: the kernel crashed"),
+            NO_IOMAP,
+            why=TCG,
+        )
+    )  # fmt: skip
+
+
+def refused() -> DoesNotApply:
+    return DoesNotApply(
+        component="libfuse", part="1/1", number=3, total=3, message_id="libfuse.3@example.org",
+        subject="libfuse: step 3", file="lib/fuse.c:2871", base="2b2b2b2b2b2b (git https://github.com/libfuse/libfuse.git)",
+        words="error: patch failed: lib/fuse.c:2871\nerror: lib/fuse.c: patch does not apply",
+        hunk="@@ -2871,7 +2871,7 @@ static void fuse_lib_rename(fuse_req_t req)\n"
+             " \tint err;\n-\terr = lookup();\n+\terr = 0;",
+    )  # fmt: skip
+
+
+def unapplied() -> Record:
+    return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, verdict=judge_error(RUN, refused()))
+
+
+RECORDS = {"pass": passing, "fail": failing, "does-not-apply": unapplied}
+GOLDEN = Path(__file__).parent / "golden"

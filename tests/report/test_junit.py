@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""junit.xml as its readers count it."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from reviewbot.model.results import Outcome
+from reviewbot.report import junit_xml
+from tests.report.records import DIFF, DMESG, OOPS, case, failing, judged, leg, passing, results, unapplied
+
+ELEMENTS = {
+    Outcome.PASS: None, Outcome.FAIL: "failure", Outcome.CRASH: "error", Outcome.HANG: "error", Outcome.MISS: "error",
+    Outcome.INFRA: "error", Outcome.NOTRUN: "skipped",
+}  # fmt: skip
+
+
+def suites_of(xml: bytes) -> dict[str | None, ElementTree.Element]:
+    return {suite.get("name"): suite for suite in ElementTree.fromstring(xml)}
+
+
+def numbers(element: ElementTree.Element) -> tuple[str | None, ...]:
+    return tuple(element.get(name) for name in ("tests", "failures", "errors", "skipped"))
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_each_outcome_is_one_element(outcome: Outcome) -> None:
+    record = judged(results(leg("ext4", case("smoke", "rename", outcome, reason="because"))))
+    (found,) = ElementTree.fromstring(junit_xml(record)).findall(".//testcase")
+    expected = ELEMENTS[outcome]
+    assert [(child.tag, child.get("message")) for child in found] == ([(expected, "because")] if expected else [])
+    assert (found.get("name"), found.get("classname"), found.get("time")) == ("rename", "ext4.smoke", "1.25")
+
+
+def test_every_outcome_has_its_element() -> None:
+    assert set(ELEMENTS) == set(Outcome)
+
+
+def test_failures_and_errors_name_their_outcome_and_bring_evidence() -> None:
+    root = ElementTree.fromstring(junit_xml(failing()))
+    crash = root.find(".//testcase[@name='fio']/error")
+    differs = root.find(".//testsuite[@name='fuse2fs.fstests']/testcase[@name='generic/023']/failure")
+    assert crash is not None and differs is not None
+    assert (crash.get("type"), crash.get("message"), crash.text) == ("CRASH", OOPS, DMESG)
+    assert (differs.get("type"), differs.text) == ("FAIL", DIFF)
+    assert root.findtext(".//testcase[@name='fio']/system-out") == "fio: starting 4 jobs\n"
+
+
+def test_a_suite_per_leg_and_suite_with_its_own_counts() -> None:
+    found = suites_of(junit_xml(failing()))
+    assert {name: numbers(suite) for name, suite in found.items()} == {
+        "ext4.smoke": ("1", "0", "0", "0"), "ext4.fstests": ("2", "0", "0", "1"),
+        "fuse2fs.smoke": ("3", "1", "2", "0"), "fuse2fs.fstests": ("3", "1", "2", "0"),
+        "fuse4fs-iomap": ("1", "0", "0", "1"),
+    }  # fmt: skip
+    assert numbers(ElementTree.fromstring(junit_xml(failing()))) == ("10", "2", "4", "2")
+
+
+def test_leg_and_accelerator_are_properties() -> None:
+    suite = suites_of(junit_xml(failing()))["fuse2fs.smoke"]
+    properties = {item.get("name"): item.get("value") for item in suite.iter("property")}
+    assert properties == {"leg": "fuse2fs", "accelerator": "tcg"}
+
+
+def test_an_unavailable_leg_is_skipped_with_its_reason() -> None:
+    skipped = suites_of(junit_xml(passing()))["fuse4fs-iomap"].find("testcase/skipped")
+    assert skipped is not None
+    assert skipped.get("message") == (
+        "unavailable: kernel.fuse_iomap is missing: the kernel was built without it"
+    )  # fmt: skip
+
+
+def test_a_run_without_results_has_no_suites() -> None:
+    assert suites_of(junit_xml(unapplied())) == {}
