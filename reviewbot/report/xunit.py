@@ -4,13 +4,19 @@
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.verdict import ExitStatus, Verdict
 from reviewbot.report.record import Record
 from reviewbot.report.text import one_line, plain
 
 
 def junit_xml(record: Record) -> bytes:
-    """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN is skipped."""
+    """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN is skipped.
+
+    A run that reached no test has one case, its verdict: readers take a file without cases for success.
+    """
     xml = JUnitXml("reviewbot")
+    if record.results is None and record.verdict is not None:
+        xml.add_testsuite(_verdict(record.verdict))
     for leg in record.results.legs if record.results else ():
         for name in dict.fromkeys(test.suite for test in leg.tests):
             suite = TestSuite(f"{leg.leg}.{name}")
@@ -29,6 +35,17 @@ def junit_xml(record: Record) -> bytes:
     xml.update_statistics()
     text: bytes = xml.tostring()
     return text + b"\n"
+
+
+def _verdict(verdict: Verdict) -> TestSuite:
+    kind = Failure if verdict.kind.exit_status is ExitStatus.SERIES else Error
+    result = kind(one_line(verdict.summary, 400), str(verdict.kind))
+    result.text = plain("\n".join(finding.detail for finding in verdict.findings))
+    case = TestCase("verdict", "reviewbot")
+    case.result = [result]
+    suite = TestSuite("reviewbot")
+    suite.add_testcase(case)
+    return suite
 
 
 def _case(leg: LegResult, test: TestResult) -> TestCase:

@@ -70,5 +70,9 @@ def test_an_unavailable_leg_is_skipped_with_its_reason() -> None:
     )  # fmt: skip
 
 
-def test_a_run_without_results_has_no_suites() -> None:
-    assert suites_of(junit_xml(unapplied())) == {}
+def test_a_run_that_reached_no_test_is_red_and_says_why() -> None:
+    (suite,) = ElementTree.fromstring(junit_xml(unapplied()))
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("reviewbot", "1", "1")
+    (failure,) = suite.iter("failure")
+    assert failure.get("type") == "DOES-NOT-APPLY" and "does not apply" in str(failure.get("message"))
+    assert "error: patch failed: lib/fuse.c:2871" in (failure.text or "")
