@@ -69,7 +69,7 @@ def test_every_report_of_the_demo_can_be_read(demo_run: DemoRun) -> None:
     assert {suite.get("name") for suite in suites} == {"ext4.smoke", "fuse2fs.smoke"}
     reply = message_from_bytes((folder / "reply.eml").read_bytes(), policy=default)
     assert reply["In-Reply-To"] == f"<{Version(1).top}>" and reply["To"].startswith("Dana Example")
-    assert max(len(line) for line in reply.get_content().splitlines()) <= 100
+    assert max(len(line) for line in reply.get_content().splitlines()) <= 80
     done = subprocess.run(
         [sys.executable, "-m", "reviewbot", "post", "latest", "--to", "mail"], capture_output=True, text=True,
         check=False, env={**os.environ, "REVIEWBOT_DATA": str(demo_run.data), **GIT_MAIL},
