@@ -29,7 +29,7 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
         stack = folder / "stack"
         stack.mkdir()
         for artifact in parts.values():
-            run(["cp", "-a", f"{artifact.path}/root/stack/.", stack], timeout=600)
+            run(["cp", "-a", f"{Path(artifact.path, 'root', 'stack')}/.", stack], timeout=600)
         for name in ("include", "share/man", "lib/pkgconfig"):
             remove_tree(stack / name)
         (stack / "agent").mkdir()

@@ -205,7 +205,7 @@ class Workshop:
     def in_stack(self, built: Mapping[str, Artifact], folder: Path, *argv: str) -> str:
         """Output of a command in the build root with all that was built at /stack, as in the guest."""
         for artifact in built.values():
-            subprocess.run(["cp", "-a", f"{artifact.path}/root/stack/.", folder], check=True)
+            subprocess.run(["cp", "-a", f"{Path(artifact.path, 'root', 'stack')}/.", folder], check=True)
         root = buildroot(self.store, self.site.debian_suite, self.logs / "buildroot.log")
         log = self.logs / "run.log"
         box = Sandbox(Path(root.path) / "root")
