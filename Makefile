@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
-	python3-venv ca-certificates
+	python3-venv ca-certificates uidmap
 
 .PHONY: setup packages demo test quick bench clean
 .DEFAULT_GOAL := setup

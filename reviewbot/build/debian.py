@@ -11,6 +11,7 @@ from reviewbot.host.apt import codename, machine_stanzas, sources_for
 from reviewbot.host.data import data_path
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.process import run
+from reviewbot.host.rootless import as_root
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.base import Model
 from reviewbot.store import Store
@@ -92,7 +93,7 @@ def _bootstrap(root: Path, suite: str, names: tuple[str, ...], folder: Path, log
     text = sources_for("" if suite == here else suite, here, machine_stanzas())
     sources.write_text(text.replace("Types: deb deb-src", "Types: deb"))
     run(
-        ["mmdebstrap", "--variant=apt", "--quiet", "--aptopt=Acquire::Languages \"none\"",
+        [*as_root(), "mmdebstrap", "--mode=root", "--variant=apt", "--quiet", "--aptopt=Acquire::Languages \"none\"",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          "--dpkgopt=path-exclude=/usr/share/doc/*", f"--include={','.join(names)}", suite, root, sources],
         log=log, timeout=_LIMIT,
@@ -114,7 +115,7 @@ def _furnish(root: Path, init: Path) -> None:
             group.write(f"{user}:x:{number}:\n")
             home = root / "home" / user
             home.mkdir(mode=0o700, parents=True)
-            run(["chown", f"{number}:{number}", home])
+            run([*as_root(), "chown", f"{number}:{number}", home])
     with (root / "etc/shadow").open("a") as shadow:
         shadow.writelines(f"{user}:*:19000:0:99999:7:::\n" for user in USERS)
     (root / "etc/fstab").write_text("")
@@ -139,11 +140,11 @@ def _manifest(root: Path) -> dict[str, Fact]:
 
 def make_image(folder: Path, image: Path, log: Path, *, label: str = "reviewbot") -> None:
     """An ext4 image of a folder, a little larger than its content. Without a journal: it is only read."""
-    used = int(run(["du", "-s", "--block-size=1024", "--apparent-size", folder]).output.split()[0])
-    files = int(run(["sh", "-c", 'find "$0" | wc -l', folder]).output)
+    used = int(run([*as_root(), "du", "-s", "--block-size=1024", "--apparent-size", folder]).output.split()[0])
+    files = int(run([*as_root(), "sh", "-c", 'find "$0" | wc -l', folder]).output)
     size = used * 5 // 4 + files * 5 + (16 << 10)  # KiB; each file takes an inode and up to one block more
     run(
-        ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", label, "-N", str(files + 1000),
-         "-E", "lazy_itable_init=1,nodiscard", "-d", folder, image, f"{size}k"],
+        [*as_root(), "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", label,
+         "-N", str(files + 1000), "-E", "lazy_itable_init=1,nodiscard", "-d", folder, image, f"{size}k"],
         log=log, timeout=600,
     )  # fmt: skip

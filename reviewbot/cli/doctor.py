@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.config import load_site
+from reviewbot.host.apt import codename, debian_sources, machine_stanzas, sources_for
 from reviewbot.host.paths import cache_dir, data_dir, site_file
 from reviewbot.host.process import PACKAGES, CommandFailed, CommandTimeout, run
-from reviewbot.model.errors import ConfigError
+from reviewbot.host.rootless import as_root
+from reviewbot.model.errors import ConfigError, InfraError
 
-NEEDED_GIB = 25
+NEEDED_GIB = 12
 """Room for a kernel tree, its objects, the build root, the guest and some runs."""
 
 
@@ -44,7 +46,9 @@ PROGRAMS = (
 
 def checks() -> tuple[Check, ...]:
     """All checks, in the order a reader wants them."""
-    return (_python(), *map(_program, PROGRAMS), _sandbox(), _kvm(), _memory(), _disk(), _site())
+    return (
+        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _memory(), _disk(), _site()
+    )  # fmt: skip
 
 
 def install_line(found: tuple[Check, ...]) -> str:
@@ -86,6 +90,26 @@ def _sandbox() -> Check:
     except (CommandFailed, CommandTimeout) as error:
         return Check("sandbox", False, f"bubblewrap cannot make namespaces here: {error}")
     return Check("sandbox", True, "bubblewrap can unshare all namespaces")
+
+
+def _owners() -> Check:
+    """Whether a Debian root, whose files have several owners, can be made."""
+    try:
+        words = as_root()
+        if words:
+            run([*words, "true"], timeout=10)
+    except InfraError as error:
+        return Check("owners", False, f"a Debian root cannot be made: {error}", "uidmap")
+    return Check("owners", True, "user namespaces with subordinate ids (not root)" if words else "root")
+
+
+def _archive() -> Check:
+    try:
+        sources_for("", codename(), machine_stanzas())
+    except InfraError as error:
+        return Check("archive", False, f"{error}: {error.hint}")
+    where = debian_sources() if debian_sources().exists() else "/etc/apt"
+    return Check("archive", True, f"Debian {codename()}, from {where}")
 
 
 def _kvm() -> Check:

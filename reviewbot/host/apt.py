@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot.host.paths import config_dir
 from reviewbot.model.errors import InfraError
 
 _ETC = Path("/etc/apt")
@@ -58,8 +59,15 @@ def parse_one_line(text: str) -> tuple[Stanza, ...]:
     return tuple(found)
 
 
+def debian_sources() -> Path:
+    """Which Debian archives to use instead of this machine's own; need not exist. For machines that are not Debian."""
+    return config_dir() / "debian.sources"
+
+
 def machine_stanzas(etc: Path = _ETC) -> tuple[Stanza, ...]:
-    """All entries of this machine's apt configuration."""
+    """All entries of the user's `debian.sources`, or else of this machine's apt configuration."""
+    if debian_sources().exists():
+        return parse_deb822(debian_sources().read_text())
     found: list[Stanza] = []
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         found += parse_deb822(path.read_text())
@@ -83,10 +91,17 @@ def sources_for(suite: str, codename: str, stanzas: tuple[Stanza, ...]) -> str:
     return "".join(s.text(Types="deb deb-src", **({"Suites": suite} if suite else {})) for s in own)
 
 
-def codename() -> str:
-    """This machine's Debian release, `bookworm`. Raises InfraError on other systems."""
-    text = Path("/etc/os-release").read_text()
-    match = re.search(r"^VERSION_CODENAME=\"?(\w+)", text, re.MULTILINE)
-    if match is None:
-        raise InfraError("this machine is not Debian", hint="give git, dir or tarball sources in the site file")
-    return str(match[1])
+def codename(release: Path = Path("/etc/os-release")) -> str:
+    """Debian release of the first archive in `debian.sources`, or else of this machine: `bookworm`.
+
+    Raises InfraError when there is neither.
+    """
+    if debian_sources().exists():
+        suites = [name for stanza in machine_stanzas() for name in stanza.get("Suites").split()]
+        if not suites:
+            raise InfraError(f"{debian_sources()} names no archive", hint="see docs/site-file.md")
+        return suites[0].split("-")[0]
+    words = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
+    if words.get("ID", "").strip('"') != "debian" or "VERSION_CODENAME" not in words:
+        raise InfraError("this machine is not Debian", hint=f"name a Debian archive in {debian_sources()}")
+    return words["VERSION_CODENAME"].strip('"')

@@ -8,6 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from reviewbot.host.process import run
+from reviewbot.host.rootless import as_root
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write beside `path`, flush to disk, rename. Raises OSError (ENOSPC: nothing changed)."""
@@ -45,4 +48,9 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path, onerror=_unlock)
+        try:
+            shutil.rmtree(path, onerror=_unlock)
+        except PermissionError:
+            if not (words := as_root()):
+                raise
+            run([*words, "rm", "-rf", "--", path])  # files of a Debian root have several owners

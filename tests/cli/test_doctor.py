@@ -15,7 +15,17 @@ from reviewbot.cli.doctor import PROGRAMS, Check, install_line
 from reviewbot.host.process import PACKAGES
 from reviewbot.model.verdict import ExitStatus
 
-NAMES = ["python", *(program for program, _, _ in PROGRAMS), "sandbox", "kvm", "memory", "disk", "site file"]
+NAMES = [
+    "python",
+    *(program for program, _, _ in PROGRAMS),
+    "sandbox",
+    "owners",
+    "archive",
+    "kvm",
+    "memory",
+    "disk",
+    "site file",
+]
 
 
 def call(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -82,3 +82,39 @@ def test_a_package_that_does_not_exist(tmp_path: Path) -> None:
     stack = stack_of({"libfuse": Source(provider="deb", package="no-such-package-here")})
     trees = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path)
     assert "no Debian package no-such-package-here" in trees.unavailable["libfuse"]
+
+
+@pytest.fixture
+def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "reviewbot").mkdir()
+    return tmp_path / "reviewbot" / "debian.sources"
+
+
+def test_a_users_own_archive_replaces_the_machines(own_sources: Path) -> None:
+    own_sources.write_text(DEB822.replace("bookworm", "forky"))
+    assert codename() == "forky"
+    assert sources_for("", codename(), machine_stanzas()) == sources_for(
+        "", "forky", parse_deb822(own_sources.read_text())
+    )
+
+
+def test_a_users_own_file_without_archives_is_an_error(own_sources: Path) -> None:
+    own_sources.write_text("# nothing yet\n")
+    with pytest.raises(InfraError, match="names no archive"):
+        codename()
+
+
+def test_another_system_than_debian_is_told_what_to_write(own_sources: Path, tmp_path: Path) -> None:
+    release = tmp_path / "os-release"
+    release.write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n')
+    with pytest.raises(InfraError, match="not Debian") as caught:
+        codename(release)
+    assert str(own_sources) in caught.value.hint
+
+
+def test_the_archive_of_the_documents_is_understood(own_sources: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text()
+    own_sources.write_text(page.split("```\nTypes")[1].split("```")[0].join(("Types", "")))
+    assert codename() == "bookworm"
+    assert "URIs: https://deb.debian.org/debian" in sources_for("trixie", "bookworm", machine_stanzas())
