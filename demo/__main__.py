@@ -82,11 +82,21 @@ def _observe() -> bool:
 
 
 def _next_steps() -> None:
-    prefix = "" if os.environ.get("VIRTUAL_ENV") else f"{os.path.relpath(Path(sys.executable).parent)}/"
+    tool = _tool()
     print("\nTry next:")
-    print(f"  {prefix}reviewbot report latest                 # the report of this run")
-    print(f"  {prefix}reviewbot post latest --to mail         # the answer to the thread (a dry run)")
-    print(f"  {prefix}reviewbot plan MESSAGE-ID               # a series of yours: what would be tested")
+    print(f"  {tool} report latest                 # the report of this run")
+    print(f"  {tool} post latest --to mail         # the answer to the thread (a dry run)")
+    print(f"  {tool} plan MESSAGE-ID               # a series of yours: what would be tested")
+
+
+def _tool() -> str:
+    """How this user calls reviewbot from here."""
+    script = Path(sys.executable).parent / "reviewbot"
+    if not script.exists():
+        return f"{Path(sys.executable).name} -m reviewbot"
+    if os.environ.get("VIRTUAL_ENV"):
+        return "reviewbot"
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 if __name__ == "__main__":
