@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from demo.inbox import installed
 from reviewbot.host.process import ToolMissing
@@ -16,6 +17,10 @@ from tests.machines import DemoRun, Images, images_of
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 BLIZZARD = SHARED / "fixtures" / "blizzard-v7"
+# The same examples in every run, however slow the machine; HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 SLOW = 3600
 """Limit in seconds of a test that builds or boots: the first one builds a kernel."""
 
