@@ -52,7 +52,7 @@ def _series_options(command: Any) -> Any:
             click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
                          help="What runs in each leg; smoke always goes first."),
             click.option("--tests", default="", metavar="SELECTION",
-                         help="For fstests: names, or '-g auto -x dangerous' [default: some minutes' worth]."),
+                         help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
             click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
             click.option("--rfc/--no-rfc", default=True, show_default=True, help="Apply parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
