@@ -15,7 +15,7 @@ from reviewbot.host.data import data_path
 from reviewbot.host.paths import site_file
 from reviewbot.model.base import Model
 from reviewbot.model.errors import ConfigError
-from reviewbot.model.stack import Source, Stack
+from reviewbot.model.stack import Candidate, Source, Stack
 
 DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
 
@@ -32,6 +32,28 @@ class Machine(Model):
     """Size of the test and of the scratch disk each, GiB (sparse)."""
 
 
+class AttestationPolicy(Model):
+    """What a mail must show of its author before anything is built."""
+
+    require: Literal["none", "dkim", "patatt", "any"] = "none"
+    """any: either one."""
+    keyring: str = ""
+    """Folder of patatt keys (`ed25519/<domain>/<local>/<selector>`, …)."""
+
+
+class Reviewer(Model):
+    """An external reviewer: a command that speaks b4's check protocol."""
+
+    name: str
+    path: str
+    """A program, or a folder that is visible as /reviewer and holds it."""
+    command: tuple[str, ...] = ()
+    """Words to run in the sandbox; empty: the program at `path` by itself."""
+    scope: Literal["patch", "series"] = "patch"
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds per call."""
+
+
 class Site(Model):
     """One machine's settings; every key is optional."""
 
@@ -43,6 +65,10 @@ class Site(Model):
     debian_suite: str = "bookworm"
     """Suite of the build root and the guest."""
     machine: Machine = Machine()
+    attestation: AttestationPolicy = AttestationPolicy()
+    reviewers: tuple[Reviewer, ...] = ()
+    bases: dict[str, tuple[Candidate, ...]] = {}
+    """Component -> bases to try before those of the stack."""
 
 
 def load_site(path: Path | None = None) -> Site:

@@ -5,13 +5,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.build.sandbox import MOUNT_POINTS
 from reviewbot.config import load_yaml
 from reviewbot.host.apt import codename, machine_stanzas, sources_for
 from reviewbot.host.data import data_path
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.process import run
 from reviewbot.host.rootless import as_root
+from reviewbot.host.sandbox import MOUNT_POINTS
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.base import Model
 from reviewbot.store import Store

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
-from reviewbot.build.sandbox import Bind, Sandbox
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
+from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
 from reviewbot.store import Store

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.build.sandbox import Bind, Sandbox
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
+from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
 from reviewbot.store import Store

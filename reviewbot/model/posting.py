@@ -1,7 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What came by mail."""
+"""What came by mail, and what it says of itself."""
+
+from typing import Literal
 
 from reviewbot.model.base import Model
+
+Signed = Literal["pass", "fail", "none", "unchecked"]
+"""Of a signature: good, broken, absent, or not to be checked here (no DNS, unknown key)."""
+
+
+class Attestation(Model):
+    """Who wrote a mail, as far as signatures tell."""
+
+    dkim: Signed = "unchecked"
+    dkim_domain: str = ""
+    """Signing domain (`d=`) of the signature that counts."""
+    patatt: Signed = "none"
+    patatt_signer: str = ""
+    """Identity of the key, as the keyring names it."""
+    why: str = ""
+    """What kept a signature from passing, one line."""
+
+
+PrerequisiteKind = Literal["patch-id", "change-id", "message-id"]
+
+
+class Declared(Model):
+    """Something a series says it stands on."""
+
+    kind: PrerequisiteKind
+    value: str
+    """`git patch-id --stable`, a change-id (`…:v5` wants that version), or a bare Message-ID."""
+    trailer: str
+    """Name of the trailer it came from: `prerequisite-patch-id`, `Based-on`, …"""
 
 
 class Patch(Model):
@@ -17,6 +48,50 @@ class Patch(Model):
     """The n of [PATCH n/N]; 1 for a lone patch."""
     paths: tuple[str, ...]
     """Every path the diff touches, relative to the component's root."""
+    blobs: dict[str, str] = {}
+    """Path before the patch -> abbreviated blob id of its content then (`index` lines); new files are left out."""
+    patch_id: str = ""
+    """`git patch-id --stable`; empty if git finds no patch in the mail."""
+    attestation: Attestation | None = None
+
+
+class Prerequisite(Model):
+    """A declared prerequisite and what was found of it."""
+
+    declared: Declared
+    status: Literal["found", "missing", "loop", "limit"]
+    why: str = ""
+    """Where it was found, or what was tried."""
+    patches: tuple[Patch, ...] = ()
+    """In the order in which they are to be applied."""
+
+
+class Pull(Model):
+    """A part that comes out of a git repository instead of mails."""
+
+    url: str
+    ref: str
+    """Branch, tag or commit to fetch."""
+    base: str = ""
+    """Commit or ref that the part starts after; empty: where it leaves the component's base."""
+    tip: str = ""
+    """Commit that `ref` must be, if the request says so (full or abbreviated)."""
+    message_id: str = ""
+    """Of the `[GIT PULL]` mail or cover; empty: a manifest named it."""
+
+
+class Version(Model):
+    """Another version of a part or posting, in the archive."""
+
+    message_id: str
+    """Of its cover or first patch."""
+    subject: str
+    version: int
+    date: int
+    """Seconds since the epoch, of its Date: header."""
+    how: Literal["change-id", "subject", "patch-id"]
+    """By what it was recognised."""
+    newer: bool
 
 
 class Part(Model):
@@ -33,6 +108,15 @@ class Part(Model):
     """Message-ID of the cover."""
     base_commit: str | None = None
     """The `base-commit:` trailer of cover or patches."""
+    change_id: str | None = None
+    date: int = 0
+    """Of cover or first patch, seconds since the epoch."""
+    pull: Pull | None = None
+    """Set: the part is fetched with git, and `patches` is empty."""
+    prerequisites: tuple[Prerequisite, ...] = ()
+    """In the order in which they are to be applied, below the part."""
+    versions: tuple[Version, ...] = ()
+    """Others of the same part, oldest first."""
     routed_by: str = ""
     """Why this component: one line for the plan."""
     patches: tuple[Patch, ...]
@@ -60,6 +144,8 @@ class Posting(Model):
     """URL or path it was read from."""
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...] = ()
+    versions: tuple[Version, ...] = ()
+    """Others of the whole posting, oldest first."""
 
     def component_parts(self, component: str, *, rfc: bool = True) -> tuple[Part, ...]:
         """This component's parts in order; without RFC parts if not `rfc`."""

@@ -26,6 +26,20 @@ class Source(Model):
     """Paths left out of the import (large blobs that a mirror lacks)."""
 
 
+class Candidate(Model):
+    """A base to try when a posting declares none. One of `ref` and `tags`, of the component's source or of `source`."""
+
+    ref: str = ""
+    """Branch, tag or commit; empty with a `source`: what that one has by default."""
+    tags: str = ""
+    """Pattern of tags (`v[0-9]*`), newest first."""
+    newest: int = 3
+    """How many of the tags."""
+    source: Source | None = None
+    """Another repository; None: the component's own source."""
+    why: str
+
+
 class Route(Model):
     """A pathname pattern (shell style, `**` crosses slashes) that belongs to a component."""
 
@@ -42,6 +56,8 @@ class ComponentSpec(Model):
     source: Source
     fallback: Source | None = None
     """Used when `source` cannot be reached and the user gave no other, with a loud note."""
+    candidates: tuple[Candidate, ...] = ()
+    """Bases that are tried in this order after the default one."""
     routes: tuple[Route, ...] = ()
     lists: tuple[str, ...] = ()
     """Mailing-list addresses; decide the component only when the paths do not."""

@@ -12,9 +12,17 @@ class Attempt(Model):
 
 
 class AppliedPatch(Model):
+    """One commit of head that is not in base, or a patch that base already has."""
+
     message_id: str
+    """Empty when it was fetched with git."""
     subject: str
     commit: str
+    """Of head; of the upstream commit when `merged`."""
+    merged: bool = False
+    """Base has this change already (same patch-id): it was left out."""
+    prerequisite: bool = False
+    """Of a prerequisite, not of the posting."""
 
 
 class Tree(Model):
@@ -32,7 +40,10 @@ class Tree(Model):
     head_tree: str
     head_date: int = 0
     """Committer date of head, seconds since the epoch; builds use it as SOURCE_DATE_EPOCH."""
+    justified: bool = True
+    """False: nothing in the posting or the sources speaks for this base but that it is the default."""
     patches: tuple[AppliedPatch, ...] = ()
+    """In the order of head's history; merged ones in the order of the posting."""
     attempts: tuple[Attempt, ...] = ()
 
 

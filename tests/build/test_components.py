@@ -14,11 +14,11 @@ import pytest
 from reviewbot.build.components import RECIPES, WrongProduct
 from reviewbot.build.debian import buildroot
 from reviewbot.build.recipe import run_recipe
-from reviewbot.build.sandbox import Bind, Sandbox
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import git, tree_of
 from reviewbot.host.paths import cache_dir
+from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.stack import Source
 from reviewbot.model.trees import Tree

@@ -33,7 +33,7 @@ class Sandbox:
 
     def run(
         self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: Path, timeout: float,
-        env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True,
+        env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True, stdin: bytes = b"",
     ) -> Completed:  # fmt: skip
         """Run to the end; output goes to `log`. Raises CommandFailed, CommandTimeout, ToolMissing."""
         settings = {
@@ -47,4 +47,4 @@ class Sandbox:
             words += ["--bind" if bind.writable else "--ro-bind", str(bind.path), target]
         for name, value in settings.items():
             words += ["--setenv", name, value]
-        return run([*words, "--chdir", cwd, "--", *argv], log=log, timeout=timeout, check=check)
+        return run([*words, "--chdir", cwd, "--", *argv], log=log, timeout=timeout, check=check, stdin=stdin)

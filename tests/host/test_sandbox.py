@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.build.sandbox import MOUNT_POINTS, Bind, Sandbox
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
+from reviewbot.host.sandbox import MOUNT_POINTS, Bind, Sandbox
 
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64")
 
@@ -152,7 +152,7 @@ def test_everything_in_the_box_dies_with_a_killed_parent(box: Box) -> None:
     seconds = f"{100_000 + os.getpid()}.2"
     binds = ", ".join(f"{to!r}: Bind(Path({str(b.path)!r}), writable={b.writable})" for to, b in box.binds.items())
     script = (
-        "from pathlib import Path; from reviewbot.build.sandbox import Bind, Sandbox\n"
+        "from pathlib import Path; from reviewbot.host.sandbox import Bind, Sandbox\n"
         f"Sandbox(Path({str(box.folder / 'root')!r})).run(['bash', '-c', 'setsid sleep {seconds} & echo up > /out/up;"
         f" sleep {seconds}'], binds={{{binds}}}, log=Path({str(box.folder / 'log')!r}), timeout=2000)"
     )
