@@ -43,3 +43,32 @@ class NoPatches(UsageError):
             hint="give the Message-ID of the cover letter or of a patch",
         )
         self.top, self.count = top, count
+
+
+class PatchworkUnreachable(InfraError):
+    """Nobody answered, or not as Patchwork's REST API does."""
+
+    def __init__(self, server: str, why: str) -> None:
+        super().__init__(
+            f"Patchwork at {server} did not answer: {why}",
+            hint="give the Message-ID instead: the patch's page in Patchwork shows it",
+        )
+        self.server, self.why = server, why
+
+
+class UnknownPatchworkItem(UsageError):
+    """That Patchwork has nothing of this number."""
+
+    def __init__(self, server: str, kind: str, number: int) -> None:
+        super().__init__(f"Patchwork at {server} has no {kind}/{number}", hint="check the number, and the server")
+        self.server, self.kind, self.number = server, kind, number
+
+
+class SeveralPostings(UsageError):
+    """The mailbox has more than one posting, and nobody said which."""
+
+    def __init__(self, where: str, tops: tuple[tuple[str, str], ...]) -> None:
+        named = "; ".join(f"{message_id} “{subject}”" for message_id, subject in tops[:4])
+        more = f"; and {len(tops) - 4} more" if len(tops) > 4 else ""
+        super().__init__(f"{where} holds {len(tops)} postings", hint=f"name one or more: {named}{more}")
+        self.where, self.tops = where, tops
