@@ -13,18 +13,17 @@ from reviewbot import __version__, build, intake, lab, legs, report, suites, tre
 from reviewbot.config import Site
 from reviewbot.host.files import remove_tree
 from reviewbot.host.paths import cache_dir, data_dir
-from reviewbot.intake import Intake
+from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import Blocked, ReviewbotError, UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import Progress
 from reviewbot.model.results import Results
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
-from reviewbot.model.words import counted
 from reviewbot.report import Record
 from reviewbot.store import Durations, RunFolder, Runs, Store
 
@@ -36,15 +35,18 @@ SUITES = ("smoke", "fstests")
 class Request:
     """What the user asked for."""
 
-    message_id: str | None
+    names: tuple[str, ...] = ()
+    """Message-IDs or URLs; see `reviewbot.intake.names`."""
     mbox: Path | None = None
+    manifest: Path | None = None
+    part_only: bool = False
     legs: tuple[str, ...] = ()
     """Empty: all legs of the stack."""
     suites: tuple[str, ...] = SUITES
     tests: str = ""
     """Empty: the stack's default selection."""
     bases: Mapping[str, str] = field(default_factory=dict)
-    rfc: bool = True
+    rfc: bool = False
     fresh: bool = False
 
 
@@ -104,18 +106,10 @@ def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcom
 
 
 def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
-    progress(Event("intake", "thread", "start", expected=5.0))
-    if request.mbox is not None:
-        bag = intake.read_mbox(request.mbox)
-    elif request.message_id is not None:
-        bag = intake.fetch_thread(request.message_id, site.archive, cache_dir() / "lore", progress=progress)
-    else:
-        raise UsageError("neither a Message-ID nor --mbox was given", hint="try `reviewbot plan --help`")
-    found = intake.split(bag, request.message_id, stack)
-    patches = sum(len(part.patches) for part in found.posting.parts)
-    progress(
-        Event("intake", "thread", "done", f"{counted(len(found.posting.parts), 'part')}, {counted(patches, 'patch')}")
-    )
+    ask = Ask(request.names, request.mbox, request.manifest, request.part_only)
+    found = intake.take_in(ask, stack, site, cache_dir(), progress)
+    if not request.rfc and found.posting.parts and all(part.rfc for part in found.posting.parts):
+        raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc takes it in")
     return found
 
 

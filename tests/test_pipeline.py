@@ -28,7 +28,7 @@ def request_for(
 ) -> Request:  # fmt: skip
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
-    return Request(message_id=None, mbox=path, legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
+    return Request(mbox=path, legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
 
 
 def planned(request: Request) -> Plan:
@@ -77,7 +77,7 @@ def test_a_base_for_an_unknown_component_is_the_users_mistake(tmp_path: Path) ->
 
 def test_neither_a_message_id_nor_a_mailbox_is_the_users_mistake() -> None:
     with pytest.raises(UsageError, match="neither a Message-ID nor --mbox"):
-        planned(Request(message_id=None))
+        planned(Request())
 
 
 def test_progress_says_what_the_posting_has(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from reviewbot import __version__, intake, pipeline, post, report
+from reviewbot import __version__, pipeline, post, report
 from reviewbot.cli import doctor as machine
 from reviewbot.cli.plan_table import plan_json, print_plan
 from reviewbot.cli.progress import display
@@ -46,15 +46,20 @@ def _series_options(command: Any) -> Any:
     """Options of every command that takes a posting."""
     for option in reversed(
         (
-            click.argument("message_id", metavar="[MESSAGE-ID]", required=False),
-            click.option("--mbox", type=click.Path(path_type=Path), help="Read the thread from this file."),
+            click.argument("names", metavar="[MESSAGE-ID]...", nargs=-1),
+            click.option("--mbox", type=click.Path(path_type=Path),
+                         help="Read the mails from this file (`-`: standard input) instead of the archive."),
+            click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
+                         help="A YAML file that lists the parts, for a posting that is not one thread."),
+            click.option("--part-only", is_flag=True,
+                         help="Only the part that holds the named mail; what it stands on is your business."),
             click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
             click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
                          help="What runs in each leg; smoke always goes first."),
             click.option("--tests", default="", metavar="SELECTION",
                          help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
             click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
-            click.option("--rfc/--no-rfc", default=True, show_default=True, help="Apply parts that are marked RFC."),
+            click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
             click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to test."),
             click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout."),
@@ -84,13 +89,12 @@ def reviewbot() -> None:
 
 def _request(options: dict[str, Any]) -> tuple[Request, Site]:
     site = load_site(options["site_path"])
-    message_id = options["message_id"]
-    mbox = options["mbox"]
-    if message_id is None and mbox is None:
+    names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
+    if not names and mbox is None and manifest is None:
         raise UsageError("which series? Give a Message-ID, or --mbox FILE", hint="try `reviewbot plan --help`")
     return (
         Request(
-            message_id=intake.parse_message_id(message_id) if message_id else None, mbox=mbox,
+            names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"],
             legs=options["legs"], suites=options["suites"], tests=options["tests"], bases=dict(options["bases"]),
             rfc=options["rfc"], fresh=options.get("fresh", False),
         ),

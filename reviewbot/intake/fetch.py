@@ -3,7 +3,6 @@
 
 import logging
 import re
-import urllib.parse
 from pathlib import Path
 
 from liblore import LibloreError, RemoteError
@@ -12,32 +11,30 @@ from liblore.node import LoreNode
 from reviewbot import __version__
 from reviewbot.intake.errors import ArchiveUnreachable, UnknownMessageId
 from reviewbot.intake.mbox import Mailbag, split_mbox
-from reviewbot.model.errors import UsageError
-from reviewbot.model.progress import Progress, silent
+from reviewbot.model.progress import Event, Progress, silent
 
 # liblore tells of each server it tries; the user hears the one line in the end.
 logging.getLogger("liblore").setLevel(logging.CRITICAL)
 
-_ID = re.compile(r"[^\s<>/@]+[^\s<>]*@[^\s<>/]+")
 
-
-def parse_message_id(text: str) -> str:
-    """A bare id, one in `<>`, or one in the URL of an archive. Raises UsageError."""
-    given = text.strip()
-    if given.startswith(("http://", "https://")):
-        segments = [urllib.parse.unquote(s) for s in urllib.parse.urlparse(given).path.split("/")]
-        given = next((s for s in segments if _ID.fullmatch(s)), "")
-    given = given.removeprefix("id:").removeprefix("<").removesuffix(">")
-    if not _ID.fullmatch(given):
-        raise UsageError(f"{text!r} is no Message-ID", hint="it looks like 20260223224617.GA2390314@example.org")
-    return given
-
-
-def fetch_thread(message_id: str, archive: str, cache: Path, progress: Progress = silent) -> Mailbag:
+def fetch_thread(
+    message_id: str, archive: str, cache: Path, progress: Progress = silent, *, inbox: str = ""
+) -> Mailbag:  # fmt: skip
     """All mails of the thread that this mail is in. Raises UnknownMessageId, ArchiveUnreachable.
 
     archive: base URL of a public-inbox. cache: folder for liblore's cache of some minutes.
+    inbox: base URL of another public-inbox, asked when the archive does not know the mail.
     """
+    try:
+        return _fetch(message_id, archive, cache)
+    except UnknownMessageId:
+        if not inbox or inbox.rstrip("/") == archive.rstrip("/"):
+            raise
+        progress(Event("intake", "thread", "note", f"{archive} does not have it; asking {inbox}"))
+        return _fetch(message_id, inbox, cache)
+
+
+def _fetch(message_id: str, archive: str, cache: Path) -> Mailbag:
     cache.mkdir(parents=True, exist_ok=True)
     try:
         with LoreNode(archive, cache_dir=str(cache), cache_ttl=120) as node:

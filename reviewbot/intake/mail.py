@@ -10,12 +10,14 @@ from email.message import Message
 from email.utils import getaddresses, parseaddr
 
 from reviewbot.intake.diff import touched_paths
+from reviewbot.intake.pull import PullRequest, parse_pull
 
 _REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
-_BRACKET = re.compile(r"^\s*\[([^\]]*)\]")
+# `[RFC[RAP] V2 4/6]` has been seen.
+_BRACKET = re.compile(r"^\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _COUNTER = re.compile(r"^(\d{1,4})/(\d{1,4})$")
-_VERSION = re.compile(r"^v(\d{1,3})$", re.IGNORECASE)
-_KIND = re.compile(r"^(PATCH\w*|PULLBOMB|RFC)$", re.IGNORECASE)
+_VERSION = re.compile(r"^v(\d{1,3})(\.\d{1,3})?$", re.IGNORECASE)
+_KIND = re.compile(r"^(PATCH\w*|PULLBOMB|PULL|RFC(\[[A-Z]*)?)$", re.IGNORECASE)
 _BASE = re.compile(r"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
@@ -30,14 +32,20 @@ class Subject:
     """Without replies' prefixes and leading brackets."""
     is_reply: bool
     kinds: frozenset[str] = frozenset()
-    """`PATCH`, `PATCHSET`, `RFC`, … in upper case."""
+    """`PATCH`, `PATCHSET`, `RFC`, `PULL`, … in upper case."""
     version: int = 1
+    """The 5 of `v5`, and of `v5.1`."""
+    says_version: bool = False
     number: int | None = None
     total: int | None = None
 
     @property
     def rfc(self) -> bool:
         return "RFC" in self.kinds
+
+    def same_version(self, other: "Subject") -> bool:
+        """Whether both say the same version, or none."""
+        return (self.version, self.says_version) == (other.version, other.says_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +67,29 @@ class Mail:
     """In-Reply-To first, then References from the nearest to the farthest."""
     paths: tuple[str, ...]
     base_commit: str | None
+    pull: PullRequest | None = None
+    """What `git request-pull` wrote, if that is in it."""
+
+    @property
+    def is_series(self) -> bool:
+        """Tagged as a patch or cover, and no reply."""
+        return not self.subject.is_reply and bool(self.subject.kinds)
 
     @property
     def is_patch(self) -> bool:
-        """Sent as a patch: tagged so, no reply, with a diff, and no cover (0/N)."""
-        return not self.subject.is_reply and bool(self.subject.kinds) and bool(self.paths) and self.subject.number != 0
+        """Sent as a patch: tagged so, with a diff, neither a cover (0/N) nor a request to pull."""
+        return self.is_series and bool(self.paths) and self.subject.number != 0 and "PULL" not in self.subject.kinds
 
     @property
     def is_cover(self) -> bool:
-        """Tagged as a series, no reply, no diff."""
-        return not self.subject.is_reply and bool(self.subject.kinds) and not self.paths
+        """Tagged as a series, and no patch."""
+        return self.is_series and not self.is_patch
+
+    @property
+    def is_pull(self) -> bool:
+        """Asks to pull instead of bringing patches below it, if there are none."""
+        tagged = "PULL" in self.subject.kinds
+        return self.is_cover and (tagged or self.subject.number != 0) and (tagged or self.pull is not None)
 
 
 def parse_subject(text: str) -> Subject:
@@ -77,18 +98,18 @@ def parse_subject(text: str) -> Subject:
     rest = _REPLY.sub("", flat)
     is_reply = rest != flat.lstrip()
     kinds: set[str] = set()
-    version, number, total = 1, None, None
+    version, says_version, number, total = 1, False, None, None
     while match := _BRACKET.match(rest):
         for token in re.split(r"[\s,]+", match[1].strip()):
             if counter := _COUNTER.match(token):
                 number, total = int(counter[1]), int(counter[2])
             elif found := _VERSION.match(token):
-                version = int(found[1])
+                version, says_version = int(found[1]), True
             elif _KIND.match(token):
-                kinds.add(token.upper())
+                kinds.add(token.upper().partition("[")[0])
         rest = rest[match.end() :]
         rest = _REPLY.sub("", rest) if kinds else rest
-    return Subject(flat, rest.strip(), is_reply, frozenset(kinds), version, number, total)
+    return Subject(flat, rest.strip(), is_reply, frozenset(kinds), version, says_version, number, total)
 
 
 def parse_mail(raw: bytes) -> Mail | None:
@@ -109,6 +130,7 @@ def parse_mail(raw: bytes) -> Mail | None:
         author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
         to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
         paths=touched_paths(body), base_commit=base[1] if base else None,
+        pull=parse_pull(body),
     )  # fmt: skip
 
 

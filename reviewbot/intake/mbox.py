@@ -15,6 +15,7 @@ MAX_BYTES = 64 << 20
 
 _FROM = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
+_MESSAGE_ID = re.compile(rb"^message-id:[^\n]*(\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _TO_ESCAPE = re.compile(rb"^(>*From )", re.MULTILINE)
 
@@ -27,11 +28,23 @@ class Mailbag:
     """URL or path."""
     mails: tuple[bytes, ...]
 
+    def has(self, message_id: str) -> bool:
+        """Whether one of the mails calls itself so."""
+        return any(f"<{message_id}>".encode() in _id_lines(raw) for raw in self.mails)
+
+
+def _id_lines(raw: bytes) -> bytes:
+    found = _MESSAGE_ID.search(raw.split(b"\n\n", 1)[0])
+    return found[0] if found else b""
+
 
 def read_mbox(path: Path) -> Mailbag:
-    """An mbox (any From_ quoting, also gzipped) or a single mail. Raises NotAnMbox, UsageError."""
+    """An mbox (any From_ quoting, also gzipped) or a single mail; `-` is standard input.
+
+    Raises NotAnMbox, UsageError.
+    """
     try:
-        with path.open("rb") as file:
+        with open(0, "rb", closefd=False) if str(path) == "-" else path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", hint="--mbox wants a file with the thread") from error

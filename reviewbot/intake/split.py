@@ -6,15 +6,18 @@ In-Reply-To, each cover makes one part, each part must have 1..N exactly once, e
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from reviewbot.intake.errors import NoPatches, UnknownMessageId
+from reviewbot.intake.errors import NoPatches, SeveralPostings, UnknownMessageId
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
-from reviewbot.intake.routing import route
-from reviewbot.model.posting import Part, Patch, Posting, Problem
+from reviewbot.intake.pull import PullRequest
+from reviewbot.intake.routing import Routed, route
+from reviewbot.intake.tree import Tree
+from reviewbot.model.posting import Part, Patch, Posting, Problem, Pull
 from reviewbot.model.stack import Stack
+from reviewbot.model.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,25 @@ class Intake:
 
     posting: Posting
     mails: Mapping[str, bytes]
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Component -> base that a manifest names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one posting of a bag of mails gives; several may be joined."""
+
+    top: str
+    subject: str
+    author: str
+    source: str
+    parts: tuple[Part, ...]
+    problems: tuple[Problem, ...]
+    mails: Mapping[str, bytes]
+    asked: tuple[str, ...] = ()
+    """Mails of it that were named and are not its top."""
+    alone: bool = False
+    """True: it is one numbered sub-series that came without its letter, or was picked out of a posting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +55,8 @@ class _Group:
     patches: tuple[Mail, ...]
 
 
-def split(bag: Mailbag, message_id: str | None, stack: Stack) -> Intake:
-    """Raises UnknownMessageId, NoPatches. What is merely wrong with the posting becomes a Problem.
-
-    message_id: any mail of the thread; None takes the largest thread in the bag.
-    """
+def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
+    """The mails by Message-ID, each once, and how many could not be read."""
     mails: dict[str, Mail] = {}
     unreadable = 0
     for raw in bag.mails:
@@ -46,91 +65,105 @@ def split(bag: Mailbag, message_id: str | None, stack: Stack) -> Intake:
             unreadable += 1
         else:
             mails.setdefault(mail.id, mail)
-    if message_id is not None and message_id not in mails:
-        raise UnknownMessageId(message_id, bag.source)
-    tree = _Tree(mails)
-    top = tree.top(message_id)
-    if top is None:
-        raise NoPatches(message_id or bag.source, len(bag.mails))
-    inside = tree.below(top)
+    return mails, unreadable
+
+
+def pieces(
+    bag: Mailbag, message_ids: Sequence[str], stack: Stack, *, part_only: bool = False, component: str = ""
+) -> list[Piece]:  # fmt: skip
+    """One piece per posting that has one of these mails, in the order of the ids; all of the bag's if there are none.
+
+    part_only: only the parts that hold the named mails. component: where they belong, if the user says so.
+    What is merely wrong with a posting becomes a Problem. Raises UnknownMessageId, NoPatches, SeveralPostings.
+    """
+    mails, unreadable = read_mails(bag)
+    unknown = next((i for i in message_ids if i not in mails), None)
+    if unknown is not None:
+        raise UnknownMessageId(unknown, bag.source)
+    tree = Tree(mails)
+    tops: dict[str, list[str]] = {}
+    for message_id in message_ids:
+        top = tree.top(message_id)
+        if top is None:
+            raise NoPatches(message_id, len(bag.mails))
+        tops.setdefault(top.id, []).append(message_id)
+    if not message_ids:
+        tops = {top.id: [] for top in _all(tree, bag)}
+    found = [_piece(mails[top], named, tree, bag, stack, part_only, component) for top, named in tops.items()]
+    lost = _unplaced(tree, found)
+    if unreadable:
+        text = f"{counted(unreadable, 'mail')} without a Message-ID were left out"
+        lost.append(Problem(kind="not-decodable", message=text))
+    return [replace(found[0], problems=(*found[0].problems, *lost)), *found[1:]]
+
+
+def _all(tree: Tree, bag: Mailbag) -> list[Mail]:
+    tops = tree.tops()
+    if not tops:
+        some = next((m for m in tree.mails.values() if m.is_series), None)
+        raise NoPatches(some.id if some else bag.source, len(bag.mails))
+    # What lost its cover is reported with the posting that it may belong to.
+    whole = [tops[0], *(top for top in tops[1:] if not (top.address == tops[0].address and tree.is_orphan(top)))]
+    if len({top.address for top in whole}) > 1:
+        raise SeveralPostings(bag.source, tuple((top.id, top.subject.text) for top in whole))
+    return whole
+
+
+def _piece(
+    top: Mail, named: Sequence[str], tree: Tree, bag: Mailbag, stack: Stack, part_only: bool, component: str
+) -> Piece:  # fmt: skip
+    inside, others = tree.posting(top)
     groups, problems = _groups(top, inside, tree)
-    if not any(group.patches for group in groups):
+    if not any(group.patches or _pull_of(group) for group in groups):
         raise NoPatches(top.id, len(inside))
+    problems += [_other_version(other) for other in others]
+    alone = bool(top.is_cover and top.subject.number)
+    if part_only and named:
+        kept = [group for group in groups if _holds(group, named, tree)]
+        problems = [_part_only(kept, groups)] if len(kept) < len(groups) else problems
+        alone, groups = len(kept) < len(groups), kept
     parts: list[Part] = []
     for group in groups:
-        part, found = _part(group, stack)
-        problems += found
+        part, wrong = _part(group, stack, component)
+        problems += wrong
         if part is not None:
             parts.append(part)
-    problems += _missing_parts(parts, groups)
-    problems += _unplaced(top, mails, inside)
-    if unreadable:
-        problems.append(Problem(kind="not-decodable", message=f"{unreadable} mails without a Message-ID were left out"))
-    order = {component.name: place for place, component in enumerate(stack.components)}
-    parts.sort(key=lambda part: (order.get(part.component, 99), *_counter(part.counter)))
-    posting = Posting(
+    return Piece(
         top=top.id, subject=top.subject.text, author=top.author, source=bag.source, parts=tuple(parts),
-        problems=tuple(problems),
+        problems=tuple(problems), mails={mail.id: mail.raw for mail in inside},
+        asked=tuple(i for i in named if i != top.id), alone=alone,
     )  # fmt: skip
-    return Intake(posting, {mail.id: mail.raw for mail in inside})
 
 
-def _counter(counter: str) -> tuple[int, int]:
-    number, _, total = counter.partition("/")
-    return int(number), int(total)
+def _holds(group: _Group, named: Sequence[str], tree: Tree) -> bool:
+    """Whether one of the named mails is of the group, answers one of its mails, or is a letter above it."""
+    own = {mail.id for mail in (group.cover, *group.patches) if mail}
+    head = group.cover or group.patches[0]
+    above = {mail.id for mail in tree.up(head)}
+    for message_id in named:
+        mail = tree.mails[message_id]
+        line = [m.id for m in (mail, *tree.up(mail)) if m.is_series]
+        nearest = next((i for i in line if i in own or i in above), "")
+        if nearest in own or (mail.is_series and message_id in above):
+            return True
+    return False
 
 
-class _Tree:
-    """Who answers whom. A mail's parent is the nearest of its ancestors that is here; loops are cut."""
-
-    def __init__(self, mails: Mapping[str, Mail]) -> None:
-        self.mails = mails
-        self.parent: dict[str, str] = {}
-        for mail in mails.values():
-            here = next((p for p in mail.parents if p in mails), None)
-            if here is not None and not self._reaches(here, mail.id):
-                self.parent[mail.id] = here
-        self.children: dict[str, list[Mail]] = defaultdict(list)
-        for child, parent in self.parent.items():
-            self.children[parent].append(mails[child])
-
-    def _reaches(self, start: str, goal: str) -> bool:
-        while start in self.parent and start != goal:
-            start = self.parent[start]
-        return start == goal
-
-    def up(self, mail: Mail) -> list[Mail]:
-        """Ancestors from the nearest on."""
-        found = []
-        here = mail.id
-        while here in self.parent:
-            here = self.parent[here]
-            found.append(self.mails[here])
-        return found
-
-    def below(self, top: Mail) -> list[Mail]:
-        """The mail and all that hangs below it, parents first."""
-        found, waiting = [], [top]
-        while waiting:
-            mail = waiting.pop()
-            found.append(mail)
-            waiting += reversed(self.children[mail.id])
-        return found
-
-    def top(self, message_id: str | None) -> Mail | None:
-        """The outermost patch or cover above `message_id`, or of the thread with the most patches."""
-        if message_id is not None:
-            here = self.mails[message_id]
-            line = [here, *self.up(here)]
-            return next((m for m in reversed(line) if m.is_cover or m.is_patch), None)
-        roots = [m for m in self.mails.values() if m.id not in self.parent]
-        best = max(roots, key=lambda m: sum(x.is_patch for x in self.below(m)), default=None)
-        if best is None or best.is_cover or best.is_patch:
-            return best
-        return next((m for m in self.below(best) if m.is_cover or m.is_patch), None)
+def _part_only(kept: list[_Group], groups: list[_Group]) -> Problem:
+    left = [_name(group) for group in groups if group not in kept]
+    some = ", ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
+    return Problem(
+        kind="part-only",
+        message=f"only a part of the posting was asked for; left out, though it may be needed below: {some}",
+    )
 
 
-def _groups(top: Mail, inside: list[Mail], tree: _Tree) -> tuple[list[_Group], list[Problem]]:
+def _other_version(head: Mail) -> Problem:
+    text = f"“{head.subject.text}” answers this posting and is one of its own: left out"
+    return Problem(kind="other-posting", message=text, message_ids=(head.id,))
+
+
+def _groups(top: Mail, inside: list[Mail], tree: Tree) -> tuple[list[_Group], list[Problem]]:
     """Patches by their nearest cover; those of other people are problems, not patches."""
     problems: list[Problem] = []
     by_cover: dict[str, list[Mail]] = defaultdict(list)
@@ -154,21 +187,27 @@ def _groups(top: Mail, inside: list[Mail], tree: _Tree) -> tuple[list[_Group], l
     return [g for g in groups if g.patches or g.cover is None or g.cover.id not in nested], problems
 
 
-def _part(group: _Group, stack: Stack) -> tuple[Part | None, list[Problem]]:
+def _part(group: _Group, stack: Stack, component: str = "") -> tuple[Part | None, list[Problem]]:
     name = _name(group)
     patches, problems = _numbered(group, name)
-    if not patches:
-        missing = Problem(kind="missing-patches", message=f"{name}: none of its patches arrived", blocking=True,
-                          message_ids=(group.cover.id,) if group.cover else ())  # fmt: skip
-        return None, [*problems, missing]
-    routed = route(patches, group.cover, stack)
+    pull = _pull_of(group)
+    if not patches and pull is None:
+        return None, [*problems, _nothing_arrived(group, name)]
+    if pull is None and group.cover and group.cover.pull:
+        text = f"{name}: the mailed patches are taken; that they are also to be pulled from a repository is ignored"
+        problems.append(Problem(kind="pull-ignored", message=text, message_ids=(group.cover.id,)))
+    head = group.cover or patches[0]
+    if pull is not None and pull.refused:
+        problems.append(
+            Problem(kind="refused-pull", message=f"{name}: {pull.refused}", blocking=True, message_ids=(head.id,))
+        )
+    routed = _routed(group, patches, pull, stack, component)
     if not routed.component:
         kind = "no-component" if "no component" in routed.why else "ambiguous-component"
         problems.append(
             Problem(kind=kind, message=f"{name}: {routed.why}", blocking=True,
                     message_ids=tuple(m.id for m in routed.culprits))
         )  # fmt: skip
-    head = group.cover or patches[0]
     sets = head is group.cover and head.subject.number not in (None, 0)
     part = Part(
         component=routed.component or "unknown",
@@ -178,6 +217,9 @@ def _part(group: _Group, stack: Stack) -> tuple[Part | None, list[Problem]]:
         subject=head.subject.title,
         cover=group.cover.id if group.cover else None,
         base_commit=next((m.base_commit for m in (head, *patches) if m.base_commit), None),
+        pull=Pull(url=pull.url, ref=pull.ref or pull.tip, base=pull.base, tip=pull.tip, message_id=head.id)
+        if pull
+        else None,
         routed_by=routed.why,
         patches=tuple(
             Patch(message_id=m.id, subject=m.subject.text, author=m.author, number=m.subject.number or 1, paths=m.paths)
@@ -185,6 +227,30 @@ def _part(group: _Group, stack: Stack) -> tuple[Part | None, list[Problem]]:
         ),
     )
     return part, problems
+
+
+def _pull_of(group: _Group) -> PullRequest | None:
+    """What to pull, when there is no patch and the cover asks for it."""
+    return group.cover.pull if group.cover and group.cover.is_pull and not group.patches else None
+
+
+def _nothing_arrived(group: _Group, name: str) -> Problem:
+    ids = (group.cover.id,) if group.cover else ()
+    if group.cover and "PULL" in group.cover.subject.kinds:
+        text = f"{name}: it does not say where to pull from"
+        return Problem(kind="no-pull", message=text, blocking=True, message_ids=ids)
+    text = f"{name}: none of its patches arrived"
+    return Problem(kind="missing-patches", message=text, blocking=True, message_ids=ids)
+
+
+def _routed(
+    group: _Group, patches: tuple[Mail, ...], pull: PullRequest | None, stack: Stack, component: str
+) -> Routed:  # fmt: skip
+    if component:
+        return Routed(component, "the manifest says so")
+    if pull is None or group.cover is None:
+        return route(patches, group.cover, stack)
+    return route((replace(group.cover, paths=pull.paths),), group.cover, stack)
 
 
 def _name(group: _Group) -> str:
@@ -217,7 +283,7 @@ def _numbered(group: _Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]
                                     blocking=True, message_ids=(mail.id,)))  # fmt: skip
     missing = [n for n in range(1, total + 1) if n not in by_number]
     if missing:
-        text = f"{name}: {len(missing)} of {total} patches are missing: {_ranges(missing)}"
+        text = f"{name}: {len(missing)} of {total} patches are missing: {ranges(missing)}"
         problems.append(Problem(kind="missing-patches", message=text, blocking=True))
     for number, several in sorted(by_number.items()):
         if len(several) > 1 or number > total:
@@ -234,7 +300,7 @@ def _total(group: _Group, counted: list[Mail]) -> int:
     return Counter(m.subject.total or 0 for m in counted).most_common(1)[0][0]
 
 
-def _ranges(numbers: list[int]) -> str:
+def ranges(numbers: list[int]) -> str:
     """`3, 5-7`."""
     words: list[str] = []
     start = last = numbers[0]
@@ -247,30 +313,18 @@ def _ranges(numbers: list[int]) -> str:
     return ", ".join(words)
 
 
-def _missing_parts(parts: list[Part], groups: list[_Group]) -> list[Problem]:
-    """A posting that says `n/m` on its covers must have all of 1..m per component."""
-    seen: dict[tuple[str, int], set[int]] = defaultdict(set)
-    for part in parts:
-        number, total = _counter(part.counter)
-        seen[part.component, total].add(number)
-    problems = []
-    for (component, total), numbers in seen.items():
-        missing = [n for n in range(1, total + 1) if n not in numbers]
-        if missing and total <= 200:
-            text = f"{component}: {len(missing)} of {total} parts are missing: {_ranges(missing)}"
-            problems.append(Problem(kind="missing-part", message=text, blocking=True))
-    doubled = [k for k, n in Counter((p.component, p.counter) for p in parts if p.counter != "1/1").items() if n > 1]
-    for component, counter in doubled:
-        text = f"{component}: more than one part calls itself {counter}"
-        problems.append(Problem(kind="duplicate-part", message=text, blocking=True))
-    return problems
-
-
-def _unplaced(top: Mail, mails: Mapping[str, Mail], inside: list[Mail]) -> list[Problem]:
-    """Patches of the same author in the bag that hang below something which did not arrive."""
-    placed = {mail.id for mail in inside}
-    lost = [m for m in mails.values() if m.id not in placed and m.is_patch and m.address == top.address and m.parents]
+def _unplaced(tree: Tree, found: Sequence[Piece]) -> list[Problem]:
+    """Patches of the same authors in the bag that hang below something which did not arrive."""
+    placed = {message_id for piece in found for message_id in piece.mails}
+    authors = {tree.mails[piece.top].address for piece in found}
+    lost = []
+    for mail in tree.mails.values():
+        if mail.id in placed or not mail.is_patch or mail.address not in authors:
+            continue
+        top = tree.top(mail.id)
+        if top is not None and top.id not in placed and tree.is_orphan(top):
+            lost.append(mail)
     if not lost:
         return []
-    text = f"{len(lost)} patches answer a mail that is not here, e.g. “{lost[0].subject.text}”"
+    text = f"{counted(len(lost), 'patch')} answer a mail that is not here, e.g. “{lost[0].subject.text}”"
     return [Problem(kind="unplaced-patches", message=text, blocking=True, message_ids=tuple(m.id for m in lost))]

@@ -144,6 +144,8 @@ class Posting(Model):
     """URL or path it was read from."""
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...] = ()
+    asked: tuple[str, ...] = ()
+    """Message-IDs that the user named, apart from `top`."""
     versions: tuple[Version, ...] = ()
     """Others of the whole posting, oldest first."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.config import load_stack
-from reviewbot.intake import NotAnMbox, parse_message_id, read_mbox, split
+from reviewbot.intake import NotAnMbox, read_mbox, split
 from reviewbot.intake.mbox import MAX_BYTES, mbox_bytes
 from reviewbot.model.errors import UsageError
 from tests.mails import mail, mbox, posting
@@ -82,23 +82,3 @@ def test_broken_encodings_cost_nothing_but_letters(tmp_path: Path) -> None:
     mails[5] = mails[5].replace(b"Do it.", b"Do \xe9\xff\x00 it.")
     found = split(read_mbox(write(tmp_path, mbox(mails))), None, load_stack())
     assert [len(part.patches) for part in found.posting.parts] == [2, 2, 2]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "20260223224617.GA2390314@frogsfrogsfrogs",
-        " <20260223224617.GA2390314@frogsfrogsfrogs> ",
-        "https://lore.kernel.org/all/20260223224617.GA2390314@frogsfrogsfrogs/",
-        "https://lore.kernel.org/linux-fsdevel/20260223224617.GA2390314%40frogsfrogsfrogs/T/#u",
-        "https://patch.msgid.link/20260223224617.GA2390314@frogsfrogsfrogs",
-    ],
-)
-def test_all_ways_to_name_a_mail(text: str) -> None:
-    assert parse_message_id(text) == "20260223224617.GA2390314@frogsfrogsfrogs"
-
-
-@pytest.mark.parametrize("text", ["", "fuse", "https://lore.kernel.org/all/", "a b@c"])
-def test_what_names_no_mail(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_message_id(text)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pieces of postings in, one posting out: order, parts that are missing, parts that came twice."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from reviewbot.intake.mbox import Mailbag
+from reviewbot.intake.split import Intake, Piece, pieces, ranges
+from reviewbot.model.posting import Part, Posting, Problem
+from reviewbot.model.stack import Stack
+
+_Placed = tuple[int, Part]
+"""A part and the place of its piece."""
+
+
+def split(bag: Mailbag, message_id: str | None, stack: Stack) -> Intake:
+    """The one posting that has this mail; None takes whatever the bag has. Raises what `pieces` raises."""
+    return join(pieces(bag, () if message_id is None else (message_id,), stack), stack)
+
+
+def join(
+    found: Sequence[Piece], stack: Stack, *, title: str = "", author: str = "", chosen: bool = False,
+    bases: Mapping[str, str] | None = None,
+) -> Intake:  # fmt: skip
+    """One posting: per component the parts in the order of the pieces, within one as their covers count them.
+
+    chosen: the user named each part, so that others of the same set are none of his concern.
+    """
+    placed: list[_Placed] = []
+    for place, piece in enumerate(found):
+        known = {_mails(part) for _, part in placed}
+        placed += [(place, part) for part in piece.parts if not _mails(part) or _mails(part) not in known]
+    problems = [problem for piece in found for problem in piece.problems]
+    problems += _missing_parts(placed, found, chosen)
+    problems += _duplicates(placed)
+    order = {component.name: place for place, component in enumerate(stack.components)}
+    placed.sort(key=lambda row: (order.get(row[1].component, 99), row[0], *_counter(row[1].counter)))
+    mails: dict[str, bytes] = {}
+    for piece in found:
+        for message_id, raw in piece.mails.items():
+            mails.setdefault(message_id, raw)
+    first = found[0]
+    posting = Posting(
+        top=first.top, subject=title or first.subject, author=author or first.author,
+        source=", ".join(dict.fromkeys(piece.source for piece in found)), parts=tuple(part for _, part in placed),
+        problems=tuple(dict.fromkeys(problems)),
+        asked=tuple(dict.fromkeys(message_id for piece in found for message_id in piece.asked)),
+    )  # fmt: skip
+    return Intake(posting, mails, bases or {})
+
+
+def _mails(part: Part) -> tuple[str, ...]:
+    """Two parts of the same mails are one part."""
+    if part.pull:
+        return (part.pull.message_id, part.pull.url, part.pull.ref) if part.pull.message_id else ()
+    return tuple(patch.message_id for patch in part.patches)
+
+
+def _counter(counter: str) -> tuple[int, int]:
+    number, _, total = counter.partition("/")
+    return int(number), int(total)
+
+
+def _missing_parts(placed: Sequence[_Placed], found: Sequence[Piece], chosen: bool) -> list[Problem]:
+    """A posting that says `n/m` on its covers must have all of 1..m per component."""
+    seen: dict[tuple[int, str, int], set[int]] = defaultdict(set)
+    for place, part in placed:
+        number, total = _counter(part.counter)
+        # Sub-series that came one by one are counted together.
+        alone = found[place].alone
+        if not (alone and chosen):
+            seen[-1 if alone else place, part.component, total].add(number)
+    problems = []
+    for (_, component, total), numbers in seen.items():
+        missing = [n for n in range(1, total + 1) if n not in numbers]
+        if missing and total <= 200:
+            text = f"{component}: {len(missing)} of {total} parts are missing: {ranges(missing)}"
+            problems.append(Problem(kind="missing-part", message=text, blocking=True))
+    return problems
+
+
+def _duplicates(placed: Sequence[_Placed]) -> list[Problem]:
+    problems = []
+    counters = Counter((place, p.component, p.counter) for place, p in placed if p.counter != "1/1")
+    for (_, component, counter), count in counters.items():
+        if count > 1:
+            text = f"{component}: more than one part calls itself {counter}"
+            problems.append(Problem(kind="duplicate-part", message=text, blocking=True))
+    for number, (place, part) in enumerate(placed):
+        for other_place, other in placed[number + 1 :]:
+            same = part.component == other.component and _alike(part, other)
+            if same and (place != other_place or part.counter == other.counter == "1/1"):
+                problems.append(_duplicate(part, other))
+    return problems
+
+
+def _duplicate(part: Part, other: Part) -> Problem:
+    def name(one: Part) -> str:
+        return f"v{one.version} <{one.cover or (one.patches[0].message_id if one.patches else one.counter)}>"
+
+    text = (
+        f"{part.component}: “{part.subject}” is there twice, {name(part)} and {name(other)}: "
+        "name only the one to be tested"
+    )
+    ids = tuple(i for i in (part.cover, other.cover) if i)
+    return Problem(kind="duplicate-part", message=text, blocking=True, message_ids=ids)
+
+
+def _alike(one: Part, other: Part) -> bool:
+    """Whether these are two versions of one part: the same name, change-id or mails, or half of the patches' titles."""
+    if one.change_id and other.change_id:
+        return one.change_id == other.change_id
+    mine, theirs = _titles(one), _titles(other)
+    shared = len(mine & theirs)
+    if mine and theirs:
+        return 2 * shared >= min(len(mine), len(theirs))
+    if one.pull and other.pull:
+        return (one.pull.url, one.pull.ref) == (other.pull.url, other.pull.ref) and bool(one.pull.ref)
+    return _plain(one.subject) == _plain(other.subject)
+
+
+def _titles(part: Part) -> set[str]:
+    return {_plain(patch.subject.rpartition("]")[2]) for patch in part.patches}
+
+
+def _plain(title: str) -> str:
+    return " ".join(title.lower().split())

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `git request-pull` writes into a mail: text in, where to fetch from out.
+
+The text is a stranger's. Only URLs that make git talk to a server over the network are taken, and only names that git
+cannot take for an option.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlparse
+
+_START = re.compile(r"^The following changes since commit ([0-9a-f]{7,40})\b", re.MULTILINE)
+_WHERE = re.compile(
+    r"^(?:are|is) available in the git repository at:[ \t]*\n+[ \t]*(\S+)(?:[ \t]+(\S+))?[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_TIP = re.compile(r"^for you to fetch changes up to ([0-9a-f]{7,40})\b", re.MULTILINE)
+_STAT = re.compile(r"^ (\S.*?)\s+\|\s+(?:\d+|Bin\b|Unmerged)", re.MULTILINE)
+_MODE = re.compile(r"^ (?:create|delete) mode \d{6} (\S.*)$", re.MULTILINE)
+_RENAMED = re.compile(r"^(.*?)\{(.*?) => (.*?)\}(.*)$")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@=-]*")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?")
+_SCHEMES = ("https", "http", "git")
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A request to pull, as far as it can be read."""
+
+    url: str
+    ref: str
+    """Branch or tag; empty when the request names none."""
+    base: str
+    """Commit that the changes start after, full or abbreviated; empty if it is not said."""
+    tip: str
+    """Commit that the ref must be, full or abbreviated; empty if it is not said."""
+    paths: tuple[str, ...]
+    """Of the diffstat, as far as they are written out in full."""
+    refused: str = ""
+    """Why nothing may be fetched from there; empty: it may."""
+
+
+def parse_pull(body: str) -> PullRequest | None:
+    """The first request in a mail's text, or None."""
+    where = _WHERE.search(body)
+    if where is None:
+        return None
+    start = _START.search(body)
+    tip = _TIP.search(body, where.end())
+    url, ref = where[1], where[2] or ""
+    return PullRequest(
+        url=url, ref=ref, base=start[1] if start else "", tip=tip[1] if tip else "",
+        paths=_paths(body[where.end() :]), refused=why_refused(url, ref),
+    )  # fmt: skip
+
+
+def why_refused(url: str, ref: str) -> str:
+    """Why a URL or ref out of a mail may not be given to git; empty if it may."""
+    if url.startswith("-"):
+        return f"{url} looks like an option"
+    if re.match(r"[^/]+@[^/]+:", url) or url.startswith("ssh://"):
+        return f"{url} needs an account there (ssh)"
+    try:
+        place = urlparse(url)
+        port_is_good = place.port is None or place.port > 0
+    except ValueError:
+        return f"{url} is no URL"
+    if place.scheme not in _SCHEMES or "::" in url.split("/", 1)[0]:
+        return f"{url} is not fetched: only https://, http:// and git:// are taken from a mail"
+    if not port_is_good or not _HOST.fullmatch(place.netloc) or not place.path.strip("/"):
+        return f"{url} names no repository on a server"
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        return f"{url!r} has characters that no repository's URL has"
+    if ref and (not _REF.fullmatch(ref) or ".." in ref or "@{" in ref or ref.endswith((".lock", "/", "."))):
+        return f"{ref!r} is no name of a branch or tag"
+    return ""
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for match in [*_STAT.finditer(text), *_MODE.finditer(text)]:
+        name = match[1].strip()
+        renamed = _RENAMED.match(name)
+        if renamed:
+            before, old, new, after = renamed.groups()
+            names = [f"{before}{old}{after}", f"{before}{new}{after}"]
+        else:
+            names = name.split(" => ")
+        for path in names:
+            # A name too long for the terminal was cut in front: it tells no place.
+            if path and not path.startswith("..."):
+                found[path.replace("//", "/")] = None
+    return tuple(found)
