@@ -11,6 +11,7 @@ from reviewbot.model.errors import ConfigError, InfraError
 
 _SET = re.compile(r"^(CONFIG_\w+)=(.*)$")
 _UNSET = re.compile(r"^# (CONFIG_\w+) is not set$")
+_EITHER = re.compile(r"^# EITHER: (CONFIG_\w+(?: CONFIG_\w+)+)$")
 _DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)\s*$", re.MULTILINE)
 
 
@@ -22,6 +23,8 @@ class Fragment:
     why: str
     values: tuple[tuple[str, str], ...]
     """Symbol with `CONFIG_` -> value; `n` for one that shall not be set."""
+    either: tuple[frozenset[str], ...] = ()
+    """Symbols of which one is enough: what one kernel version calls what another calls otherwise."""
 
 
 class ConfigLost(InfraError):
@@ -36,22 +39,28 @@ class ConfigLost(InfraError):
 
 
 def parse_fragment(name: str, text: str) -> Fragment:
-    """Raises ConfigError unless it begins with `# TAG:` and `# WHY:` and holds but symbols and comments."""
+    """Raises ConfigError unless it begins with `# TAG:` and `# WHY:` and holds but symbols and comments.
+
+    The comment `# EITHER: CONFIG_A CONFIG_B` says that a tree which grants one of them may refuse the other.
+    """
     lines = text.splitlines()
     heads = [lines[0].partition("# TAG:")[2].strip() if lines else ""]
     heads.append(lines[1].partition("# WHY:")[2].strip() if len(lines) > 1 else "")
     for place, (key, value) in enumerate(zip(("TAG", "WHY"), heads, strict=True), 1):
         if not value:
             raise ConfigError(name, place, f"# {key}:", "is missing")
-    values = []
+    values: list[tuple[str, str]] = []
+    either: list[frozenset[str]] = []
     for place, line in enumerate(lines[2:], 3):
         if match := _SET.match(line):
             values.append((match[1], match[2]))
         elif match := _UNSET.match(line):
             values.append((match[1], "n"))
+        elif match := _EITHER.match(line):
+            either.append(frozenset(match[1].split()))
         elif line.strip() and not line.startswith("#"):
             raise ConfigError(name, place, "", f"not a symbol: {line.strip()}")
-    return Fragment(heads[0], heads[1], tuple(values))
+    return Fragment(heads[0], heads[1], tuple(values), tuple(either))
 
 
 def load_fragments() -> tuple[Fragment, ...]:
@@ -78,7 +87,8 @@ def check_survival(fragments: Iterable[Fragment], config: Mapping[str, str], sou
     for fragment in fragments:
         for symbol, want in fragment.values:
             got = config.get(symbol, "n")
-            if got == want:
+            others = frozenset[str]().union(*(group for group in fragment.either if symbol in group))
+            if got == want or any(config.get(other) == want for other in others):
                 continue
             if symbol.removeprefix("CONFIG_") in defined:
                 lost.append((symbol, want, got, fragment.tag))

@@ -4,6 +4,7 @@
 import hashlib
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
@@ -39,14 +40,16 @@ def kernel(store: Store, tree: Tree, root: Artifact, log: Path) -> Artifact:
         with locked(store.lock("kernel")):
             checkout(Path(tree.repository), tree.head_commit, source)
             (objects / "fragments").write_text(text)
-            Sandbox(Path(root.path) / "root").run(
-                ["bash", "-eu", "/recipe/kernel.sh"],
+            box = partial(
+                Sandbox(Path(root.path) / "root").run,
                 binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
                        "/out": Bind(folder, writable=True)},
                 env={"LOCAL_VERSION": local_version(tree)}, log=log, timeout=_LIMIT,
             )  # fmt: skip
+            box(["bash", "-eu", "/recipe/kernel.sh", "config"])
             config = parse_config((objects / ".config").read_text())
-            unknown = check_survival(fragments, config, source)
+            unknown = check_survival(fragments, config, source)  # before the long part, not after it
+            box(["bash", "-eu", "/recipe/kernel.sh", "build"])
             shutil.copyfile(objects / ".config", folder / "config")
         return {
             "release": (folder / "release").read_text().strip(),

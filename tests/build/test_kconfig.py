@@ -140,3 +140,11 @@ def test_a_tree_with_a_file_that_is_not_utf8_is_read(source: Path) -> None:
     (source / "Kconfig").write_bytes(b"# \xe9\nconfig LATIN\n")
     with pytest.raises(ConfigLost):
         check_survival([fragment(("LATIN", "y"))], {}, source)
+
+
+def test_a_symbol_that_another_version_calls_otherwise_may_be_refused(source: Path) -> None:
+    (source / "Kconfig.preempt").write_text("config VOLUNTARY\nconfig LAZY\n")
+    asked = parse_fragment("x", HEAD + "# EITHER: CONFIG_VOLUNTARY CONFIG_LAZY\nCONFIG_VOLUNTARY=y\n")
+    assert check_survival([asked], {"CONFIG_LAZY": "y"}, source) == ()
+    with pytest.raises(ConfigLost, match="CONFIG_VOLUNTARY=y"):
+        check_survival([asked], {"CONFIG_NEITHER": "y"}, source)
