@@ -62,10 +62,10 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
     script = (
         "import reviewbot; from reviewbot.config import load_stack; from reviewbot.host.data import data_path\n"
         "from reviewbot.build.components import RECIPES; from reviewbot.suites.selection import load_excludes\n"
-        "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.lab.splats import find_splat\n"
+        "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.lab.splats import splat_blocks\n"
         "from reviewbot.report.render import environment\n"
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"
-        "print(data_path('qemu/agent.py'), find_splat('nothing'), environment().get_template('summary.md').name)\n"
+        "print(data_path('qemu/agent.py'), splat_blocks('nothing'), environment().get_template('summary.md').name)\n"
     )
     done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

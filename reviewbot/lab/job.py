@@ -8,7 +8,7 @@ import secrets
 import shlex
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Frames, Lines, facts, number, text, unpack, unpack_disk
 from reviewbot.lab.machine import RESULTS_BYTES, Places, command
-from reviewbot.lab.splats import find_splat
+from reviewbot.lab.rules import load_rules
+from reviewbot.lab.splats import fingerprint, judge, splat_blocks
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
 from reviewbot.model.progress import Event, Progress, silent
@@ -31,6 +32,8 @@ SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 30.0
 """Seconds on top of a step's limit for the agent to kill it and to tell."""
+TAIL = 64 << 10
+"""Characters of kernel messages that a reply keeps."""
 
 
 class _Lost(Exception):
@@ -43,9 +46,11 @@ def run_job(
 ) -> JobReply:  # fmt: skip
     """Boot a machine, run the steps in order, and tell what became of each.
 
-    Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, and OSError
-    when the host's disk is full. Files of steps land in `folder/<step>/`, the machine's own logs in `folder/<job>/`.
+    Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, ConfigError
+    when `qemu/splats.yaml` is missing or wrong, and OSError when the host's disk is full. Files of steps land in
+    `folder/<step>/`, the machine's own logs in `folder/<job>/`.
     """
+    load_rules()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
@@ -81,6 +86,8 @@ class _Run:
     problem: str = ""
     complete: bool = False
     notes: list[str] = field(default_factory=list)
+    unasked: int = 0
+    """Words of the agent that were no answer to what it was asked."""
 
     def run(self) -> JobReply:
         argv = command(self.job, self.accelerator.name, self.places)
@@ -97,8 +104,8 @@ class _Run:
         self._account_for_rest()
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
-            replies=tuple(self.replies), accelerator=self.accelerator.name, seconds=time.monotonic() - started,
-            agent_seconds=self.agent_seconds,
+            replies=tuple(self.replies), notes=tuple(self.notes), accelerator=self.accelerator.name,
+            seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
         )  # fmt: skip
 
     def _last_words(self, status: int) -> str:
@@ -117,15 +124,25 @@ class _Run:
             names = frozenset(step.name for step in self.job.steps)
             files = _Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
             stack.callback(files.close)
-            await self._converse(control, files, started)
-            if files.refused or files.frames.strange:
-                self.notes.append("the guest sent files that were refused")
+            lines = Lines(self.nonce)
+            try:
+                await self._converse(control, lines, files, started)
+            finally:
+                self._note(lines, files.refused + files.frames.strange)
             # It powers itself off; what does not is ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(watch), 5.0)
 
-    async def _converse(self, control: "_Port", files: "_Files", started: float) -> None:
-        lines = Lines(self.nonce)
+    def _note(self, lines: Lines, refused: int) -> None:
+        """Keep what a liar, or a bug of the agent, left behind."""
+        if refused:
+            self.notes.append("the guest sent files that were refused")
+        if lines.strange:
+            self.notes.append(f"{lines.strange} lines on the control port were not of the agent")
+        if self.unasked:
+            self.notes.append(f"the guest answered {self.unasked} times what it was not asked, or twice")
+
+    async def _converse(self, control: "_Port", lines: Lines, files: "_Files", started: float) -> None:
         control.say({"op": "hello", "nonce": self.nonce})
         first = await control.next(lines, FIRST_WORD, "no word from the agent")
         if first.get("t") != "hello":
@@ -145,58 +162,77 @@ class _Run:
             reply = await self._step(step, slow, control, lines, files)
             self._reply(reply)
             gate_failed = step.gate and reply.exit_status != 0
+        self.unasked += control.forget()
         control.say({"op": "off"})
         last = await control.next(lines, 60.0, "no final word from the agent")
         self.complete = last.get("t") == "final"
-        if lines.strange:
-            self.notes.append(f"{lines.strange} lines on the control port were not of the agent")
 
     async def _step(self, step: GuestStep, slow: float, control: "_Port", lines: Lines, files: "_Files") -> StepReply:
         limit = step.timeout * slow
+        self.unasked += control.forget()
+        marks = [_size(path) for path in self._consoles()]
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
                      "collect": step.collect})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
         deadline = time.monotonic() + limit + GRACE * slow
         began = time.monotonic()
+        before: str | None = None
         while True:
             try:
                 left = deadline - time.monotonic()
                 message = await control.next(lines, min(SILENCE, max(left, 0.01)), f"silence during {step.name}")
             except _Lost:
-                self.replies.append(self._lost(step, time.monotonic() - began))
+                self.replies.append(self._lost(step, time.monotonic() - began, marks))
                 self.on_reply(self.replies[-1])
                 raise
-            if message.get("t") == "done" and message.get("name") == step.name:
-                break
+            match message.get("t"), message.get("name"):
+                case "start", step.name if before is None:
+                    before = text(message, "dmesg")
+                case "done", step.name if before is not None:
+                    break
+                case "alive", _:
+                    pass
+                case _:
+                    self.unasked += 1
         if number(message, "files"):
             await files.arrived(step.name)
-        return self._done(step, message)
+        return self._done(step, message, before)
 
-    def _done(self, step: GuestStep, message: dict[str, Any]) -> StepReply:
-        dmesg = text(message, "dmesg")
-        splat, fatal = find_splat(dmesg)
-        status: StepStatus = "timeout" if message.get("timeout") is True else "done"
-        folder = self.folder / step.name
-        folder.mkdir(parents=True, exist_ok=True)
+    def _done(self, step: GuestStep, message: dict[str, Any], before: str) -> StepReply:
+        """before: what the kernel said between the last step and this one; nobody else is there to answer for it."""
+        dmesg = before + text(message, "dmesg")
+        said = _splat(dmesg)
+        status: StepStatus = "done"
+        if message.get("timeout") is True:
+            status = "timeout"
+        elif said.crash:
+            status = "crash"
         output = text(message, "output")
-        (folder / "output.txt").write_text(output)
-        (folder / "dmesg.txt").write_text(dmesg)
+        folder = self._write(step, dmesg, output)
         return StepReply(
-            name=step.name, status="crash" if fatal else status, exit_status=int(number(message, "status")),
-            seconds=number(message, "seconds"), output=output, dmesg=dmesg, splat=splat, files=str(folder),
+            name=step.name, status=status, exit_status=int(number(message, "status")),
+            seconds=number(message, "seconds"), output=output, dmesg=dmesg[-TAIL:], files=folder, **said.fields,
         )  # fmt: skip
 
-    def _lost(self, step: GuestStep, seconds: float) -> StepReply:
-        """The machine went away under this step: did its kernel say why?"""
-        console = _tail(self.places.console) + _tail(self.places.logs / "serial.log")
-        splat, fatal = find_splat(console)
+    def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
+        """The machine went away under this step: did its kernel say why, since the step began?"""
+        said = "".join(_since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True))
+        splat = _splat(said)
+        return StepReply(
+            name=step.name, status="crash" if splat.crash else "lost", seconds=seconds, dmesg=said[-TAIL:],
+            files=self._write(step, said), **splat.fields,
+        )  # fmt: skip
+
+    def _consoles(self) -> tuple[Path, Path]:
+        return self.places.console, self.places.logs / "serial.log"
+
+    def _write(self, step: GuestStep, dmesg: str, output: str | None = None) -> str:
         folder = self.folder / step.name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "dmesg.txt").write_text(console)
-        return StepReply(
-            name=step.name, status="crash" if fatal else "lost", seconds=seconds, dmesg=console, splat=splat,
-            files=str(folder),
-        )  # fmt: skip
+        if output is not None:
+            (folder / "output.txt").write_text(output)
+        (folder / "dmesg.txt").write_text(dmesg)
+        return str(folder)
 
     def _reply(self, reply: StepReply) -> None:
         self.replies.append(reply)
@@ -212,12 +248,39 @@ class _Run:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")
 
 
-def _tail(path: Path, limit: int = 32 << 10) -> str:
+@dataclass(frozen=True, slots=True)
+class _Splat:
+    crash: bool
+    fields: dict[str, Any]
+    """Of a StepReply."""
+
+
+def _splat(messages: str) -> _Splat:
+    """What the kernel's messages say of splats, as a StepReply has it."""
+    found = judge(splat_blocks(messages))
+    fields = {"allowed": "\n".join(block.text for block in found.allowed)[:TAIL], "splat_note": found.note}
+    if worst := found.worst:
+        fields |= {"splat": worst.title, "crash": worst.kind, "fingerprint": fingerprint(worst),
+                   "splat_text": worst.text[:4096]}  # fmt: skip
+    return _Splat(found.crash, fields)
+
+
+def _size(path: Path) -> int:
     try:
-        data = path.read_bytes()[-limit:]
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _since(path: Path, mark: int) -> str:
+    """What was written to a console since it had `mark` bytes, 256 KiB of it at most."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(mark, _size(path) - 4 * TAIL))
+            data = file.read()
     except OSError:
         return ""
-    return text({"t": data.decode(errors="replace").replace("\r", "")}, "t")
+    return text({"t": data.decode(errors="replace").replace("\r", "")}, "t", 4 * TAIL)
 
 
 def _expendable(pid: int) -> None:
@@ -288,6 +351,12 @@ class _Port:
                 raise _Lost("the machine went away")
             self.waiting += lines.feed(data)
         return self.waiting.pop(0)
+
+    def forget(self) -> int:
+        """Drop what came before it was asked for; how many messages that were."""
+        count = len([message for message in self.waiting if message.get("t") != "alive"])
+        self.waiting.clear()
+        return count
 
     def close(self) -> None:
         self.writer.close()

@@ -1,40 +1,284 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Find what a kernel says when it breaks. Text in, one line out."""
+"""Find what a kernel says when it breaks. Text in, whole splats out.
 
+A splat has no grammar of its own: it begins with a known headline (`qemu/splats.yaml`) and ends as its class ends. With
+CONFIG_PRINTK_CALLER each line names its task or CPU, and the words of several CPUs are taken apart.
+"""
+
+import datetime
 import functools
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from reviewbot.config import load_yaml
-from reviewbot.host.data import data_path
-from reviewbot.model.base import Model
+from reviewbot.lab.rules import load_rules
+from reviewbot.lab.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
+from reviewbot.model.splats import NO_CRASH, AllowedSplat, SplatClass, SplatPattern
+
+MAX_LINE = 1024
+"""Characters of a line that are looked at; printk has no longer ones."""
+MAX_LINES = 500
+"""Of one splat."""
+MAX_BLOCKS = 200
+"""Splats that are read; a kernel that says more than these says nothing new."""
+_NESTED = 4
+"""Splats within splats that are kept apart."""
+_WITHOUT_TRACE = 10
+"""Lines that are kept of a splat that has no call trace."""
+_PATIENCE = 60
+"""Lines to wait for a call trace."""
+
+_PREFIX = re.compile(r"(?:<\d+>)?(?:\[ *\d+\.\d+\])?(?:\[ *([TC]\d+)[^\]\n]{0,40}\])?")
+_SPEAKER = re.compile(r"(?:rcu|watchdog|kmemleak): ")
+_CUT_HERE = re.compile(r"-{6,}\[ cut here \]-{6,}")
+_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+_RULE = re.compile(r"={20,}\s*$")
+_KILLED = re.compile(r".*(?:Kill(?:ed)? process \d|no killable processes)")
+_RULED: tuple[SplatClass, ...] = ("kasan", "kfence", "kcsan")
+"""Classes whose report ends with a line of `=`."""
+_OOPSES: tuple[SplatClass, ...] = ("oops", "bug")
+"""Classes that say `Oops:` and more after their headline."""
+_STALLS: tuple[SplatClass, ...] = ("rcu-stall", "soft-lockup", "hard-lockup")
+"""Classes for which other CPUs are asked for their traces."""
+_WEIGHT: dict[SplatClass, int] = {"panic": 1, "warn": 2, "kmemleak": 2, "ubsan": 2, "kcsan": 2, "reboot": 3}
+"""What is told first of several: the cause before the panic that follows, an oops before a warning (others: 0)."""
 
 
-class Splat(Model):
-    """One pattern of `qemu/splats.yaml`."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One splat."""
 
-    pattern: str
-    why: str
-    fatal: bool
-    """True: whatever the test said, the kernel crashed."""
+    kind: SplatClass
+    title: str
+    """Its headline without addresses, processes, CPUs and line numbers; one line."""
+    text: str
+    """All of it, without times and callers."""
 
 
-class Splats(Model):
-    """The file."""
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What the splats of one step come to."""
 
-    splats: tuple[Splat, ...]
+    worst: Block | None = None
+    """Of those that are not allowed."""
+    allowed: tuple[Block, ...] = ()
+    note: str = ""
+    """Which entry allowed them, or allowed the worst until its day; one line."""
+
+    @property
+    def crash(self) -> bool:
+        return self.worst is not None and self.worst.kind not in NO_CRASH
+
+
+def fingerprint(block: Block) -> str:
+    """The first five functions of its call trace after noise, joined by `:`; empty when it has no trace.
+
+    The same crash has the same fingerprint: offsets, guesses, module names and what compilers append are not in it.
+    """
+    return fingerprint_of(block.text.split("\n"))
+
+
+def splat_blocks(messages: str) -> tuple[Block, ...]:
+    """Every splat in a kernel's messages (dmesg, /dev/kmsg or a console), in the order in which they begin.
+
+    The first 200 of them. Takes time in proportion to the text, whatever it is. Raises ConfigError.
+    """
+    reader = _Reader()
+    for line in messages.replace("\\x0a", "\n").split("\n"):  # /dev/kmsg writes a message of several lines in one
+        if line:
+            reader.take(line)
+            if reader.number >= MAX_BLOCKS and not reader.open:
+                break
+    return reader.blocks()
+
+
+def judge(blocks: Sequence[Block], today: datetime.date | None = None) -> Sentence:
+    """The weightiest splat that no entry of `allowed:` excuses; one that has expired excuses nothing and is named."""
+    today = today or datetime.date.today()
+    allowed, left, notes, late = [], [], [], {}
+    for block in blocks:
+        entries = [entry for entry in load_rules().allowed if _covers(entry, block)]
+        if good := next((entry for entry in entries if not entry.expired(today)), None):
+            allowed.append(block)
+            notes.append(f"allowed until {good.until}: {block.kind}: {block.title}: {good.reason} ({good.link})")
+            continue
+        left.append(block)
+        if entries:
+            late[id(block)] = (
+                f"it was allowed until {entries[-1].until} only: {entries[-1].reason} ({entries[-1].link})"
+            )
+    worst = min(left, key=lambda block: 4 if block.kind in NO_CRASH else _WEIGHT.get(block.kind, 0), default=None)
+    note = late.get(id(worst), "") if worst else "; ".join(dict.fromkeys(notes))
+    return Sentence(worst, tuple(allowed), note[:500])
+
+
+def _covers(entry: AllowedSplat, block: Block) -> bool:
+    return bool(re.search(entry.pattern, f"{block.title}\n{block.text}", re.MULTILINE))
 
 
 @functools.cache
-def _patterns() -> tuple[tuple[re.Pattern[str], bool], ...]:
-    found = load_yaml(data_path("qemu/splats.yaml"), Splats)
-    return tuple((re.compile(splat.pattern, re.MULTILINE), splat.fatal) for splat in found.splats)
+def _headlines() -> tuple[tuple[re.Pattern[str], SplatPattern], ...]:
+    return tuple((re.compile(entry.pattern), entry) for entry in load_rules().splats)
 
 
-def find_splat(messages: str) -> tuple[str, bool]:
-    """First line of the first splat (a fatal one if any), and whether it is fatal; `("", False)` if there is none."""
-    hits = [(match.start(), fatal, match) for pattern, fatal in _patterns() if (match := pattern.search(messages))]
-    if not hits:
-        return "", False
-    _, fatal, match = min(hits, key=lambda hit: (not hit[1], hit[0]))
-    line = messages[messages.rfind("\n", 0, match.start()) + 1 :].split("\n", 1)[0]
-    return re.sub(r"^\[\s*[\d.]+\]\s*", "", line).strip()[:200], fatal
+@functools.cache
+def _any_headline() -> re.Pattern[str]:
+    known = "|".join(f"(?:{entry.pattern})" for entry in load_rules().splats)
+    return re.compile(f"{_CUT_HERE.pattern}|{known}")
+
+
+_UNKNOWN = SplatPattern.model_validate({"pattern": "cut here", "class": "warn", "why": "what follows is not known yet"})
+
+
+def _headline(text: str) -> SplatPattern | None:
+    """The entry that a message matches."""
+    text = _SPEAKER.sub("", text, count=1) if _SPEAKER.match(text) else text
+    if not _any_headline().match(text):
+        return None
+    if _CUT_HERE.match(text):
+        return _UNKNOWN
+    return next((entry for pattern, entry in _headlines() if pattern.match(text)), None)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A splat whose end has not come yet."""
+
+    number: int
+    entry: SplatPattern
+    headline: str
+    lines: list[str]
+    marked: bool = False
+    """It ends with an end marker."""
+    trace: bool = False
+    """`Call Trace:` was said."""
+    frames: bool = False
+    task: bool = False
+    """Inside `<TASK>`."""
+
+    @property
+    def kind(self) -> SplatClass:
+        return self.entry.kind
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it goes on after another splat in its middle."""
+        return self.marked or self.kind in _RULED
+
+    def swallows(self, entry: SplatPattern, text: str) -> bool:
+        """Whether another headline is part of this splat; the first one after `cut here` names it."""
+        if self.entry is _UNKNOWN and entry is not _UNKNOWN:
+            self.entry, self.headline = entry, text
+            return True
+        if entry.kind == "oom" and self.kind == "oom" and entry.within:
+            self.headline = text
+            return True
+        return entry.within and self.kind in _OOPSES and not self.trace
+
+    def add(self, text: str) -> None:
+        if self.kind == "kmemleak":
+            text = _SPEAKER.sub("", text, count=1)
+        self.lines.append(text)
+        self.marked = self.marked or self.kind == "oops" or text.startswith("Oops")
+        self.trace = self.trace or bool(TRACE.match(text))
+        self.frames = self.frames or bool(FRAME.match(text))
+        self.task = self.task or "<TASK>" in text
+
+    def ends_with(self, text: str) -> bool:
+        """Whether this line, just added, is the last."""
+        if _END.match(text) or len(self.lines) >= MAX_LINES or self.kind == "reboot":
+            return True
+        if self.kind in _RULED:
+            return bool(_RULE.match(text))
+        if self.kind == "oom":
+            return bool(_KILLED.match(text))
+        return not self.marked and self.kind != "panic" and self.trace and "</TASK>" in text
+
+    def ends_before(self, text: str) -> bool:
+        """Whether it was over before this line."""
+        if self.marked or self.kind in (*_RULED, "oom", "panic"):
+            return False
+        if self.kind == "kmemleak":
+            return not _SPEAKER.sub("", text, count=1).startswith(" ")
+        if self.trace and self.frames and not self.task:
+            return not in_trace(text)
+        return not self.trace and not self.frames and len(self.lines) > _PATIENCE
+
+    def block(self) -> Block:
+        lines = self.lines if self.frames else self.lines[:_WITHOUT_TRACE]
+        headline = self.headline
+        if self.entry is _UNKNOWN:
+            headline = next((line for line in self.lines if line.strip() and not _CUT_HERE.match(line)), headline)
+        return Block(self.kind, title_of(headline) or self.kind, "\n".join(lines))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Lines in, splats out. Callers are kept apart; a caller may be in a splat within a splat."""
+
+    open: dict[str, list[_Open]] = field(default_factory=dict)
+    closed: list[_Open] = field(default_factory=list)
+    ruled: dict[str, str] = field(default_factory=dict)
+    """Caller -> the line of `=` that it said last."""
+    caller: str = ""
+    number: int = 0
+
+    def take(self, raw: str) -> None:
+        raw = raw[:MAX_LINE].rstrip("\r")
+        prefix = _PREFIX.match(raw)
+        end = prefix.end() if prefix else 0
+        if end:
+            self.caller = (prefix[1] if prefix else "") or ""
+            end += raw.startswith(" ", end)
+        text, caller = raw[end:], self.caller
+        entry = _headline(text) if self.number < MAX_BLOCKS else None
+        block = self._current(caller, text)
+        if entry and not (block and block.swallows(entry, text)):
+            self._begin(caller, entry, text)
+        elif block:
+            if block.ends_before(text):
+                self._close(block)
+            else:
+                block.add(text)
+                if block.ends_with(text):
+                    self._close(block)
+        if _RULE.match(text):
+            self.ruled[caller] = text
+        elif self.ruled:
+            self.ruled.pop(caller, None)
+
+    def blocks(self) -> tuple[Block, ...]:
+        left = {id(block): block for stack in self.open.values() for block in stack}
+        return tuple(block.block() for block in sorted((*self.closed, *left.values()), key=lambda b: b.number))
+
+    def _current(self, caller: str, text: str) -> _Open | None:
+        if caller in self.open:
+            return self.open[caller][-1]
+        if text.startswith("NMI backtrace for cpu") and (stalled := next(self._stalled(), None)):
+            self.open[caller] = [stalled]  # asked for by the splat of another CPU
+            return stalled
+        return None
+
+    def _stalled(self) -> Iterator[_Open]:
+        return (stack[-1] for stack in self.open.values() if stack[-1].kind in _STALLS)
+
+    def _begin(self, caller: str, entry: SplatPattern, text: str) -> None:
+        stack = self.open.get(caller, [])
+        for block in [b for b in stack if not b.resumes] or stack[: max(0, len(stack) - _NESTED + 1)]:
+            self._close(block)
+        self.number += 1
+        rule = self.ruled.get(caller)
+        block = _Open(self.number, entry, text, [rule] if rule else [], marked=entry is _UNKNOWN)
+        block.add(text)
+        if block.ends_with(text):
+            self.closed.append(block)
+        else:
+            self.open.setdefault(caller, []).append(block)
+
+    def _close(self, block: _Open) -> None:
+        self.closed.append(block)
+        for caller, stack in list(self.open.items()):
+            if any(one is block for one in stack):
+                self.open[caller] = [one for one in stack if one is not block]
+                if not self.open[caller]:
+                    del self.open[caller]

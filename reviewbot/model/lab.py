@@ -5,6 +5,7 @@ from typing import Literal
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.splats import SplatClass
 
 
 class GuestStep(Model):
@@ -61,16 +62,27 @@ class StepReply(Model):
     name: str
     status: StepStatus
     """`done`: exit status is known; `timeout`: killed by its limit; `lost`: the VM died or went silent;
-    `crash`: the kernel reported an oops, BUG or panic during it; `skipped`: never started."""
+    `crash`: the command ended, or the VM died, and the kernel had splatted in a way that makes the step a CRASH;
+    `skipped`: never started."""
     exit_status: int | None = None
     """Of the command; negative: killed by that signal."""
     seconds: float = 0.0
     output: str = ""
     """stdout and stderr together, last 64 KiB, undecodable bytes replaced."""
     dmesg: str = ""
-    """Kernel messages during the step, last 64 KiB."""
+    """Kernel messages since the step before ended, last 64 KiB."""
     splat: str = ""
-    """First line of an oops, BUG or WARNING in them, or empty."""
+    """Headline of the weightiest splat in them that is not allowed, without addresses and numbers; or empty."""
+    crash: SplatClass | Literal[""] = ""
+    """Its class."""
+    fingerprint: str = ""
+    """First functions of its call trace, joined by `:`; empty without a trace."""
+    splat_text: str = ""
+    """All of it, first 4 KiB."""
+    allowed: str = ""
+    """Lines of the splats in them that `qemu/splats.yaml` allows, at most 64 KiB."""
+    splat_note: str = ""
+    """Which entry allows them; or that the entry for `splat` has expired. One line."""
     files: str = ""
     """Folder with what was collected, or empty."""
 
@@ -86,6 +98,8 @@ class JobReply(Model):
     hello: dict[str, Fact] = {}
     """The agent's first words: kernel release, memory, CPUs, slow factor."""
     replies: tuple[StepReply, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the guest said or sent that nobody had asked for; one line each."""
     accelerator: str = ""
     seconds: float = 0.0
     agent_seconds: float = 0.0

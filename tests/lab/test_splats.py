@@ -1,19 +1,90 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Each pattern against what kernels say, and against what they say when nothing is wrong."""
+"""What kernels say when they break, against what is found in it; and what they say when nothing is wrong."""
 
+import datetime
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.config import load_yaml
-from reviewbot.host.data import data_path
-from reviewbot.lab.splats import Splat, Splats, find_splat
+from reviewbot.lab import rules
+from reviewbot.lab.rules import load_rules
+from reviewbot.lab.splats import MAX_BLOCKS, Block, fingerprint, judge, splat_blocks
+from reviewbot.lab.traces import title_of
+from reviewbot.model.errors import ConfigError
+from reviewbot.model.splats import CLASSES, NO_CRASH, AllowedSplat, SplatPattern
 
-SPLATS = load_yaml(data_path("qemu/splats.yaml"), Splats).splats
+GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
+RULES = load_rules()
+READPAGE = "fuse_do_readpage:fuse_read_folio:filemap_read_folio:filemap_get_pages:filemap_read"
+UNLINK = "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
+NULL = "BUG: kernel NULL pointer dereference"
+LOGS: dict[str, list[tuple[str, str, str]]] = {
+    "oops-null": [("oops", NULL, READPAGE)],
+    "oops-null-again": [("oops", NULL, READPAGE)],
+    "panic-after-oops": [("oops", NULL, READPAGE), ("panic", "Kernel panic - not syncing: Fatal exception", "")],
+    "panic-sysrq": [
+        ("panic", "Kernel panic - not syncing: sysrq triggered crash",
+         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write"),
+    ],
+    "gpf-kasan": [
+        ("oops", "Oops: general protection fault",
+         "fuse_iomap_begin:iomap_iter:iomap_file_buffered_write:fuse_iomap_buffered_write:vfs_write"),
+    ],
+    "bug-on": [
+        ("bug", "kernel BUG at fs/ext4/inode.c!",
+         "ext4_do_writepages:ext4_writepages:do_writepages:__writeback_single_inode:writeback_sb_inodes"),
+    ],
+    "warn-6.12": [("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK)],
+    "warn-7.0": [("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK)],
+    "warn-refcount": [
+        ("warn", "WARNING: lib/refcount.c at refcount_warn_saturate",
+         "fuse_conn_put:fuse_free_conn:deactivate_locked_super:cleanup_mnt:task_work_run"),
+    ],
+    "lockdep-circular": [
+        ("lockdep", "WARNING: possible circular locking dependency detected",
+         "fuse_dax_break_layouts:fuse_do_setattr:fuse_setattr:notify_change:do_truncate"),
+    ],
+    "kasan-uaf": [
+        ("kasan", "BUG: KASAN: slab-use-after-free in fuse_dev_do_write",
+         "fuse_dev_do_write:fuse_dev_write:vfs_write:ksys_write"),
+    ],
+    "kfence": [
+        ("kfence", "BUG: KFENCE: use-after-free read in fuse_request_end",
+         "fuse_request_end:fuse_dev_do_write:vfs_write"),
+    ],
+    "ubsan": [
+        ("ubsan", "UBSAN: array-index-out-of-bounds in fs/ext4/extents.c",
+         "ext4_ext_insert_extent:ext4_ext_map_blocks:ext4_map_blocks"),
+    ],
+    "kmemleak": [
+        ("kmemleak", "kmemleak: unreferenced object (size 128)",
+         "fuse_fs_context_init:alloc_fs_context:do_new_mount:__x64_sys_mount"),
+        ("kmemleak", "kmemleak: unreferenced object (size 32)", "kstrdup:fuse_parse_param:vfs_parse_fs_param"),
+        ("kmemleak", "kmemleak: new suspected memory leaks (see /sys/kernel/debug/kmemleak)", ""),
+    ],
+    "hung-task": [
+        ("hung-task", "INFO: task fsstress blocked",
+         "request_wait_answer:__fuse_simple_request:fuse_flush:filp_flush:__x64_sys_close"),
+        ("hung-task", "INFO: task sync blocked in I/O wait",
+         "folio_wait_bit_common:folio_wait_writeback:__filemap_fdatawait_range:sync_inodes_sb"),
+    ],
+    "rcu-stall": [
+        ("rcu-stall", "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks",
+         "fuse_readahead:read_pages:page_cache_ra_unbounded:filemap_get_pages:filemap_read"),
+    ],
+    "soft-lockup": [
+        ("soft-lockup", "watchdog: BUG: soft lockup - CPU stuck! [fsx]",
+         "fuse_request_end:fuse_dev_do_read:fuse_dev_read:vfs_read:ksys_read"),
+    ],
+    "oom": [("oom", "Out of memory: Killed process (fuse4fs)", "filemap_fault:__do_fault:do_fault")],
+    "interleaved": [("oops", NULL, READPAGE), ("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK)],
+    "nested": [("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK), ("oops", NULL, READPAGE)],
+}  # fmt: skip
 
-FATAL = (
+CRASHES = (
     "BUG: kernel NULL pointer dereference, address: 0000000000000018",
     "BUG: unable to handle page fault for address: ffff888107a2b000",
     "BUG: unable to handle kernel paging request at ffffea0004000020",
@@ -40,10 +111,40 @@ FATAL = (
     "[ INFO: possible circular locking dependency detected ]",
     "WARNING: inconsistent lock state",
     "WARNING: suspicious RCU usage",
-)
-NOT_FATAL = (
     "WARNING: CPU: 0 PID: 1842 at fs/fuse/file.c:1893 fuse_writepage_end+0x1c2/0x200",
     "WARNING: CPU: 1 PID: 9 at fs/inode.c:417 drop_nlink+0x2f/0x40",
+    "WARNING: fs/inode.c:417 at drop_nlink+0x2f/0x40, CPU#1: fsstress/6064",
+    "WARNING: at drop_nlink+0x2f/0x40, CPU#1: fsstress/6064",
+    "WARNING: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected",
+    "WARNING: fsstress/12 still has locks held!",
+    "[ BUG: Invalid wait context ]",
+    "INFO: suspicious RCU usage",
+    "INFO: trying to register non-static key.",
+    "BUG: key ffff888107a2b000 has not been registered!",
+    "BUG: KCSAN: data-race in fuse_change_attributes / fuse_stat",
+    "BUG: KMSAN: uninit-value in fuse_dev_do_write+0x1a3/0x2e0",
+    "UBSAN: shift-out-of-bounds in fs/fuse/file.c:12:3",
+    "kmemleak: unreferenced object 0xffff888003692380 (size 128):",
+    "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+    "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 31s!",
+    "watchdog: Watchdog detected hard LOCKUP on cpu 1",
+    "BUG: TASK stack guard page was hit at 0000000012345678 (stack is 0000000012345678..0000000012345678)",
+    "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000018",
+    "Internal error: Oops: 0000000096000004 [#1] SMP",
+    "PANIC: double fault, error_code: 0x0",
+    "Kernel BUG at ext4_writepages+0x1/0x2 [verbose debug info unavailable]",
+    "CFI failure at fuse_dev_do_write+0x1a3/0x2e0 (target: x+0x0/0x10; expected type: 0x12345678)",
+    "BUG kmalloc-96 (Tainted: G    B             ): Poison overwritten",
+    "BUG: MAX_LOCKDEP_CHAIN_HLOCKS too low!",
+    "BUG: Bad page state in process fsx  pfn:12345",
+    "VFS: Busy inodes after unmount of vda (ext4)",
+    "reboot: Restarting system",
+)
+NOTES = (
+    "INFO: task sync:2230 blocked in I/O wait for more than 122 seconds.",
+    "fsx invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=250",
+    "Memory cgroup out of memory: Killed process 845 (fsx) total-vm:1187432kB",
+    "Out of memory and no killable processes...",
     "INFO: task fsstress:2211 blocked for more than 122 seconds.",
     "Out of memory: Killed process 845 (fuse4fs) total-vm:1187432kB, anon-rss:902144kB, file-rss:4kB, shmem-rss:0kB",
 )
@@ -74,62 +175,277 @@ sysrq: Emergency Sync
 """
 
 
+def log(name: str) -> str:
+    return (GOLDEN / f"{name}.txt").read_text()
+
+
 def console(*messages: str) -> str:
     """Messages as the agent hands them over, among ordinary ones."""
     lines = [*ORDINARY.splitlines(), *messages, "Modules linked in:", "---[ end trace 0000000000000000 ]---"]
     return "".join(f"[{number / 7:12.6f}] {line}\n" for number, line in enumerate(lines))
 
 
-@pytest.mark.parametrize("message", FATAL)
-def test_a_crash_of_the_kernel_is_found_and_fatal(message: str) -> None:
-    assert find_splat(console(message)) == (message, True)
+def found(messages: str) -> list[tuple[str, str, str]]:
+    return [(block.kind, block.title, fingerprint(block)) for block in splat_blocks(messages)]
 
 
-@pytest.mark.parametrize("message", NOT_FATAL)
-def test_a_warning_is_found_and_not_fatal(message: str) -> None:
-    assert find_splat(console(message)) == (message, False)
+def block(kind: str = "warn", title: str = "WARNING: fs/inode.c at drop_nlink", text: str = "") -> Block:
+    return Block(next(known for known in CLASSES if known == kind), title, text)
 
 
-@pytest.mark.parametrize("splat", SPLATS, ids=[splat.pattern for splat in SPLATS])
-def test_each_pattern_of_the_file_has_a_message_here_that_it_matches(splat: Splat) -> None:
-    assert any(re.search(splat.pattern, message) for message in (FATAL if splat.fatal else NOT_FATAL))
+def test_every_log_is_read() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(LOGS)
 
 
-def test_each_pattern_is_there_once() -> None:
-    assert len({splat.pattern for splat in SPLATS}) == len(SPLATS)
+@pytest.mark.parametrize("name", LOGS)
+def test_splats_of_a_log_have_class_title_and_fingerprint(name: str) -> None:
+    assert found(log(name)) == LOGS[name]
+
+
+@pytest.mark.parametrize("name", sorted(set(LOGS) - {"interleaved", "rcu-stall"}))
+def test_times_and_callers_change_nothing(name: str) -> None:
+    bare = "".join(re.sub(r"^\[ *[\d.]+\](\[ *[TC]\d+\])? ?", "", line) + "\n" for line in log(name).splitlines())
+    called = "".join(f"[    1.000000][    C1] {line}\n" for line in bare.splitlines())
+    levelled = "".join(f"<4>[    1.000000] {line}\r\n" for line in bare.splitlines())
+    assert found(bare) == found(called) == found(levelled) == LOGS[name]
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_ordinary_messages_around_it_change_nothing(name: str) -> None:
+    assert found(console(*[""] * 3) + log(name) + console()) == LOGS[name]
+
+
+@pytest.mark.parametrize("name", ["warn-7.0", "gpf-kasan", "kasan-uaf", "soft-lockup", "hung-task", "bug-on", "oom"])
+def test_words_of_another_cpu_in_between_change_nothing(name: str) -> None:
+    lines = [re.sub(r"^(\[ *[\d.]+\])(?!\[)", r"\1[   C1]", line) for line in log(name).splitlines()]
+    other = "[   99.000001][  T333] EXT4-fs (vdc): mounted filesystem 8b6f6a0e-0001 r/w with ordered data mode."
+    assert found("\n".join(line for one in lines for line in (one, other))) == LOGS[name]
+
+
+def test_a_warning_without_callers_survives_words_in_between() -> None:
+    other = "[   99.000001] EXT4-fs (vdc): mounted filesystem 8b6f6a0e-0001 r/w with ordered data mode."
+    text = "\n".join(line for one in log("warn-6.12").splitlines() for line in (one, other))
+    assert found(text) == LOGS["warn-6.12"]
+
+
+def test_a_splat_is_whole_and_no_more() -> None:
+    (warning,) = splat_blocks(log("warn-6.12"))
+    assert warning.text.startswith("------------[ cut here ]------------\nWARNING: CPU: 0 PID: 1842 at fs/inode.c:417")
+    assert warning.text.endswith("---[ end trace 0000000000000000 ]---")
+    (deadlock,) = splat_blocks(log("lockdep-circular"))
+    assert deadlock.text.startswith("======") and deadlock.text.endswith(" </TASK>")
+    (freed,) = splat_blocks(log("kasan-uaf"))
+    assert freed.text.startswith("======") and freed.text.endswith("======")
+    assert "Freed by task 602:" in freed.text
+    (stall,) = splat_blocks(log("rcu-stall"))
+    assert "EXT4-fs" not in stall.text and "NMI backtrace for cpu 1" in stall.text
+
+
+def test_two_cpus_are_taken_apart() -> None:
+    oops, warning = splat_blocks(log("interleaved"))
+    assert "drop_nlink" not in oops.text and "fuse_do_readpage" not in warning.text
+
+
+def test_a_log_that_ends_in_the_middle_tells_what_there_is() -> None:
+    cut = log("oops-null").split("filemap_get_pages")[0]
+    assert found(cut) == [("oops", NULL, "fuse_do_readpage:fuse_read_folio:filemap_read_folio")]
+    assert found(log("oops-null").split("Call Trace")[0]) == [("oops", NULL, "fuse_do_readpage")]
+
+
+def test_a_kernels_last_word_before_its_console_stops_is_enough() -> None:
+    assert found("[   12.500000] BUG: kernel NULL pointer dereference, addr") == [("oops", f"{NULL}, addr", "")]
+
+
+def test_cut_here_without_a_known_headline_is_still_a_splat() -> None:
+    said = "------------[ cut here ]------------\nsomething new is wrong at 0xffff888107a2b000\n---[ end trace 0 ]---\n"
+    assert found(said) == [("warn", "something new is wrong at", "")]
+
+
+def test_a_message_of_several_lines_is_one_splat_each() -> None:
+    assert found(r"[    1.000000] x\x0aWARNING: possible recursive locking detected\x0ay")[0][0] == "lockdep"
+
+
+@pytest.mark.parametrize("message", CRASHES)
+def test_a_crash_of_the_kernel_is_found(message: str) -> None:
+    sentence = judge(splat_blocks(console(message)))
+    assert sentence.crash and sentence.worst and sentence.worst.title == title_of(message)
+
+
+@pytest.mark.parametrize("message", NOTES)
+def test_what_alone_is_no_crash_is_found_and_is_none(message: str) -> None:
+    sentence = judge(splat_blocks(console(message)))
+    assert not sentence.crash and sentence.worst and sentence.worst.kind in NO_CRASH
+
+
+@pytest.mark.parametrize("pattern", RULES.splats, ids=[entry.pattern for entry in RULES.splats])
+def test_each_pattern_has_a_message_here_that_no_earlier_one_matches(pattern: SplatPattern) -> None:
+    said = [re.sub(r"^(rcu|watchdog|kmemleak): ", "", message) for message in (*CRASHES, *NOTES)]
+    first = [next((entry for entry in RULES.splats if re.match(entry.pattern, message)), None) for message in said]
+    assert pattern in first
 
 
 @pytest.mark.parametrize("line", ORDINARY.splitlines())
 def test_an_ordinary_message_is_no_splat(line: str) -> None:
-    assert find_splat(line) == find_splat(f"[    1.234567] {line}\n") == ("", False)
+    assert splat_blocks(line) == splat_blocks(f"[    1.234567] {line}\n") == ()
 
 
-def test_a_program_that_died_of_a_protection_fault_is_no_crash_of_the_kernel() -> None:
-    line = "traps: fuse2fs[412] general protection fault ip:7f3ce0220611 sp:7ffe37ee4f40 error:0 in libfuse3.so.4"
-    assert find_splat(console(line)) == ("", False)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "traps: fuse2fs[412] general protection fault ip:7f3ce0220611 sp:7ffe37ee4f40 error:0 in libfuse3.so.4",
+        "run fstests generic/475 WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2",
+        "EXT4-fs (vda): BUG: is a fine name for a label",
+        "systemd[1]: Kernel panic - not syncing: is what I look for",
+    ],
+)
+def test_what_a_program_says_in_the_middle_of_a_line_is_no_splat(line: str) -> None:
+    assert splat_blocks(console(line)) == ()
 
 
-@pytest.mark.parametrize("at", ["fs/inode.c:417 at drop_nlink+0x2f/0x40", "at drop_nlink+0x2f/0x40"])
-def test_a_warning_of_a_kernel_since_6_19_is_found(at: str) -> None:
-    message = f"WARNING: {at}, CPU#1: fsstress/6064"
-    assert find_splat(console(message)) == (message, False)
+def test_the_same_crash_has_one_fingerprint_whatever_the_build() -> None:
+    (one,), (other,) = splat_blocks(log("oops-null")), splat_blocks(log("oops-null-again"))
+    assert one.text != other.text
+    assert (one.title, fingerprint(one)) == (other.title, fingerprint(other))
 
 
-def test_the_first_fatal_line_counts_more_than_an_earlier_warning() -> None:
-    assert find_splat(console(NOT_FATAL[0], FATAL[0], "Oops: 0000 [#1] SMP", FATAL[8])) == (FATAL[0], True)
+def test_guesses_modules_and_halves_of_functions_are_not_in_a_fingerprint() -> None:
+    trace = "Call Trace:\n ? guess+0x1/0x2\n a.isra.0+0x1/0x2 [fuse]\n a+0x9/0x20\n b.part.0.cold+0x1/0x2\n"
+    assert fingerprint(block(text=trace)) == "a:b"
 
 
-def test_of_several_warnings_the_first_counts() -> None:
-    assert find_splat(console(NOT_FATAL[2], NOT_FATAL[0])) == (NOT_FATAL[2], False)
+def test_where_all_is_noise_the_noise_is_told() -> None:
+    assert fingerprint(block(text="Call Trace:\n dump_stack+0x1/0x2\n panic+0x1/0x2\n")) == "dump_stack:panic"
 
 
-def test_the_line_is_whole_and_without_its_time() -> None:
-    said = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s!"
-    assert find_splat(f"[   12.5] x\n[   13.000001] {said}\r\n[   14.0] y") == (said, True)
-    assert len(find_splat("kernel BUG at " + "x" * 1000)[0]) == 200
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("WARNING: CPU: 0 PID: 1842 at fs/inode.c:417 drop_nlink+0x2f/0x40",
+         "WARNING: fs/inode.c:422 at drop_nlink+0x31/0x50, CPU#1: rm/6064"),
+        ("BUG: scheduling while atomic: fsx/1/0x00000002", "BUG: scheduling while atomic: fsx/77/0x00000003"),
+        ("INFO: task kworker/u8:3:77 blocked for more than 120 seconds.",
+         "INFO: task kworker/0:1:5 blocked for more than 245 seconds."),
+        ("watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [fsx:1811]",
+         "watchdog: BUG: soft lockup - CPU#0 stuck for 48s! [fsx:12]"),
+        ("Oops: 0000 [#1] PREEMPT SMP NOPTI", "Oops: 0000 [#2] SMP"),
+    ],
+)  # fmt: skip
+def test_titles_of_the_same_crash_are_the_same(one: str, other: str) -> None:
+    assert title_of(one) == title_of(other) != ""
 
 
-@given(st.text())
+def test_of_several_splats_the_cause_is_told_before_what_follows() -> None:
+    for name, kind in (("panic-after-oops", "oops"), ("nested", "oops"), ("interleaved", "oops")):
+        assert (worst := judge(splat_blocks(log(name))).worst) and worst.kind == kind
+    both = judge(splat_blocks(log("hung-task") + log("warn-6.12"))).worst
+    assert both and both.kind == "warn"
+
+
+ALLOWED = AllowedSplat(
+    pattern="at drop_nlink", reason="the unpatched kernel does it too", link="https://x.org/1",
+    until=datetime.date(2026, 6, 30),
+)  # fmt: skip
+
+
+@pytest.fixture
+def one_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reviewbot.lab.splats.load_rules", lambda: RULES.model_copy(update={"allowed": (ALLOWED,)}))
+
+
+@pytest.mark.usefixtures("one_allowed")
+def test_an_allowed_splat_is_no_crash_and_says_why() -> None:
+    sentence = judge([block()], datetime.date(2026, 6, 30))
+    assert (sentence.worst, sentence.crash, sentence.allowed) == (None, False, (block(),))
+    assert sentence.note.endswith("the unpatched kernel does it too (https://x.org/1)")
+
+
+@pytest.mark.usefixtures("one_allowed")
+def test_an_expired_entry_no_longer_allows_and_is_said() -> None:
+    sentence = judge([block()], datetime.date(2026, 7, 1))
+    assert sentence.crash and sentence.worst == block() and sentence.allowed == ()
+    assert sentence.note.startswith("it was allowed until 2026-06-30 only")
+
+
+@pytest.mark.usefixtures("one_allowed")
+def test_an_allowed_splat_excuses_no_other_and_may_be_known_by_a_line() -> None:
+    day = datetime.date(2026, 1, 1)
+    assert judge([block(), block("oops", NULL)], day).worst == block("oops", NULL)
+    assert judge([block(title="x", text="y\nWARNING: z at drop_nlink\n")], day).worst is None
+
+
+def write(
+    folder: Path, *, splats: str = "", noise: str = "noise: [{functions: [a], why: because}]", rest: str = ""
+) -> Path:
+    every = "".join(f"  - {{pattern: 'x{kind}', class: {kind}, why: because}}\n" for kind in CLASSES)
+    (folder / "splats.yaml").write_text(f"{noise}\n{rest}\nsplats:\n{splats or every}")
+    return folder / "splats.yaml"
+
+
+def test_a_whole_file_loads(tmp_path: Path) -> None:
+    entry = "allowed: [{pattern: x, reason: long enough, link: 'https://x', until: 2026-01-02}]"
+    assert load_rules(write(tmp_path, rest=entry)).allowed[0].until == datetime.date(2026, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"splats": "  - {pattern: a, class: oops, why: because}\n"}, "splats: .*no pattern of class bug"),
+        ({"splats": "  []\n"}, "splats: .*no pattern"),
+        (
+            {"splats": "  - {pattern: '(', class: oops, why: because}\n"},
+            r"splats.yaml:4: splats.0.pattern: .*no regular",
+        ),
+        ({"splats": "  - {pattern: 'a*', class: oops, why: because}\n"}, "splats.0.pattern: .*matches nothing"),
+        ({"splats": "  - {pattern: a, class: ouch, why: because}\n"}, "splats.0.class"),
+        ({"splats": "  - {pattern: a, class: oops}\n"}, "splats.0.why"),
+        ({"noise": ""}, "noise"),
+        ({"rest": "allowed: [{pattern: x, reason: long enough, link: 'https://x'}]"}, "allowed.0.until"),
+        ({"rest": "allowed: [{pattern: x, reason: long enough, until: 2026-01-02}]"}, "allowed.0.link"),
+        ({"rest": "allowed: [{pattern: x, reason: so, link: 'https://x', until: 2026-01-02}]"}, "allowed.0.reason"),
+        ({"rest": "allowed: [{pattern: x, reason: long enough, link: 'https://x', until: never}]"}, "allowed.0.until"),
+        ({"rest": "alowed: []"}, "alowed: unknown key"),
+    ],
+)
+def test_a_wrong_file_is_an_error_with_its_place(tmp_path: Path, broken: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_rules(write(tmp_path, **broken))
+
+
+def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_rules(tmp_path / "none.yaml")
+    monkeypatch.setattr(rules, "SPLATS", "qemu/none.yaml")
+    load_rules.cache_clear()
+    with pytest.raises(ConfigError, match="no such file"):
+        load_rules()
+
+
+WORDS = st.sampled_from(
+    [*log("nested").splitlines(), *log("rcu-stall").splitlines(), *log("kasan-uaf").splitlines(), *CRASHES, *NOTES, ""]
+)
+
+
+@given(st.text() | st.lists(WORDS | st.text(max_size=40), max_size=60).map("\n".join))
 def test_no_console_breaks_the_search(said: str) -> None:
-    line, fatal = find_splat(said)
-    assert "\n" not in line and len(line) <= 200 and (line or not fatal)
+    for one in splat_blocks(said):
+        assert one.kind in CLASSES and one.title and "\n" not in one.title and len(one.title) <= 200
+        assert fingerprint(one).count(":") < 5 and "\n" not in fingerprint(one)
+
+
+@given(st.lists(st.integers(0, 400), max_size=30))
+def test_no_line_is_in_two_splats(places: list[int]) -> None:
+    """Whatever is lost of a log."""
+    lines = [f"{n}: {line}" for name in LOGS for n, line in enumerate(log(name).splitlines())]
+    lines = [line.partition(": ")[2] for n, line in enumerate(lines) if n not in places]
+    assert sum(one.text.count("\n") + 1 for one in splat_blocks("\n".join(lines))) <= len(lines)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece",
+    ["\n", "B", "BUG: \n", " invoked oom-killer", "WARNING: a\n", " <TASK>\n foo+0x1/0x2\n", "BUG a (", "\\x0a[",
+     "[    1.000000][T1] x\n", "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
+)  # fmt: skip
+def test_ten_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
+    """Quadratic work on this much would take hours."""
+    assert len(splat_blocks(piece * (10_000_000 // len(piece)))) <= MAX_BLOCKS + 1
