@@ -17,7 +17,7 @@ from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts, Fact
 from reviewbot.model.lab import Disk, GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.results import LegResult, Outcome, TestResult, accounted
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import Durations, RunFolder, Store
 from reviewbot.suites import fstests, smoke
@@ -55,6 +55,7 @@ class _Tally:
     agent_seconds: float = 0.0
     problem: str = ""
     losses: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> str:
@@ -91,7 +92,9 @@ def _joined(whole: LegResult, part: LegResult) -> LegResult:
     return whole.model_copy(
         update={
             "reason": whole.reason or part.reason,
+            "planned": whole.planned + part.planned,
             "tests": whole.tests + part.tests,
+            "notes": (*whole.notes, *(note for note in part.notes if note not in whole.notes)),
             "proofs": {**whole.proofs, **part.proofs},
             "seconds": whole.seconds + part.seconds,
             "agent_seconds": whole.agent_seconds or part.agent_seconds,
@@ -217,6 +220,7 @@ def _run_one(
     # A later machine that cannot be set up takes nothing from what earlier ones answered.
     good = {r.name for r in tally.replies.values() if r.name in gates and r.exit_status == 0}
     tally.replies |= {r.name: r for r in reply.replies if r.status != "skipped" and r.name not in good}
+    tally.notes += [note for note in reply.notes if note not in tally.notes]
     tally.hello = dict(reply.hello) or tally.hello
     tally.seconds += reply.seconds
     tally.agent_seconds = tally.agent_seconds or reply.agent_seconds
@@ -228,12 +232,16 @@ def _result(leg: LegSpec, suite: str, job: GuestJob, tally: _Tally, bench: Bench
     setup = suites.read_setup(replies)
     tests = smoke.results(leg, replies, bench.artifacts.fact) if suite == "smoke" else fstests.results(leg, replies)
     void = setup.reason or _wrong_binary(setup.proofs, bench.artifacts)  # then even a PASS says nothing
-    reason = void or tally.problem
+    planned = [s.name.removeprefix(f"{suite}/") for s in job.steps if not s.gate]
+    tests, lost_count = accounted(suite, planned, tests)
+    reason = void or tally.problem or lost_count
     if reason:
         tests = tuple(_infra(t, reason) if void or t.outcome is Outcome.MISS else t for t in tests)
     tests = tuple(t.model_copy(update={"log": f"logs/{leg.name}/{suite}/{t.test}"}) for t in tests)
+    crashed = suites.setup_crash(suite, replies, f"logs/{leg.name}")
     return LegResult(
-        leg=leg.name, available=True, reason=reason, tests=tests, proofs={**tally.hello, **setup.proofs},
+        leg=leg.name, available=True, reason=reason, planned=len(set(planned)) + len(crashed),
+        tests=(*crashed, *tests), notes=tuple(tally.notes), proofs={**tally.hello, **setup.proofs},
         accelerator=bench.accelerator.name, seconds=tally.seconds, agent_seconds=tally.agent_seconds,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,10 @@ from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.stack import LegSpec
 from reviewbot.store import Durations, Runs, Store
-from reviewbot.suites import disks, smoke
+from reviewbot.suites import disks, fstests, smoke
 from reviewbot.suites.setup import SETUP
 
 LEG = load_stack().leg("fuse2fs")
@@ -44,6 +45,7 @@ class Lab:
     script: Mapping[str, list[str]] = field(default_factory=dict)
     default: str = "done"
     proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
+    notes: tuple[str, ...] = ()
     interrupted_at_its_end: bool = False
     jobs: list[GuestJob] = field(default_factory=list)
 
@@ -77,6 +79,7 @@ class Lab:
             raise KeyboardInterrupt
         return JobReply(
             name=job.name, complete=not problem, problem=problem, replies=tuple(replies), seconds=10.0,
+            notes=self.notes,
             hello={"kernel_release": "7.1-rb"}, accelerator=accelerator.name, agent_seconds=2.0,
         )  # fmt: skip
 
@@ -138,7 +141,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("reviewbot.legs.lab.run_job", self.lab.run_job)
             result = run_leg(LEG, suites or ("fstests",), bench or self.bench())
-        assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests)
+        assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
         assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
         return result
 
@@ -230,6 +233,36 @@ def test_a_setup_that_fails_makes_all_tests_infra_with_the_guests_reason(world: 
     result = world.run("fstests", lab=Lab({SETUP: ["fail"]}))
     assert {(t.outcome, t.reason) for t in result.tests} == {(Outcome.INFRA, "no such disk")}
     assert (len(result.tests), result.reason) == (len(TESTS), "no such disk")
+
+
+def test_a_kernel_that_crashes_while_the_leg_is_set_up_is_the_stacks_fault(world: World) -> None:
+    result = world.run("fstests", lab=Lab({SETUP: ["panic"]}))
+    crash, *rest = result.tests
+    assert (crash.test, crash.outcome, crash.log) == ("setup", Outcome.CRASH, f"logs/fuse2fs/{SETUP}")
+    assert "kernel BUG at fs/x.c:1!" in crash.reason and crash.reason.startswith(f"during {SETUP}: ")
+    assert [t.test for t in rest] == list(TESTS) and {t.outcome for t in rest} == {Outcome.INFRA}
+
+
+def test_a_test_with_two_results_is_not_believed_and_one_without_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
+        one, _, *rest = read(leg, replies)
+        return (one, one, *rest, one.model_copy(update={"test": "generic/666"}))
+
+    read = fstests.results
+    monkeypatch.setattr("reviewbot.legs.fstests.results", careless)
+    result = world.run("fstests")
+    assert [t.test for t in result.tests] == list(TESTS)
+    assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS) | dict.fromkeys(TESTS[:2], Outcome.INFRA)
+    assert result.tests[0].reason == "reviewbot lost count: planned or answered more than once"
+    assert result.reason.startswith("reviewbot lost count: ") and "fstests/generic/666" in result.reason
+
+
+def test_what_a_guest_said_unasked_is_in_the_notes_of_its_leg(world: World) -> None:
+    said = "the guest answered 3 times what it was not asked, or twice"
+    lab = Lab(notes=(said,))
+    assert world.run("smoke", "fstests", lab=lab).notes == (said,)
 
 
 def test_a_machine_that_never_speaks_makes_all_tests_infra(world: World) -> None:
@@ -363,7 +396,10 @@ def test_planned_is_always_the_sum_of_outcomes_and_every_answer_is_told(script: 
                 break
             except KeyboardInterrupt:
                 continue
-        assert [t.test for t in result.tests] == list(TESTS)
+        crashed = "crash" in wanted.get(SETUP, []) or "panic" in wanted.get(SETUP, [])
+        tests = [t.test for t in result.tests if t.test != "setup"]
+        assert tests == list(TESTS) and result.planned == len(result.tests)
+        assert crashed or len(result.tests) == len(TESTS)
         calls = 1 + sum(states.count("interrupt") for states in wanted.values())
         assert len(lab.jobs) <= calls * (MAX_LOSSES + 1)
         for test in () if result.reason else TESTS:

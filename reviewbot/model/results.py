@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests said."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.splats import SplatClass
 
 
 class Outcome(StrEnum):
@@ -30,12 +35,16 @@ class TestResult(Model):
     outcome: Outcome
     reason: str = ""
     """One line: why not run, what failed first, which fingerprint."""
+    crash: SplatClass | Literal[""] = ""
+    """Class of the kernel's splat during the test, or empty. `hung-task` and `oom` alone make no CRASH."""
+    fingerprint: str = ""
+    """First functions of its call trace, joined by `:`; the same for the same crash. Empty without a trace."""
     seconds: float = 0.0
     """Wall time inside the guest."""
     excerpt: str = ""
     """The last lines of the test's own output, at most 4 KiB."""
     dmesg: str = ""
-    """Kernel messages of this test, at most 4 KiB (the rest is in the log)."""
+    """The kernel's splat, or the last of its messages, at most 4 KiB (the rest is in the log)."""
     diff: str = ""
     """fstests: golden output against out.bad, unified, at most 4 KiB."""
     log: str = ""
@@ -49,7 +58,11 @@ class LegResult(Model):
     available: bool
     reason: str = ""
     """Why unavailable, or why it was stopped early."""
+    planned: int = 0
+    """Tests that were to run. `tests` has one result for each of them, so this is the sum over all outcomes."""
     tests: tuple[TestResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was odd and changed no outcome: words of the guest that nobody had asked for."""
     proofs: dict[str, Fact] = {}
     """What the guest reported of itself: `kernel_release`, `sha256:/stack/bin/fuse2fs`, `slow_factor`."""
     accelerator: str = ""
@@ -61,14 +74,44 @@ class LegResult(Model):
     reused: bool = False
     """True: same inputs were tested before; these are those results."""
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.planned and self.planned != len(self.tests):
+            raise ValueError(f"{self.planned} tests were planned and {len(self.tests)} have a result")
+        return self
+
     def count(self, outcome: Outcome) -> int:
         return sum(t.outcome is outcome for t in self.tests)
+
+
+def accounted(suite: str, planned: Sequence[str], results: Sequence[TestResult]) -> tuple[tuple[TestResult, ...], str]:
+    """Exactly one result per planned test, in the order of the plan; and what did not add up, one line or empty.
+
+    A test starts as MISS and stays so without a result. One with two results, or planned twice, is INFRA: neither is
+    believed. Results of tests that were not planned are left out, and named.
+    """
+    found: dict[str, list[TestResult]] = {test: [] for test in planned}
+    strange = [f"{r.suite}/{r.test}" for r in results if r.suite != suite or r.test not in found]
+    for result in results:
+        if result.suite == suite and result.test in found:
+            found[result.test].append(result)
+    twice = [test for test, answers in found.items() if len(answers) > 1 or planned.count(test) > 1]
+    whole = []
+    for test, answers in found.items():
+        if test in twice:
+            reason = "reviewbot lost count: planned or answered more than once"
+            whole.append(TestResult(suite=suite, test=test, outcome=Outcome.INFRA, reason=reason))
+        else:
+            whole += answers or [TestResult(suite=suite, test=test, outcome=Outcome.MISS, reason="it has no result")]
+    problems = [f"{len(twice)} tests planned or answered more than once ({twice[0]}, …)"] if twice else []
+    problems += [f"{len(strange)} results of tests that were not planned ({strange[0]}, …)"] if strange else []
+    return tuple(whole), f"reviewbot lost count: {'; '.join(problems)}"[:500] if problems else ""
 
 
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

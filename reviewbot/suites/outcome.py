@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
+from reviewbot.model.splats import NO_CRASH
 
 NOTRUN, SERVER_DIED = 77, 70
 """Exit statuses of our guest programs, besides 0 PASS."""
@@ -23,46 +24,71 @@ class Judgement:
 def beyond_the_test(reply: StepReply) -> Judgement | None:
     """What became of a step that gave no verdict of its own; None when its exit status counts.
 
-    A machine that was lost is CRASH only if the kernel said so before; without a splat it is the lab's fault (INFRA).
+    A splat of the kernel makes it CRASH whatever the test said, a warning too, unless it is allowed or of a class that
+    alone is no crash (hung-task, oom). A machine that was lost without one is the lab's fault (INFRA).
     """
+    crashed = bool(reply.splat) and reply.crash not in NO_CRASH
     match reply.status:
         case "skipped":
             return Judgement(Outcome.MISS, "never started")
+        case "timeout" if crashed:
+            return Judgement(Outcome.CRASH, f"{kernel(reply)}; did not end within {reply.seconds:.0f} s")
         case "timeout":
-            return Judgement(Outcome.HANG, f"did not end within {reply.seconds:.0f} s{_and(reply.splat)}")
+            return Judgement(Outcome.HANG, f"did not end within {reply.seconds:.0f} s{_and(reply)}")
         case "crash":
-            return Judgement(Outcome.CRASH, reply.splat or "the kernel crashed")
+            died = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
+            return Judgement(Outcome.CRASH, f"{kernel(reply) or 'the kernel crashed'}{died}"[:600])
+        case "lost" if crashed:
+            return Judgement(Outcome.CRASH, kernel(reply))
         case "lost":
-            if reply.splat:
-                return Judgement(Outcome.CRASH, reply.splat)
-            return Judgement(Outcome.INFRA, "the machine was lost without a word")
+            return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
+        case "done" if crashed:
+            return Judgement(Outcome.CRASH, kernel(reply))
         case "done":
             return None
 
 
 def by_status(reply: StepReply) -> Judgement:
-    """Outcome of a step of our guest programs: their exit status, and their last line as the reason.
-
-    A step that passed but made the kernel warn has failed.
-    """
+    """Outcome of a step of our guest programs: their exit status, and their last line as the reason."""
     if judgement := beyond_the_test(reply):
         return judgement
     reason = last_line(reply.output)
     match reply.exit_status:
-        case 0 if reply.splat:
-            return Judgement(Outcome.FAIL, f"kernel: {reply.splat}")
         case 0:
-            return Judgement(Outcome.PASS)
+            return passed(reply)
         case 77 if reason:
             return Judgement(Outcome.NOTRUN, reason)
         case 70:
-            return Judgement(Outcome.CRASH, reason or "the server died")
+            return Judgement(Outcome.CRASH, (reason or "the server died") + _and(reply))
         case None:
             return Judgement(Outcome.INFRA, "ended without an exit status")
         case status if status < 0:
-            return Judgement(Outcome.FAIL, f"killed by signal {-status}{_and(reply.splat)}")
+            return Judgement(Outcome.FAIL, f"killed by signal {-status}{_and(reply)}")
         case status:
-            return Judgement(Outcome.FAIL, reason or f"exit status {status} without a word")
+            return Judgement(Outcome.FAIL, (reason or f"exit status {status} without a word") + _and(reply))
+
+
+def passed(reply: StepReply) -> Judgement:
+    """A test that says it passed. Out of memory it cannot have: fstests' own check of dmesg says the same. A task that
+    waited for two minutes is told and changes nothing: the test did end. So is a splat that is allowed."""
+    if reply.crash == "oom":
+        return Judgement(Outcome.FAIL, f"passed{_and(reply)}")
+    return Judgement(Outcome.PASS, _and(reply).removeprefix("; ") or reply.splat_note)
+
+
+def kernel(reply: StepReply) -> str:
+    """What the kernel said: `oops: fuse_do_readpage:fuse_read_folio (BUG: kernel NULL pointer dereference)`."""
+    if not reply.splat:
+        return ""
+    where = f"{reply.fingerprint} ({reply.splat})" if reply.fingerprint else reply.splat
+    note = f"; {reply.splat_note}" if reply.splat_note else ""
+    named = not reply.crash or where.startswith(f"{reply.crash}: ")
+    return f"{where if named else f'{reply.crash}: {where}'}{note}"
+
+
+def kernel_excerpt(reply: StepReply) -> str:
+    """The splat, or else the last of the kernel's messages; at most 4 KiB."""
+    return reply.splat_text or tail(reply.dmesg)
 
 
 def last_line(text: str) -> str:
@@ -81,5 +107,5 @@ def tail(text: str, limit: int = EXCERPT) -> str:
     return rest if newline else cut
 
 
-def _and(splat: str) -> str:
-    return f"; kernel: {splat}" if splat else ""
+def _and(reply: StepReply) -> str:
+    return f"; kernel: {kernel(reply)}" if reply.splat else ""

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
 from reviewbot.model.lab import Disk, GuestStep, StepReply
+from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
+from reviewbot.suites.outcome import beyond_the_test, kernel, kernel_excerpt, tail
 
 SETUP = "setup/leg"
 PYTHON = ("python3", "-S", "/stack/suites/run.py")
@@ -59,8 +61,8 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
     for reply in replies:
         found, said = _read(reply.output)
         proofs |= found
-        if reply.status == "done" and reply.exit_status == 0:
-            continue
+        if reply.status in ("done", "crash") and reply.exit_status == 0:
+            continue  # a kernel that only warned is a result, see `setup_crash`
         last = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
         match reply.status:
             case "done":
@@ -68,10 +70,28 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
             case "timeout":
                 problems.append(f"{reply.name} did not end within its {reply.seconds:.0f} s")
             case "crash":
-                problems.append(f"the kernel crashed during {reply.name}: {reply.splat}")
+                problems.append(f"the kernel crashed during {reply.name}: {kernel(reply) or 'it did not say how'}")
             case "lost" | "skipped":
                 problems.append(f"{reply.name} was {reply.status}")
     return Setup(ok=not problems, reason=problems[0] if problems else "", proofs=proofs)
+
+
+def setup_crash(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
+    """Splats of the kernel while it booted and the leg was set up, as a result `setup` of the suite; empty without one.
+
+    The stack under test did it, so it must not end as the lab's fault.
+    """
+    for reply in replies:
+        judged = beyond_the_test(reply) if reply.name.startswith("setup/") else None
+        if judged and judged.outcome is Outcome.CRASH:
+            return (
+                TestResult(
+                    suite=suite, test="setup", outcome=Outcome.CRASH, reason=f"during {reply.name}: {judged.reason}",
+                    seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), crash=reply.crash,
+                    fingerprint=reply.fingerprint, log=f"{logs}/{reply.name}",
+                ),
+            )  # fmt: skip
+    return ()
 
 
 def _read(output: str) -> tuple[dict[str, Fact], str]:

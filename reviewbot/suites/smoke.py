@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.suites.outcome import by_status, tail
+from reviewbot.suites.outcome import by_status, kernel_excerpt, tail
 from reviewbot.suites.setup import PYTHON, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
@@ -50,5 +50,6 @@ def _result(
     excuse = known(leg.name, check, judged.reason, entries, fact) if judged.outcome is Outcome.FAIL else ""
     return TestResult(
         suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome, reason=excuse or judged.reason,
-        seconds=reply.seconds, excerpt=tail(reply.output), dmesg=tail(reply.dmesg),
+        seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
+        crash=reply.crash, fingerprint=reply.fingerprint,
     )  # fmt: skip

@@ -91,6 +91,7 @@ def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
             notes.append(f"leg {leg.leg} is unavailable: {leg.reason}")
         elif leg.reason:
             notes.append(f"leg {leg.leg}: {leg.reason}")
+        notes += [f"leg {leg.leg}: {note}" for note in leg.notes]
     reused = [leg.leg for leg in results.legs if leg.available and leg.reused and leg.tests]
     if reused:
         notes.append(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}")

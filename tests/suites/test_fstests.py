@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `check` says, read from what a real one wrote (fuse2fs, fstests of 2026-01; the kernel renamed)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,16 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "fstests"
 LEG = load_stack().leg("fuse2fs")
 
 
-def read(golden: str, test: str, status: int, splat: str = "") -> TestResult:
+WARN = {"splat": "WARNING: fs/inode.c at drop_nlink", "crash": "warn", "fingerprint": "drop_nlink:fuse_unlink",
+        "splat_text": "cut here"}  # fmt: skip
+OOM = {"splat": "Out of memory: Killed process (fsx)", "crash": "oom"}
+HUNG = {"splat": "INFO: task fsstress blocked", "crash": "hung-task", "fingerprint": "fuse_flush"}
+
+
+def read(golden: str, test: str, status: int, kernel: Mapping[str, str] = {}) -> TestResult:
     output = (GOLDEN / f"{golden}.txt").read_text()
-    reply = StepReply(
-        name=f"fstests/{test}", status="done", exit_status=status, output=output, splat=splat, seconds=4.0
+    reply = StepReply.model_validate(
+        {"name": f"fstests/{test}", "status": "done", "exit_status": status, "output": output, "seconds": 4.0, **kernel}
     )
     (result,) = fstests.results(LEG, [StepReply(name="setup/leg", status="done", exit_status=0), reply])
     assert (result.suite, result.test, result.seconds) == ("fstests", test, 4.0)
@@ -49,8 +56,35 @@ def test_outcome_and_reason(golden: str, test: str, status: int, outcome: Outcom
 
 
 def test_the_kernels_own_words_are_the_reason_when_dmesg_failed_the_test() -> None:
-    splat = "WARNING: CPU: 1 PID: 77 at fs/fuse/file.c:1234"
-    assert read("dmesg", "generic/002", 1, splat).reason == f"kernel: {splat}"
+    result = read("dmesg", "generic/002", 1, OOM)
+    assert (result.outcome, result.reason) == (Outcome.FAIL, "kernel: oom: Out of memory: Killed process (fsx)")
+
+
+@pytest.mark.parametrize("golden", ["pass", "notrun", "dmesg", "mismatch", "inconsistent"])
+def test_whatever_check_says_a_kernel_that_warned_makes_it_a_crash_with_the_fingerprint(golden: str) -> None:
+    result = read(golden, "generic/002", 0, WARN)
+    assert result.outcome is Outcome.CRASH
+    assert result.reason == "warn: drop_nlink:fuse_unlink (WARNING: fs/inode.c at drop_nlink)"
+    assert (result.crash, result.fingerprint, result.dmesg) == ("warn", "drop_nlink:fuse_unlink", "cut here")
+
+
+def test_a_task_that_waited_is_told_and_changes_nothing() -> None:
+    result = read("pass", "generic/001", 0, HUNG)
+    assert (result.outcome, result.crash) == (Outcome.PASS, "hung-task")
+    assert result.reason == "kernel: hung-task: fuse_flush (INFO: task fsstress blocked)"
+    assert read("mismatch", "generic/035", 1, HUNG).outcome is Outcome.FAIL
+
+
+def test_a_failure_of_checks_own_look_at_dmesg_is_excused_only_if_all_it_looks_for_is_allowed() -> None:
+    known = "------------[ cut here ]------------\nWARNING: fs/inode.c:422 at drop_nlink+0x31/0x50, CPU#1: rm/6064"
+    allowed = {"dmesg": f"[    1.000000] x\n[    2.000000] {known.splitlines()[1]}\n", "allowed": known,
+               "splat_note": "allowed until 2026-06-30: …"}  # fmt: skip
+    result = read("dmesg", "generic/002", 1, allowed)
+    assert (result.outcome, result.reason) == (Outcome.PASS, "allowed until 2026-06-30: …")
+    more = allowed | {"dmesg": allowed["dmesg"] + "XFS (vda): WARNING: Reset corrupted AGFL\n"}
+    assert read("dmesg", "generic/002", 1, more).outcome is Outcome.FAIL
+    assert read("mismatch", "generic/035", 1, allowed).outcome is Outcome.FAIL
+    assert read("dmesg", "generic/002", 1, {"dmesg": allowed["dmesg"]}).outcome is Outcome.FAIL
 
 
 def test_the_diff_is_unified_and_without_checks_decoration() -> None:

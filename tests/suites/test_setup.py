@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.model.lab import StepReply
-from reviewbot.suites import Setup, disks, read_setup, setup_steps
+from reviewbot.model.results import Outcome
+from reviewbot.suites import Setup, disks, read_setup, setup_crash, setup_steps
 from reviewbot.suites.setup import SETUP
 
 
@@ -49,6 +50,22 @@ def test_a_setup_that_was_lost_crashed_or_never_came_is_not_ok() -> None:
     assert "crashed" in read_setup([StepReply(name=SETUP, status="crash", splat="BUG: x")]).reason
     assert "lost" in read_setup([StepReply(name=SETUP, status="lost")]).reason
     assert "within" in read_setup([StepReply(name=SETUP, status="timeout", seconds=240)]).reason
+
+
+def test_a_kernel_that_only_warned_while_the_leg_was_set_up_is_a_result_and_no_reason_to_distrust_the_leg() -> None:
+    warned = reply('{"proof": {"a": 1}}').model_copy(
+        update={"status": "crash", "splat": "WARNING: fs/a.c at b", "crash": "warn", "fingerprint": "b:c"}
+    )
+    assert read_setup([warned]) == Setup(ok=True, proofs={"a": 1})
+    (result,) = setup_crash("smoke", [warned], "logs/ext4")
+    assert (result.suite, result.test, result.outcome) == ("smoke", "setup", Outcome.CRASH)
+    assert result.reason == "during setup/leg: warn: b:c (WARNING: fs/a.c at b)"
+    assert result.log == "logs/ext4/setup/leg"
+
+
+def test_a_setup_without_a_splat_is_no_result() -> None:
+    for one in (reply(""), reply("", status=1), StepReply(name=SETUP, status="lost")):
+        assert setup_crash("smoke", [one, StepReply(name="smoke/a", status="crash", splat="x")], "logs") == ()
 
 
 @given(st.text())

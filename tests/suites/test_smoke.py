@@ -22,8 +22,8 @@ def outcome(reply: StepReply) -> tuple[Outcome, str]:
     return result.outcome, result.reason
 
 
-def done(status: int | None, output: str = "", splat: str = "") -> StepReply:
-    return StepReply(name="smoke/rename", status="done", exit_status=status, output=output, splat=splat)
+def done(status: int | None, output: str = "") -> StepReply:
+    return StepReply(name="smoke/rename", status="done", exit_status=status, output=output)
 
 
 def test_each_check_is_a_step_that_the_guest_knows() -> None:
@@ -57,10 +57,53 @@ def test_a_dead_server_is_a_crash() -> None:
     )  # fmt: skip
 
 
-def test_a_check_that_passed_but_made_the_kernel_warn_fails() -> None:
-    assert outcome(done(0, splat="WARNING: CPU: 0 at fs/fuse/file.c:1")) == (
-        Outcome.FAIL, "kernel: WARNING: CPU: 0 at fs/fuse/file.c:1",
-    )  # fmt: skip
+OOPS = StepReply(
+    name="smoke/rename", status="crash", exit_status=0, splat="BUG: kernel NULL pointer dereference", crash="oops",
+    fingerprint="fuse_do_readpage:fuse_read_folio", splat_text="BUG: …",
+)  # fmt: skip
+SAID = "oops: fuse_do_readpage:fuse_read_folio (BUG: kernel NULL pointer dereference)"
+
+
+@pytest.mark.parametrize("status", [0, 1, 77, -9, None])
+def test_a_check_is_a_crash_whatever_it_said_when_the_kernel_splatted(status: int | None) -> None:
+    reply = OOPS.model_copy(update={"exit_status": status})
+    assert outcome(reply) == outcome(reply.model_copy(update={"status": "done"})) == (Outcome.CRASH, SAID)
+
+
+def test_a_crash_names_class_and_fingerprint_and_shows_the_splat() -> None:
+    result = next(r for r in smoke.results(LEG, [OOPS]) if r.test == "rename")
+    assert (result.crash, result.fingerprint, result.dmesg) == ("oops", OOPS.fingerprint, "BUG: …")
+
+
+def test_a_crash_says_what_else_went_wrong() -> None:
+    died = OOPS.model_copy(update={"exit_status": 70, "output": "x\nserver died: fuse2fs"})
+    assert outcome(died) == (Outcome.CRASH, f"{SAID}; server died: fuse2fs")
+    slow = OOPS.model_copy(update={"status": "timeout", "seconds": 60})
+    assert outcome(slow) == (Outcome.CRASH, f"{SAID}; did not end within 60 s")
+    late = OOPS.model_copy(update={"splat_note": "it was allowed until 2026-06-30 only: old (https://x)"})
+    assert outcome(late)[1] == f"{SAID}; {late.splat_note}"
+
+
+def test_out_of_memory_fails_a_check_that_passed_and_explains_one_that_failed() -> None:
+    oom = {"splat": "Out of memory: Killed process (fuse2fs)", "crash": "oom"}
+    said = "kernel: oom: Out of memory: Killed process (fuse2fs)"
+    assert outcome(done(0).model_copy(update=oom)) == (Outcome.FAIL, f"passed; {said}")
+    assert outcome(done(1, "cannot read").model_copy(update=oom)) == (Outcome.FAIL, f"cannot read; {said}")
+    assert outcome(done(70, "server died").model_copy(update=oom)) == (Outcome.CRASH, f"server died; {said}")
+
+
+def test_a_task_that_waited_long_is_told_and_changes_no_outcome() -> None:
+    hung = {"splat": "INFO: task fsstress blocked", "crash": "hung-task", "fingerprint": "fuse_flush"}
+    said = "kernel: hung-task: fuse_flush (INFO: task fsstress blocked)"
+    assert outcome(done(0).model_copy(update=hung)) == (Outcome.PASS, said)
+    stuck = StepReply(name="smoke/fio", status="timeout", seconds=120).model_copy(update=hung)
+    assert outcome(stuck) == (Outcome.HANG, f"did not end within 120 s; {said}")
+    lost = StepReply(name="smoke/fio", status="lost").model_copy(update=hung)
+    assert outcome(lost) == (Outcome.INFRA, f"the machine was lost; {said}")
+
+
+def test_an_allowed_splat_is_told_by_the_test_that_passed() -> None:
+    assert outcome(done(0).model_copy(update={"splat_note": "allowed until …"})) == (Outcome.PASS, "allowed until …")
 
 
 def test_a_lost_machine_is_a_crash_only_with_a_splat() -> None:
