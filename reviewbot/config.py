@@ -5,6 +5,7 @@ Stacks ship as `stacks/*.yaml`. The site file (`$REVIEWBOT_SITE`, or `site.yaml`
 belongs to one machine: archive, sources, accelerator.
 """
 
+import functools
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,9 +16,12 @@ from reviewbot.host.data import data_path
 from reviewbot.host.paths import site_file
 from reviewbot.model.base import Model
 from reviewbot.model.errors import ConfigError
+from reviewbot.model.splats import SplatRules
 from reviewbot.model.stack import Candidate, Source, Stack
 
 DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
+
+SPLATS = "qemu/splats.yaml"
 
 M = TypeVar("M", bound=Model)
 
@@ -105,6 +109,18 @@ def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
         for component in stack.components
     )
     return stack.model_copy(update={"components": components})
+
+
+@functools.cache
+def load_splats(path: Path | None = None) -> SplatRules:
+    """What counts as a crash of the kernel: the shipped `qemu/splats.yaml`, or another file.
+
+    Raises ConfigError; without these rules nothing can be judged, so nothing is run.
+    """
+    try:
+        return load_yaml(path or data_path(SPLATS), SplatRules)
+    except FileNotFoundError as error:
+        raise ConfigError(SPLATS, 0, "", "no such file", hint="the installation is not complete") from error
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

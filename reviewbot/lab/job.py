@@ -15,13 +15,13 @@ from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
+from reviewbot.config import load_splats
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Frames, Lines, facts, number, text, unpack, unpack_disk
+from reviewbot.lab.console import TAIL, heard, since, written
 from reviewbot.lab.machine import RESULTS_BYTES, Places, command
-from reviewbot.lab.rules import load_rules
-from reviewbot.lab.splats import fingerprint, judge, splat_blocks
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
 from reviewbot.model.progress import Event, Progress, silent
@@ -32,8 +32,6 @@ SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 30.0
 """Seconds on top of a step's limit for the agent to kill it and to tell."""
-TAIL = 64 << 10
-"""Characters of kernel messages that a reply keeps."""
 
 
 class _Lost(Exception):
@@ -50,7 +48,7 @@ def run_job(
     when `qemu/splats.yaml` is missing or wrong, and OSError when the host's disk is full. Files of steps land in
     `folder/<step>/`, the machine's own logs in `folder/<job>/`.
     """
-    load_rules()  # a machine whose words cannot be judged is not worth booting
+    load_splats()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
@@ -99,6 +97,7 @@ class _Run:
                 asyncio.run(self._talk(process, started))
             except _Lost as lost:
                 self.problem = str(lost)
+                self._blame_boot(time.monotonic() - started)
             if self.problem and process.poll() is not None:
                 self.problem += self._last_words(process.returncode)
         self._account_for_rest()
@@ -107,6 +106,11 @@ class _Run:
             replies=tuple(self.replies), notes=tuple(self.notes), accelerator=self.accelerator.name,
             seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
         )  # fmt: skip
+
+    def _blame_boot(self, seconds: float) -> None:
+        """A kernel that crashed before its first step crashes that step: it is no fault of the lab."""
+        if not self.replies and self.job.steps and heard(self._said_since([0, 0])).crash:
+            self._reply(self._lost(self.job.steps[0], seconds, [0, 0]))
 
     def _last_words(self, status: int) -> str:
         words = (self.places.logs / "qemu.log").read_text(errors="replace").strip().splitlines()
@@ -163,14 +167,17 @@ class _Run:
             self._reply(reply)
             gate_failed = step.gate and reply.exit_status != 0
         self.unasked += control.forget()
+        marks = self._marks()
         control.say({"op": "off"})
         last = await control.next(lines, 60.0, "no final word from the agent")
         self.complete = last.get("t") == "final"
+        if (late := heard(self._said_since(marks))).line and late.fields["crash"] != "reboot":
+            self.notes.append(f"the kernel splatted after the last step: {late.line}")
 
     async def _step(self, step: GuestStep, slow: float, control: "_Port", lines: Lines, files: "_Files") -> StepReply:
         limit = step.timeout * slow
         self.unasked += control.forget()
-        marks = [_size(path) for path in self._consoles()]
+        marks = self._marks()
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
                      "collect": step.collect})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
@@ -201,7 +208,7 @@ class _Run:
     def _done(self, step: GuestStep, message: dict[str, Any], before: str) -> StepReply:
         """before: what the kernel said between the last step and this one; nobody else is there to answer for it."""
         dmesg = before + text(message, "dmesg")
-        said = _splat(dmesg)
+        said = heard(dmesg)
         status: StepStatus = "done"
         if message.get("timeout") is True:
             status = "timeout"
@@ -216,12 +223,19 @@ class _Run:
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
         """The machine went away under this step: did its kernel say why, since the step began?"""
-        said = "".join(_since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True))
-        splat = _splat(said)
+        said = self._said_since(marks)
+        splat = heard(said)
         return StepReply(
             name=step.name, status="crash" if splat.crash else "lost", seconds=seconds, dmesg=said[-TAIL:],
             files=self._write(step, said), **splat.fields,
         )  # fmt: skip
+
+    def _marks(self) -> list[int]:
+        """How much the consoles hold by now."""
+        return [written(path) for path in self._consoles()]
+
+    def _said_since(self, marks: Sequence[int]) -> str:
+        return "".join(since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True))
 
     def _consoles(self) -> tuple[Path, Path]:
         return self.places.console, self.places.logs / "serial.log"
@@ -246,41 +260,6 @@ class _Run:
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class _Splat:
-    crash: bool
-    fields: dict[str, Any]
-    """Of a StepReply."""
-
-
-def _splat(messages: str) -> _Splat:
-    """What the kernel's messages say of splats, as a StepReply has it."""
-    found = judge(splat_blocks(messages))
-    fields = {"allowed": "\n".join(block.text for block in found.allowed)[:TAIL], "splat_note": found.note}
-    if worst := found.worst:
-        fields |= {"splat": worst.title, "crash": worst.kind, "fingerprint": fingerprint(worst),
-                   "splat_text": worst.text[:4096]}  # fmt: skip
-    return _Splat(found.crash, fields)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _since(path: Path, mark: int) -> str:
-    """What was written to a console since it had `mark` bytes, 256 KiB of it at most."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(mark, _size(path) - 4 * TAIL))
-            data = file.read()
-    except OSError:
-        return ""
-    return text({"t": data.decode(errors="replace").replace("\r", "")}, "t", 4 * TAIL)
 
 
 def _expendable(pid: int) -> None:

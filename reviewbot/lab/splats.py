@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reviewbot.lab.rules import load_rules
+from reviewbot.config import load_splats
 from reviewbot.lab.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
 from reviewbot.model.splats import NO_CRASH, AllowedSplat, SplatClass, SplatPattern
 
@@ -19,8 +19,8 @@ MAX_LINE = 1024
 """Characters of a line that are looked at; printk has no longer ones."""
 MAX_LINES = 500
 """Of one splat."""
-MAX_BLOCKS = 200
-"""Splats that are read; a kernel that says more than these says nothing new."""
+MAX_BLOCKS = 10_000
+"""Splats that are read: more than a reply has room for."""
 _NESTED = 4
 """Splats within splats that are kept apart."""
 _WITHOUT_TRACE = 10
@@ -81,7 +81,7 @@ def fingerprint(block: Block) -> str:
 def splat_blocks(messages: str) -> tuple[Block, ...]:
     """Every splat in a kernel's messages (dmesg, /dev/kmsg or a console), in the order in which they begin.
 
-    The first 200 of them. Takes time in proportion to the text, whatever it is. Raises ConfigError.
+    Takes time in proportion to the text, whatever it is. Raises ConfigError.
     """
     reader = _Reader()
     for line in messages.replace("\\x0a", "\n").split("\n"):  # /dev/kmsg writes a message of several lines in one
@@ -97,7 +97,7 @@ def judge(blocks: Sequence[Block], today: datetime.date | None = None) -> Senten
     today = today or datetime.date.today()
     allowed, left, notes, late = [], [], [], {}
     for block in blocks:
-        entries = [entry for entry in load_rules().allowed if _covers(entry, block)]
+        entries = [entry for entry in load_splats().allowed if _covers(entry, block)]
         if good := next((entry for entry in entries if not entry.expired(today)), None):
             allowed.append(block)
             notes.append(f"allowed until {good.until}: {block.kind}: {block.title}: {good.reason} ({good.link})")
@@ -118,12 +118,12 @@ def _covers(entry: AllowedSplat, block: Block) -> bool:
 
 @functools.cache
 def _headlines() -> tuple[tuple[re.Pattern[str], SplatPattern], ...]:
-    return tuple((re.compile(entry.pattern), entry) for entry in load_rules().splats)
+    return tuple((re.compile(entry.pattern), entry) for entry in load_splats().splats)
 
 
 @functools.cache
 def _any_headline() -> re.Pattern[str]:
-    known = "|".join(f"(?:{entry.pattern})" for entry in load_rules().splats)
+    known = "|".join(f"(?:{entry.pattern})" for entry in load_splats().splats)
     return re.compile(f"{_CUT_HERE.pattern}|{known}")
 
 

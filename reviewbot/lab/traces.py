@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 
-from reviewbot.lab.rules import load_rules
+from reviewbot.config import load_splats
 
 DEPTH = 5
 """Functions of a fingerprint."""
@@ -77,7 +77,7 @@ def _plain(name: str) -> str:
 
 @functools.cache
 def _noise() -> re.Pattern[str]:
-    return re.compile("|".join(translate(name) for noise in load_rules().noise for name in noise.functions))
+    return re.compile("|".join(translate(name) for noise in load_splats().noise for name in noise.functions))
 
 
 _CUTS = (

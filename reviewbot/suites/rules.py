@@ -6,9 +6,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-from reviewbot.config import load_yaml
+from reviewbot.config import SPLATS, load_splats
 from reviewbot.host.data import data_path
-from reviewbot.model.splats import SplatRules
 
 
 @functools.cache
@@ -18,14 +17,15 @@ def rules_digest() -> str:
 
     Kept results were judged by these; with other rules they may mean something else. Raises ConfigError.
     """
+    rules = load_splats()
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    splats, readers = data_path("qemu/splats.yaml"), here.parent / "lab"
-    for path in (
-        *sorted((*here.glob("*.py"), *here.glob("*.yaml"))), splats, readers / "splats.py", readers / "traces.py",
-    ):  # fmt: skip
+    lab = here.parent / "lab"
+    judges = (*sorted((*here.glob("*.py"), *here.glob("*.yaml"))), data_path(SPLATS),
+              *(lab / f"{name}.py" for name in ("console", "splats", "traces")))  # fmt: skip
+    for path in judges:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     today = datetime.date.today()
-    expired = [entry.pattern for entry in load_yaml(splats, SplatRules).allowed if entry.expired(today)]
+    expired = [entry.pattern for entry in rules.allowed if entry.expired(today)]
     digest.update(repr(expired).encode())
     return digest.hexdigest()

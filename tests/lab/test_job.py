@@ -2,8 +2,10 @@
 """What becomes of a step, by the words of its agent and the kernel's: without a machine."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,51 +30,78 @@ def log(name: str) -> str:
     return (GOLDEN / f"{name}.txt").read_text()
 
 
+@dataclass
 class Sink:
-    """The way to the agent; its kernel says its last words when it gets an order."""
+    """The way to the guest: at each kind of order its kernel says something on the console, and its agent answers."""
 
-    def __init__(self, console: Path, dying: str = "") -> None:
-        self.console, self.dying = console, dying
+    console: Path
+    reader: asyncio.StreamReader
+    answers: Mapping[str, Sequence[Mapping[str, Any]]]
+    kernel: Mapping[str, str]
+    last: str
+    """The order after which the agent says nothing more."""
 
     def write(self, data: bytes) -> None:
+        order = json.loads(data)["op"]
         with self.console.open("a") as file:
-            file.write(self.dying)
+            file.write(self.kernel.get(order, ""))
+        for words in self.answers.get(order, ()):
+            self.reader.feed_data(json.dumps({"nonce": NONCE, **words}).encode() + b"\n")
+        if order == self.last:
+            self.reader.feed_eof()
 
     def close(self) -> None:
         pass
 
 
 class Guest:
-    """One step of a guest that says what it is told to say, and then no more."""
+    """A guest with one step that says what it is told to say, and then no more."""
 
     def __init__(self, folder: Path) -> None:
-        self.logs, self.folder = folder / "machine", folder
-        self.logs.mkdir()
+        self.folder = folder
+        (folder / "machine").mkdir()
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
-        places = Places(folder, folder / "disks", self.logs)
+        places = Places(folder, folder / "disks", folder / "machine")
         self.run = _Run(job, Accelerator("tcg", "a test"), places, folder, lambda reply: None, silent, NONCE)
 
-    def step(self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "") -> StepReply:
-        """Its reply; of a guest that says nothing more, what is known of it."""
-        try:
-            return asyncio.run(self._step(said, earlier, dying))
-        except _Lost:
-            return self.run.replies[-1]
+    def console(self, text: str) -> None:
+        with self.run.places.console.open("a") as file:
+            file.write(text)
 
-    async def _step(
-        self, said: tuple[Mapping[str, Any], ...], earlier: Mapping[str, Any] | None, dying: str
-    ) -> StepReply:
+    def step(self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "") -> StepReply:
+        """Its reply; of a guest that goes away, what is known of it."""
+
+        async def talk(port: _Port, files: _Files) -> None:
+            port.waiting += [{"nonce": NONCE, **earlier}] if earlier else []
+            self.run.replies.append(await self.run._step(STEP, 1.0, port, Lines(NONCE), files))
+
+        with contextlib.suppress(_Lost):
+            asyncio.run(self._talk(talk, {"run": said}, {"run": dying}, "run"))
+        return self.run.replies[-1]
+
+    def job(self, *, after: str) -> None:
+        """All of it, with what the kernel says after its last step."""
+
+        async def talk(port: _Port, files: _Files) -> None:
+            await self.run._converse(port, Lines(NONCE), files, 0.0)
+
+        answers: dict[str, list[dict[str, Any]]] = {
+            "hello": [{"t": "hello"}],
+            "run": [START, DONE],
+            "off": [{"t": "final"}],
+        }
+        asyncio.run(self._talk(talk, answers, {"off": after}, "off"))
+
+    async def _talk(
+        self, talk: Callable[[_Port, _Files], Awaitable[None]], answers: Mapping[str, Sequence[Mapping[str, Any]]],
+        kernel: Mapping[str, str], last: str,
+    ) -> None:  # fmt: skip
         watch = asyncio.create_task(asyncio.sleep(60))
         reader = asyncio.StreamReader()
-        sink = cast(asyncio.StreamWriter, Sink(self.run.places.console, dying))
-        port = _Port(reader, sink, watch)
-        if earlier:
-            port.waiting.append({"nonce": NONCE, **earlier})
-        reader.feed_data(b"".join(json.dumps({"nonce": NONCE, **words}).encode() + b"\n" for words in said))
-        reader.feed_eof()
+        sink = cast(asyncio.StreamWriter, Sink(self.run.places.console, reader, answers, kernel, last))
         files = _Files(asyncio.StreamReader(), sink, NONCE, frozenset({STEP.name}), self.folder)
         try:
-            return await self.run._step(STEP, 1.0, port, Lines(NONCE), files)
+            await talk(_Port(reader, sink, watch), files)
         finally:
             watch.cancel()
             files.close()
@@ -125,6 +154,24 @@ def test_a_splat_of_an_earlier_step_is_not_blamed_on_the_one_whose_machine_was_l
     guest.run.places.console.write_text(log("warn-6.12"))
     reply = guest.step(START, dying=QUIET)
     assert (reply.status, reply.splat, reply.dmesg) == ("lost", "", QUIET)
+
+
+def test_a_kernel_that_panics_before_its_first_step_crashes_that_step(guest: Guest) -> None:
+    guest.console(QUIET)
+    guest.run._blame_boot(3.0)
+    assert guest.run.replies == []
+    guest.console(log("panic-sysrq"))
+    guest.run._blame_boot(3.0)
+    (reply,) = guest.run.replies
+    assert (reply.name, reply.status, reply.crash) == (STEP.name, "crash", "panic")
+
+
+@pytest.mark.parametrize(("said", "notes"), [("warn-7.0", 1), ("", 0)])
+def test_a_splat_after_the_last_step_is_in_the_notes(guest: Guest, said: str, notes: int) -> None:
+    last = QUIET + (log(said) if said else "") + "[   90.000000] reboot: Power down\n"
+    guest.job(after=last)
+    assert guest.run.complete and len(guest.run.notes) == notes
+    assert all("after the last step: warn: drop_nlink:" in note for note in guest.run.notes)
 
 
 def test_a_guest_that_restarts_itself_says_so(guest: Guest) -> None:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.lab import rules
-from reviewbot.lab.rules import load_rules
+from reviewbot import config
+from reviewbot.config import load_splats
 from reviewbot.lab.splats import MAX_BLOCKS, Block, fingerprint, judge, splat_blocks
 from reviewbot.lab.traces import title_of
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.splats import CLASSES, NO_CRASH, AllowedSplat, SplatPattern
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
-RULES = load_rules()
+RULES = load_splats()
 READPAGE = "fuse_do_readpage:fuse_read_folio:filemap_read_folio:filemap_get_pages:filemap_read"
 UNLINK = "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
 NULL = "BUG: kernel NULL pointer dereference"
@@ -349,7 +349,7 @@ ALLOWED = AllowedSplat(
 
 @pytest.fixture
 def one_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reviewbot.lab.splats.load_rules", lambda: RULES.model_copy(update={"allowed": (ALLOWED,)}))
+    monkeypatch.setattr("reviewbot.lab.splats.load_splats", lambda: RULES.model_copy(update={"allowed": (ALLOWED,)}))
 
 
 @pytest.mark.usefixtures("one_allowed")
@@ -383,7 +383,7 @@ def write(
 
 def test_a_whole_file_loads(tmp_path: Path) -> None:
     entry = "allowed: [{pattern: x, reason: long enough, link: 'https://x', until: 2026-01-02}]"
-    assert load_rules(write(tmp_path, rest=entry)).allowed[0].until == datetime.date(2026, 1, 2)
+    assert load_splats(write(tmp_path, rest=entry)).allowed[0].until == datetime.date(2026, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -408,16 +408,16 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_is_an_error_with_its_place(tmp_path: Path, broken: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        load_rules(write(tmp_path, **broken))
+        load_splats(write(tmp_path, **broken))
 
 
 def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        load_rules(tmp_path / "none.yaml")
-    monkeypatch.setattr(rules, "SPLATS", "qemu/none.yaml")
-    load_rules.cache_clear()
+        load_splats(tmp_path / "none.yaml")
+    monkeypatch.setattr(config, "SPLATS", "qemu/none.yaml")
+    load_splats.cache_clear()
     with pytest.raises(ConfigError, match="no such file"):
-        load_rules()
+        load_splats()
 
 
 WORDS = st.sampled_from(

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest's kernel said, and what it means for a step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reviewbot.lab.channel import text
+from reviewbot.lab.splats import fingerprint, judge, splat_blocks
+
+TAIL = 64 << 10
+"""Characters of kernel messages that a reply keeps."""
+EXCERPT = 4096
+"""Characters of a splat that a reply keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Kernel messages, judged."""
+
+    crash: bool
+    """There is a splat that alone makes a step a CRASH."""
+    line: str
+    """Class, fingerprint and title of the weightiest, or empty."""
+    fields: dict[str, Any]
+    """Of a StepReply."""
+
+
+def heard(messages: str) -> Heard:
+    """What the kernel's messages say of splats. Raises ConfigError."""
+    found = judge(splat_blocks(messages))
+    fields = {"allowed": "\n".join(block.text for block in found.allowed)[:TAIL], "splat_note": found.note}
+    worst = found.worst
+    if worst is None:
+        return Heard(False, "", fields)
+    where = fingerprint(worst)
+    fields |= {"splat": worst.title, "crash": worst.kind, "fingerprint": where, "splat_text": worst.text[:EXCERPT]}
+    return Heard(found.crash, f"{worst.kind}: {where + ' ' if where else ''}({worst.title})", fields)
+
+
+def written(path: Path) -> int:
+    """Bytes of a console's file so far."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def since(path: Path, mark: int) -> str:
+    """What was written to a console since it had `mark` bytes, 256 KiB of it at most."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(mark, written(path) - 4 * TAIL))
+            data = file.read()
+    except OSError:
+        return ""
+    return text({"t": data.decode(errors="replace").replace("\r", "")}, "t", 4 * TAIL)
