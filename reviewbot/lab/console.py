@@ -26,9 +26,9 @@ class Heard:
     """Of a StepReply."""
 
 
-def heard(messages: str) -> Heard:
-    """What the kernel's messages say of splats. Raises ConfigError."""
-    found = judge(splat_blocks(messages))
+def heard(*messages: str) -> Heard:
+    """What the kernel's messages say of splats, from dmesg or from each of its consoles. Raises ConfigError."""
+    found = judge([block for said in messages for block in splat_blocks(said)])
     fields = {"allowed": "\n".join(block.text for block in found.allowed)[:TAIL], "splat_note": found.note}
     worst = found.worst
     if worst is None:

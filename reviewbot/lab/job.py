@@ -109,7 +109,7 @@ class _Run:
 
     def _blame_boot(self, seconds: float) -> None:
         """A kernel that crashed before its first step crashes that step: it is no fault of the lab."""
-        if not self.replies and self.job.steps and heard(self._said_since([0, 0])).crash:
+        if not self.replies and self.job.steps and heard(*self._said_since([0, 0])).crash:
             self._reply(self._lost(self.job.steps[0], seconds, [0, 0]))
 
     def _last_words(self, status: int) -> str:
@@ -171,7 +171,7 @@ class _Run:
         control.say({"op": "off"})
         last = await control.next(lines, 60.0, "no final word from the agent")
         self.complete = last.get("t") == "final"
-        if (late := heard(self._said_since(marks))).line and late.fields["crash"] != "reboot":
+        if (late := heard(*self._said_since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
 
     async def _step(self, step: GuestStep, slow: float, control: "_Port", lines: Lines, files: "_Files") -> StepReply:
@@ -223,8 +223,8 @@ class _Run:
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
         """The machine went away under this step: did its kernel say why, since the step began?"""
-        said = self._said_since(marks)
-        splat = heard(said)
+        consoles = self._said_since(marks)
+        said, splat = "".join(consoles), heard(*consoles)
         return StepReply(
             name=step.name, status="crash" if splat.crash else "lost", seconds=seconds, dmesg=said[-TAIL:],
             files=self._write(step, said), **splat.fields,
@@ -234,8 +234,8 @@ class _Run:
         """How much the consoles hold by now."""
         return [written(path) for path in self._consoles()]
 
-    def _said_since(self, marks: Sequence[int]) -> str:
-        return "".join(since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True))
+    def _said_since(self, marks: Sequence[int]) -> list[str]:
+        return [since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True)]
 
     def _consoles(self) -> tuple[Path, Path]:
         return self.places.console, self.places.logs / "serial.log"

@@ -192,7 +192,7 @@ class _Open:
             return bool(_RULE.match(text))
         if self.kind == "oom":
             return bool(_KILLED.match(text))
-        return not self.marked and self.kind != "panic" and self.trace and "</TASK>" in text
+        return not self.marked and self.trace and "</TASK>" in text
 
     def ends_before(self, text: str) -> bool:
         """Whether it was over before this line."""

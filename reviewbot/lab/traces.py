@@ -24,15 +24,18 @@ def in_trace(line: str) -> bool:
 
 
 def functions(lines: Sequence[str]) -> tuple[str, ...]:
-    """All functions of the first call trace, innermost first; guesses (`? `) are left out.
+    """All functions of the first call trace, innermost first.
 
-    The function of the instruction pointer comes first. Without the words `Call Trace:` (KFENCE, KCSAN, kmemleak) the
-    first unbroken run of functions counts.
+    The function of the instruction pointer comes first. Guesses (`? `) are left out, unless there is nothing else: a
+    kernel without an unwinder (CONFIG_UNWINDER_GUESS) only guesses. Without the words `Call Trace:` (KFENCE, KCSAN,
+    kmemleak) the first unbroken run of functions counts.
     """
     start = next((n for n, line in enumerate(lines) if TRACE.match(line)), None)
     where = (match for line in lines[:start] if (match := _WHERE.match(line)))
-    found = [_plain(match[1]) for match in where][:1]
-    found += _run(lines) if start is None else _trace(lines[start + 1 :])
+    first = [_plain(match[1]) for match in where][:1]
+    trace = list(_run(lines) if start is None else _trace(lines[start + 1 :]))
+    unwound = any(guessed is False for _, guessed in trace)
+    found = first + [name for name, guessed in trace if not (guessed and unwound)]
     return tuple(name for n, name in enumerate(found) if n == 0 or found[n - 1] != name)
 
 
@@ -43,29 +46,30 @@ def fingerprint_of(lines: Sequence[str]) -> str:
     return ":".join((telling or found)[:DEPTH])
 
 
-def _trace(lines: Sequence[str]) -> Iterator[str]:
-    """Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing."""
+def _trace(lines: Sequence[str]) -> Iterator[tuple[str, bool | None]]:
+    """Each function and whether it is a guess (None: an instruction pointer).
+
+    Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing.
+    """
     inside = seen = False
     for line in lines:
         if frame := FRAME.match(line):
             seen = True
-            if not frame[1]:
-                yield _plain(frame[2])
+            yield _plain(frame[2]), bool(frame[1])
         elif where := _WHERE.match(line):
-            yield _plain(where[1])
+            yield _plain(where[1]), None
         elif "<TASK>" in line:
             inside = True
         elif "</TASK>" in line or TRACE.match(line) or (seen and not inside and not in_trace(line)):
             return
 
 
-def _run(lines: Sequence[str]) -> Iterator[str]:
+def _run(lines: Sequence[str]) -> Iterator[tuple[str, bool | None]]:
     seen = False
     for line in lines:
         if frame := FRAME.match(line):
             seen = True
-            if not frame[1]:
-                yield _plain(frame[2])
+            yield _plain(frame[2]), bool(frame[1])
         elif seen:
             return
 

@@ -29,6 +29,10 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
         ("panic", "Kernel panic - not syncing: sysrq triggered crash",
          "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write"),
     ],
+    "panic-guesses": [
+        ("panic", "Kernel panic - not syncing: sysrq triggered crash",
+         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write"),
+    ],
     "gpf-kasan": [
         ("oops", "Oops: general protection fault",
          "fuse_iomap_begin:iomap_iter:iomap_file_buffered_write:fuse_iomap_buffered_write:vfs_write"),
