@@ -199,12 +199,14 @@ def run(
     log: Path | None = None,
     check: bool = True,
     split: bool = False,
+    stdout: Path | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it said.
 
     argv: a list, never a shell line. env: added to `environment()`. timeout: seconds.
     log: file that gets the output while the process runs (appended); the returned output is then its last MiB.
     split: keep stderr apart from stdout. check: raise CommandFailed for any status but 0.
+    stdout: file that gets stdout by itself (written anew), the rest going to `log`; it is then not in the output.
     Raises CommandFailed, CommandTimeout, ToolMissing, DiskFull. On any exception (Ctrl-C too) its whole process
     group dies.
     """
@@ -217,7 +219,9 @@ def run(
         else:
             sink = subprocess.PIPE
         source = subprocess.PIPE if stdin else subprocess.DEVNULL
-        apart = subprocess.PIPE if split and log is None else subprocess.STDOUT
+        apart: int | IO[bytes] = subprocess.PIPE if split and log is None else subprocess.STDOUT
+        if stdout is not None:
+            sink, apart = stack.enter_context(stdout.open("wb")), subprocess.PIPE if log is None else sink
         process = _start(command, cwd, env, source, sink, apart)
         try:
             with _registered(process):

@@ -166,3 +166,27 @@ def test_everything_in_the_box_dies_with_a_killed_parent(box: Box) -> None:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     wait_until_gone(seconds)
+
+
+def test_a_bind_may_go_where_the_root_has_no_folder(box: Box) -> None:
+    (box.folder / "other").mkdir()
+    (box.folder / "other" / "file").write_text("there\n")
+    more = {**box.binds, "/other": Bind(box.folder / "other")}
+    done = Sandbox(box.folder / "root").run(
+        ["sh", "-c", "cat /other/file /src/file; ! touch /new; ! touch /other/new; ls -d /src /out"],
+        binds=more, log=box.folder / "log", timeout=60,
+    )  # fmt: skip
+    assert [line for line in done.output.splitlines() if "touch" not in line] == [
+        "there", "of the tree", "/out", "/src",
+    ]  # fmt: skip
+    assert not (box.folder / "root" / "other").exists()
+
+
+def test_stdout_can_be_kept_apart_and_has_its_limit(box: Box) -> None:
+    out = box.folder / "stdout"
+    done = Sandbox(box.folder / "root").run(
+        ["sh", "-c", "echo said; echo complained >&2; head -c 100000 /dev/zero"], binds=box.binds,
+        log=box.folder / "log", timeout=60, stdout=out, file_size=5000, check=False,
+    )  # fmt: skip
+    assert done.output.startswith("complained\n")
+    assert out.read_bytes().startswith(b"said\n") and out.stat().st_size == 5000
