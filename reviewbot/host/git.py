@@ -22,13 +22,16 @@ _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.
 
 def git(
     repository: Path, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None, stdin: bytes = b"",
-    cwd: Path | None = None, check: bool = True, timeout: float = 1800.0,
+    cwd: Path | None = None, check: bool = True, timeout: float = 1800.0, stdout: Path | None = None,
 ) -> Completed:  # fmt: skip
-    """Run git on a repository (its git directory). stderr is kept apart. Raises CommandFailed, CommandTimeout."""
+    """Run git on a repository (its git directory). stderr is kept apart. Raises CommandFailed, CommandTimeout.
+
+    stdout: file that gets the output as bytes, instead of the result.
+    """
     settings = {**CLEAN, "GIT_DIR": str(repository), **(env or {})}
     return run(
         ["git", *_SETTINGS, *arguments], cwd=cwd or repository, env=settings,
-        stdin=stdin, check=check, timeout=timeout, split=True,
+        stdin=stdin, check=check, timeout=timeout, split=True, stdout=stdout,
     )  # fmt: skip
 
 

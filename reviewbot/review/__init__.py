@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Trees in, Review out: what can be said of each patch, and of the series, without booting anything.
+
+Must not know: how anything is built (it is given what the builds said), where mails come from, how a review is shown.
+"""
+
+from reviewbot.review.series import review
+
+__all__ = ["review"]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files of a commit, read without a checkout."""
+
+import os
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from reviewbot.host.git import git
+from reviewbot.review.commits import git_bytes
+
+LARGEST = 4 << 20
+"""Bytes of the largest file that is read."""
+
+
+def listed(repository: Path, commit: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Plain files whose path matches one of the shell patterns (`*` stops at a slash), sorted."""
+    folders = sorted({pattern.split("*")[0].rpartition("/")[0] or "." for pattern in patterns if "*" in pattern})
+    plain = [pattern for pattern in patterns if "*" not in pattern]
+    wanted = [f"{folder}/" if folder != "." else "." for folder in folders] + plain
+    said = git(repository, "-c", "core.quotePath=false", "ls-tree", "-l", commit, "--", *wanted).output
+    found = []
+    for line in said.splitlines():
+        head, _, path = line.partition("\t")
+        mode, _, _, size = head.split()
+        fits = any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
+        if fits and mode.startswith("100") and size.isdigit() and int(size) <= LARGEST:
+            found.append(path)
+    return tuple(sorted(found))
+
+
+def read(repository: Path, commit: str, paths: Iterable[str], scratch: Path) -> dict[str, bytes]:
+    """Contents by path; a path that is not a file of the commit is left out. One process."""
+    names = [path for path in paths if "\n" not in path]
+    if not names:
+        return {}
+    stdin = "".join(f"{commit}:{path}\n" for path in names)
+    data = git_bytes(repository, "cat-file", "--batch", stdin=stdin, scratch=scratch)
+    found: dict[str, bytes] = {}
+    place = 0
+    for path in names:
+        end = data.index(b"\n", place)
+        words = data[place:end].split()
+        place = end + 1
+        if len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag") and words[2].isdigit():
+            size = int(words[2])
+            if words[1] == b"blob":
+                found[path] = data[place : place + size]
+            place += size + 1
+    return found
+
+
+def changed(repository: Path, base: str, head: str) -> frozenset[str]:
+    """Paths that differ between two commits; a rename gives both."""
+    said = git(repository, "-c", "core.quotePath=false", "diff-tree", "-r", "-z", "--no-renames", "--name-only", base,
+               head).output  # fmt: skip
+    return frozenset(path for path in said.split("\0") if path)
+
+
+def lay_out(repository: Path, commit: str, paths: Iterable[str], folder: Path, scratch: Path) -> None:
+    """Write files of a commit below a folder. Links are left out: `read` gives their targets as content, and a stranger
+    chose both.
+    """
+    regular = {
+        line.partition("\t")[2]
+        for line in git(repository, "ls-tree", "-r", "-z", commit, "--", *paths).output.split("\0")
+        if line.startswith("100")
+    }
+    for path, content in read(repository, commit, sorted(regular), scratch).items():
+        target = folder / path
+        if len(content) > LARGEST or ".." in Path(path).parts or os.path.isabs(path):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
