@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files of a commit, read without a checkout."""
 
-import os
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -68,7 +67,7 @@ def lay_out(repository: Path, commit: str, paths: Iterable[str], folder: Path, s
     }
     for path, content in read(repository, commit, sorted(regular), scratch).items():
         target = folder / path
-        if len(content) > LARGEST or ".." in Path(path).parts or os.path.isabs(path):
+        if len(content) > LARGEST or ".." in Path(path).parts or Path(path).is_absolute():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

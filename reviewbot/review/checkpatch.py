@@ -83,12 +83,14 @@ def extract(tree: Tree, rules: Rules, folder: Path) -> Script | None:
         return None
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(git_bytes(repository, "cat-file", "blob", f"{tree.base_commit}:{name}", scratch=folder))
+        (folder / name).write_bytes(
+            git_bytes(repository, "cat-file", "blob", f"{tree.base_commit}:{name}", scratch=folder)
+        )
     return script
 
 
 def check_patch(
-    item: Item, script: Script, folder: Path, sandbox: Sandbox, rules: Rules, scratch: Path, log: Path
+    item: Item, script: Script, folder: Path, sandbox: Sandbox, rules: Rules, scratch: Path
 ) -> tuple[list[ReviewFinding], str]:
     """Findings, and why there are none if checkpatch could not do its work. `folder` is what `extract` filled."""
     text = patch_text(item, scratch)
@@ -96,7 +98,7 @@ def check_patch(
         return [], f"the patch is larger than {LARGEST >> 20} MiB"
     ignored = rules.ignored(item.tree.component)
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        said = Path(name) / "said"
+        said, log = Path(name) / "said", Path(name) / "log"
         done = sandbox.run(
             ["perl", f"/src/{script.script}", "--no-tree", "--mailback", "--show-types", "--showfile", "--no-summary",
              "--color=never", "--quiet", *script.options, "--ignore", ",".join(sorted(ignored)), "-"],
@@ -131,9 +133,12 @@ def parse(said: str, rules: Rules, component: str) -> list[ReviewFinding]:
         about_message = not match[1] or match[4] in rules.about_message
         found.append(
             ReviewFinding(
-                tool="checkpatch", severity=_SEVERITY[match[3]], message=one_line(f"{match[4]}: {match[5]}"),
-                file="" if about_message else one_line(match[1]), line=0 if about_message else int(match[2]),
+                tool="checkpatch",
+                severity=_SEVERITY[match[3]],
+                message=one_line(f"{match[4]}: {match[5]}"),
+                file="" if about_message else one_line(match[1]),
+                line=0 if about_message else int(match[2]),
                 detail=some_lines(rest) if rest.strip() else "",
-            )  # fmt: skip
+            )
         )
     return found

@@ -111,9 +111,7 @@ def compare(master: Definitions, copy: Definitions) -> tuple[Difference, ...]:
         elif left.kind == "struct" and right.kind == "struct":
             if left.members and right.members and (pair := _first_difference(left, right)):
                 found.append(Difference(name, "layout", *pair))
-        elif left.value != right.value and _value(name, values[0]) != _value(name, values[1]):
-            found.append(Difference(name, "value", _side(left), _side(right)))
-        elif left.value != right.value and _value(name, values[0]) is None:
+        elif left.value != right.value and not _equal(name, *values):
             found.append(Difference(name, "value", _side(left), _side(right)))
     return tuple(found)
 
@@ -125,11 +123,12 @@ def _side(definition: Definition | None) -> Side:
     return Side(definition.text, definition.line, meaning)
 
 
-def _value(name: str, known: Known) -> int | None:
+def _equal(name: str, left: Known, right: Known) -> bool:
+    """Whether both evaluate to the same; what cannot be evaluated is equal to nothing."""
     try:
-        return value_of(name, known)
+        return value_of(name, left) == value_of(name, right)
     except Unknown:
-        return None
+        return False
 
 
 def _first_difference(left: Definition, right: Definition) -> tuple[Side, Side] | None:
@@ -205,13 +204,17 @@ def judge(
         differ = "definition differs" if len(known) == 1 else "definitions differ"
         found.append(
             ReviewFinding(
-                tool="copies", severity=Severity.NOTE,
+                tool="copies",
+                severity=Severity.NOTE,
                 message=one_line(
                     f"{len(known)} {differ} between {entry.master} and {entry.copy_} without this posting"
                 ),
-                file=entry.master.path, line=next((d.master.line for d in known if d.master.line), 0),
-                detail=some_lines("\n".join([*(_both_lines(entry, d) for d in known[:_NAMED]), more]).strip(), _NAMED + 1),
-            )  # fmt: skip
+                file=entry.master.path,
+                line=next((d.master.line for d in known if d.master.line), 0),
+                detail=some_lines(
+                    "\n".join([*(_both_lines(entry, d) for d in known[:_NAMED]), more]).strip(), _NAMED + 1
+                ),
+            )
         )
     return found
 

@@ -217,22 +217,40 @@ def _apply(operator: str, left: int, right: int) -> int:
     if operator in ("<<", ">>") and right > 63:
         raise Unknown("shift")
     match operator:
-        case "+": value = left + right
-        case "-": value = left - right
-        case "*": value = left * right
-        case "/": value = left // right
-        case "%": value = left % right
-        case "<<": value = left << right
-        case ">>": value = left >> right
-        case "&": value = left & right
-        case "|": value = left | right
-        case "^": value = left ^ right
-        case "&&": value = int(bool(left and right))
-        case "||": value = int(bool(left or right))
-        case "==": value = int(left == right)
-        case "!=": value = int(left != right)
-        case "<": value = int(left < right)
-        case ">": value = int(left > right)
-        case "<=": value = int(left <= right)
-        case _: value = int(left >= right)
+        case "+":
+            value = left + right
+        case "-":
+            value = left - right
+        case "*":
+            value = left * right
+        case "/":
+            value = left // right
+        case "%":
+            value = left % right
+        case "<<":
+            value = left << right
+        case ">>":
+            value = left >> right
+        case "&":
+            value = left & right
+        case "|":
+            value = left | right
+        case "^":
+            value = left ^ right
+        case "&&":
+            value = int(bool(left and right))
+        case "||":
+            value = int(bool(left or right))
+        case "==":
+            value = int(left == right)
+        case "!=":
+            value = int(left != right)
+        case "<":
+            value = int(left < right)
+        case ">":
+            value = int(left > right)
+        case "<=":
+            value = int(left <= right)
+        case _:
+            value = int(left >= right)
     return value & _WORD

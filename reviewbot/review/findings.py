@@ -14,7 +14,7 @@ _SAME = {"TRAILING_WHITESPACE": "trailing whitespace", "SPACE_BEFORE_TAB": "spac
 
 
 def tidy(findings: Iterable[ReviewFinding], limit: int = PER_TOOL) -> tuple[ReviewFinding, ...]:
-    """Sorted by severity, file and line; without repetitions; at most `limit` per tool, then a note says how many more."""
+    """Sorted by severity, file and line; without repetitions; at most `limit` per tool, a note says how many more."""
     unique = list(dict.fromkeys(findings))
     told = {(f.file, f.line, _SAME[kind]) for f in unique if f.tool == "checkpatch" and (kind := _kind(f)) in _SAME}
     unique = [f for f in unique if f.tool != "whitespace" or (f.file, f.line, f.message) not in told]
@@ -41,9 +41,12 @@ def of_build(build: PatchBuild) -> list[ReviewFinding]:
     """What the build of one patch has to say."""
     found = [
         ReviewFinding(
-            tool=warning.tool, severity=Severity.WARNING, message=one_line(warning.message), file=warning.file,
+            tool=warning.tool,
+            severity=Severity.WARNING,
+            message=one_line(warning.message),
+            file=warning.file,
             line=warning.line,
-        )  # fmt: skip
+        )
         for warning in build.warnings
     ]
     if build.state == "failed":
@@ -52,8 +55,12 @@ def of_build(build: PatchBuild) -> list[ReviewFinding]:
         said = one_line(build.error or build.why) or "the build said nothing"
         found.append(
             ReviewFinding(
-                tool="build", severity=Severity.ERROR, message=f"does not build with this patch: {said}",
-                file=file if named else build.place, line=int(line) if named else 0, detail=some_lines(build.detail),
-            )  # fmt: skip
+                tool="build",
+                severity=Severity.ERROR,
+                message=f"does not build with this patch: {said}",
+                file=file if named else build.place,
+                line=int(line) if named else 0,
+                detail=some_lines(build.detail),
+            )
         )
     return found

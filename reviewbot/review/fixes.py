@@ -64,7 +64,9 @@ def _one(trailer: Trailer, commit: Commit, history: History) -> Iterator[Remark]
     name, quoted, right = named
     if not right:
         wrapped = "(" in trailer.value and not trailer.value.endswith(")")
-        what = "is wrapped: the whole tag belongs on one line" if wrapped else 'is not `<12 digits or more> ("<subject>")`'
+        what = (
+            "is wrapped: the whole tag belongs on one line" if wrapped else 'is not `<12 digits or more> ("<subject>")`'
+        )
         yield "fixes-form", f"Fixes: {what}", line
     found = history.find(name) if len(name) <= 40 else None
     if found is None:

@@ -202,6 +202,8 @@ def _enumerators(body: Sequence[Token], source: str) -> Iterator[Definition]:
         (name, line), rest = piece[0], [token for token, _ in piece[1:]]
         if rest[:1] == ["="]:
             before, steps = " ".join(rest[1:]), 0
-        value = before if steps == 0 else (str(int(before) + steps) if before.isdecimal() else f"( {before} ) + {steps}")
+        value = (
+            before if steps == 0 else (str(int(before) + steps) if before.isdecimal() else f"( {before} ) + {steps}")
+        )
         steps += 1
         yield Definition("enumerator", name, line, value, source=source)

@@ -69,9 +69,11 @@ def judged(remarks: Iterator[Remark] | Sequence[Remark], component: str, rules: 
     """Remarks with the severity that their rule has for this component."""
     return [
         ReviewFinding(
-            tool="message", severity=Severity(level), message=one_line(message),
+            tool="message",
+            severity=Severity(level),
+            message=one_line(message),
             detail=some_lines(evidence) if evidence else "",
-        )  # fmt: skip
+        )
         for rule, message, evidence in remarks
         if (level := rules.level(rule, component)) != "off"
     ]

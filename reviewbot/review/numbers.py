@@ -54,7 +54,9 @@ def check_numbers(
         skip(f"not compared with {' and '.join(missing)}: no tree")
     pairs = {frozenset((str(entry.master), str(entry.copy_))) for entry in rules.copies}
     shared = _shared(head, pairs, {reason.name for reason in rules.known})
-    touched = {name: changed(Path(t.repository), t.base_commit, t.head_commit) for name, t in sides.items() if name in mine}
+    touched = {
+        name: changed(Path(t.repository), t.base_commit, t.head_commit) for name, t in sides.items() if name in mine
+    }
     own = [
         (files.component, files.commit, path, definition.name)
         for side in (head, base)
@@ -185,10 +187,15 @@ def same_number(path: str, head: Files, base: Files, values: Mapping[Item, int])
         names = ", ".join(definition.name for definition in group)
         found.append(
             ReviewFinding(
-                tool="copies", severity=Severity.WARNING, file=path, line=fresh[-1].line,
-                message=one_line(f"{len(group)} ioctls of {head.component} have number {number} of type {kind:#x}: {names}"),
+                tool="copies",
+                severity=Severity.WARNING,
+                file=path,
+                line=fresh[-1].line,
+                message=one_line(
+                    f"{len(group)} ioctls of {head.component} have number {number} of type {kind:#x}: {names}"
+                ),
                 detail=some_lines("\n".join(f"{path}:{d.line}: {one_line(d.text, 200)}" for d in group)),
-            )  # fmt: skip
+            )
         )
     return found
 

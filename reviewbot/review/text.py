@@ -16,8 +16,7 @@ def plain(text: str) -> str:
     """
     text = text.replace("\r\n", "\n")
     return "".join(
-        c if c in "\n\t" or not (unicodedata.category(c) in ("Cc", "Cs") or c in _DIRECTION) else "\ufffd"
-        for c in text
+        c if c in "\n\t" or not (unicodedata.category(c) in ("Cc", "Cs") or c in _DIRECTION) else "\ufffd" for c in text
     )
 
 

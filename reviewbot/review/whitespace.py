@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`git diff --check`: whitespace that no file wants, and markers that a merge left."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -63,10 +64,13 @@ def check_whitespace(item: Item, excludes: Sequence[Exclude]) -> list[ReviewFind
     }
     return [
         ReviewFinding(
-            tool="whitespace", severity=Severity.ERROR if remark.what == _CONFLICT else Severity.WARNING,
-            message=remark.what, file=one_line(remark.file), line=remark.line,
+            tool="whitespace",
+            severity=Severity.ERROR if remark.what == _CONFLICT else Severity.WARNING,
+            message=remark.what,
+            file=one_line(remark.file),
+            line=remark.line,
             detail=some_lines(remark.text[:1] + remark.text[1:].replace(" ", "·").replace("\t", "→")),
-        )  # fmt: skip
+        )
         for remark in remarks
         if remark.what != _CONFLICT or remark.file not in headings
     ]
@@ -82,7 +86,7 @@ def parse_check(said: str) -> list[Remark]:
     lines = [*said.split("\n"), ""]
     return [
         Remark(match[1], int(match[2]), match[3], following if following.startswith("+") else "")
-        for line, following in zip(lines, lines[1:], strict=False)
+        for line, following in itertools.pairwise(lines)
         if not line.startswith("+") and (match := _REMARK.match(line))
     ]
 
