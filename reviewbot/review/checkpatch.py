@@ -22,7 +22,9 @@ LIMIT = 120.0
 """Seconds for one patch."""
 LARGEST = 4 << 20
 """Bytes of the largest patch that is given to it: it takes a second for each 3,000 lines."""
-_SAID = 4 << 20
+_SAID = 1 << 20
+_MOST = 2000
+"""Remarks that are read; far more than are shown."""
 _HEADER = re.compile(r"^(.*?):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)$")
 _SEVERITY = {"ERROR": Severity.ERROR, "WARNING": Severity.WARNING, "CHECK": Severity.NOTE}
 
@@ -130,6 +132,8 @@ def parse(said: str, rules: Rules, component: str) -> list[ReviewFinding]:
         match = _HEADER.match(first)
         if not match or match[4] in ignored:
             continue
+        if len(found) == _MOST:
+            break
         about_message = not match[1] or match[4] in rules.about_message
         found.append(
             ReviewFinding(

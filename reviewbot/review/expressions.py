@@ -8,7 +8,7 @@ from reviewbot.review.headers import Definition
 
 _WORD = (1 << 64) - 1
 _TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\w*|\d\w*|'(?:\\.|[^'\\])'|<<|>>|[<>=!]=|&&|\|\||\S")
-_DEPTH = 60
+_DEPTH = 200
 _LONGEST = 1000
 _DIRECTIONS = {"_IO": 0, "_IOW": 1, "_IOR": 2, "_IOWR": 3}
 _SIZES = {

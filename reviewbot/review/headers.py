@@ -118,13 +118,14 @@ def _logical_lines(text: str) -> Iterator[Token]:
     lines = text.split("\n")
     number = 0
     while number < len(lines):
-        first, words = number, lines[number].strip()
-        while words.endswith("\\") and number + 1 < len(lines):
+        first, words = number, [lines[number].strip()]
+        while words[-1].endswith("\\") and number + 1 < len(lines):
             number += 1
-            words = f"{words[:-1].rstrip()} {lines[number].strip()}"
+            words[-1] = words[-1][:-1].rstrip()
+            words.append(lines[number].strip())
         number += 1
-        if words:
-            yield words, first + 1
+        if any(words):
+            yield " ".join(words), first + 1
 
 
 def _tokens(text: str, line: int) -> list[Token]:

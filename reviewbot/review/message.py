@@ -80,7 +80,7 @@ def judged(remarks: Iterator[Remark] | Sequence[Remark], component: str, rules: 
 
 
 def _subject(commit: Commit, _sender: str) -> Iterator[Remark]:
-    if len(commit.subject) > SUBJECT:
+    if len(commit.subject) > SUBJECT and not commit.subject.startswith('Revert "'):
         yield "subject-length", f"the subject has {len(commit.subject)} characters, more than {SUBJECT}", commit.subject
     if match := re.match(r"(fixup|squash|amend)! ", commit.subject):
         yield "subject-fixup", f"the commit is a {match[1]}! of another", commit.subject
