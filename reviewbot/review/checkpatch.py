@@ -126,7 +126,7 @@ def patch_text(item: Item, scratch: Path) -> bytes:
 def parse(said: str, rules: Rules, component: str) -> list[ReviewFinding]:
     """From its words to findings. A remark is a paragraph: the first line says what, the others show where."""
     ignored = rules.ignored(component)
-    found = []
+    found: list[ReviewFinding] = []
     for paragraph in re.split(r"\n(?:[ \t]*\n)+", said):
         first, _, rest = paragraph.lstrip("\n").partition("\n")
         match = _HEADER.match(first)

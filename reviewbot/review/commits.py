@@ -13,6 +13,8 @@ from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Posting
 from reviewbot.model.trees import AppliedPatch, Tree
 
+_LONGEST = 256 << 10
+"""Bytes that are read of a message."""
 _PERSON = re.compile(rb"^(.*?) ?<(.*)> \d+ [+-]\d{4}$")
 _TRAILER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*)\s*:\s*(.*)$")
 
@@ -114,7 +116,7 @@ def parse_commit(name: str, raw: bytes) -> Commit:
 
     match = _PERSON.match(headers.get(b"author", b""))
     author = Person(decoded(match[1]), decoded(match[2])) if match else Person("", "")
-    return Commit(name, author, decoded(body.replace(b"\r\n", b"\n").replace(b"\0", b"\xef\xbf\xbd")))
+    return Commit(name, author, decoded(body[:_LONGEST].replace(b"\r\n", b"\n").replace(b"\0", b"?")))
 
 
 def read_commits(repository: Path, names: Sequence[str], scratch: Path) -> dict[str, Commit]:

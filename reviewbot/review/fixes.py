@@ -11,6 +11,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.review.commits import Commit, Trailer
 from reviewbot.review.message import Remark, Rules, judged
 
+_MOST = 20
 _FORM = re.compile(r'^([0-9a-fA-F]{12,40})\s+\("(.*)"\)$')
 _LOOSE = re.compile(r"^(?:commit\s+)?([0-9a-fA-F]{5,64})\b[\s,:-]*(.*)$")
 
@@ -50,7 +51,10 @@ class History:
 def check_fixes(commit: Commit, history: History, component: str, rules: Rules) -> list[ReviewFinding]:
     """Remarks on all Fixes: lines of a message."""
     fixes = [trailer for trailer in commit.trailers if trailer.kind == "fixes"]
-    return judged([remark for trailer in fixes for remark in _one(trailer, commit, history)], component, rules)
+    remarks = [remark for trailer in fixes[:_MOST] for remark in _one(trailer, commit, history)]
+    if len(fixes) > _MOST:
+        remarks.append(("fixes-unchecked", f"only the first {_MOST} of {len(fixes)} Fixes: were checked", ""))
+    return judged(remarks, component, rules)
 
 
 def _one(trailer: Trailer, commit: Commit, history: History) -> Iterator[Remark]:

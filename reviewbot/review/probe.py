@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.host.process import CommandTimeout
+from reviewbot.host.process import CommandTimeout, ToolMissing
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.review.expressions import Known, Unknown, value_of
 from reviewbot.review.headers import Definition
@@ -22,6 +22,7 @@ LIMIT = 180.0
 """Seconds for all of them."""
 _MOST = 400
 _CLOSURE = 200
+_LONGEST = 64 << 10
 _WORD = re.compile(r"(?:\b(?:struct|union)\s+)?[A-Za-z_]\w*")
 _SAID = re.compile(r"^probed:\s+\.(quad|zero)\s+(-?\d{1,20})$", re.MULTILINE)
 _PRELUDE = """\
@@ -83,7 +84,7 @@ def probe_source(item: Item, files: Files) -> str:
     if start is None:
         return ""
     need(start, 0)
-    if len(order) > _CLOSURE:
+    if len(order) > _CLOSURE or sum(map(len, order.values())) > _LONGEST:
         return ""
     expression = f"sizeof({name})" if start.kind == "struct" else f"({name})"
     body = "\n".join(dict.fromkeys(order.values()))
@@ -104,7 +105,7 @@ def _compile(sources: list[str], sandbox: Sandbox, scratch: Path, log: Path) -> 
                 binds={"/out": Bind(folder, writable=True)}, cwd="/out", log=log, timeout=LIMIT, check=False,
                 memory=2 << 30, file_size=16 << 20,
             )  # fmt: skip
-        except CommandTimeout:
+        except (CommandTimeout, ToolMissing):
             return {}
         for key, text in names.items():
             path = folder / f"{key}.s"

@@ -4,13 +4,13 @@
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot.config import Reviewer
-from reviewbot.host.process import CommandTimeout, ToolMissing
+from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing
 from reviewbot.host.sandbox import Sandbox
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress, silent
@@ -152,7 +152,7 @@ class _Work:
         component, build = item.tree.component, self.builds.get(item.commit.id)
         found = message.check_message(item.commit, item.sender, component, self.rules.message)
         found += fixes.check_fixes(item.commit, self.histories[component], component, self.rules.message)
-        found += whitespace.check_whitespace(item, self.rules.excludes)
+        found += whitespace.check_whitespace(item, self.rules.excludes, self.scratch)
         found += self.checkpatch(item)
         found += of_build(build) if build else []
         if self.panel:
@@ -183,14 +183,12 @@ class _Work:
     def series(self, posting: Posting) -> list[ReviewFinding]:
         """Copies in step, numbers, and reviewers that want to see a whole part."""
         posted = [tree.component for tree in self.patched()]
-        rules = self.rules.copies
-        skip: Callable[[str], None] = lambda why: self.skip("copies", why)  # noqa: E731
-        found = copies.check_copies(self.trees, posted, rules, self.scratch, skip)
-
-        def measure(wanted: Mapping[numbers.Item, numbers.Files]) -> Mapping[numbers.Item, int]:
-            return probe.measure(wanted, self.sandbox, self.scratch, self.logs / "probe.log")
-
-        found += numbers.check_numbers(self.trees, posted, rules, self.scratch, measure, skip)
+        found: list[ReviewFinding] = []
+        for check in (self.copies, self.numbers):
+            try:
+                found += check(posted)
+            except CommandFailed as error:  # an object that a partial clone does not have
+                self.skip("copies", str(error))
         for part in posting.parts:
             tree = self.trees.get(part.component)
             mail = self.mails.get(part.cover or (part.patches[0].message_id if part.patches else ""))
@@ -200,3 +198,16 @@ class _Work:
                 if reviewer.scope == "series":
                     found += self.panel.ask(reviewer, mail, self.folder("head", tree), part.component)
         return found
+
+    def copies(self, posted: Sequence[str]) -> list[ReviewFinding]:
+        return copies.check_copies(self.trees, posted, self.rules.copies, self.scratch, self.skip_copies)
+
+    def numbers(self, posted: Sequence[str]) -> list[ReviewFinding]:
+        def measure(wanted: Mapping[numbers.Item, numbers.Files]) -> Mapping[numbers.Item, int]:
+            return probe.measure(wanted, self.sandbox, self.scratch, self.logs / "probe.log")
+
+        rules = self.rules.copies
+        return numbers.check_numbers(self.trees, posted, rules, self.scratch, measure, self.skip_copies)
+
+    def skip_copies(self, why: str) -> None:
+        self.skip("copies", why)

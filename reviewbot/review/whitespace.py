@@ -14,6 +14,7 @@ from reviewbot.config import load_yaml
 from reviewbot.host.git import git
 from reviewbot.model.base import Model
 from reviewbot.model.review import ReviewFinding, Severity
+from reviewbot.review.blobs import read
 from reviewbot.review.commits import Item
 from reviewbot.review.text import one_line, some_lines
 
@@ -21,6 +22,10 @@ EXCLUDES = Path(__file__).with_name("whitespace.yaml")
 _REMARK = re.compile(r"^(.+?):(\d+): (trailing whitespace|space before tab in indent|indent with spaces|"
                      r"tab in indent|new blank line at EOF|leftover conflict marker)\.?$")  # fmt: skip
 _CONFLICT = "leftover conflict marker"
+# `=======` alone is also how a heading is underlined.
+_CONFLICTED = re.compile(rb"^(<{7}|>{7}|\|{7})", re.MULTILINE)
+_MOST = 2000
+"""Remarks that are read; far more than are shown."""
 
 
 class Exclude(Model):
@@ -48,20 +53,19 @@ class Remark(NamedTuple):
     """The line that it is about, with its sign; empty where git does not print it."""
 
 
-def check_whitespace(item: Item, excludes: Sequence[Exclude]) -> list[ReviewFinding]:
+def check_whitespace(item: Item, excludes: Sequence[Exclude], scratch: Path) -> list[ReviewFinding]:
     """Remarks on the lines that the commit adds."""
     repository, component = Path(item.tree.repository), item.tree.component
     said = git(
         repository, "-c", "core.quotePath=false", "diff-tree", "--check", "--no-color", "--root", "--no-ext-diff",
         "--no-textconv", "-r", "--no-commit-id", item.commit.id, check=False,
     ).output  # fmt: skip
-    remarks = [r for r in parse_check(said) if not any(_matches(entry, component, r.file) for entry in excludes)]
-    suspects = {remark.file for remark in remarks if remark.what == _CONFLICT}
-    headings = {
-        file
-        for file in suspects
-        if not _has_conflict(git(repository, "show", f"{item.commit.id}:{file}", check=False).output)
-    }
+    remarks = [r for r in parse_check(said) if not any(_matches(entry, component, r.file) for entry in excludes)][
+        :_MOST
+    ]
+    suspects = sorted({remark.file for remark in remarks if remark.what == _CONFLICT})
+    texts = read(repository, item.commit.id, suspects, scratch)
+    headings = {file for file, text in texts.items() if not _CONFLICTED.search(text)}
     return [
         ReviewFinding(
             tool="whitespace",
@@ -74,11 +78,6 @@ def check_whitespace(item: Item, excludes: Sequence[Exclude]) -> list[ReviewFind
         for remark in remarks
         if remark.what != _CONFLICT or remark.file not in headings
     ]
-
-
-def _has_conflict(text: str) -> bool:
-    """`=======` alone is also how a heading is underlined."""
-    return any(line.startswith(("<<<<<<<", ">>>>>>>", "|||||||")) for line in text.split("\n"))
 
 
 def parse_check(said: str) -> list[Remark]:

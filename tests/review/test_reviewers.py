@@ -14,8 +14,9 @@ from reviewbot.config import Reviewer
 from reviewbot.host.sandbox import Sandbox
 from reviewbot.model.review import ReviewFinding
 from reviewbot.review.reviewers import OUTPUT, PATIENCE, Panel, parse
+from tests.conftest import ROOT
 from tests.host.test_sandbox import wait_until_gone
-from tests.mails import mail
+from tests.mails import diff, mail
 from tests.review.trees import HOST
 
 MAIL = mail("a@x", "[PATCH] fuse: do it", "body\n")
@@ -72,6 +73,21 @@ def test_it_sees_no_network_and_writes_nowhere(panel: Panel) -> None:
     script = "for f in /src/x /reviewer/x /x; do touch $f 2>/dev/null && exit 9; done\n"
     script += "test $(tail -n +3 /proc/net/dev | wc -l) = 1 || exit 8\necho '[]'\n"
     assert ask(panel, script) == [] and panel.skipped() == {}
+
+
+def test_the_documented_example_is_a_reviewer(panel: Panel) -> None:
+    text = (ROOT / "docs/review-checks.md").read_text()
+    folder = panel.scratch.parent
+    (folder / "reviewer/rules.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    (folder / "head/a.c").write_text("\n" * 6000)
+    reviewer = Reviewer(name="house-rules", path=str(folder / "reviewer"), command=("python3", "/reviewer/rules.py"))
+    patch = diff("a.c", word="x = simple_strtoul(s, NULL, 0);")
+    found = panel.ask(reviewer, mail("a@x", "[PATCH] do it", patch), folder / "head", "kernel")
+    assert [(f.severity, f.message) for f in found] == [
+        ("warning", "a.c has 6000 lines: time to split it?"),
+        ("error", "simple_strtoul is obsolete: use kstrtoul"),
+    ]
+    assert panel.ask(reviewer, MAIL, folder / "head", "kernel") == [] and panel.skipped() == {}
 
 
 @pytest.mark.parametrize(
