@@ -49,23 +49,19 @@ def read(repository: Path, commit: str, paths: Iterable[str], scratch: Path) -> 
     return found
 
 
-def changed(repository: Path, base: str, head: str) -> frozenset[str]:
-    """Paths that differ between two commits; a rename gives both."""
-    said = git(repository, "-c", "core.quotePath=false", "diff-tree", "-r", "-z", "--no-renames", "--name-only", base,
-               head).output  # fmt: skip
-    return frozenset(path for path in said.split("\0") if path)
+def changed(repository: Path, base: str, head: str) -> dict[str, str]:
+    """Paths that differ between two commits, with their mode at head (`000000`: gone); a rename gives both."""
+    said = git(
+        repository, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", base, head,
+    ).output.split("\0")  # fmt: skip
+    return {path: entry.split()[1] for entry, path in zip(said[::2], said[1::2], strict=False) if path}
 
 
 def lay_out(repository: Path, commit: str, paths: Iterable[str], folder: Path, scratch: Path) -> None:
-    """Write files of a commit below a folder. Links are left out: `read` gives their targets as content, and a stranger
-    chose both.
+    """Write files of a commit below a folder. The caller leaves links out: `read` gives their targets as content, and a
+    stranger chose both.
     """
-    regular = {
-        line.partition("\t")[2]
-        for line in git(repository, "ls-tree", "-r", "-z", commit, "--", *paths).output.split("\0")
-        if line.startswith("100")
-    }
-    for path, content in read(repository, commit, sorted(regular), scratch).items():
+    for path, content in read(repository, commit, paths, scratch).items():
         target = folder / path
         if len(content) > LARGEST or ".." in Path(path).parts or Path(path).is_absolute():
             continue

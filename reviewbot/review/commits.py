@@ -15,6 +15,8 @@ from reviewbot.model.trees import AppliedPatch, Tree
 
 _LONGEST = 256 << 10
 """Bytes that are read of a message."""
+_LINES, _WIDEST = 5000, 500
+"""Lines of a body that are looked at, and characters of a trailer's value."""
 _PERSON = re.compile(rb"^(.*?) ?<(.*)> \d+ [+-]\d{4}$")
 _TRAILER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*)\s*:\s*(.*)$")
 
@@ -29,7 +31,8 @@ class Person:
     @classmethod
     def of(cls, text: str) -> "Person":
         """`Name <address>`; a name without quotes may hold commas and colons."""
-        match = re.match(r"^\s*(.*?)\s*<([^<>]*)>", text)
+        text = text.strip()[:_WIDEST]
+        match = re.match(r"^(.*?)\s*<([^<>]*)>", text)
         if match:
             return cls(match[1].strip('"'), match[2].strip())
         return cls(*parseaddr(text)) if "," not in text else cls("", text.strip())
@@ -79,8 +82,8 @@ class Commit:
     def trailers(self) -> tuple[Trailer, ...]:
         """All lines of the body that look like trailers, wherever they stand; the caller knows the keys it wants."""
         return tuple(
-            Trailer(match[1], match[2].strip(), number)
-            for number, line in enumerate(self.body)
+            Trailer(match[1], match[2].strip()[:_WIDEST], number)
+            for number, line in enumerate(self.body[:_LINES])
             if (match := _TRAILER.match(line))
         )
 

@@ -13,8 +13,8 @@ from typing import Literal
 LARGEST = 2 << 20
 """Characters that are read of a file."""
 _NESTED = 12
-_SKIP = re.compile(r"//[^\n]*|/\*.*?\*/|/\*.*\Z|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
-_TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\w*|\d[\w.]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|"
+_SKIP = re.compile(r"//[^\n]*|/\*.*?\*/|/\*.*\Z|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL)
+_TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\w*|\d[\w.]*|\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|"
                     r"<<|>>|->|[<>=!]=|&&|\|\||\.\.\.|##|\S")  # fmt: skip
 _DEFINE = re.compile(r"#\s*define\s+([A-Za-z_]\w*)(\([^)]*\))?\s*(.*)$", re.DOTALL)
 _CONDITION = re.compile(r"#\s*(ifdef|ifndef|if|elif|else|endif)\b(.*)$", re.DOTALL)

@@ -121,7 +121,9 @@ def _forms(commit: Commit, _sender: str) -> Iterator[Remark]:
             yield "signed-off-by-form", f"“{trailer.key}:” is not Signed-off-by", str(trailer)
         elif trailer.kind == _SIGNED and trailer.key != "Signed-off-by":
             yield "signed-off-by-form", f"“{trailer.key}:” is written Signed-off-by", str(trailer)
-        elif trailer.kind in (_SIGNED, "co-developed-by") and not re.search(r"\S\s*<\S+@\S+>", trailer.value):
+        elif trailer.kind in (_SIGNED, "co-developed-by") and not re.search(
+            r"\S\s*<[^<>@\s]+@[^<>\s]+>", trailer.value
+        ):
             yield "signed-off-by-form", f"“{trailer.key}:” without a name and an address in <>", str(trailer)
 
 

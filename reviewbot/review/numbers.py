@@ -74,7 +74,7 @@ def check_numbers(
         skip(f"not evaluated: {', '.join(unknown[:8])}{f' and {len(unknown) - 8} more' if len(unknown) > 8 else ''}")
     found = [f for places in shared if (f := _mismatch(places, head, base, values)) is not None]
     for component in sorted(mine):
-        for path in sorted(touched[component] & set(head[component].by_path)):
+        for path in sorted(touched[component].keys() & head[component].by_path.keys()):
             found += same_number(path, head[component], base[component], values)
     return found
 

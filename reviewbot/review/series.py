@@ -23,6 +23,8 @@ from reviewbot.review.findings import of_build, tidy
 from reviewbot.review.reviewers import Panel
 
 _THREADS = 2
+_FILES = 2000
+"""Most files of head that reviewers see."""
 _NO_ROOT = "it runs in the build root, and there is none"
 
 
@@ -97,8 +99,9 @@ class _Work:
                 if work.scripts[tree.component] is None:
                     work.skip("checkpatch", f"{tree.component} has none in its tree")
             if sandbox is not None and reviewers:
-                paths = sorted(changed(Path(tree.repository), tree.base_commit, tree.head_commit))
-                lay_out(Path(tree.repository), tree.head_commit, paths, work.folder("head", tree), scratch)
+                modes = changed(Path(tree.repository), tree.base_commit, tree.head_commit)
+                paths = [path for path, mode in sorted(modes.items()) if mode.startswith("100")]
+                lay_out(Path(tree.repository), tree.head_commit, paths[:_FILES], work.folder("head", tree), scratch)
         if sandbox is None and items:
             for name in ("checkpatch", *(reviewer.name for reviewer in reviewers)):
                 work.skip(name, _NO_ROOT)

@@ -120,7 +120,16 @@ def test_definitions_that_need_themselves_or_double_each_time_end() -> None:
 
 
 def test_a_file_made_to_be_slow_is_read_in_time() -> None:
-    for piece in ("struct a { ", "enum a { ", "/* ", "#define A \\\n", "'", "#ifdef __KERNEL__\n", "union { int x; } "):
+    for piece in (
+        "struct a { ",
+        "enum a { ",
+        "/* ",
+        "#define A \\\n",
+        "'",
+        '\\"',
+        "#ifdef __KERNEL__\n",
+        "union { int x; } ",
+    ):
         definitions(piece * 20000)
 
 

@@ -93,6 +93,13 @@ def test_any_bytes_are_a_message(raw: bytes, sender: str) -> None:
         assert "\n" not in finding.message and "\x1b" not in finding.message + finding.detail
 
 
+@pytest.mark.parametrize(
+    "piece", ["Link: x" + " " * 300 + "y\n", "Signed-off-by: " + "<@" * 200 + "\n", "a: b ", "Cc: stable@<"]
+)
+def test_a_message_made_to_be_slow_is_read_in_time(piece: str) -> None:
+    assert len(said("x\n\n" + piece * (200_000 // len(piece)))) > 0
+
+
 def test_the_declared_encoding_counts_and_a_wrong_one_does_no_harm() -> None:
     raw = "author Jürgen <j@x> 1 +0000\nencoding ISO-8859-1\n\nä".encode("latin-1")
     assert (parse_commit("x", raw).author.name, parse_commit("x", raw).message) == ("Jürgen", "ä")
