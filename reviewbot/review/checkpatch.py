@@ -54,6 +54,7 @@ class Rules(Model):
     scripts: tuple[Script, ...]
     ignore: tuple[Ignore, ...] = ()
     about_message: tuple[str, ...] = ()
+    about_file: tuple[str, ...] = ()
 
     def ignored(self, component: str) -> frozenset[str]:
         return frozenset(
@@ -95,7 +96,8 @@ def check_patch(
     item: Item, script: Script, folder: Path, sandbox: Sandbox, rules: Rules, scratch: Path
 ) -> tuple[list[ReviewFinding], str]:
     """Findings, and why there are none if checkpatch could not do its work. `folder` is what `extract` filled."""
-    text = patch_text(item, scratch)
+    if not (text := patch_text(item, scratch)):
+        return [], ""
     if len(text) > LARGEST:
         return [], f"the patch is larger than {LARGEST >> 20} MiB"
     ignored = rules.ignored(item.tree.component)
@@ -116,10 +118,15 @@ def check_patch(
 
 
 def patch_text(item: Item, scratch: Path) -> bytes:
-    """The commit as `git format-patch` writes it, without the content of binary files."""
+    """The commit as `git format-patch` writes it, without the content of binary files; empty for a merge.
+
+    Asked for one commit that is a merge, git would give its newest other ancestor.
+    """
+    if item.commit.parents > 1:
+        return b""
     return git_bytes(
-        Path(item.tree.repository), "format-patch", "--stdout", "--no-binary", "--no-ext-diff", "--no-textconv",
-        "--no-signature", "--root", "-1", item.commit.id, scratch=scratch,
+        Path(item.tree.repository), "-c", "core.quotePath=false", "format-patch", "--stdout", "--no-binary",
+        "--no-ext-diff", "--no-textconv", "--no-signature", "--root", "-1", item.commit.id, scratch=scratch,
     )  # fmt: skip
 
 
@@ -141,7 +148,7 @@ def parse(said: str, rules: Rules, component: str) -> list[ReviewFinding]:
                 severity=_SEVERITY[match[3]],
                 message=one_line(f"{match[4]}: {match[5]}"),
                 file="" if about_message else one_line(match[1]),
-                line=0 if about_message else int(match[2]),
+                line=0 if about_message or match[4] in rules.about_file else int(match[2]),
                 detail=some_lines(rest) if rest.strip() else "",
             )
         )

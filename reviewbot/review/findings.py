@@ -10,7 +10,11 @@ PER_TOOL = 50
 """Most findings of one tool about one patch."""
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 # Types of checkpatch that `git diff --check` reports too, and the words of the latter.
-_SAME = {"TRAILING_WHITESPACE": "trailing whitespace", "SPACE_BEFORE_TAB": "space before tab in indent"}
+_SAME = {
+    "TRAILING_WHITESPACE": "trailing whitespace",
+    "DOS_LINE_ENDINGS": "trailing whitespace",
+    "SPACE_BEFORE_TAB": "space before tab in indent",
+}
 
 
 def tidy(findings: Iterable[ReviewFinding], limit: int = PER_TOOL) -> tuple[ReviewFinding, ...]:

@@ -153,16 +153,17 @@ class _Work:
     def patch(self, item: Item) -> PatchReview:
         """All checks of one patch."""
         component, build = item.tree.component, self.builds.get(item.commit.id)
-        found = message.check_message(item.commit, item.sender, component, self.rules.message)
-        found += fixes.check_fixes(item.commit, self.histories[component], component, self.rules.message)
+        found: list[ReviewFinding] = []
+        if item.commit.parents < 2:  # a merge of a pulled branch has a message of another kind
+            found += message.check_message(item.commit, item.sender, component, self.rules.message)
+            found += fixes.check_fixes(item.commit, self.histories[component], component, self.rules.message)
         found += whitespace.check_whitespace(item, self.rules.excludes, self.scratch)
         found += self.checkpatch(item)
         found += of_build(build) if build else []
-        if self.panel:
-            mail = self.mails.get(item.message_id) or checkpatch.patch_text(item, self.scratch)
-            for reviewer in self.reviewers:
-                if reviewer.scope == "patch":
-                    found += self.panel.ask(reviewer, mail, self.folder("head", item.tree), component)
+        mail = self.panel and (self.mails.get(item.message_id) or checkpatch.patch_text(item, self.scratch))
+        for reviewer in self.reviewers:
+            if self.panel and mail and reviewer.scope == "patch":
+                found += self.panel.ask(reviewer, mail, self.folder("head", item.tree), component)
         return PatchReview(
             component=component, message_id=item.message_id, commit=item.commit.id, subject=item.subject,
             part=item.part, number=item.number, total=item.total, build=build, findings=tidy(found),

@@ -11,6 +11,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.review import PatchBuild, Review, Severity
 from reviewbot.model.trees import AppliedPatch, Tree
 from reviewbot.review import review
+from tests.repos import git
 from tests.review.test_copies import BASE, KERNEL, LIBFUSE
 from tests.review.trees import HOST, SIGNED, make_tree, posting_of
 
@@ -128,3 +129,20 @@ def test_hostile_commits_are_reviewed_like_others(tmp_path: Path) -> None:
     assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
     assert {f.tool for f in patch.findings} == {"message", "whitespace"}
     assert sum(f.tool == "whitespace" for f in patch.findings) == 3
+
+
+def test_a_merge_of_a_pulled_branch_is_not_taken_for_its_last_patch(tmp_path: Path) -> None:
+    tree = kernel(tmp_path, 1)
+    folder = tmp_path / "kernel"
+    git(folder, "checkout", "-q", "-b", "side", tree.base_commit)
+    (folder / "b.c").write_text("int b; \n")
+    git(folder, "add", "b.c")
+    git(folder, "commit", "-q", "-m", "side: b" + SIGNED)
+    git(folder, "checkout", "-q", "master")
+    git(folder, "merge", "-q", "--no-ff", "-m", "Merge side", "side")
+    names = git(folder, "rev-list", "--reverse", f"{tree.base_commit}..HEAD").split()
+    patches = tuple(AppliedPatch(message_id="", subject="", commit=name) for name in names)
+    found = run(tmp_path, tree.model_copy(update={"head_commit": names[-1], "patches": patches}))
+    assert {p.subject: [f.file for f in p.findings] for p in found.patches} == {
+        "fuse: step 1": [], "side: b": ["b.c"], "Merge side": [],
+    }  # fmt: skip
