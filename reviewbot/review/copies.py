@@ -22,8 +22,15 @@ from reviewbot.review.headers import Definition, Definitions, Member, definition
 from reviewbot.review.text import one_line, some_lines
 
 RULES = Path(__file__).with_name("copies.yaml")
+Origin = Callable[[str, str, int], str]
+"""Component, path and line at head -> the patch that brought the line (`kernel 4/9 patch 12/33`), or nothing."""
 _NAMED = 12
 """Most names in the list of old differences."""
+
+
+def nobody(_component: str, _path: str, _line: int) -> str:
+    """An Origin that knows no patches."""
+    return ""
 
 
 class Place(Model):
@@ -151,8 +158,9 @@ def _of_member(definition: Definition, member: Member | None) -> Side:
 
 
 def check_copies(
-    trees: Trees, posted: Iterable[str], rules: Rules, scratch: Path, skip: Callable[[str], None]
-) -> list[ReviewFinding]:
+    trees: Trees, posted: Iterable[str], rules: Rules, scratch: Path, skip: Callable[[str], None],
+    origin: Origin = nobody,
+) -> list[ReviewFinding]:  # fmt: skip
     """Findings about all copies. posted: components that the posting patches. skip: told why something was left out."""
     found: list[ReviewFinding] = []
     sides = frozenset(posted)
@@ -169,7 +177,7 @@ def check_copies(
             skip(texts)
             continue
         before, after = texts
-        found += judge(entry, compare(*before), compare(*after), sides)
+        found += judge(entry, compare(*before), compare(*after), sides, origin)
     return found
 
 
@@ -191,12 +199,16 @@ def _texts(entry: Copy, master: Tree, copy: Tree, scratch: Path) -> tuple[_Pair,
 
 
 def judge(
-    entry: Copy, before: Sequence[Difference], after: Sequence[Difference], posted: frozenset[str]
+    entry: Copy,
+    before: Sequence[Difference],
+    after: Sequence[Difference],
+    posted: frozenset[str],
+    origin: Origin = nobody,
 ) -> list[ReviewFinding]:
     """What the posting made differ, each by itself; what differed before, in one note."""
     old = {difference.key for difference in before}
     fresh = [difference for difference in after if difference.key not in old]
-    found = [_finding(entry, difference, posted) for difference in fresh]
+    found = [_finding(entry, difference, posted, origin) for difference in fresh]
     known = [difference for difference in after if difference.key in old]
     if known:
         names = [difference.name for difference in known]
@@ -219,7 +231,7 @@ def judge(
     return found
 
 
-def _finding(entry: Copy, difference: Difference, posted: frozenset[str]) -> ReviewFinding:
+def _finding(entry: Copy, difference: Difference, posted: frozenset[str], origin: Origin) -> ReviewFinding:
     master, copy, name = entry.master, entry.copy_, difference.name
     both = {master.component, copy.component} <= posted
     left, right = f"{master}:{difference.master.line}", f"{copy}:{difference.copy.line}"
@@ -240,10 +252,18 @@ def _finding(entry: Copy, difference: Difference, posted: frozenset[str]) -> Rev
     here = master if difference.master.line else copy
     return ReviewFinding(
         tool="copies", severity=severity, message=one_line(message), file=here.path,
-        line=difference.master.line or difference.copy.line, detail=some_lines(_both_lines(entry, difference)),
+        line=difference.master.line or difference.copy.line, detail=some_lines(_both_lines(entry, difference, origin)),
     )  # fmt: skip
 
 
-def _both_lines(entry: Copy, difference: Difference) -> str:
+def _both_lines(entry: Copy, difference: Difference, origin: Origin = nobody) -> str:
     sides = ((entry.master, difference.master), (entry.copy_, difference.copy))
-    return "\n".join(f"{place.path}:{side.line}: {one_line(side.text, 120)}" for place, side in sides if side.line)
+    return "\n".join(
+        quoted(place.component, place.path, side.line, side.text, origin) for place, side in sides if side.line
+    )
+
+
+def quoted(component: str, path: str, line: int, text: str, origin: Origin) -> str:
+    """`path:line: text`, and the patch that brought the line."""
+    whose = origin(component, path, line)
+    return f"{path}:{line}: {one_line(text, 160)}" + (f" ({whose})" if whose else "")

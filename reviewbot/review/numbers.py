@@ -11,7 +11,7 @@ from pathlib import Path
 from reviewbot.model.review import ReviewFinding, Severity
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.review.blobs import changed, listed, read
-from reviewbot.review.copies import Numbers, Rules
+from reviewbot.review.copies import Numbers, Origin, Rules, nobody, quoted
 from reviewbot.review.headers import Definition, Definitions, definitions
 from reviewbot.review.text import one_line, some_lines
 
@@ -38,7 +38,13 @@ class Files:
 
 
 def check_numbers(
-    trees: Trees, posted: Iterable[str], rules: Rules, scratch: Path, measure: Measure, skip: Callable[[str], None]
+    trees: Trees,
+    posted: Iterable[str],
+    rules: Rules,
+    scratch: Path,
+    measure: Measure,
+    skip: Callable[[str], None],
+    origin: Origin = nobody,
 ) -> list[ReviewFinding]:
     """Findings about all files that `copies.yaml` names. skip: told what could not be compared."""
     sides = {e.component: tree for e in rules.numbers if (tree := trees.get(e.component)) is not None}
@@ -72,10 +78,10 @@ def check_numbers(
     values = measure(wanted)
     if unknown := sorted({item[3] for item in wanted if item not in values}):
         skip(f"not evaluated: {', '.join(unknown[:8])}{f' and {len(unknown) - 8} more' if len(unknown) > 8 else ''}")
-    found = [f for places in shared if (f := _mismatch(places, head, base, values)) is not None]
+    found = [f for places in shared if (f := _mismatch(places, head, base, values, origin)) is not None]
     for component in sorted(mine):
         for path in sorted(touched[component].keys() & head[component].by_path.keys()):
-            found += same_number(path, head[component], base[component], values)
+            found += same_number(path, head[component], base[component], values, origin)
     return found
 
 
@@ -130,7 +136,11 @@ def _before(shared: Sequence[Places], base: Mapping[str, Files]) -> list[Item]:
 
 
 def _mismatch(
-    places: Places, head: Mapping[str, Files], base: Mapping[str, Files], values: Mapping[Item, int]
+    places: Places,
+    head: Mapping[str, Files],
+    base: Mapping[str, Files],
+    values: Mapping[Item, int],
+    origin: Origin,
 ) -> ReviewFinding | None:
     """The first place is the yardstick; the first that disagrees is named, with both lines."""
     now = [(item, values[item]) for item in _at(places, head) if item in values]
@@ -152,8 +162,9 @@ def _mismatch(
     return ReviewFinding(
         tool="copies", severity=Severity.NOTE if old else Severity.ERROR, message=one_line(message), file=first[2],
         line=lines[0].line,
-        detail=some_lines("\n".join(f"{item[2]}:{d.line}: {one_line(d.text, 200)}"
-                                    for item, d in zip((first, second), lines, strict=True))),
+        detail="\n".join(
+            quoted(item[0], item[2], d.line, d.text, origin) for item, d in zip((first, second), lines, strict=True)
+        ),
     )  # fmt: skip
 
 
@@ -161,7 +172,7 @@ def _line(side: Mapping[str, Files], item: Item) -> Definition:
     return side[item[0]].by_path[item[2]][item[3]]
 
 
-def same_number(path: str, head: Files, base: Files, values: Mapping[Item, int]) -> list[ReviewFinding]:
+def same_number(path: str, head: Files, base: Files, values: Mapping[Item, int], origin: Origin) -> list[ReviewFinding]:
     """Ioctls of one file that share type and number, if the posting brought one of them.
 
     The kernel tells them apart by direction and size only if it looks at the whole word; a pair that gets and sets the
@@ -194,7 +205,7 @@ def same_number(path: str, head: Files, base: Files, values: Mapping[Item, int])
                 message=one_line(
                     f"{len(group)} ioctls of {head.component} have number {number} of type {kind:#x}: {names}"
                 ),
-                detail=some_lines("\n".join(f"{path}:{d.line}: {one_line(d.text, 200)}" for d in group)),
+                detail=some_lines("\n".join(quoted(head.component, path, d.line, d.text, origin) for d in group)),
             )
         )
     return found

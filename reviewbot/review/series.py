@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot.config import Reviewer
+from reviewbot.host.git import git
 from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing
 from reviewbot.host.sandbox import Sandbox
 from reviewbot.model.posting import Posting
@@ -21,6 +22,7 @@ from reviewbot.review.blobs import changed, lay_out
 from reviewbot.review.commits import Item, patches_under_review
 from reviewbot.review.findings import of_build, tidy
 from reviewbot.review.reviewers import Panel
+from reviewbot.review.text import one_line
 
 _THREADS = 2
 _FILES = 2000
@@ -165,7 +167,7 @@ class _Work:
             if self.panel and mail and reviewer.scope == "patch":
                 found += self.panel.ask(reviewer, mail, self.folder("head", item.tree), component)
         return PatchReview(
-            component=component, message_id=item.message_id, commit=item.commit.id, subject=item.subject,
+            component=component, message_id=item.message_id, commit=item.commit.id, subject=one_line(item.subject),
             part=item.part, number=item.number, total=item.total, build=build, findings=tidy(found),
         )  # fmt: skip
 
@@ -187,6 +189,7 @@ class _Work:
     def series(self, posting: Posting) -> list[ReviewFinding]:
         """Copies in step, numbers, and reviewers that want to see a whole part."""
         posted = [tree.component for tree in self.patched()]
+        applied = {item.message_id for item in self.items}
         found: list[ReviewFinding] = []
         for check in (self.copies, self.numbers):
             try:
@@ -196,7 +199,8 @@ class _Work:
         for part in posting.parts:
             tree = self.trees.get(part.component)
             mail = self.mails.get(part.cover or (part.patches[0].message_id if part.patches else ""))
-            if self.panel is None or tree is None or mail is None or part.component not in posted:
+            here = bool(part.pull) or any(patch.message_id in applied for patch in part.patches)
+            if self.panel is None or tree is None or mail is None or not here:
                 continue
             for reviewer in self.reviewers:
                 if reviewer.scope == "series":
@@ -204,14 +208,27 @@ class _Work:
         return found
 
     def copies(self, posted: Sequence[str]) -> list[ReviewFinding]:
-        return copies.check_copies(self.trees, posted, self.rules.copies, self.scratch, self.skip_copies)
+        return copies.check_copies(self.trees, posted, self.rules.copies, self.scratch, self.skip_copies, self.origin)
 
     def numbers(self, posted: Sequence[str]) -> list[ReviewFinding]:
         def measure(wanted: Mapping[numbers.Item, numbers.Files]) -> Mapping[numbers.Item, int]:
             return probe.measure(wanted, self.sandbox, self.scratch, self.logs / "probe.log")
 
         rules = self.rules.copies
-        return numbers.check_numbers(self.trees, posted, rules, self.scratch, measure, self.skip_copies)
+        return numbers.check_numbers(self.trees, posted, rules, self.scratch, measure, self.skip_copies, self.origin)
+
+    def origin(self, component: str, path: str, line: int) -> str:
+        """Which patch brought a line, by git blame."""
+        items = [item for item in self.items if item.tree.component == component]
+        if not items:
+            return ""
+        tree = items[0].tree
+        said = git(
+            Path(tree.repository), "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}",
+            f"{tree.base_commit}..{tree.head_commit}", "--", path, check=False,
+        ).output  # fmt: skip
+        whose = next((item for item in items if said.startswith(item.commit.id)), None)
+        return f"{component} {whose.part} patch {whose.number}/{whose.total}" if whose else ""
 
     def skip_copies(self, why: str) -> None:
         self.skip("copies", why)

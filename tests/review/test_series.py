@@ -96,6 +96,7 @@ def test_copies_out_of_step_are_a_finding_of_the_series(tmp_path: Path) -> None:
     )
     found = run(tmp_path, *trees)
     assert [(f.tool, f.severity, f.file, f.line) for f in found.findings] == [("copies", "warning", KERNEL, 8)]
+    assert found.findings[0].detail == f"{KERNEL}:8: #define FUSE_NEW (1 << 9) (kernel 1/1 patch 1/1)"
     assert found.count(Severity.WARNING) == 1
 
 
