@@ -48,7 +48,7 @@ def of_build(build: PatchBuild) -> list[ReviewFinding]:
             tool=warning.tool,
             severity=Severity.WARNING,
             message=one_line(warning.message),
-            file=warning.file,
+            file=one_line(warning.file),
             line=warning.line,
         )
         for warning in build.warnings
@@ -62,7 +62,7 @@ def of_build(build: PatchBuild) -> list[ReviewFinding]:
                 tool="build",
                 severity=Severity.ERROR,
                 message=f"does not build with this patch: {said}",
-                file=file if named else build.place,
+                file=one_line(file if named else build.place),
                 line=int(line) if named else 0,
                 detail=some_lines(build.detail),
             )
