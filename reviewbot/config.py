@@ -149,6 +149,11 @@ def load_yaml(path: Path, model: type[M]) -> M:
         raise ConfigError(str(path), _line_of(node, place), key, problem) from error
 
 
+def line_of(path: Path, place: tuple[int | str, ...]) -> int:
+    """Line (1-based) of a key in a YAML file that `load_yaml` has read."""
+    return _line_of(yaml.compose(path.read_text(), Loader=yaml.SafeLoader), place)
+
+
 def _line_of(node: Any, place: tuple[int | str, ...]) -> int:
     """Line (1-based) of the deepest node of `place` that is in the document."""
     line = 1 if node is None else node.start_mark.line + 1

@@ -69,7 +69,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
             rfc=request.rfc,
             sources=tuple(
                 SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
-                for p in trees.preview(found.posting, stack, request.bases, rfc=request.rfc)
+                for p in trees.preview(found.posting, stack, _bases(request, found), rfc=request.rfc)
             ),
             legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
             suites=request.suites,
@@ -113,6 +113,11 @@ def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> 
     return found
 
 
+def _bases(request: Request, found: Intake) -> dict[str, str]:
+    """What the manifest names, and above it what the command line names."""
+    return {**found.bases, **request.bases}
+
+
 def _chosen_legs(request: Request, stack: Stack) -> tuple[str, ...]:
     known = tuple(leg.name for leg in stack.legs)
     for leg in request.legs:
@@ -146,7 +151,7 @@ def _test(
     check_complete(found.posting)
     wanted = _components(planned, stack)
     resolved = trees.resolve(
-        found.posting, found.mails, stack, components=wanted, bases=request.bases, cache=cache_dir(),
+        found.posting, found.mails, stack, components=wanted, bases=_bases(request, found), cache=cache_dir(),
         rfc=request.rfc, progress=progress,
     )  # fmt: skip
     record = record.model_copy(update={"trees": resolved})

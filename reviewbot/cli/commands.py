@@ -80,7 +80,9 @@ def reviewbot() -> None:
     reviewbot report latest              read the result
     reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
 
-    A MESSAGE-ID may be bare, in <>, or the URL of a mail in a public-inbox archive.
+    A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,
+    Patchwork or any public-inbox; of a patch in the middle, its whole posting is taken. Several name one
+    posting that is spread over several threads. Parts marked RFC are left out unless --rfc is given.
 
     Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
     incomplete); 4 infrastructure; 130 interrupted.
@@ -91,7 +93,9 @@ def _request(options: dict[str, Any]) -> tuple[Request, Site]:
     site = load_site(options["site_path"])
     names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
     if not names and mbox is None and manifest is None:
-        raise UsageError("which series? Give a Message-ID, or --mbox FILE", hint="try `reviewbot plan --help`")
+        raise UsageError(
+            "which series? Give a Message-ID, --mbox FILE or --manifest FILE", hint="try `reviewbot plan --help`"
+        )
     return (
         Request(
             names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"],
@@ -110,6 +114,15 @@ def plan(**options: Any) -> int:
     Fetches the thread (or reads --mbox), splits it into parts, routes each part to its component by the
     paths its patches touch, and says which base each component would get. Read this first when a verdict
     surprises you. Exit status 3 when the posting is incomplete, with the missing numbers named.
+
+    \b
+    reviewbot plan 20260223224617.GA2390314@frogsfrogsfrogs
+    reviewbot plan https://lore.kernel.org/r/20260223224617.GA2390314@frogsfrogsfrogs
+    reviewbot plan https://patchwork.kernel.org/project/linux-fsdevel/list/?series=98765
+    reviewbot plan COVER-ID-1 COVER-ID-2            one posting in several threads
+    reviewbot plan --part-only PATCH-ID             only the sub-series with this patch
+    reviewbot plan --manifest posting.yaml          parts from mails, tags, branches, pull requests
+    b4 mbox -o - MESSAGE-ID | reviewbot plan --mbox -
     """
     request, site = _request(options)
     stack = load_stack(options["stack_name"], site)

@@ -39,12 +39,12 @@ def join(
     for piece in found:
         for message_id, raw in piece.mails.items():
             mails.setdefault(message_id, raw)
-    first = found[0]
+    first = next((piece for piece in found if piece.top), found[0])
     posting = Posting(
         top=first.top, subject=title or first.subject, author=author or first.author,
         source=", ".join(dict.fromkeys(piece.source for piece in found)), parts=tuple(part for _, part in placed),
         problems=tuple(dict.fromkeys(problems)),
-        asked=tuple(dict.fromkeys(message_id for piece in found for message_id in piece.asked)),
+        asked=tuple(dict.fromkeys(i for piece in found for i in piece.asked if i != first.top)),
     )  # fmt: skip
     return Intake(posting, mails, bases or {})
 

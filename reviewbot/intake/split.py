@@ -42,7 +42,7 @@ class Piece:
     problems: tuple[Problem, ...]
     mails: Mapping[str, bytes]
     asked: tuple[str, ...] = ()
-    """Mails of it that were named and are not its top."""
+    """Mails of it that were named."""
     alone: bool = False
     """True: it is one numbered sub-series that came without its letter, or was picked out of a posting."""
 
@@ -81,20 +81,29 @@ def pieces(
     if unknown is not None:
         raise UnknownMessageId(unknown, bag.source)
     tree = Tree(mails)
-    tops: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
     for message_id in message_ids:
         top = tree.top(message_id)
         if top is None:
             raise NoPatches(message_id, len(bag.mails))
-        tops.setdefault(top.id, []).append(message_id)
+        named.setdefault(top.id, []).append(message_id)
     if not message_ids:
-        tops = {top.id: [] for top in _all(tree, bag)}
-    found = [_piece(mails[top], named, tree, bag, stack, part_only, component) for top, named in tops.items()]
+        named = {top.id: [] for top in _all(tree, bag)}
+    found = [_piece(mails[top], ids, tree, bag, stack, part_only, component) for top, ids in named.items()]
     lost = _unplaced(tree, found)
+    if len(found) > 1 and not message_ids:
+        names = _listed([f"“{piece.subject}”" for piece in found])
+        text = f"{bag.source} holds {len(found)} threads of one author, all taken as one posting: {names}"
+        lost.append(Problem(kind="several-threads", message=text, message_ids=tuple(piece.top for piece in found)))
     if unreadable:
         text = f"{counted(unreadable, 'mail')} without a Message-ID were left out"
         lost.append(Problem(kind="not-decodable", message=text))
     return [replace(found[0], problems=(*found[0].problems, *lost)), *found[1:]]
+
+
+def tops(bag: Mailbag) -> list[Mail]:
+    """What begins each posting in the bag, the largest first."""
+    return Tree(read_mails(bag)[0]).tops()
 
 
 def _all(tree: Tree, bag: Mailbag) -> list[Mail]:
@@ -131,7 +140,7 @@ def _piece(
     return Piece(
         top=top.id, subject=top.subject.text, author=top.author, source=bag.source, parts=tuple(parts),
         problems=tuple(problems), mails={mail.id: mail.raw for mail in inside},
-        asked=tuple(i for i in named if i != top.id), alone=alone,
+        asked=tuple(named), alone=alone,
     )  # fmt: skip
 
 
@@ -151,11 +160,14 @@ def _holds(group: _Group, named: Sequence[str], tree: Tree) -> bool:
 
 def _part_only(kept: list[_Group], groups: list[_Group]) -> Problem:
     left = [_name(group) for group in groups if group not in kept]
-    some = ", ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
     return Problem(
         kind="part-only",
-        message=f"only a part of the posting was asked for; left out, though it may be needed below: {some}",
+        message=f"only a part of the posting was asked for; left out, though it may be needed below: {_listed(left)}",
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _other_version(head: Mail) -> Problem:
@@ -246,11 +258,15 @@ def _nothing_arrived(group: _Group, name: str) -> Problem:
 def _routed(
     group: _Group, patches: tuple[Mail, ...], pull: PullRequest | None, stack: Stack, component: str
 ) -> Routed:  # fmt: skip
-    if component:
-        return Routed(component, "the manifest says so")
     if pull is None or group.cover is None:
-        return route(patches, group.cover, stack)
-    return route((replace(group.cover, paths=pull.paths),), group.cover, stack)
+        routed = route(patches, group.cover, stack)
+    else:
+        routed = route((replace(group.cover, paths=pull.paths),), group.cover, stack)
+    if not component or routed.component == component:
+        return routed
+    if routed.component and "paths" in routed.why.split(",")[0]:
+        return Routed("", f"the manifest says {component}, but the paths say {routed.component}", patches)
+    return Routed(component, "the manifest says so")
 
 
 def _name(group: _Group) -> str:

@@ -4,18 +4,19 @@
 names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot.config import Site
 from reviewbot.intake.anchor import mail_of_anchor
+from reviewbot.intake.errors import SeveralPostings
 from reviewbot.intake.fetch import fetch_thread
 from reviewbot.intake.join import join
+from reviewbot.intake.manifest import as_said, load_manifest, pull_piece
 from reviewbot.intake.mbox import Mailbag, read_mbox
 from reviewbot.intake.names import MessageId, parse_name
 from reviewbot.intake.patchwork import message_id_of
-from reviewbot.intake.split import Intake, pieces
+from reviewbot.intake.split import Intake, Piece, pieces, tops
 from reviewbot.model.errors import UsageError
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import Stack
@@ -47,29 +48,73 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
 
 
 def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress) -> Intake:
+    mails = _Mails(site.archive, cache / "lore", read_mbox(ask.mbox) if ask.mbox else None, progress)
+    if ask.manifest is not None:
+        return _of_manifest(ask, ask.manifest, stack, mails)
     names = [_message_id(text) for text in ask.names]
-    if ask.mbox is not None:
-        bags = [read_mbox(ask.mbox)]
-    elif names:
-        bags = fetch_all(names, site.archive, cache / "lore", progress)
-    else:
+    if not names and ask.mbox is None:
         raise UsageError("neither a Message-ID nor --mbox was given", hint="try `reviewbot plan --help`")
     if ask.part_only and not names:
         raise UsageError("--part-only: which part?", hint="name its cover or one of its patches")
-    bag = Mailbag(", ".join(bag.source for bag in bags), tuple(mail for bag in bags for mail in bag.mails))
+    for name in names:
+        mails.fetch(name)
+    bag = mails.bag()
     ids = [mail_of_anchor(bag, name) for name in names]
-    return join(pieces(bag, ids, stack, part_only=ask.part_only), stack)
+    found = join(pieces(bag, ids, stack, part_only=ask.part_only), stack)
+    if not names and any(problem.kind == "duplicate-part" for problem in found.posting.problems):
+        several = tops(bag)
+        if len(several) > 1:
+            raise SeveralPostings(bag.source, tuple((top.id, top.subject.text) for top in several))
+    return found
+
+
+def _of_manifest(ask: Ask, path: Path, stack: Stack, mails: "_Mails") -> Intake:
+    if ask.names or ask.part_only:
+        raise UsageError(
+            "--manifest names the whole posting", hint="put Message-IDs into the manifest, or leave it out"
+        )
+    manifest = load_manifest(path, stack)
+    names = [_message_id(entry.message_id) if entry.message_id else None for entry in manifest.parts]
+    for name, entry in zip(names, manifest.parts, strict=True):
+        if name and not entry.mbox:
+            mails.fetch(name)
+    found: list[Piece] = []
+    for name, entry in zip(names, manifest.parts, strict=True):
+        if not (name or entry.mbox):
+            found.append(pull_piece(entry, path, stack))
+            continue
+        bag = read_mbox(path.parent / Path(entry.mbox).expanduser()) if entry.mbox else mails.bag()
+        ids = [mail_of_anchor(bag, name)] if name else []
+        some = pieces(bag, ids, stack, part_only=True, component=entry.component)
+        found += [as_said(piece, entry) for piece in some]
+    return join(found, stack, title=manifest.title, author=manifest.author, chosen=True, bases=manifest.base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mails:
+    """Where mails come from: a mailbox, else the archive."""
+
+    archive: str
+    cache: Path
+    mbox: Mailbag | None
+    progress: Progress
+    fetched: list[Mailbag] = field(default_factory=list)
+
+    def fetch(self, name: MessageId) -> None:
+        """Have the thread of this mail in the bag. Raises UnknownMessageId, ArchiveUnreachable."""
+        if self.mbox is None and not any(bag.has(name.id) for bag in self.fetched):
+            self.fetched.append(
+                fetch_thread(name.id, self.archive, self.cache, progress=self.progress, inbox=name.inbox)
+            )
+
+    def bag(self) -> Mailbag:
+        """All mails of the mailbox, or of what was fetched."""
+        if self.mbox is not None:
+            return self.mbox
+        source = ", ".join(bag.source for bag in self.fetched)
+        return Mailbag(source, tuple(mail for bag in self.fetched for mail in bag.mails))
 
 
 def _message_id(text: str) -> MessageId:
     name = parse_name(text)
     return name if isinstance(name, MessageId) else MessageId(message_id_of(name))
-
-
-def fetch_all(names: Sequence[MessageId], archive: str, cache: Path, progress: Progress) -> list[Mailbag]:
-    """The threads of these mails, each fetched once. Raises UnknownMessageId, ArchiveUnreachable."""
-    bags: list[Mailbag] = []
-    for name in names:
-        if not any(bag.has(name.id) for bag in bags):
-            bags.append(fetch_thread(name.id, archive, cache, progress=progress, inbox=name.inbox))
-    return bags
