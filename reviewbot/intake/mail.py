@@ -16,8 +16,9 @@ _REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNOR
 # `[RFC[RAP] V2 4/6]` has been seen.
 _BRACKET = re.compile(r"^\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _COUNTER = re.compile(r"^(\d{1,4})/(\d{1,4})$")
+_OF = re.compile(r"\b(\d{1,4}) of (\d{1,4})\b")
 _VERSION = re.compile(r"^v(\d{1,3})(\.\d{1,3})?$", re.IGNORECASE)
-_KIND = re.compile(r"^(PATCH\w*|PULLBOMB|PULL|RFC(\[[A-Z]*)?)$", re.IGNORECASE)
+_KIND = re.compile(r"^(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?$", re.IGNORECASE)
 _BASE = re.compile(r"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
@@ -100,13 +101,17 @@ def parse_subject(text: str) -> Subject:
     kinds: set[str] = set()
     version, says_version, number, total = 1, False, None, None
     while match := _BRACKET.match(rest):
-        for token in re.split(r"[\s,]+", match[1].strip()):
+        for token in re.split(r"[\s,]+", _OF.sub(r"\1/\2", match[1].strip())):
             if counter := _COUNTER.match(token):
                 number, total = int(counter[1]), int(counter[2])
             elif found := _VERSION.match(token):
                 version, says_version = int(found[1]), True
-            elif _KIND.match(token):
-                kinds.add(token.upper().partition("[")[0])
+            else:
+                # `PATCHv3`, `PATCH/RFC`, `RFC[RAP]`
+                for word in filter(None, re.split(r"[-/_\[\]]", token)):
+                    if kind := _KIND.match(word):
+                        kinds.add("RFC" if kind[1].upper() == "RFCRAP" else kind[1].upper())
+                        version, says_version = (int(kind[2]), True) if kind[2] else (version, says_version)
         rest = rest[match.end() :]
         rest = _REPLY.sub("", rest) if kinds else rest
     return Subject(flat, rest.strip(), is_reply, frozenset(kinds), version, says_version, number, total)

@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 
 _START = re.compile(r"^The following changes since commit ([0-9a-f]{7,40})\b", re.MULTILINE)
 _WHERE = re.compile(
-    r"^(?:are|is) available in the git repository at:[ \t]*\n+[ \t]*(\S+)(?:[ \t]+(\S+))?[ \t]*$",
+    r"^(?:are|is) available in the git repository at:[ \t]*\n+[ \t]*(\S+)[ \t]*([^\n]*)$",
     re.MULTILINE | re.IGNORECASE,
 )
 _TIP = re.compile(r"^for you to fetch changes up to ([0-9a-f]{7,40})\b", re.MULTILINE)
@@ -47,7 +47,7 @@ def parse_pull(body: str) -> PullRequest | None:
         return None
     start = _START.search(body)
     tip = _TIP.search(body, where.end())
-    url, ref = where[1], where[2] or ""
+    url, ref = where[1], where[2].strip()
     return PullRequest(
         url=url, ref=ref, base=start[1] if start else "", tip=tip[1] if tip else "",
         paths=_paths(body[where.end() :]), refused=why_refused(url, ref),
