@@ -75,11 +75,8 @@ def test_a_correction_of_one_patch_blocks() -> None:
 def test_a_letter_that_answers_the_letter_of_the_version_before() -> None:
     old = [m.replace(b"v2", b"v1") for m in posting()]
     new = [m.replace(b"example.org>", b"example.net>").replace(b"v2", b"v3") for m in posting()]
-    new = [m.replace(b"Message-ID: <top@example.net>", b"Message-ID: <top@example.net>\nIn-Reply-To: <%s>" % TOP.encode())
-           for m in new]  # fmt: skip
-    mails = [
-        m.replace(b"From: A Developer <dev@example.net>", b"From: A Developer <dev@example.org>") for m in old + new
-    ]
+    new[0] = new[0].replace(b"Message-ID:", b"In-Reply-To: <top@example.org>\nMessage-ID:")
+    mails = [*old, *(m.replace(b"dev@example.net", b"dev@example.org") for m in new)]
     found = of(mails, "libfuse.1@example.net")
     assert found.top == "top@example.net"
     assert {part.version for part in found.parts} == {3} and len(taken(found)) == 6
