@@ -68,7 +68,9 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
             posting=found.posting,
             rfc=request.rfc,
             sources=tuple(
-                SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
+                SourcePlan(
+                    component=p.component, source=p.source, base=p.base, why=_why(p.component, p.why, request, found)
+                )
                 for p in trees.preview(found.posting, stack, _bases(request, found), rfc=request.rfc)
             ),
             legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
@@ -111,6 +113,10 @@ def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> 
     if not request.rfc and found.posting.parts and all(part.rfc for part in found.posting.parts):
         raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc takes it in")
     return found
+
+
+def _why(component: str, why: str, request: Request, found: Intake) -> str:
+    return "named by the manifest" if component in found.bases and component not in request.bases else why
 
 
 def _bases(request: Request, found: Intake) -> dict[str, str]:

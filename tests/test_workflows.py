@@ -81,10 +81,15 @@ def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(tmp_p
     assert token and said == "::error::from the guest" and last == f"::{token[1]}::"
 
 
+def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path) -> None:
+    play("Apply and test", tmp_path, 0, MESSAGE_ID="x@y", LEGS="", SUITES="smoke", TESTS="", RFC="yes")
+    assert "--rfc" in (tmp_path / "called").read_text().splitlines()
+
+
 def test_the_call_is_one_that_the_command_line_takes() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", "plan", "--legs=", "--suites=smoke", "--tests=", "--mbox=/nowhere", "--",
-         "-odd@example.org"], capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "reviewbot", "plan", "--legs=", "--suites=smoke", "--tests=", "--rfc", "--mbox=/nowhere",
+         "--", "-odd@example.org"], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
 

@@ -75,7 +75,8 @@ def _asked(posting: Posting) -> list[str]:
         if part.cover:
             places[part.cover] = f"the cover of {where}"
     only = any(problem.kind == "part-only" for problem in posting.problems)
-    taken = "" if only or len(posting.parts) == 1 else "; all of its posting is taken, --part-only takes only its part"
+    hint = "; the whole posting is taken (--part-only takes only this part)"
+    taken = hint if len(posting.asked) == 1 and len(posting.parts) > 1 and not only else ""
     return [f"{places.get(message_id, f'<{message_id}>')}{taken}" for message_id in posting.asked]
 
 

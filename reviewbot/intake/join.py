@@ -30,7 +30,8 @@ def join(
     for place, piece in enumerate(found):
         known = {_mails(part) for _, part in placed}
         placed += [(place, part) for part in piece.parts if not _mails(part) or _mails(part) not in known]
-    problems = [problem for piece in found for problem in piece.problems]
+    # Who lists the parts knows that he lists parts.
+    problems = [p for piece in found for p in piece.problems if not (chosen and p.kind == "part-only")]
     problems += _missing_parts(placed, found, chosen)
     problems += _duplicates(placed)
     order = {component.name: place for place, component in enumerate(stack.components)}
@@ -44,7 +45,7 @@ def join(
         top=first.top, subject=title or first.subject, author=author or first.author,
         source=", ".join(dict.fromkeys(piece.source for piece in found)), parts=tuple(part for _, part in placed),
         problems=tuple(dict.fromkeys(problems)),
-        asked=tuple(dict.fromkeys(i for piece in found for i in piece.asked if i != first.top)),
+        asked=() if chosen else tuple(dict.fromkeys(i for piece in found for i in piece.asked if i != first.top)),
     )  # fmt: skip
     return Intake(posting, mails, bases or {})
 
@@ -68,7 +69,7 @@ def _missing_parts(placed: Sequence[_Placed], found: Sequence[Piece], chosen: bo
         number, total = _counter(part.counter)
         # Sub-series that came one by one are counted together.
         alone = found[place].alone
-        if not (alone and chosen):
+        if not (found[place].picked or (alone and chosen)):
             seen[-1 if alone else place, part.component, total].add(number)
     problems = []
     for (_, component, total), numbers in seen.items():

@@ -144,7 +144,7 @@ def _wrong(path: Path, place: tuple[int | str, ...], problem: str) -> ConfigErro
 def pull_piece(entry: ManifestPart, path: Path, stack: Stack) -> Piece:
     """A part that is fetched with git."""
     pull = _pull(entry, path, stack)
-    title = entry.title or (f"{pull.base}..{pull.ref}" if entry.git else pull.ref)
+    title = entry.title or (entry.git.range if entry.git else pull.ref.removeprefix("refs/tags/"))
     part = Part(
         component=entry.component, counter="1/1", rfc=bool(entry.rfc), subject=title, cover=None, pull=pull,
         routed_by="the manifest says so", patches=(),

@@ -44,7 +44,9 @@ class Piece:
     asked: tuple[str, ...] = ()
     """Mails of it that were named."""
     alone: bool = False
-    """True: it is one numbered sub-series that came without its letter, or was picked out of a posting."""
+    """True: it is one numbered sub-series that came without its letter."""
+    picked: bool = False
+    """True: it is not the whole of its posting, because only a part was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,12 @@ def _piece(
     if not any(group.patches or _pull_of(group) for group in groups):
         raise NoPatches(top.id, len(inside))
     problems += [_other_version(other) for other in others]
-    alone = bool(top.is_cover and top.subject.number)
-    if part_only and named:
-        kept = [group for group in groups if _holds(group, named, tree)]
-        problems = [_part_only(kept, groups)] if len(kept) < len(groups) else problems
-        alone, groups = len(kept) < len(groups), kept
+    kept = [group for group in groups if _holds(group, named, tree)] if part_only and named else groups
+    picked = len(kept) < len(groups)
+    if picked:
+        problems = [_part_only(kept, [group for group in groups if group not in kept])]
     parts: list[Part] = []
-    for group in groups:
+    for group in kept:
         part, wrong = _part(group, stack, component)
         problems += wrong
         if part is not None:
@@ -140,7 +141,7 @@ def _piece(
     return Piece(
         top=top.id, subject=top.subject.text, author=top.author, source=bag.source, parts=tuple(parts),
         problems=tuple(problems), mails={mail.id: mail.raw for mail in inside},
-        asked=tuple(named), alone=alone,
+        asked=tuple(named), alone=bool(top.is_cover and top.subject.number), picked=picked,
     )  # fmt: skip
 
 
@@ -158,12 +159,18 @@ def _holds(group: _Group, named: Sequence[str], tree: Tree) -> bool:
     return False
 
 
-def _part_only(kept: list[_Group], groups: list[_Group]) -> Problem:
-    left = [_name(group) for group in groups if group not in kept]
-    return Problem(
-        kind="part-only",
-        message=f"only a part of the posting was asked for; left out, though it may be needed below: {_listed(left)}",
-    )
+def _part_only(kept: Sequence[_Group], left: Sequence[_Group]) -> Problem:
+    places = {(g.cover.subject.total, g.cover.subject.number or 0) for g in kept if g.cover}
+    before = [
+        (group.cover.subject.number, _name(group))
+        for group in left
+        if group.cover
+        and any((group.cover.subject.number or 0) < n and group.cover.subject.total == t for t, n in places)
+    ]
+    text = f"only a part of the posting was asked for; {counted(len(left), 'other')} left out"
+    if before:
+        text += f", though these come before it: {_listed([name for _, name in sorted(before)])}"
+    return Problem(kind="part-only", message=text)
 
 
 def _listed(names: Sequence[str]) -> str:

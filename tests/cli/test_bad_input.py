@@ -16,7 +16,7 @@ import yaml
 from demo.inbox import installed, serve
 from tests.mails import PATHS, TOP, diff, mail, mbox, posting
 from tests.repos import git, make_component
-from tests.web import web_page
+from tests.web import web_page, web_site
 
 COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
 
@@ -82,6 +82,55 @@ def test_an_unreachable_archive(world: World, command: str) -> None:
     world.site(archive="http://127.0.0.1:9/all")
     said = world.refuses(4, "127.0.0.1:9", command, "a@example.org")
     assert "--mbox" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("fuse", 2, "'fuse' is no Message-ID"),
+        ("https://lore.kernel.org/linux-fsdevel/?q=fuse", 2, "names no mail"),
+        ("https://example.org/", 2, "names no mail"),
+        ("ftp://example.org/a@b", 2, "names no mail"),
+        ("http://127.0.0.1:9/project/x/list/?series=5", 4, "Patchwork at http://127.0.0.1:9 did not answer"),
+    ],
+)
+def test_a_name_that_names_nothing(world: World, name: str, status: int, words: str) -> None:
+    world.refuses(status, words, "plan", name)
+
+
+def test_a_number_that_patchwork_does_not_know(world: World) -> None:
+    with web_site({}) as (url, _):
+        world.refuses(2, "has no series/98765", "plan", f"{url}/series/98765/")
+
+
+def test_no_name_at_all(world: World) -> None:
+    assert "--manifest" in world.refuses(2, "which series?", "plan")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("parts:\n- message_id: a@b\n  componnent: kernel\n", "posting.yaml:3: parts.0.componnent: unknown key"),
+        ("parts:\n- {}\n", "posting.yaml:2: parts.0: a part has one of"),
+        ("parts: [\n", "posting.yaml:2"),
+        ("parts:\n- {component: kernel, git: {url: -x, range: a..b}}\n", "posting.yaml:2: parts.0.git.url"),
+    ],
+)
+def test_a_wrong_manifest_is_named_with_its_line(world: World, text: str, words: str) -> None:
+    (world.folder / "posting.yaml").write_text(text)
+    world.refuses(2, words, "plan", "--manifest", "posting.yaml")
+
+
+def test_a_mailbox_of_several_postings_names_them(world: World) -> None:
+    other = mail("x@example.org", "[PATCH] mine", diff(PATHS["kernel"]), author="B <b@example.org>")
+    said = world.refuses(2, "thread.mbox holds 2 postings", "plan", "--mbox", world.thread([*posting(), other]))
+    assert TOP in said and "x@example.org" in said
+
+
+def test_a_posting_that_is_rfc_only_needs_to_be_asked_for(world: World) -> None:
+    mails = [m.replace(b"[PATCHSET v2", b"[PATCHSET RFC v2") for m in posting()]
+    assert "--rfc" in world.refuses(2, "all of this posting is RFC", "plan", "--mbox", world.thread(mails), TOP)
+    assert world.call("plan", "--rfc", "--mbox", world.thread(mails), TOP).returncode == 0
 
 
 def test_a_login_page_where_the_archive_should_be(world: World) -> None:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Postings that are not one thread, listed in a file."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from reviewbot.config import Site, load_stack
 from reviewbot.intake import Ask, Intake, take_in
+from reviewbot.intake.manifest import load_manifest
 from reviewbot.model.errors import ConfigError, UsageError
 from reviewbot.model.posting import Pull
+from tests.conftest import ROOT
 from tests.mails import TOP, diff, mail, mbox, posting
 
 STACK = load_stack()
@@ -49,7 +52,7 @@ parts:
     assert found.bases == {"kernel": "v7.0-rc1", "libfuse": "fuse-3.18"}
     assert [(part.component, part.subject, len(part.patches), part.rfc) for part in posting_.parts] == [
         ("kernel", "kernel: change it", 2, False), ("kernel", "tags/more_2026-02-23", 0, False),
-        ("libfuse", "iomap", 0, False), ("e2fsprogs", "refs/tags/fuse4fs-fork_2026-04-09", 0, True),
+        ("libfuse", "iomap", 0, False), ("e2fsprogs", "fuse4fs-fork_2026-04-09", 0, True),
         ("e2fsprogs", "e2fsprogs: change it", 2, False),
     ]  # fmt: skip
     assert [part.pull for part in posting_.parts] == [
@@ -57,8 +60,14 @@ parts:
         Pull(url=STACK.component("e2fsprogs").source.url, ref="refs/tags/fuse4fs-fork_2026-04-09", base="v1.47.3"),
         None,
     ]  # fmt: skip
-    assert [problem.blocking for problem in posting_.problems] == [False, False], "only that parts were picked"
+    assert posting_.problems == ()
     assert {part.cover for part in posting_.parts if part.cover} <= set(found.mails)
+
+
+def test_the_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "naming-a-series.md").read_text(), re.DOTALL)
+    (tmp_path / "posting.yaml").write_text(example)
+    assert len(load_manifest(tmp_path / "posting.yaml", STACK).parts) == 5
 
 
 def test_a_letter_brings_all_its_parts_and_they_must_be_complete(tmp_path: Path) -> None:

@@ -120,7 +120,18 @@ def test_only_the_part_of_the_named_mail(name: str) -> None:
     found = of([*posting(), answer], name, part_only=True)
     assert taken(found) == ["libfuse.1@example.org", "libfuse.2@example.org"]
     assert kinds(found) == [("part-only", False)]
-    assert "kernel: change it" in found.problems[0].message and "e2fsprogs: change it" in found.problems[0].message
+    assert "2 others left out" in found.problems[0].message
+
+
+def test_the_parts_before_it_are_named_and_not_missed() -> None:
+    mails = [mail("t@x", "[PATCHBLIZZARD] all")]
+    for n in (3, 1, 2):
+        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: set {n}", parent="t@x"),
+                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: do {n}", diff(FUSE), parent=f"c{n}@x")]  # fmt: skip
+    found = of(mails, "p3@x", part_only=True)
+    assert taken(found) == ["p3@x"] and kinds(found) == [("part-only", False)]
+    assert found.problems[0].message.endswith("before it: “[PATCHSET 1/3] fuse: set 1”, “[PATCHSET 2/3] fuse: set 2”")
+    assert "before" not in of(mails, "p1@x", part_only=True).problems[0].message
 
 
 def test_only_the_part_is_not_blocked_by_what_the_others_lack() -> None:
