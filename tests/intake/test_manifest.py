@@ -3,6 +3,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,10 @@ STACK = load_stack()
 GIT = "https://git.example.org/x.git"
 
 
-def take(folder: Path, text: str, mails: list[bytes] | None = None, **more: object) -> Intake:
+def take(folder: Path, text: str, mails: list[bytes] | None = None, **more: Any) -> Intake:
     (folder / "posting.yaml").write_text(text)
     (folder / "thread.mbox").write_bytes(mbox(posting() if mails is None else mails))
-    ask = Ask(mbox=folder / "thread.mbox", manifest=folder / "posting.yaml", **more)  # type: ignore[arg-type]
+    ask = Ask(mbox=folder / "thread.mbox", manifest=folder / "posting.yaml", **more)
     return take_in(ask, STACK, Site(archive="http://127.0.0.1:9"), folder / "cache")
 
 
@@ -177,6 +178,6 @@ def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [{"names": (TOP,)}, {"part_only": True}])
-def test_what_a_manifest_does_not_go_with(tmp_path: Path, more: dict[str, object]) -> None:
+def test_what_a_manifest_does_not_go_with(tmp_path: Path, more: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--manifest names the whole posting"):
         take(tmp_path, f"parts: [{{message_id: {TOP}}}]", **more)

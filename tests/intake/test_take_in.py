@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def taken(folder: Path, *names: str, archive: str = "http://127.0.0.1:9/all", **more: object) -> Posting:
-    ask = Ask(names=names, **more)  # type: ignore[arg-type]
+def taken(folder: Path, *names: str, archive: str = "http://127.0.0.1:9/all", **more: Any) -> Posting:
+    ask = Ask(names=names, **more)
     return take_in(ask, STACK, Site(archive=archive), folder / "cache").posting
 
 
