@@ -110,9 +110,7 @@ def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcom
 def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
     ask = Ask(request.names, request.mbox, request.manifest, request.part_only)
     found = intake.take_in(ask, stack, site, cache_dir(), progress)
-    if not request.rfc and found.posting.parts and all(part.rfc for part in found.posting.parts):
-        raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc takes it in")
-    return found
+    return found if request.rfc else intake.leave_out_rfc(found)
 
 
 def _why(component: str, why: str, request: Request, found: Intake) -> str:

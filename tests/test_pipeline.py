@@ -106,6 +106,23 @@ def test_a_plan_tells_rfc_parts_from_others_and_whether_they_are_applied(tmp_pat
     assert len(found.posting.component_parts("kernel", rfc=rfc)) == 1
 
 
+def test_what_an_rfc_part_lacks_hinders_nobody_who_leaves_it_out(tmp_path: Path) -> None:
+    mails = [m.replace(b"[PATCH RFC 1/1]", b"[PATCH RFC 1/2]") for m in RFC]
+    blocking = {
+        rfc: [p.kind for p in planned(request_for(tmp_path, mails, rfc=rfc)).posting.problems if p.blocking]
+        for rfc in (True, False)
+    }
+    assert blocking == {True: ["missing-patches"], False: []}
+
+
+def test_a_posting_that_is_all_rfc_must_be_asked_for(tmp_path: Path) -> None:
+    mails = [m.replace(b"[PATCHSET v2", b"[PATCHSET RFC v2") for m in RFC]
+    with pytest.raises(UsageError, match="all of this posting is RFC") as caught:
+        planned(request_for(tmp_path, mails, rfc=False))
+    assert "--rfc" in caught.value.hint
+    assert len(planned(request_for(tmp_path, mails, rfc=True)).posting.parts) == 2
+
+
 def test_a_posting_without_blocking_problems_is_complete(tmp_path: Path) -> None:
     found = planned(request_for(tmp_path)).posting
     check_complete(found)

@@ -21,6 +21,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "subject": posting.subject,
         "author": posting.author,
         "asked": list(posting.asked),
+        "manifest": posting.manifest,
         "parts": [_part_json(part) for part in posting.parts],
         "problems": [problem.model_dump(mode="json") for problem in posting.problems],
         "rfc": plan.rfc,
@@ -74,9 +75,11 @@ def _asked(posting: Posting) -> list[str]:
             places[patch.message_id] = f"patch {patch.number}/{len(part.patches)} of {where}"
         if part.cover:
             places[part.cover] = f"the cover of {where}"
-    only = any(problem.kind == "part-only" for problem in posting.problems)
+    kinds = {problem.kind for problem in posting.problems}
+    if "several-threads" in kinds:  # nobody named them; the note lists them
+        return []
     hint = "; the whole posting is taken (--part-only takes only this part)"
-    taken = hint if len(posting.asked) == 1 and len(posting.parts) > 1 and not only else ""
+    taken = hint if len(posting.asked) == 1 and len(posting.parts) > 1 and "part-only" not in kinds else ""
     return [f"{places.get(message_id, f'<{message_id}>')}{taken}" for message_id in posting.asked]
 
 

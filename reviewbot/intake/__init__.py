@@ -15,7 +15,7 @@ from reviewbot.intake.errors import (
     UnknownPatchworkItem,
 )
 from reviewbot.intake.fetch import fetch_thread
-from reviewbot.intake.join import join, split
+from reviewbot.intake.join import join, leave_out_rfc, split
 from reviewbot.intake.mbox import Mailbag, mbox_bytes, read_mbox
 from reviewbot.intake.names import MessageId, NotAName, PatchworkItem, parse_name
 from reviewbot.intake.split import Intake, Piece, pieces
@@ -38,6 +38,7 @@ __all__ = [
     "UnknownPatchworkItem",
     "fetch_thread",
     "join",
+    "leave_out_rfc",
     "mbox_bytes",
     "parse_name",
     "pieces",

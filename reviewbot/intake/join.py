@@ -3,9 +3,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reviewbot.intake.mbox import Mailbag
 from reviewbot.intake.split import Intake, Piece, pieces, ranges
+from reviewbot.model.errors import UsageError
 from reviewbot.model.posting import Part, Posting, Problem
 from reviewbot.model.stack import Stack
 
@@ -19,13 +21,14 @@ def split(bag: Mailbag, message_id: str | None, stack: Stack) -> Intake:
 
 
 def join(
-    found: Sequence[Piece], stack: Stack, *, title: str = "", author: str = "", chosen: bool = False,
+    found: Sequence[Piece], stack: Stack, *, title: str = "", author: str = "", manifest: str = "",
     bases: Mapping[str, str] | None = None,
 ) -> Intake:  # fmt: skip
     """One posting: per component the parts in the order of the pieces, within one as their covers count them.
 
-    chosen: the user named each part, so that others of the same set are none of his concern.
+    manifest: its path, when the user listed each part, so that others of the same set are none of his concern.
     """
+    chosen = bool(manifest)
     placed: list[_Placed] = []
     for place, piece in enumerate(found):
         known = {_mails(part) for _, part in placed}
@@ -46,8 +49,24 @@ def join(
         source=", ".join(dict.fromkeys(piece.source for piece in found)), parts=tuple(part for _, part in placed),
         problems=tuple(dict.fromkeys(problems)),
         asked=() if chosen else tuple(dict.fromkeys(i for piece in found for i in piece.asked if i != first.top)),
+        manifest=manifest,
     )  # fmt: skip
     return Intake(posting, mails, bases or {})
+
+
+def leave_out_rfc(found: Intake) -> Intake:
+    """What is wrong with an RFC part hinders nobody who leaves it out. Raises UsageError if there is nothing else."""
+    parts = found.posting.parts
+    if parts and all(part.rfc for part in parts):
+        raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc takes it in")
+    own = {i for part in parts if part.rfc for i in (part.cover, *(patch.message_id for patch in part.patches)) if i}
+    problems = tuple(
+        problem.model_copy(update={"blocking": False})
+        if problem.message_ids and own.issuperset(problem.message_ids)
+        else problem
+        for problem in found.posting.problems
+    )
+    return replace(found, posting=found.posting.model_copy(update={"problems": problems}))
 
 
 def _mails(part: Part) -> tuple[str, ...]:

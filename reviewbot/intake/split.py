@@ -90,7 +90,8 @@ def pieces(
             raise NoPatches(message_id, len(bag.mails))
         named.setdefault(top.id, []).append(message_id)
     if not message_ids:
-        named = {top.id: [] for top in _all(tree, bag)}
+        several = _all(tree, bag)
+        named = {top.id: [top.id] if len(several) > 1 else [] for top in several}
     found = [_piece(mails[top], ids, tree, bag, stack, part_only, component) for top, ids in named.items()]
     lost = _unplaced(tree, found)
     if len(found) > 1 and not message_ids:
@@ -307,7 +308,8 @@ def _numbered(group: _Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]
     missing = [n for n in range(1, total + 1) if n not in by_number]
     if missing:
         text = f"{name}: {len(missing)} of {total} patches are missing: {ranges(missing)}"
-        problems.append(Problem(kind="missing-patches", message=text, blocking=True))
+        head = group.cover or group.patches[0]
+        problems.append(Problem(kind="missing-patches", message=text, blocking=True, message_ids=(head.id,)))
     for number, several in sorted(by_number.items()):
         if len(several) > 1 or number > total:
             text = f"{name}: {len(several)} mails are patch {number}/{total}"

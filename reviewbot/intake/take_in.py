@@ -87,7 +87,7 @@ def _of_manifest(ask: Ask, path: Path, stack: Stack, mails: "_Mails") -> Intake:
         ids = [mail_of_anchor(bag, name)] if name else []
         some = pieces(bag, ids, stack, part_only=True, component=entry.component)
         found += [as_said(piece, entry) for piece in some]
-    return join(found, stack, title=manifest.title, author=manifest.author, chosen=True, bases=manifest.base)
+    return join(found, stack, title=manifest.title, author=manifest.author, manifest=str(path), bases=manifest.base)
 
 
 @dataclass(frozen=True, slots=True)

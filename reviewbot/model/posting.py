@@ -145,7 +145,9 @@ class Posting(Model):
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...] = ()
     asked: tuple[str, ...] = ()
-    """Message-IDs that the user named, apart from `top`."""
+    """Message-IDs that name this posting together with `top`, or that the user named inside it."""
+    manifest: str = ""
+    """Path of the manifest that lists it; empty: mails name it."""
     versions: tuple[Version, ...] = ()
     """Others of the whole posting, oldest first."""
 

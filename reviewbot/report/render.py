@@ -4,7 +4,20 @@
 import jinja2
 
 from reviewbot.model.words import counted
+from reviewbot.report.record import Record
 from reviewbot.report.text import code_block, code_span, html_text, markdown, quoted, shell, wrapped
+
+
+def named(record: Record) -> str:
+    """The words of a command line that name the record's posting again."""
+    posting = record.posting
+    kinds = {problem.kind for problem in posting.problems}
+    words = ["--rfc"] if record.plan and record.plan.rfc and any(part.rfc for part in posting.parts) else []
+    if posting.manifest:
+        return " ".join([*words, "--manifest", shell(posting.manifest)])
+    if "part-only" in kinds:
+        return " ".join([*words, "--part-only", *map(shell, posting.asked or (posting.top,))])
+    return " ".join([*words, *map(shell, (posting.top, *posting.asked))])
 
 
 def environment() -> jinja2.Environment:
@@ -14,5 +27,5 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     engine.filters |= {"md": markdown, "code": code_block, "span": code_span, "counted": counted, "html": html_text,
-                       "quote": quoted, "shell": shell, "wrap": wrapped}  # fmt: skip
+                       "quote": quoted, "shell": shell, "wrap": wrapped, "named": named}  # fmt: skip
     return engine
