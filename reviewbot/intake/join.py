@@ -108,9 +108,12 @@ def _duplicates(placed: Sequence[_Placed]) -> list[Problem]:
             problems.append(Problem(kind="duplicate-part", message=text, blocking=True))
     for number, (place, part) in enumerate(placed):
         for other_place, other in placed[number + 1 :]:
-            same = part.component == other.component and _alike(part, other)
-            if same and (place != other_place or part.counter == other.counter == "1/1"):
+            if part.component != other.component:
+                continue
+            if _alike(part, other) and (place != other_place or part.counter == other.counter == "1/1"):
                 problems.append(_duplicate(part, other))
+            elif place == other_place and bool(part.pull) != bool(other.pull) and not _complement(part, other):
+                problems.append(_both_ways(part, other))
     return problems
 
 
@@ -123,6 +126,21 @@ def _duplicate(part: Part, other: Part) -> Problem:
         "name only the one to be tested"
     )
     ids = tuple(i for i in (part.cover, other.cover) if i)
+    return Problem(kind="duplicate-part", message=text, blocking=True, message_ids=ids)
+
+
+def _complement(one: Part, other: Part) -> bool:
+    """Whether they count themselves as different parts of one set."""
+    (mine, my_total), (theirs, their_total) = _counter(one.counter), _counter(other.counter)
+    return my_total == their_total and mine != theirs
+
+
+def _both_ways(one: Part, other: Part) -> Problem:
+    text = (
+        f"{one.component}: there are mailed patches (“{(other if one.pull else one).subject}”) and a request to pull "
+        f"(“{(one if one.pull else other).subject}”): pick one with --part-only, or list both in a manifest"
+    )
+    ids = tuple(i for i in (one.cover, other.cover) if i)
     return Problem(kind="duplicate-part", message=text, blocking=True, message_ids=ids)
 
 

@@ -129,6 +129,8 @@ def _piece(
     if not any(group.patches or _pull_of(group) for group in groups):
         raise NoPatches(top.id, len(inside))
     problems += [_other_version(other) for other in others]
+    groups, ignored = _without_repeated_pulls(groups, tree)
+    problems += ignored
     kept = [group for group in groups if _holds(group, named, tree)] if part_only and named else groups
     picked = len(kept) < len(groups)
     if picked:
@@ -207,6 +209,24 @@ def _groups(top: Mail, inside: list[Mail], tree: Tree) -> tuple[list[_Group], li
     return [g for g in groups if g.patches or g.cover is None or g.cover.id not in nested], problems
 
 
+def _without_repeated_pulls(groups: list[_Group], tree: Tree) -> tuple[list[_Group], list[Problem]]:
+    """A request to pull that answers the cover of mailed patches asks for these patches."""
+    mailed = {group.cover.id for group in groups if group.cover and group.patches}
+    kept: list[_Group] = []
+    problems = []
+    for group in groups:
+        if _pull_of(group) and group.cover and mailed & {mail.id for mail in tree.up(group.cover)}:
+            problems.append(_pull_ignored(group.cover))
+        else:
+            kept.append(group)
+    return kept, problems
+
+
+def _pull_ignored(mail: Mail) -> Problem:
+    text = f"“{mail.subject.text}”: the mailed patches are taken; what it asks to pull is not"
+    return Problem(kind="pull-ignored", message=text, message_ids=(mail.id,))
+
+
 def _part(group: _Group, stack: Stack, component: str = "") -> tuple[Part | None, list[Problem]]:
     name = _name(group)
     patches, problems = _numbered(group, name)
@@ -214,8 +234,7 @@ def _part(group: _Group, stack: Stack, component: str = "") -> tuple[Part | None
     if not patches and pull is None:
         return None, [*problems, _nothing_arrived(group, name)]
     if pull is None and group.cover and group.cover.pull:
-        text = f"{name}: the mailed patches are taken; that they are also to be pulled from a repository is ignored"
-        problems.append(Problem(kind="pull-ignored", message=text, message_ids=(group.cover.id,)))
+        problems.append(_pull_ignored(group.cover))
     head = group.cover or patches[0]
     if pull is not None and pull.refused:
         problems.append(

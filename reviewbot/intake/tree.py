@@ -24,10 +24,10 @@ class Tree:
         self.children: dict[str, list[Mail]] = defaultdict(list)
         for child, parent in self.parent.items():
             self.children[parent].append(mails[child])
-        self._numbers: dict[tuple[object, ...], set[int]] = defaultdict(set)
+        self._sets: dict[tuple[object, ...], list[Mail]] = defaultdict(list)
         for mail in mails.values():
-            if mail.is_patch and mail.subject.says_version and mail.subject.number:
-                self._numbers[_set(mail)].add(mail.subject.number)
+            if mail.is_series and mail.subject.number:
+                self._sets[self._set(mail)].append(mail)
 
     def _reaches(self, start: str, goal: str) -> bool:
         while start in self.parent and start != goal:
@@ -64,7 +64,8 @@ class Tree:
             return False
         if mail.is_patch and mail.subject.number:
             # A whole new set is a new version; a few of its patches are a correction of the old one.
-            return self._numbers[_set(mail)] >= set(range(1, (mail.subject.total or 0) + 1))
+            numbers = {brother.subject.number for brother in self._sets[self._set(mail)]}
+            return numbers >= set(range(1, (mail.subject.total or 0) + 1))
         if mail.subject.number:
             # A letter may hold sub-series that count their versions for themselves, unless it has a set of its own.
             brothers = self.children[self.parent[mail.id]]
@@ -118,27 +119,18 @@ class Tree:
         return bool(top.parents) and top.id not in self.parent and bool(top.subject.number)
 
     def _family(self, head: Mail) -> list[Mail]:
-        """What begins a posting together with it: a series without cover whose patches do not answer its first."""
+        """What begins a posting together with it: patches of a series without cover, parts whose letter was lost."""
         if not head.subject.number:
             return [head]
-        brothers = self.children[self.parent[head.id]] if head.id in self.parent else self._roots()
-        found = [m for m in brothers if m == head or (_alike(m, head) and self.opens(m))]
-        return sorted(found, key=lambda m: (m.subject.number or 0, m != head))
+        found = [m for m in self._sets[self._set(head)] if m.id == head.id or self.opens(m)]
+        return sorted(found, key=lambda m: m.subject.number or 0)
 
-    def _roots(self) -> list[Mail]:
-        return [m for m in self.mails.values() if m.id not in self.parent]
-
-
-def _set(mail: Mail) -> tuple[object, ...]:
-    return mail.address, mail.subject.version, mail.subject.says_version, mail.subject.total
-
-
-def _alike(one: Mail, other: Mail) -> bool:
-    """Whether they can be of one set: the same author, version and parent, patches of one total or numbered covers."""
-    if one.address != other.address or not one.subject.same_version(other.subject) or not one.subject.number:
-        return False
-    if one.parents[:1] != other.parents[:1]:
-        return False
-    if one.is_patch and other.is_patch:
-        return one.subject.total == other.subject.total
-    return one.is_cover and other.is_cover and bool(one.parents)
+    def _set(self, mail: Mail) -> tuple[object, ...]:
+        """What numbered mails of one set have in common: author, version, the total of patches, and a place."""
+        subject = mail.subject
+        common = (mail.address, subject.version, subject.says_version)
+        above = self.up(mail)
+        if mail.is_patch:
+            return (*common, subject.total, above[-1].id if above else mail.parents[:1])
+        place = above[0].id if above else mail.parents[:1] or mail.id
+        return (*common, place)

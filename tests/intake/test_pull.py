@@ -206,3 +206,27 @@ def test_an_answer_that_quotes_a_request_is_none() -> None:
         "a@x", "Re: [GIT PULL 1/2] step 1", quoted + request("https://evil/x a"), parent="1@x", author="B <b@y>"
     )
     assert [part.pull.url for part in of([*bomb(2), answer]).parts if part.pull] == [URL, URL]
+
+
+def mailed(counter: str = "1/1") -> list[bytes]:
+    return [mail("top@x", "[PATCHBOMB v5] containers"),
+            mail("c@x", f"[PATCHSET v5 {counter}] fuse4fs: serve", parent="top@x"),
+            mail("1@x", "[PATCH 1/1] fuse4fs: do it", diff(PATHS["e2fsprogs"]), parent="c@x")]  # fmt: skip
+
+
+def test_a_request_that_answers_the_cover_of_mailed_patches_asks_for_these() -> None:
+    found = of([*mailed(), mail("p@x", "[GIT PULL v5.1] fuse4fs: serve", request(), parent="c@x")])
+    assert [(part.pull, len(part.patches)) for part in found.parts] == [(None, 1)]
+    assert [(p.kind, p.blocking) for p in found.problems] == [("pull-ignored", False)]
+
+
+def test_a_request_beside_mailed_patches_of_the_component_blocks() -> None:
+    found = of([*mailed(), mail("p@x", "[GIT PULL] fuse2fs: other things", request(), parent="top@x")])
+    assert [(p.kind, p.blocking) for p in found.problems] == [("duplicate-part", True)]
+    assert "mailed patches" in found.problems[0].message and "--part-only" in found.problems[0].message
+
+
+def test_requests_and_patches_may_be_parts_of_one_set() -> None:
+    found = of([*mailed("2/2"), mail("p@x", "[GIT PULL v5 1/2] fuse2fs: first this", request(), parent="top@x")])
+    assert [(part.counter, bool(part.pull)) for part in found.parts] == [("1/2", True), ("2/2", False)]
+    assert found.problems == ()

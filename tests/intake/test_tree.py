@@ -67,6 +67,13 @@ def test_a_new_version_without_cover() -> None:
     assert taken(of(mails, "old.1@x")) == ["old.1@x", "old.2@x"]
 
 
+def test_a_new_version_whose_patches_answer_those_of_the_old_one() -> None:
+    mails = series("old", "")
+    mails += [mail(f"n.{n}@x", f"[PATCH v2 {n}/2] fuse: a thing {n}", diff(FUSE), parent=f"old.{n}@x") for n in (2, 1)]
+    assert taken(of(mails, "n.2@x")) == ["n.1@x", "n.2@x"]
+    assert taken(of(mails, "old.0@x")) == ["old.1@x", "old.2@x"]
+
+
 def test_a_correction_of_one_patch_blocks() -> None:
     again = mail("again@x", "[PATCH v2 2/2] fuse: a thing 2", diff(FUSE), parent="old.2@x")
     assert ("duplicate-number", True) in kinds(of([*series("old", ""), again], "old.0@x"))
