@@ -24,6 +24,9 @@ class Tree:
         self.children: dict[str, list[Mail]] = defaultdict(list)
         for child, parent in self.parent.items():
             self.children[parent].append(mails[child])
+        self._opens: dict[str, bool] = {}
+        self._head: dict[str, Mail | None] = {}
+        self._families: dict[tuple[object, ...], list[Mail]] = {}
         self._sets: dict[tuple[object, ...], list[Mail]] = defaultdict(list)
         for mail in mails.values():
             if mail.is_series and mail.subject.number:
@@ -54,6 +57,11 @@ class Tree:
 
     def opens(self, mail: Mail) -> bool:
         """Whether this cover or patch begins a posting: nothing is above it, or what is above is another posting's."""
+        if mail.id not in self._opens:
+            self._opens[mail.id] = self._begins(mail)
+        return self._opens[mail.id]
+
+    def _begins(self, mail: Mail) -> bool:
         line = [above for above in self.up(mail) if above.is_series]
         if not line or line[0].address != mail.address:
             return True
@@ -75,22 +83,39 @@ class Tree:
     def top(self, message_id: str) -> Mail | None:
         """Where the posting begins that this mail belongs to, or talks about."""
         mail = self.mails[message_id]
-        for above in (mail, *self.up(mail)):
-            if above.is_series and self.opens(above):
-                return self._family(above)[0]
+        head = self._head_of(mail)
+        if head is not None:
+            return self._family(head)[0]
         # A letter without any tag, above one posting.
         heads = {self._family(m)[0].id: m for m in self.below([mail]) if m.is_series and self.opens(m)}
         return self._family(next(iter(heads.values())))[0] if len(heads) == 1 else None
 
+    def _head_of(self, mail: Mail) -> Mail | None:
+        """The nearest cover or patch, from this mail up, that begins a posting."""
+        passed = []
+        for here in (mail, *self.up(mail)):
+            if here.id in self._head:
+                found = self._head[here.id]
+                break
+            passed.append(here.id)
+            if here.is_series and self.opens(here):
+                found = here
+                break
+        else:
+            found = None
+        self._head.update(dict.fromkeys(passed, found))
+        return found
+
     def posting(self, top: Mail) -> tuple[list[Mail], list[Mail]]:
         """All mails of the posting, parents first, and the heads of others by the same author that answer it."""
         family = self._family(top)
+        own = {mail.id for mail in family}
         inside: list[Mail] = []
         others: list[Mail] = []
         waiting = list(reversed(family))
         while waiting:
             mail = waiting.pop()
-            if mail not in family and mail.is_series and mail.address == top.address and self.opens(mail):
+            if mail.id not in own and mail.is_series and mail.address == top.address and self.opens(mail):
                 others.append(mail)
                 continue
             inside.append(mail)
@@ -122,8 +147,11 @@ class Tree:
         """What begins a posting together with it: patches of a series without cover, parts whose letter was lost."""
         if not head.subject.number:
             return [head]
-        found = [m for m in self._sets[self._set(head)] if m.id == head.id or self.opens(m)]
-        return sorted(found, key=lambda m: m.subject.number or 0)
+        key = self._set(head)
+        if key not in self._families:
+            found = [mail for mail in self._sets[key] if self.opens(mail)]
+            self._families[key] = sorted(found, key=lambda mail: mail.subject.number or 0)
+        return self._families[key]
 
     def _set(self, mail: Mail) -> tuple[object, ...]:
         """What numbered mails of one set have in common: author, version, the total of patches, and a place."""

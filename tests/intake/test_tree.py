@@ -2,9 +2,12 @@
 """Several postings in one thread, and one posting in several threads: what is taken, and what is only named."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.intake import Mailbag, SeveralPostings, join, pieces
+from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.posting import Posting
 from tests.mails import TOP, diff, mail, posting
 
@@ -206,3 +209,28 @@ def test_patches_whose_cover_was_lost_block() -> None:
     lost = [m for m in posting() if b"Message-ID: <kernel@" not in m and b"Message-ID: <top@" not in m]
     assert kinds(of(lost, "libfuse@example.org")) == [("unplaced-patches", True)]
     assert ("unplaced-patches", True) in kinds(of(lost))
+
+
+THREAD = [*series("old", "", count=3), *series("new", " v2", parent="old.0@x", count=3),
+          *series("last", " v3", parent="new.2@x", count=2)]  # fmt: skip
+
+
+@given(st.data())
+def test_versions_are_never_mixed_whatever_is_lost_or_reordered(data: st.DataObject) -> None:
+    mails = data.draw(st.lists(st.sampled_from(THREAD), min_size=1, max_size=14))
+    names = data.draw(st.lists(st.sampled_from(["old.0@x", "new.0@x", "new.2@x", "last.0@x", "last.1@x"]), max_size=2))
+    try:
+        found = of(mails, *names)
+    except ReviewbotError:
+        return
+    if not any(problem.blocking for problem in found.problems):
+        assert len({message_id.split(".")[0] for message_id in taken(found)}) == 1
+        assert all(len(part.patches) in (2, 3) for part in found.parts)
+
+
+def test_a_very_deep_thread_and_a_very_wide_one() -> None:
+    deep = [mail(f"{n}@x", f"[PATCH {n}/900] fuse: {n}", diff(FUSE), parent=f"{n - 1}@x" if n > 1 else "")
+            for n in range(1, 901)]  # fmt: skip
+    assert len(taken(of(deep))) == 900
+    wide = [mail(f"{n}@x", f"[PATCH {n}/900] fuse: {n}", diff(FUSE)) for n in range(1, 901)]
+    assert len(taken(of(wide))) == 900
