@@ -18,7 +18,7 @@ from reviewbot.model.posting import Part, Pull
 from reviewbot.model.stack import Stack
 
 _KINDS = ("message_id", "mbox", "pull", "git", "tag")
-_RANGE = re.compile(r"(?P<base>[^\s.-][^\s]*?)\.\.(?P<tip>[^\s.-][^\s]*)")
+_RANGE = re.compile(r"[^\s.:+-][^\s:]*?\.\.[^\s.:+-][^\s:]*")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _SCP = re.compile(r"[^/:]+@?[^/:]+:(?!/)")
 
@@ -134,7 +134,7 @@ def _url_problem(url: str) -> str:
 
 
 def _ref_problem(ref: str) -> str:
-    return "" if re.fullmatch(r"[^\s-]\S*", ref) and ".." not in ref else "is no name of a commit, branch or tag"
+    return "" if re.fullmatch(r"[^\s:+-][^\s:]*", ref) and ".." not in ref else "is no name of a commit, branch or tag"
 
 
 def _wrong(path: Path, place: tuple[int | str, ...], problem: str) -> ConfigError:

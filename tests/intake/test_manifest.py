@@ -161,6 +161,8 @@ ONE_OF = "a part has one of message_id, mbox, pull, git, tag"
             "posting.yaml:4: parts.0.git.url: '-x' is no",
         ),
         ("parts:\n- component: kernel\n  pull: {url: 'ext::sh -c id', ref: a}\n", "helper programs are not started"),
+        ("parts:\n- component: kernel\n  pull: {url: x, ref: 'a:refs/heads/b'}\n", "'a:refs/heads/b' is no name"),
+        ("parts:\n- component: kernel\n  git: {url: x, range: 'a..b:c'}\n", "'a..b:c' is not BASE..TIP"),
         ("parts:\n- component: kernel\n  pull: {url: x, ref: --exec}\n", "parts.0.pull.ref: '--exec' is no name"),
         ("parts:\n- component: kernel\n  tag: {name: ''}\n", "posting.yaml:3: parts.0.tag.name: '' is no name"),
         ("parts:\n- message_id: [a\n", "posting.yaml:3"),
