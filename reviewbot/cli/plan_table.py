@@ -74,7 +74,7 @@ def _asked(posting: Posting) -> list[str]:
         for patch in part.patches:
             places[patch.message_id] = f"patch {patch.number}/{len(part.patches)} of {where}"
         if part.cover:
-            places[part.cover] = f"the cover of {where}"
+            places[part.cover] = f"{'the request for' if part.pull else 'the cover of'} {where}"
     kinds = {problem.kind for problem in posting.problems}
     if "several-threads" in kinds:  # nobody named them; the note lists them
         return []
