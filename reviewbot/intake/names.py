@@ -23,11 +23,13 @@ _NUMBERED = re.compile(
 )
 _API = re.compile(r"/api(/\d+\.\d+)?$")
 _LIST = re.compile(r"^(?P<base>.*?)/project/[^/]+/list/?$")
-_KINDS = {"patch": "patches", "cover": "covers"}
 # Hosts that lead to lore by redirections and are no archives themselves.
 _REDIRECTORS = ("lore.kernel.org", "msgid.link")
 
 PatchworkKind = Literal["patches", "covers", "series"]
+_KINDS: dict[str, PatchworkKind] = {
+    "patch": "patches", "patches": "patches", "cover": "covers", "covers": "covers", "series": "series",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,5 @@ def _numbered(place: ParseResult) -> PatchworkItem | None:
         series = parse_qs(place.query).get("series", [""])[0]
         return PatchworkItem(root + match["base"], "series", int(series)) if re.fullmatch(r"\d{1,12}", series) else None
     if match := _NUMBERED.match(place.path):
-        kind = _KINDS.get(match["kind"], match["kind"])
-        assert kind in ("patches", "covers", "series")
-        return PatchworkItem(root + _API.sub("", match["base"]), kind, int(match["id"]))  # type: ignore[arg-type]
+        return PatchworkItem(root + _API.sub("", match["base"]), _KINDS[match["kind"]], int(match["id"]))
     return None
