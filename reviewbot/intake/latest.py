@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import NoPatches, UnknownMessageId
-from reviewbot.intake.split import Intake, below, split
+from reviewbot.intake.join import join, split
+from reviewbot.intake.split import Intake, pieces
 from reviewbot.intake.versions import described, find_versions, newest_of, part_head
 from reviewbot.model.posting import Part, Posting, Problem, Version
 from reviewbot.model.stack import Stack
 
 _ROUNDS = 3
 """A newest version whose own newest version is still another one: as often as this."""
-_OF_THE_WHOLE = frozenset({"missing-part"})
-"""Problems of a posting that a part alone cannot have: its counter says 2/6."""
+_AS_ASKED = frozenset({"part-only"})
+"""Notes on what a part was taken out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def take_latest(found: Intake, archive: Archive, stack: Stack, *, fresh: bool = 
         if newest is None:
             break
         old = found.posting
-        found = find_versions(_fetched(newest, archive, stack, fresh), archive, fresh=fresh)
+        bag = archive.thread(newest.message_id, fresh=fresh)
+        found = find_versions(split(bag, newest.message_id, stack), archive, fresh=fresh)
         text = f"the posting <{old.top}> was replaced by {described(newest, -1)}"
         replaced += (Problem(kind="replaced", message=text, message_ids=(old.top, newest.message_id)),)
     found = _with_problems(found, replaced)
@@ -71,7 +73,7 @@ def _latest_parts(found: Intake, archive: Archive, stack: Stack, *, fresh: bool)
     kept = (p for p in found.posting.problems if not p.message_ids or not set(p.message_ids) <= gone)
     stay = {key: raw for key, raw in mails.items() if key not in gone or key in _heads_and_patches(parts)}
     posting = found.posting.model_copy(update={"parts": tuple(parts), "problems": (*kept, *problems)})
-    return Intake(posting, stay)
+    return replace(found, posting=posting, mails=stay)
 
 
 def _heads_and_patches(parts: list[Part]) -> frozenset[str]:
@@ -81,7 +83,8 @@ def _heads_and_patches(parts: list[Part]) -> frozenset[str]:
 def _newest_part(part: Part, version: Version, archive: Archive, stack: Stack, fresh: bool) -> _Newest:
     """The part that hangs below the version's head, if that is one part of the same component."""
     try:
-        new = _fetched(version, archive, stack, fresh)
+        bag = archive.thread(version.message_id, fresh=fresh)
+        new = join(pieces(bag, (version.message_id,), stack, part_only=True), stack, chosen=True)
     except (UnknownMessageId, NoPatches) as error:
         return _Newest(None, {}, (_refused(part, version, str(error)),))
     several = new.posting.parts
@@ -93,12 +96,8 @@ def _newest_part(part: Part, version: Version, archive: Archive, stack: Stack, f
         return _Newest(None, {}, (_refused(part, version, why),))
     text = f"“{part.subject}” v{part.version} was replaced by {described(version, part.version)}"
     note = Problem(kind="replaced", message=text, message_ids=(part_head(part), version.message_id))
-    return _Newest(one, dict(new.mails), (note, *(p for p in new.posting.problems if p.kind not in _OF_THE_WHOLE)))
-
-
-def _fetched(version: Version, archive: Archive, stack: Stack, fresh: bool) -> Intake:
-    bag = archive.thread(version.message_id, fresh=fresh)
-    return split(below(bag, version.message_id), version.message_id, stack)
+    mails = {key: new.mails[key] for key in _heads_and_patches([one]) if key in new.mails}
+    return _Newest(one, mails, (note, *(p for p in new.posting.problems if p.kind not in _AS_ASKED)))
 
 
 def _refused(part: Part, version: Version, why: str) -> Problem:

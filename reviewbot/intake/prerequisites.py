@@ -13,9 +13,10 @@ from typing import Literal
 
 from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import ArchiveUnreachable, NoPatches, UnknownMessageId
+from reviewbot.intake.join import join
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.routing import components_of
-from reviewbot.intake.split import Intake, below, identify, patch_of, split
+from reviewbot.intake.split import Intake, identify, patch_of, pieces
 from reviewbot.intake.versions import combined, day, part_head
 from reviewbot.model.posting import Declared, Part, Patch, Prerequisite, Problem
 from reviewbot.model.stack import Stack
@@ -234,18 +235,14 @@ class _Search:
         self._enter(value, place)
         thread = self._thread(value)
         heads = {part_head(part): part for part in thread.posting.parts}
-        if value in heads:
-            wanted: tuple[Part, ...] = (heads[value],)
-        elif value == thread.posting.top:
-            wanted = thread.posting.parts
-        else:
-            return self._single(value, thread, place)
-        return self._parts(value, wanted, thread, place)
-
-    def _single(self, value: str, thread: Intake, place: _Place) -> tuple["_Found", str]:
         mail = parse_mail(thread.mails.get(value, b""))
-        if mail is None or not mail.is_patch:
+        if mail is None or mail.subject.is_reply:
             raise _Unusable("missing", "that mail is neither a cover nor a patch")
+        if mail.is_patch and value not in heads:
+            return self._single(mail, place)
+        return self._parts(value, (heads[value],) if value in heads else thread.posting.parts, thread, place)
+
+    def _single(self, mail: Mail, place: _Place) -> tuple["_Found", str]:
         if not self._fits(mail, place.component):
             raise _Unusable("missing", f"“{mail.subject.text}” {self._elsewhere(mail)}", foreign=True)
         return ((mail.id, mail.trailers.declared, (mail,)),), f"“{mail.subject.text}”, this patch alone"
@@ -255,11 +252,12 @@ class _Search:
         if not ours:
             others = ", ".join(dict.fromkeys(part.component for part in wanted))
             raise _Unusable("missing", f"it is for {others}, this part is for {place.component}", foreign=True)
-        alone = len(wanted) == 1
         for problem in thread.posting.problems:
-            # A part that was asked for by itself need not have its neighbours.
-            if problem.blocking and problem.kind != "no-component" and not (alone and problem.kind == "missing-part"):
+            # Paths that no component claims are taken for this one's: the series says that it belongs below.
+            if problem.blocking and problem.kind != "no-component":
                 raise _Unusable("missing", f"it is not complete: {problem.message}")
+        if any(part.pull for part in ours):
+            raise _Unusable("missing", "it is to be pulled from a repository; only mailed patches can be put below")
         series: list[tuple[str, tuple[Declared, ...], tuple[Mail, ...]]] = []
         for part in ours:
             mails = [parse_mail(thread.mails[patch.message_id]) for patch in part.patches]
@@ -269,7 +267,7 @@ class _Search:
         return tuple(series), f"“{ours[0].subject}” <{value}>, {counted(count, 'patch')}"
 
     def _thread(self, value: str) -> Intake:
-        """The posting that hangs below this mail; for a patch in the middle of a series, all of its thread."""
+        """The parts that this mail names: of a patch its own one, of a cover all below it."""
         if value in self._threads:
             return self._threads[value]
         if self.archive is None:
@@ -278,12 +276,8 @@ class _Search:
             raise _Unusable("limit", f"more than {MAX_THREADS} threads with prerequisites")
         try:
             bag = self.archive.thread(value, fresh=self.fresh)
-            mail = next((m for raw in bag.mails if (m := parse_mail(raw)) is not None and m.id == value), None)
-            middle = mail is not None and mail.is_patch and mail.subject.number not in (None, 0, 1)
-            thread = split(bag if middle else below(bag, value), value, self.stack)
-        except UnknownMessageId as error:
-            raise _Unusable("missing", str(error)) from error
-        except NoPatches as error:
+            thread = join(pieces(bag, (value,), self.stack, part_only=True), self.stack, chosen=True)
+        except (UnknownMessageId, NoPatches) as error:
             raise _Unusable("missing", str(error)) from error
         except ArchiveUnreachable as error:
             raise _Unusable("missing", f"not to be looked up: {error}") from error
