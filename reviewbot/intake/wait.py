@@ -24,7 +24,7 @@ _TIME_HEALS = frozenset({"missing-patches", "missing-part", "unplaced-patches"})
 _MAY_HEAL = frozenset({"no-component"})
 """Of a part of which only the README patch is here yet."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
 
 
 def parse_duration(text: str) -> float:
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
     given = text.strip().lower().replace(" ", "")
     if not _DURATION.fullmatch(given):
         raise UsageError(f"{text!r} is no duration", hint="90m, 1h30m, 45s and 2d are")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", given))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([smhd])", given))
     if not 0 < seconds <= 30 * 86400:
         raise UsageError(f"{text!r} is no time to wait", hint="more than nothing and at most 30 days")
     return seconds
