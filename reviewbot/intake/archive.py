@@ -9,7 +9,9 @@ import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import requests
 from liblore import LibloreError, RemoteError
 from liblore.node import LoreNode
 
@@ -24,6 +26,20 @@ _TTL = 120
 """Seconds for which an answer is kept."""
 SEARCH_LIMIT = 500
 """Mails that one search may bring; the newest come first."""
+
+
+class _Session(requests.Session):
+    """Searches with an empty body, as public-inbox documents them (`curl -d ''`).
+
+    liblore sends `x=m` as the body, too; public-inbox 1.9 then answers with the whole inbox.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = f"reviewbot/{__version__}"
+
+    def post(self, url: str | bytes, data: Any = None, json: Any = None, **kwargs: Any) -> requests.Response:
+        return super().post(url, data=None, json=json, **kwargs)
 
 
 class Archive:
@@ -66,8 +82,8 @@ class Archive:
         self.queries += 1
         self.cache.mkdir(parents=True, exist_ok=True)
         try:
-            with LoreNode(self.url, cache_dir=str(self.cache), cache_ttl=_TTL) as node:
-                node.set_user_agent("reviewbot", __version__)
+            with _Session() as session, LoreNode(self.url, cache_dir=str(self.cache), cache_ttl=_TTL) as node:
+                node.set_requests_session(session)
                 return question(node)
         except LookupError:
             return None

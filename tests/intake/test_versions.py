@@ -131,3 +131,14 @@ def test_what_can_be_a_version(subject: str, is_one: bool) -> None:
     other = parse_mail(mail("b@x", subject, diff("fs/fuse/dev.c"), day=9))
     assert head and other
     assert bool(versions_of(Line(head, None), [other], {"a@x"})) is is_one
+
+
+def test_a_search_brings_what_matches_and_no_more(archive: Archive) -> None:
+    def found(query: str) -> set[str]:
+        return {mail.id for raw in archive.search(query).mails if (mail := parse_mail(raw))}
+
+    assert found('s:"fuse: an old name"') == {"id1@x"}
+    assert found('mid:"v8@x" OR mid:"v4@x"') == {"v8@x", "v4@x"}
+    assert found('nq:"change-id: 20261102-named-bb"') == {"id1@x", "id2@x"}
+    assert found('(s:"fuse: an old name" OR s:"fuse: a new name") AND d:20261104..') == {"id2@x"}
+    assert found("patchid:" + "0" * 40) == set()

@@ -51,7 +51,7 @@ class Clock:
         return wait_complete(take, limit, self.events.append, now=self.now, sleep=self.sleep)
 
 
-def one_by_one(states: Sequence[list[bytes] | Exception]) -> Callable[[], Intake]:
+def one_by_one(states: Sequence[object]) -> Callable[[], Intake]:
     """Gives the states in turn, the last one for ever."""
     left = list(states)
 
@@ -59,6 +59,7 @@ def one_by_one(states: Sequence[list[bytes] | Exception]) -> Callable[[], Intake
         state = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(state, Exception):
             raise state
+        assert isinstance(state, list)
         return taken(state)
 
     return take
