@@ -14,8 +14,8 @@ from reviewbot.model.stack import Stack
 
 _ROUNDS = 3
 """A newest version whose own newest version is still another one: as often as this."""
-_AS_ASKED = frozenset({"part-only"})
-"""Notes on what a part was taken out of."""
+_AS_ASKED = frozenset({"part-only", "missing-part"})
+"""Notes on what a part was taken out of, or on neighbours that its counter (2/6) promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _newest_part(part: Part, version: Version, archive: Archive, stack: Stack, f
     """The part that hangs below the version's head, if that is one part of the same component."""
     try:
         bag = archive.thread(version.message_id, fresh=fresh)
-        new = join(pieces(bag, (version.message_id,), stack, part_only=True), stack, chosen=True)
+        new = join(pieces(bag, (version.message_id,), stack, part_only=True), stack)
     except (UnknownMessageId, NoPatches) as error:
         return _Newest(None, {}, (_refused(part, version, str(error)),))
     several = new.posting.parts

@@ -252,9 +252,13 @@ class _Search:
         if not ours:
             others = ", ".join(dict.fromkeys(part.component for part in wanted))
             raise _Unusable("missing", f"it is for {others}, this part is for {place.component}", foreign=True)
+        alone = value in (part_head(part) for part in ours)
         for problem in thread.posting.problems:
             # Paths that no component claims are taken for this one's: the series says that it belongs below.
-            if problem.blocking and problem.kind != "no-component":
+            # A part that was named by itself need not have the neighbours that its counter (2/6) promises.
+            if problem.blocking and problem.kind not in (
+                ("no-component", "missing-part") if alone else ("no-component",)
+            ):
                 raise _Unusable("missing", f"it is not complete: {problem.message}")
         if any(part.pull for part in ours):
             raise _Unusable("missing", "it is to be pulled from a repository; only mailed patches can be put below")
@@ -276,7 +280,7 @@ class _Search:
             raise _Unusable("limit", f"more than {MAX_THREADS} threads with prerequisites")
         try:
             bag = self.archive.thread(value, fresh=self.fresh)
-            thread = join(pieces(bag, (value,), self.stack, part_only=True), self.stack, chosen=True)
+            thread = join(pieces(bag, (value,), self.stack, part_only=True), self.stack)
         except (UnknownMessageId, NoPatches) as error:
             raise _Unusable("missing", str(error)) from error
         except ArchiveUnreachable as error:
