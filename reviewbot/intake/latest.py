@@ -34,7 +34,8 @@ def take_latest(found: Intake, archive: Archive, stack: Stack, *, fresh: bool = 
     a blocking problem says so. Raises UnknownMessageId, NoPatches, ArchiveUnreachable.
     """
     replaced: tuple[Problem, ...] = ()
-    for _ in range(_ROUNDS):
+    picked = any(problem.kind == "part-only" for problem in found.posting.problems)
+    for _ in range(0 if picked else _ROUNDS):
         newest = newest_of(found.posting.versions)
         if newest is None:
             break

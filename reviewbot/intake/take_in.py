@@ -54,7 +54,10 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
     else:
         found = _posting(ask, stack, site, cache, progress)
     # A mailbox is for those who have no archive: it is asked only for what the mails themselves name.
-    wish = Wish(versions=ask.mbox is None, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases})
+    wish = Wish(
+        versions=ask.mbox is None, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases},
+        fresh=ask.wait > 0,
+    )  # fmt: skip
     found = look_further(found, Archive(site.archive, cache / "lore"), stack, site.attestation, wish)
     parts = found.posting.parts
     patches = sum(len(part.patches) for part in parts)

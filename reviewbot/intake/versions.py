@@ -64,7 +64,9 @@ def find_versions(found: Intake, archive: Archive, *, fresh: bool = False) -> In
         else part
         for part in found.posting.parts
     )
-    of_whole = versions.get(found.posting.top, ())
+    # A plain series is its only part.
+    alone = found.posting.top in lines and len(found.posting.parts) == 1
+    of_whole = versions.get(found.posting.top, ()) if whole is not None or alone else ()
     problems = [_newer_problem(f"“{p.subject}”", p.date, p.version, p.versions) for p in parts]
     if whole is not None:
         date, number = whole.head.date, whole.head.subject.version
@@ -179,8 +181,9 @@ def _lines(found: Intake) -> tuple[dict[str, Line], Line | None]:
         if (key := part_head(part)) in heads
     }
     top = heads.get(found.posting.top)
-    whole = Line(top, top.trailers.change_id) if top is not None and top.id not in lines else None
-    return lines, whole
+    # Several threads that the user put together have no versions as a whole.
+    one = top is not None and all(top.id in line.head.parents for line in lines.values())
+    return lines, Line(top, top.trailers.change_id) if top is not None and lines and one else None
 
 
 def _since(lines: Sequence[Line]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.config import load_stack
-from reviewbot.intake import Archive, Intake, find_versions, read_mbox, split, take_latest
+from reviewbot.intake import Archive, Intake, Mailbag, find_versions, join, pieces, read_mbox, split, take_latest
 from reviewbot.intake.mail import parse_mail
 from reviewbot.intake.versions import Line, versions_of
 from tests.intake.conftest import fetched, lone, series, taken
@@ -96,6 +96,22 @@ def test_latest_replaces_one_part_and_leaves_the_others(archive: Archive) -> Non
     assert set(found.mails) == {"bomb@x", "ker@x", "ker.1@x", "lib2@x", "lib2.1@x"}
     assert notes(found) == [("replaced", False)]
     assert found.posting.problems[0].message_ids == ("lib@x", "lib2@x")
+
+
+def test_latest_leaves_threads_apart_that_the_user_put_together(archive: Archive) -> None:
+    bag = Mailbag("two", (*archive.thread("v7@x").mails, *archive.thread("id1@x").mails))
+    joined = join(pieces(bag, ("v7@x", "id1@x"), STACK), STACK)
+    found = take_latest(find_versions(joined, archive), archive, STACK)
+    assert [part.cover or part.patches[0].message_id for part in found.posting.parts] == ["v4@x", "id2@x"]
+    assert found.posting.versions == ()
+
+
+def test_latest_of_one_part_alone_leaves_its_posting_alone(archive: Archive) -> None:
+    bag = archive.thread("lib@x")
+    picked = join(pieces(bag, ("lib@x",), STACK, part_only=True), STACK)
+    found = take_latest(find_versions(picked, archive), archive, STACK)
+    assert [part.cover for part in found.posting.parts] == ["lib2@x"]
+    assert notes(found) == [("part-only", False), ("replaced", False)]
 
 
 def test_latest_leaves_what_is_the_newest(archive: Archive) -> None:
