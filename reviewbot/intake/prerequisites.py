@@ -15,8 +15,9 @@ from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import ArchiveUnreachable, NoPatches, UnknownMessageId
 from reviewbot.intake.join import join
 from reviewbot.intake.mail import Mail, parse_mail
+from reviewbot.intake.patches import identify, patch_of
 from reviewbot.intake.routing import components_of
-from reviewbot.intake.split import Intake, identify, patch_of, pieces
+from reviewbot.intake.split import Intake, pieces
 from reviewbot.intake.versions import combined, day, part_head
 from reviewbot.model.posting import Declared, Part, Patch, Prerequisite, Problem
 from reviewbot.model.stack import Stack
@@ -31,6 +32,7 @@ MAX_THREADS = 20
 
 _PATCH_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _CHANGE_ID = re.compile(r"([\w.+@-]+?)(?::\s*v?(\d+))?")
+_NESTED = re.compile(r"needed by <([^>]*)>: ")
 _PATCHWORK = re.compile(r"(patch|series)[-/](\d+)", re.IGNORECASE)
 
 Status = Literal["found", "missing", "loop", "limit"]
@@ -89,11 +91,15 @@ def resolve_prerequisites(
 
 
 def _problem(part: Part, entry: Prerequisite, foreign: Collection[Declared], given: bool) -> Problem:
-    name = f"“{part.subject}” stands on {entry.declared.trailer}: {entry.declared.value}"
+    said_by = f"“{part.subject}”"
+    why = entry.why
+    if nested := _NESTED.match(why):
+        said_by, why = f"{said_by} stands on <{nested[1]}>, which", why[nested.end() :]
+    name = f"{said_by} says “{entry.declared.trailer}: {entry.declared.value}”"
     kinds = {"loop": "prerequisite-loop", "limit": "prerequisite-limit"}
     kind = "prerequisite-component" if entry.declared in foreign else kinds.get(entry.status, "missing-prerequisite")
     said = "" if not given else f"; the base that was named for {part.component} is taken to have it"
-    return Problem(kind=kind, message=f"{name}: {entry.why}{said}", blocking=not given, message_ids=(part_head(part),))
+    return Problem(kind=kind, message=f"{name}: {why}{said}", blocking=not given, message_ids=(part_head(part),))
 
 
 class _Search:
@@ -217,7 +223,7 @@ class _Search:
         fitting = [mail for mail in heads if version in (None, mail.subject.version)]
         if not fitting:
             have = ", ".join(f"v{number}" for number in sorted({mail.subject.version for mail in heads}))
-            raise _Unusable("missing", f"v{version} of it is not in the archive; {have} is")
+            raise _Unusable("missing", f"the archive has no v{version} of it, but {have}")
         newest = max(fitting, key=lambda mail: (mail.date, mail.is_cover))
         series, why = self._by_message_id(newest.id, place)
         return series, f"v{newest.subject.version} of {day(newest.date)}, {why}"

@@ -9,15 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reviewbot.host.git import patch_ids
-from reviewbot.intake.diff import preimage_blobs
 from reviewbot.intake.errors import NoPatches, SeveralPostings, UnknownMessageId
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
+from reviewbot.intake.patches import identify, patch_of
 from reviewbot.intake.pull import PullRequest
 from reviewbot.intake.routing import Routed, route
 from reviewbot.intake.tree import Tree
-from reviewbot.model.posting import Declared, Part, Patch, Posting, Prerequisite, Problem, Pull
+from reviewbot.model.posting import Declared, Part, Posting, Prerequisite, Problem, Pull
 from reviewbot.model.stack import Stack
 from reviewbot.model.words import counted
 
@@ -70,21 +69,6 @@ def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
         else:
             mails.setdefault(mail.id, mail)
     return mails, unreadable
-
-
-def identify(mails: Iterable[Mail]) -> dict[str, str]:
-    """Message-ID -> `git patch-id --stable`; empty where git finds no patch. One process for all."""
-    listed = list(mails)
-    found = patch_ids([mail.body.encode(errors="replace") for mail in listed])
-    return dict(zip((mail.id for mail in listed), found, strict=True))
-
-
-def patch_of(mail: Mail, patch_id: str) -> Patch:
-    """The model of a mail with a diff."""
-    return Patch(
-        message_id=mail.id, subject=mail.subject.text, author=mail.author, number=mail.subject.number or 1,
-        paths=mail.paths, blobs=preimage_blobs(mail.body), patch_id=patch_id,
-    )  # fmt: skip
 
 
 def pieces(

@@ -17,7 +17,8 @@ from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import ArchiveUnreachable
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
-from reviewbot.intake.split import Intake, identify
+from reviewbot.intake.patches import identify
+from reviewbot.intake.split import Intake
 from reviewbot.model.posting import Part, Problem, Version
 
 How = Literal["change-id", "supersedes", "subject", "patch-id"]

@@ -64,7 +64,7 @@ def test_a_change_id_names_a_version_or_the_newest(archive: Archive, value: str,
 def test_a_version_that_was_never_sent_is_named(archive: Archive) -> None:
     found = resolved(archive, f"prerequisite-change-id: {CHANGE}:v7")
     assert notes(found) == [("missing-prerequisite", True)]
-    assert found.posting.problems[0].message.endswith("v7 of it is not in the archive; v1, v2 is")
+    assert found.posting.problems[0].message.endswith("the archive has no v7 of it, but v1, v2")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_too_deep_a_pile_is_refused(archive: Archive, monkeypatch: pytest.Monkey
     monkeypatch.setattr("reviewbot.intake.prerequisites.MAX_DEPTH", 1)
     found = resolved(archive, "Based-on: <deep@x>")
     assert notes(found) == [("prerequisite-limit", True)]
-    assert "needed by <deep@x>" in found.posting.problems[0].message
+    assert "stands on <deep@x>, which says “Depends-on: base2@x”" in found.posting.problems[0].message
 
 
 def test_rfc_parts_that_are_left_out_ask_for_nothing(archive: Archive) -> None:
