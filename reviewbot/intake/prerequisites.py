@@ -7,7 +7,7 @@ found is named and blocks: a series tested without what it stands on is the wron
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -70,8 +70,8 @@ def resolve_prerequisites(
     """
     if not any(part.prerequisites for part in found.posting.parts):
         return found
-    search = _Search(found, archive, stack, fresh)
     wanted = {position: part for position, part in enumerate(found.posting.parts) if rfc or not part.rfc}
+    search = _Search(found, wanted, archive, stack, fresh)
     search.prefetch([entry.declared for part in wanted.values() for entry in part.prerequisites])
     parts: list[Part] = []
     problems: list[Problem] = []
@@ -105,7 +105,9 @@ def _problem(part: Part, entry: Prerequisite, foreign: Collection[Declared], giv
 class _Search:
     """One resolution: what was found, what is in the trees already, how much is left of the limits."""
 
-    def __init__(self, found: Intake, archive: Archive | None, stack: Stack, fresh: bool) -> None:
+    def __init__(
+        self, found: Intake, wanted: Mapping[int, Part], archive: Archive | None, stack: Stack, fresh: bool
+    ) -> None:  # fmt: skip
         self.archive, self.stack, self.fresh = archive, stack, fresh
         self.mails: dict[str, bytes] = {}
         self.foreign: set[Declared] = set()
@@ -116,8 +118,8 @@ class _Search:
         self._applied: dict[tuple[str, str], str] = {}
         """(component, patch-id) -> for what it was applied."""
         self._own: dict[str, list[tuple[int, Part]]] = {}
-        """patch-id or Message-ID of the posting -> the parts it is in."""
-        for position, part in enumerate(found.posting.parts):
+        """patch-id or Message-ID of what is applied of the posting -> the parts it is in."""
+        for position, part in wanted.items():
             for key in (part_head(part), *(k for p in part.patches for k in (p.message_id, p.patch_id))):
                 self._own.setdefault(key, []).append((position, part))
         self._own.pop("", None)

@@ -49,7 +49,9 @@ class Ask:
 def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress = silent) -> Intake:
     """The posting that was asked for. Raises ReviewbotError; what is merely wrong with it becomes a Problem."""
     progress(Event("intake", "thread", "start", expected=5.0))
-    if ask.wait and ask.mbox is None:
+    if ask.wait and ask.mbox is not None:
+        raise UsageError("--wait: a mailbox does not grow", hint="name the posting, and leave --mbox out")
+    if ask.wait:
         found = wait_complete(lambda: _posting(ask, stack, site, cache, silent), ask.wait, progress)
     else:
         found = _posting(ask, stack, site, cache, progress)

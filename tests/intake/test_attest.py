@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dkim
@@ -14,6 +15,8 @@ import dns.rrset
 import nacl.signing
 import patatt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reviewbot.config import AttestationPolicy
 from reviewbot.intake import Intake, attest
@@ -211,3 +214,28 @@ def test_a_silent_name_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> 
     states = [patch.attestation and patch.attestation.dkim for patch in found.posting.parts[0].patches]
     assert states == ["unchecked"] * 9
     assert questions == {"."}
+
+
+WHOLE = taken([PATCH])
+TAGS = st.lists(
+    st.sampled_from(["v=1", "a=ed25519-sha256", "a=rsa-sha256", "d=example.org", "s=s1", "s=default", "h=from:subject",
+                     "bh=AAAA", "b=AAAA", "b=!", "l=3", "i=dev@example.org", "t=1", "c=relaxed/simple", "m=1", "=",
+                     "\xe9"]),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(TAGS, TAGS, st.sampled_from([None, b"", b"\xff", RECORD, b"v=DKIM1; k=rsa; p=AAAA"]))
+def test_no_signature_makes_it_raise_and_none_that_is_broken_passes(
+    tmp_path_factory: pytest.TempPathFactory, one: list[str], two: list[str], key: bytes | None
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "keys-of-nobody"
+    path = folder / "ed25519" / "example.org" / "dev" / "default"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"junk" if key is None else key)
+    headers = f"DKIM-Signature: {';'.join(one)}\nX-Developer-Signature: {'; '.join(two)}\n".encode("latin-1")
+    intake = replace(WHOLE, mails={"p@x": headers + PATCH})
+    found = attest(intake, AttestationPolicy(keyring=str(folder)), lambda name: key).posting.parts[0].patches[0]
+    assert found.attestation is not None
+    assert "pass" not in (found.attestation.dkim, found.attestation.patatt)

@@ -182,6 +182,15 @@ def test_rfc_parts_that_are_left_out_ask_for_nothing(archive: Archive) -> None:
     assert archive.queries == 1
 
 
+def test_a_part_that_stands_on_an_rfc_part_brings_it_along(archive: Archive) -> None:
+    """What is left out of the posting is not in the tree."""
+    (idea,) = patch_ids([diff("fs/fuse/dev.c", word="idea").encode()])
+    mails = [mail("t@x", "[PATCHBOMB] two parts"), *series("p1", "RFC 1/2", "fuse: idea", ("idea",), parent="t@x")]
+    mails += series("p2", "2/2", "fuse: real", ("real",), parent="t@x", trailers=f"prerequisite-patch-id: {idea}\n")
+    assert applied(resolve_prerequisites(taken(mails), archive, STACK, rfc=False), 1) == ["p1.1@x"]
+    assert applied(resolve_prerequisites(taken(mails), archive, STACK, rfc=True), 1) == []
+
+
 def test_a_mail_that_only_claims_the_patch_does_not_count() -> None:
     """The index of an archive may say anything; git decides."""
 

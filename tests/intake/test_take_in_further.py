@@ -7,6 +7,7 @@ import pytest
 
 from reviewbot.config import AttestationPolicy, Site, load_stack
 from reviewbot.intake import Ask, Intake, take_in
+from reviewbot.model.errors import UsageError
 from reviewbot.model.progress import Event
 from tests.intake.conftest import lone
 from tests.mails import mbox
@@ -54,3 +55,8 @@ def test_a_policy_holds_for_prerequisites_too(past: str, tmp_path: Path) -> None
     found = take_in(Ask(names=("deep@x",)), STACK, site, tmp_path)
     assert kinds(found) == [("unattested", True)]
     assert found.posting.problems[0].message_ids == ("base2.1@x", "base2.2@x", "deep@x")
+
+
+def test_a_mailbox_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a mailbox does not grow"):
+        take_in(Ask(mbox=tmp_path / "mbox", wait=60), STACK, Site(), tmp_path)
