@@ -69,13 +69,12 @@ def find_versions(found: Intake, archive: Archive, *, fresh: bool = False) -> In
     alone = found.posting.top in lines and len(found.posting.parts) == 1
     of_whole = versions.get(found.posting.top, ()) if whole is not None or alone else ()
     problems = [_newer_problem(f"“{p.subject}”", p.date, p.version, p.versions) for p in parts]
-    if whole is not None:
-        date, number = whole.head.date, whole.head.subject.version
-        problems.insert(0, _newer_problem("the posting", date, number, of_whole))
-    update = {
-        "parts": parts, "versions": of_whole,
-        "problems": (*found.posting.problems, *(problem for problem in problems if problem is not None)),
-    }  # fmt: skip
+    newer = [problem for problem in problems if problem is not None]
+    if whole is not None and newest_of(of_whole):
+        # Its parts were sent again with it; nobody wants to read that twenty times.
+        said = _newer_problem("the posting", whole.head.date, whole.head.subject.version, of_whole)
+        newer = [said] if said else newer
+    update = {"parts": parts, "versions": of_whole, "problems": (*found.posting.problems, *newer)}
     return replace(found, posting=found.posting.model_copy(update=update))
 
 

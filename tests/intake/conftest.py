@@ -42,6 +42,12 @@ def history() -> list[bytes]:
     mails = [mail("bomb@x", "[PATCHBLIZZARD v1] several", day=2)]
     for name, path, to in (("ker", "fs/fuse/bpf.c", "linux-fsdevel@vger.kernel.org"), ("lib", "lib/bpf.c", LIBFUSE)):
         mails += series(name, "1/1", "upload BPF programs", (name,), day=2, path=path, parent="bomb@x", to=to)
+    for number, day in ((1, 3), (2, 7)):
+        name = f"all{number}"
+        mails.append(mail(f"{name}@x", f"[PATCHBOMB v{number}] all of it", day=day))
+        for part, path in (("k", "fs/fuse/all.c"), ("l", "lib/all.c")):
+            mails += series(f"{name}{part}", "1/1", f"all of {part}", (f"{name}{part}",), day=day, path=path,
+                            parent=f"{name}@x")  # fmt: skip
     mails += series("lib2", "v2 1/1", "upload BPF programs", ("lib2",), day=6, path="lib/bpf.c", to=LIBFUSE)
     mails += series("v7", "v7 0/1", "fuse: iomap for everyone", ("seven",), day=3)
     mails += series("v8", "v8 0/1", "fuse: iomap for everyone", ("eight",), day=4)

@@ -98,6 +98,19 @@ def test_latest_replaces_one_part_and_leaves_the_others(archive: Archive) -> Non
     assert found.posting.problems[0].message_ids == ("lib@x", "lib2@x")
 
 
+def test_a_newer_posting_is_said_once_and_replaces_all_parts(archive: Archive) -> None:
+    found = find_versions(fetched(archive, "all1@x"), archive)
+    assert [(v.message_id, v.newer) for v in found.posting.versions] == [("all2@x", True)]
+    assert [versions(found, part) for part in (0, 1)] == [
+        [("all2k@x", "subject", True)], [("all2l@x", "subject", True)],
+    ]  # fmt: skip
+    assert notes(found) == [("newer-version", False)]
+    assert "the posting: a newer version exists: v2 of 2026-11-07, <all2@x>" in found.posting.problems[0].message
+    latest = take_latest(found, archive, STACK)
+    assert (latest.posting.top, [part.cover for part in latest.posting.parts]) == ("all2@x", ["all2k@x", "all2l@x"])
+    assert notes(latest) == [("replaced", False)]
+
+
 def test_latest_leaves_threads_apart_that_the_user_put_together(archive: Archive) -> None:
     bag = Mailbag("two", (*archive.thread("v7@x").mails, *archive.thread("id1@x").mails))
     joined = join(pieces(bag, ("v7@x", "id1@x"), STACK), STACK)
