@@ -10,10 +10,10 @@ PATHS = {"kernel": "fs/fuse/file.c", "libfuse": "lib/fuse.c", "e2fsprogs": "misc
 
 def mail(
     message_id: str, subject: str, body: str = "Hello.\n", *, parent: str = "", author: str = AUTHOR,
-    to: str = "linux-fsdevel@vger.kernel.org",
+    to: str = "linux-fsdevel@vger.kernel.org", day: int = 2,
 ) -> bytes:  # fmt: skip
-    """One mail as an archive gives it."""
-    lines = [f"From: {author}", f"To: {to}", "Date: Mon, 2 Nov 2026 09:00:00 +0000", f"Subject: {subject}",
+    """One mail as an archive gives it; day: of November 2026."""
+    lines = [f"From: {author}", f"To: {to}", f"Date: {day} Nov 2026 09:00:00 +0000", f"Subject: {subject}",
              f"Message-ID: <{message_id}>"]  # fmt: skip
     if parent:
         lines += [f"In-Reply-To: <{parent}>", f"References: <{parent}>"]

@@ -84,7 +84,9 @@ def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
     assert set(Site.model_fields) == set(site.model_fields_set), "the example shows every key"
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/results.md", "docs/site-file.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/results.md", "docs/site-file.md", "docs/prerequisites.md"]
+)
 def test_links_of_the_documents_lead_somewhere(name: str) -> None:
     page = ROOT / name
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]

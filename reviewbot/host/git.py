@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -55,15 +56,16 @@ def patch_ids(diffs: Sequence[bytes]) -> tuple[str, ...]:
     if not diffs:
         return ()
     lines = []
+    mark = secrets.token_hex(16)  # a mail must not be able to speak for another
     for number, text in enumerate(diffs, 1):
         # What stands above the diff could hold lines that look like the start of another patch.
         start = min((at for at in (text.find(b"\ndiff --git "), text.find(b"\n--- a/")) if at >= 0), default=-1)
-        lines.append(b"From %040d Mon Sep 17 00:00:00 2001\n" % number)
+        lines.append(f"From {mark}{number:08x} Mon Sep 17 00:00:00 2001\n".encode())
         lines.append((text if text.startswith((b"diff --git ", b"--- a/")) else text[start + 1 :]) + b"\n")
     said = run(["git", "patch-id", "--stable"], stdin=b"".join(lines), env=CLEAN, split=True).output
     rows = (line.split() for line in said.splitlines() if line.count(" ") == 1)
     found = {number: patch_id for patch_id, number in rows}
-    return tuple(found.get(f"{number:040}", "") for number in range(1, len(diffs) + 1))
+    return tuple(found.get(f"{mark}{number:08x}", "") for number in range(1, len(diffs) + 1))
 
 
 def init_bare(repository: Path) -> Path:

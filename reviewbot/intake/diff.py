@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which files a diff touches. Text in, paths out."""
+"""Which files a diff touches, and what they held before. Text in, paths and blob ids out."""
 
 import re
 
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_INDEX = re.compile(r"^index ([0-9a-f]{4,64})\.\.[0-9a-f]{4,64}(?: \d{6})?\s*$")
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _PLAIN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "r": "\r", "v": "\v"}
 
@@ -31,15 +32,46 @@ def touched_paths(text: str) -> tuple[str, ...]:
         elif line.startswith("+++ ") and pending:
             for side, prefix in ((pending[4:], "a/"), (line[4:], "b/")):
                 path = _unquoted(side.split("\t")[0].strip())
-                if path != "/dev/null" and number + 1 < len(lines) and _HUNK.match(lines[number + 1]):
+                if path != "/dev/null" and number + 1 < len(lines) and HUNK.match(lines[number + 1]):
                     found[path.removeprefix(prefix)] = None
             pending = ""
-        elif match := _HUNK.match(line):
+        elif match := HUNK.match(line):
             if found:
                 old_left, new_left = int(match[1] or 1), int(match[2] or 1)
         else:
             pending = ""
     return tuple(found)
+
+
+def preimage_blobs(text: str) -> dict[str, str]:
+    """Path before the patch -> abbreviated blob id of its content then, from `index` lines; new files are left out."""
+    found: dict[str, str] = {}
+    lines = text.split("\n")
+    old_left = new_left = 0
+    for number, line in enumerate(lines):
+        if old_left > 0 or new_left > 0:
+            old_left -= line[:1] in ("-", " ", "")
+            new_left -= line[:1] in ("+", " ", "")
+        elif line.startswith("diff --git "):
+            header = lines[number + 1 : number + 12]
+            ends = (at for at, below in enumerate(header) if below.startswith(("diff --git ", "@@ ", "GIT binary")))
+            header = header[: next(ends, len(header))]
+            blob = next((match[1] for below in header if (match := _INDEX.match(below))), "")
+            path = _old_path(line[11:], header)
+            if blob.strip("0") and path:
+                found.setdefault(path, blob)
+        elif match := HUNK.match(line):
+            old_left, new_left = int(match[1] or 1), int(match[2] or 1)
+    return found
+
+
+def _old_path(names: str, header: list[str]) -> str:
+    for below in header:
+        for key, prefix in (("rename from ", ""), ("copy from ", ""), ("--- ", "a/")):
+            if below.startswith(key):
+                path = _unquoted(below[len(key) :].split("\t")[0].strip())
+                return "" if path == "/dev/null" else path.removeprefix(prefix)
+    return next(iter(_git_header(names, [])), "")
 
 
 def _git_header(names: str, following: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be wrong with mail."""
 
-from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.errors import Blocked, InfraError, UsageError
 
 
 class UnknownMessageId(UsageError):
@@ -72,3 +72,14 @@ class SeveralPostings(UsageError):
         more = f"; and {len(tops) - 4} more" if len(tops) > 4 else ""
         super().__init__(f"{where} holds {len(tops)} postings", hint=f"name one or more: {named}{more}")
         self.where, self.tops = where, tops
+
+
+class NothingArrived(Blocked):
+    """`--wait` is over, and there still is no patch."""
+
+    def __init__(self, why: str, waited: float) -> None:
+        super().__init__(
+            f"after {waited / 60:.0f} minutes still nothing to test: {why}",
+            hint="is the Message-ID right? a longer --wait gives a slow mailer more time",
+        )
+        self.waited = waited

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from email.header import decode_header
 from email.message import Message
-from email.utils import getaddresses, parseaddr
+from email.utils import getaddresses, mktime_tz, parseaddr, parsedate_tz
 
 from reviewbot.intake.diff import touched_paths
 from reviewbot.intake.pull import PullRequest, parse_pull
+from reviewbot.intake.trailers import Trailers, read_trailers
 
 _REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 # `[RFC[RAP] V2 4/6]` has been seen.
@@ -19,7 +20,7 @@ _COUNTER = re.compile(r"^(\d{1,4})/(\d{1,4})$")
 _OF = re.compile(r"\b(\d{1,4}) of (\d{1,4})\b")
 _VERSION = re.compile(r"^v(\d{1,3})(\.\d{1,3})?$", re.IGNORECASE)
 _KIND = re.compile(r"^(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?$", re.IGNORECASE)
-_BASE = re.compile(r"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
+_YEAR_9999 = 253402300799
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
 
@@ -67,7 +68,11 @@ class Mail:
     parents: tuple[str, ...]
     """In-Reply-To first, then References from the nearest to the farthest."""
     paths: tuple[str, ...]
-    base_commit: str | None
+    date: int
+    """Of its Date:, seconds since the epoch; 0 if that cannot be read."""
+    body: str
+    """All its text, decoded."""
+    trailers: Trailers
     pull: PullRequest | None = None
     """What `git request-pull` wrote, if that is in it."""
 
@@ -129,14 +134,22 @@ def parse_mail(raw: bytes) -> Mail | None:
     cc = [a.lower() for _, a in getaddresses([_header(message, "cc")]) if a]
     parents = [*_MSGID.findall(_header(message, "in-reply-to"))[:1],
                *reversed(_MSGID.findall(_header(message, "references")))]  # fmt: skip
-    base = _BASE.search(body)
+    paths = touched_paths(body)
     return Mail(
         id=found[1], raw=raw, subject=parse_subject(_header(message, "subject")),
         author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
         to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
-        paths=touched_paths(body), base_commit=base[1] if base else None,
-        pull=parse_pull(body),
+        paths=paths, date=_date(_header(message, "date")), body=body,
+        trailers=read_trailers(body, has_diff=bool(paths)), pull=parse_pull(body),
     )  # fmt: skip
+
+
+def _date(text: str) -> int:
+    try:
+        parsed = parsedate_tz(text)
+        return min(max(mktime_tz(parsed), 0), _YEAR_9999) if parsed else 0
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return 0
 
 
 def _header(message: Message, name: str) -> str:

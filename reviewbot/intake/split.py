@@ -6,16 +6,17 @@ In-Reply-To, each cover makes one part, each part must have 1..N exactly once, e
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reviewbot.intake.errors import NoPatches, SeveralPostings, UnknownMessageId
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
+from reviewbot.intake.patches import identify, patch_of
 from reviewbot.intake.pull import PullRequest
 from reviewbot.intake.routing import Routed, route
 from reviewbot.intake.tree import Tree
-from reviewbot.model.posting import Part, Patch, Posting, Problem, Pull
+from reviewbot.model.posting import Declared, Part, Posting, Prerequisite, Problem, Pull
 from reviewbot.model.stack import Stack
 from reviewbot.model.words import counted
 
@@ -135,9 +136,10 @@ def _piece(
     picked = len(kept) < len(groups)
     if picked:
         problems = [_part_only(kept, [group for group in groups if group not in kept])]
+    ids = identify(mail for group in kept for mail in group.patches)
     parts: list[Part] = []
     for group in kept:
-        part, wrong = _part(group, stack, component)
+        part, wrong = _part(group, stack, ids, component)
         problems += wrong
         if part is not None:
             parts.append(part)
@@ -227,7 +229,9 @@ def _pull_ignored(mail: Mail) -> Problem:
     return Problem(kind="pull-ignored", message=text, message_ids=(mail.id,))
 
 
-def _part(group: _Group, stack: Stack, component: str = "") -> tuple[Part | None, list[Problem]]:
+def _part(
+    group: _Group, stack: Stack, ids: Mapping[str, str], component: str = ""
+) -> tuple[Part | None, list[Problem]]:
     name = _name(group)
     patches, problems = _numbered(group, name)
     pull = _pull_of(group)
@@ -255,15 +259,18 @@ def _part(group: _Group, stack: Stack, component: str = "") -> tuple[Part | None
         rfc=any(mail.subject.rfc for mail in (head, *patches)),
         subject=head.subject.title,
         cover=group.cover.id if group.cover else None,
-        base_commit=next((m.base_commit for m in (head, *patches) if m.base_commit), None),
+        base_commit=next((m.trailers.base_commit for m in (head, *patches) if m.trailers.base_commit), None),
+        change_id=next((m.trailers.change_id for m in (head, *patches) if m.trailers.change_id), None),
+        date=head.date,
+        prerequisites=tuple(
+            Prerequisite(declared=declared, status="missing", why="not looked for")
+            for declared in _declared(head, patches)
+        ),
         pull=Pull(url=pull.url, ref=pull.ref or pull.tip, base=pull.base, tip=pull.tip, message_id=head.id)
         if pull
         else None,
         routed_by=routed.why,
-        patches=tuple(
-            Patch(message_id=m.id, subject=m.subject.text, author=m.author, number=m.subject.number or 1, paths=m.paths)
-            for m in patches
-        ),
+        patches=tuple(patch_of(mail, ids[mail.id]) for mail in patches),
     )
     return part, problems
 
@@ -294,6 +301,11 @@ def _routed(
     if routed.component and "paths" in routed.why.split(",")[0]:
         return Routed("", f"the manifest says {component}, but the paths say {routed.component}", patches)
     return Routed(component, "the manifest says so")
+
+
+def _declared(head: Mail, patches: Iterable[Mail]) -> tuple[Declared, ...]:
+    """What cover and patches say they stand on, each once."""
+    return tuple({(d.kind, d.value): d for m in (head, *patches) for d in m.trailers.declared}.values())
 
 
 def _name(group: _Group) -> str:

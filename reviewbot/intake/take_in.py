@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From what the user named to the posting: the way through intake.
 
-names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting
+names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting ─ look further ─▶ with versions, prerequisites, attestation
 """
 
 from dataclasses import dataclass, field
@@ -9,14 +9,17 @@ from pathlib import Path
 
 from reviewbot.config import Site
 from reviewbot.intake.anchor import mail_of_anchor
+from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import SeveralPostings
 from reviewbot.intake.fetch import fetch_thread
+from reviewbot.intake.further import Wish, look_further
 from reviewbot.intake.join import join
 from reviewbot.intake.manifest import as_said, load_manifest, pull_piece
 from reviewbot.intake.mbox import Mailbag, read_mbox
 from reviewbot.intake.names import MessageId, parse_name
 from reviewbot.intake.patchwork import message_id_of
 from reviewbot.intake.split import Intake, Piece, pieces, tops
+from reviewbot.intake.wait import wait_complete
 from reviewbot.model.errors import UsageError
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import Stack
@@ -33,12 +36,31 @@ class Ask:
     manifest: Path | None = None
     part_only: bool = False
     """Only the parts that hold the named mails."""
+    wait: float = 0.0
+    """Seconds to wait until the posting is complete."""
+    latest: bool = False
+    """The newest version instead of the one that was named."""
+    rfc: bool = True
+    """Whether RFC parts are applied."""
+    bases: tuple[str, ...] = ()
+    """Components whose base the user named: they are taken to hold what their parts stand on."""
 
 
 def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress = silent) -> Intake:
     """The posting that was asked for. Raises ReviewbotError; what is merely wrong with it becomes a Problem."""
     progress(Event("intake", "thread", "start", expected=5.0))
-    found = _posting(ask, stack, site, cache, progress)
+    if ask.wait and ask.mbox is not None:
+        raise UsageError("--wait: a mailbox does not grow", hint="name the posting, and leave --mbox out")
+    if ask.wait:
+        found = wait_complete(lambda: _posting(ask, stack, site, cache, silent), ask.wait, progress)
+    else:
+        found = _posting(ask, stack, site, cache, progress)
+    # A mailbox is for those who have no archive: it is asked only for what the mails themselves name.
+    wish = Wish(
+        versions=ask.mbox is None, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases},
+        fresh=ask.wait > 0,
+    )  # fmt: skip
+    found = look_further(found, Archive(site.archive, cache / "lore"), stack, site.attestation, wish)
     parts = found.posting.parts
     patches = sum(len(part.patches) for part in parts)
     pulls = sum(part.pull is not None for part in parts)
@@ -48,7 +70,7 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
 
 
 def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress) -> Intake:
-    mails = _Mails(site.archive, cache / "lore", read_mbox(ask.mbox) if ask.mbox else None, progress)
+    mails = _Mails(site.archive, cache / "lore", read_mbox(ask.mbox) if ask.mbox else None, progress, ask.wait > 0)
     if ask.manifest is not None:
         return _of_manifest(ask, ask.manifest, stack, mails)
     names = [_message_id(text) for text in ask.names]
@@ -98,13 +120,17 @@ class _Mails:
     cache: Path
     mbox: Mailbag | None
     progress: Progress
+    fresh: bool
+    """Not out of the cache: the user waits for it to change."""
     fetched: list[Mailbag] = field(default_factory=list)
 
     def fetch(self, name: MessageId) -> None:
         """Have the thread of this mail in the bag. Raises UnknownMessageId, ArchiveUnreachable."""
         if self.mbox is None and not any(bag.has(name.id) for bag in self.fetched):
             self.fetched.append(
-                fetch_thread(name.id, self.archive, self.cache, progress=self.progress, inbox=name.inbox)
+                fetch_thread(
+                    name.id, self.archive, self.cache, progress=self.progress, inbox=name.inbox, fresh=self.fresh
+                )
             )
 
     def bag(self) -> Mailbag:

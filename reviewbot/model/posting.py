@@ -89,7 +89,7 @@ class Version(Model):
     version: int
     date: int
     """Seconds since the epoch, of its Date: header."""
-    how: Literal["change-id", "subject", "patch-id"]
+    how: Literal["change-id", "supersedes", "subject", "patch-id"]
     """By what it was recognised."""
     newer: bool
 
