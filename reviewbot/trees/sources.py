@@ -102,10 +102,11 @@ def _listed(url: str, ref: str) -> str:
     return (peeled or exact or [row[0] for row in rows] or [""])[0]
 
 
-def fetch(source: Source, ref: str, repository: Path) -> str | None:
+def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH_LIMIT) -> str | None:
     """Fetch one commit, branch or tag of a git source; None when the source answers but has none such.
 
-    Shallow where the other side allows it: a kernel's history is not needed to apply a series.
+    Shallow where the other side allows it: a kernel's history is not needed to apply a series. A commit is also
+    found when no branch reaches it, if the server gives commits by their id. timeout: seconds per request.
     """
     if (known := find_commit(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
         return known
@@ -114,7 +115,7 @@ def fetch(source: Source, ref: str, repository: Path) -> str | None:
     url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
     for extra in (depth, ()) if depth else ((),):
         done = git(repository, "fetch", "--quiet", "--no-tags", *extra, url, f"+{ref}:{keep}", check=False,
-                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=_FETCH_LIMIT)  # fmt: skip
+                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=timeout)  # fmt: skip
         if done.status == 0:
             return find_commit(repository, keep)
         if disk_is_full(done.errors):
@@ -124,7 +125,7 @@ def fetch(source: Source, ref: str, repository: Path) -> str | None:
     if _HEX.fullmatch(ref):
         # This server gives no commit by its id: fetch all its branches and look.
         git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,
-            timeout=_FETCH_LIMIT)  # fmt: skip
+            timeout=timeout)  # fmt: skip
         return find_commit(repository, ref)
     return None
 
