@@ -133,7 +133,7 @@ def _apply_group(worktree: Path, component: str, entries: Sequence[Queued]) -> t
 
 
 def _back_to(worktree: Path, commit: str) -> None:
-    git_in(worktree, "am", "--abort", settings=SPARSE, check=False)
+    git_in(worktree, "am", "--abort", settings=SPARSE, env=WHO, check=False)  # it wants a committer too
     git_in(worktree, "reset", "--quiet", "--hard", commit, settings=SPARSE)
 
 
@@ -169,6 +169,7 @@ def failure(component: str, refusal: Refusal, base: str) -> DoesNotApply:
     return DoesNotApply(
         component=component, part=entry.part.counter, number=entry.patch.number, total=entry.total,
         message_id=entry.patch.message_id, subject=entry.patch.subject, file=place, hunk=hunk, words=kept, base=base,
+        prerequisite=entry.prerequisite,
     )  # fmt: skip
 
 

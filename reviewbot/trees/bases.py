@@ -88,7 +88,7 @@ def _not_there(tried: Sequence[Attempt]) -> str:
 def _fit(case: Case, commit: str, *, name: str = "", fetching: bool = False) -> Fit:
     """With the history of the commit's ref, if it must be known which patches are merged and none is here."""
     found = fit(case.repository, commit, case.queue, case.date)
-    if found.probe.all or not fetching:
+    if not fetching or (found.probe.all and all(has.commit for has in found.has)):
         return found
     source = case.origin.source
     if deepen(source, name or source.ref or "HEAD", case.repository, since(case.date)):
@@ -179,8 +179,8 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
         if exact:
             found = fit(case.repository, ref.commit, case.queue, None)
             if found.probe.all:
-                ids = f"all {len(images)} blob ids" if len(images) > 1 else "the blob id"
-                why = f"{_label(ref)}: {ids} of the posting match{suffix}"
+                ids = f"all {len(images)} blob ids match" if len(images) > 1 else "the one blob id matches"
+                why = f"{_label(ref)}; {ids}{suffix}"
                 return Choice(ref.commit, ref.name, why, True, tuple(attempts), found, tuple(at_hand))
             attempts.append(_test(ref, found))
     fits: list[Fit] = []

@@ -35,13 +35,14 @@ class DoesNotApply(SeriesAtFault):
 
     def __init__(
         self, *, component: str, part: str, number: int, total: int, message_id: str, subject: str, file: str,
-        hunk: str, words: str, base: str, commit: str = "", reason: str = "", evidence: Sequence[str] = (),
+        hunk: str, words: str, base: str, commit: str = "", prerequisite: bool = False, reason: str = "", evidence: Sequence[str] = (),
         attempts: Sequence[Attempt] = (),
     ) -> None:  # fmt: skip
         where = f" at {file}" if file else ""
         what = f"is refused: {reason}" if reason else f"does not apply{where}"
+        below = "prerequisite " if prerequisite else ""
         super().__init__(
-            f"{component} part {part}, patch {number}/{total} “{subject}” {what}",
+            f"{component} part {part}, {below}patch {number}/{total} “{subject}” {what}",
             hint="" if reason else f"applied on {base}; name another base with --base {component}=REF",
         )
         self.component, self.part, self.message_id, self.subject = component, part, message_id, subject

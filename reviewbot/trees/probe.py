@@ -102,11 +102,12 @@ def _prepared(repository: Path, commit: str, diffs: Sequence[bytes]) -> Iterator
 
 def _entries(repository: Path, commit: str, paths: set[str]) -> bytes:
     """`ls-tree -z` of these paths and of links and the like that stand where one of them wants a folder."""
-    wanted = set(paths)
-    for path in paths:
+    listed = ls_tree(repository, commit, paths)
+    above: set[str] = set()
+    for path in paths - set(listed):
         parts = path.split("/")
-        wanted |= {"/".join(parts[:n]) for n in range(1, len(parts))}
-    listed = ls_tree(repository, commit, wanted)
+        above |= {"/".join(parts[:n]) for n in range(1, len(parts))}
+    listed |= ls_tree(repository, commit, above - set(listed))
     return b"".join(
         f"{mode} {kind} {blob}\t".encode() + path.encode("utf-8", "surrogateescape") + b"\0"
         for path, (mode, kind, blob) in listed.items()

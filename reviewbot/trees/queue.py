@@ -94,7 +94,7 @@ def refused(component: str, entry: Queued, why: str) -> RefusedPatch:
     return RefusedPatch(
         component=component, part=entry.part.counter, number=entry.patch.number, total=entry.total,
         message_id=entry.patch.message_id, subject=entry.patch.subject, file="", hunk="", words=why, base="",
-        reason=why.encode(errors="replace").decode(),
+        prerequisite=entry.prerequisite, reason=why.encode(errors="replace").decode(),
     )  # fmt: skip
 
 
