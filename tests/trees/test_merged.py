@@ -145,7 +145,11 @@ def test_a_prerequisite_that_base_has_is_skipped(kernel: Path, tmp_path: Path, b
         part.but(prerequisites=(prerequisite(below),), date=START + 5 * DAY), kernel, tmp_path / "c", base="master",
         mails=below.mails,
     )  # fmt: skip
-    assert [(patch.prerequisite, patch.merged) for patch in tree.patches] == [(True, True), (True, True), (False, False)]
+    assert [(patch.prerequisite, patch.merged) for patch in tree.patches] == [
+        (True, True),
+        (True, True),
+        (False, False),
+    ]
     assert tree.base_why == "--base master"
     assert bool(tree.patches[0].commit) is by_patch_id
 
