@@ -27,6 +27,8 @@ WHO = {
 SPARSE = ("core.sparseCheckout=true", "core.sparseCheckoutCone=false", "index.sparse=false", "core.protectHFS=true",
           "core.protectNTFS=true", "core.symlinks=true")  # fmt: skip
 _HUNK_LINES = 30
+_WORDS = 12
+"""Lines of git that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ def _am(worktree: Path, entries: Sequence[Queued], *options: str) -> str | None:
 def failure(component: str, refusal: Refusal, base: str) -> DoesNotApply:
     """The error of a patch that was refused, without evidence yet."""
     entry, words = refusal.entry, refusal.words
-    noise = ("hint:", "When you have", "If you prefer", "To restore")
-    kept = "\n".join(line for line in words.splitlines()[:40] if not line.startswith(noise))
+    noise = ("hint:", "Patch failed at", "When you have", "If you prefer", "To restore")
+    kept = "\n".join([line for line in words.splitlines() if not line.startswith(noise)][:_WORDS])
     place = place_of(words)
     path, _, line = place.rpartition(":")
     hunk = find_hunk(entry.diff, path, int(line)) if line.isdigit() else ""

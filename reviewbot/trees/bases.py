@@ -141,15 +141,12 @@ def _with_merged(case: Case, choice: Choice) -> Choice:
     """With a word on what the base has already."""
     if not choice.fit.has:
         return choice
-    own = [has for has in choice.fit.has if not has.entry.prerequisite]
+    own = sum(not has.entry.prerequisite for has in choice.fit.has)
     posted = sum(not entry.prerequisite for entry in case.queue)
-    if own and len(own) == posted:
-        why = f"{choice.why}; all {counted(posted, 'patch')} are in it already" if posted > 1 else (
-            f"{choice.why}; the patch is in it already"
-        )  # fmt: skip
-        return replace(choice, why=why)
+    if choice.fit.all_merged and choice.fit.probe.all:
+        return replace(choice, why=f"{choice.why}; {_takes(choice.fit)}")
     if own:
-        return replace(choice, why=f"{choice.why}; {len(own)} of {counted(posted, 'patch')} are in it already")
+        return replace(choice, why=f"{choice.why}; {own} of {counted(posted, 'patch')} are in it already")
     return choice
 
 
@@ -184,18 +181,17 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
                 return Choice(ref.commit, ref.name, why, True, tuple(attempts), found, tuple(at_hand))
             attempts.append(_test(ref, found))
     fits: list[Fit] = []
-    place = 0
-    while place < len(at_hand) or following():
-        ref = at_hand[place]
-        place += 1
+    while len(fits) < len(at_hand) or following():
+        ref = at_hand[len(fits)]
         found = fit(case.repository, ref.commit, case.queue, case.date)
         attempts.append(_test(ref, found))
-        if found.probe.all:
-            break
+        # A base that has the whole series already is where nothing of it can be tested: only if there is no other.
+        if found.probe.all and not found.all_merged:
+            names = [at_hand[n].name for n, other in enumerate(fits) if other.all_merged]
+            suffix += f"; {names[0]} has them already" if names else ""
+            return _with_merged(case, _applied(ref, found, attempts, at_hand, suffix))
         fits.append(found)
-    else:
-        return _best(case, fits, attempts, at_hand, suffix)
-    return _with_merged(case, _applied(ref, found, attempts, at_hand, suffix))
+    return _best(case, fits, attempts, at_hand, suffix)
 
 
 def _label(ref: Ref) -> str:
@@ -204,9 +200,12 @@ def _label(ref: Ref) -> str:
 
 def _takes(found: Fit) -> str:
     """Of a fit that takes everything."""
-    count = len(found.kept)
-    which = "the patch applies" if count == 1 else f"all {count} patches apply"
-    return f"the other {count} apply" if found.has and count else which if count else "nothing is left to apply"
+    count, own = len(found.kept), sum(not has.entry.prerequisite for has in found.has)
+    if found.all_merged:
+        return f"all {counted(own, 'patch')} are in it already" if own > 1 else "the patch is in it already"
+    if own:
+        return f"{counted(own, 'patch')} in it already, the other {count} apply"
+    return "the patch applies" if count == 1 else f"all {count} patches apply"
 
 
 def _applied(ref: Ref, found: Fit, attempts: list[Attempt], at_hand: list[Ref], suffix: str) -> Choice:
@@ -219,21 +218,24 @@ def _applied(ref: Ref, found: Fit, attempts: list[Attempt], at_hand: list[Ref], 
 def _test(ref: Ref, found: Fit) -> Attempt:
     what = f"{ref.name}: test-apply"
     if found.probe.all:
-        return Attempt(what=what, result=f"{_takes(found)}; chosen")
+        return Attempt(what=what, result=_takes(found) + ("" if found.all_merged else "; chosen"))
     return Attempt(what=what, result=f"stopped at {failure_place(found)}")
 
 
 def _best(case: Case, fits: list[Fit], attempts: list[Attempt], at_hand: list[Ref], suffix: str) -> Choice:
     """No candidate takes all: look whether the default has some of them, else take the one that gets farthest."""
-    again = _fit(case, case.origin.default, fetching=True)
-    if again.searched.commits:
-        count = len(again.searched.found)
-        said = f"{counted(count, 'patch')} found" if count else "none of the patches"
-        attempts.append(Attempt(what=f"patch-ids behind {at_hand[0].name}", result=f"{said} in {again.searched.reach}"))
-    if again.probe.all and again.has:
-        ref = at_hand[0]
-        return _with_merged(case, _applied(ref, again, attempts, at_hand, suffix))
-    fits[0] = again
+    whole = next((n for n, found in enumerate(fits) if found.all_merged), None)
+    if whole is None:
+        again = _fit(case, case.origin.default, fetching=True)
+        if again.searched.commits:
+            count = len(again.searched.found)
+            said = f"{counted(count, 'patch')} found" if count else "none of the patches"
+            behind = f"patch-ids behind {at_hand[0].name}"
+            attempts.append(Attempt(what=behind, result=f"{said} in {again.searched.reach}"))
+        fits[0] = again
+        whole = 0 if again.probe.all else None
+    if whole is not None:
+        return _with_merged(case, _applied(at_hand[whole], fits[whole], attempts, at_hand, suffix))
     farthest = max(range(len(fits)), key=lambda n: (fits[n].probe.applied + len(fits[n].has), -n))
     ref, found = at_hand[farthest], fits[farthest]
     why = (

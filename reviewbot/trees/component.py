@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One component from its source and parts to its tree."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
@@ -15,7 +16,7 @@ from reviewbot.model.trees import AppliedPatch, Attempt, Tree
 from reviewbot.model.words import counted
 from reviewbot.trees.apply import Applied, Refusal, apply_patches, failure
 from reviewbot.trees.bases import Case, Choice, choose
-from reviewbot.trees.candidates import Away, Ref
+from reviewbot.trees.candidates import Away, Ref, refs
 from reviewbot.trees.errors import DoesNotApply, UnusablePull
 from reviewbot.trees.evidence import of_failure
 from reviewbot.trees.fit import Has, fit
@@ -24,6 +25,9 @@ from reviewbot.trees.pulls import Pulled, pull_part
 from reviewbot.trees.queue import Queued, Segment, segments
 from reviewbot.trees.safety import unsafe_commit
 from reviewbot.trees.sources import Origin
+
+_OTHERS = 12
+"""Bases that are looked at for the author of a patch that does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,16 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     }
     first = order[0] if order else ()
     queue = first if isinstance(first, tuple) else ()
-    case = Case(
-        work.spec, work.origin, work.repository, work.cache, work.parts, queue, _sent(work), work.away, work.progress
-    )
+    date = _sent(work)
+    case = Case(work.spec, work.origin, work.repository, work.cache, work.parts, queue, date, work.away, work.progress)
     choice = choose(case, wanted, _pulled_base(first, pulled))
     state = _State(choice.commit, attempts=list(choice.attempts))
     for number, segment in enumerate(order):
         if isinstance(segment, tuple):
-            _apply(work, state, choice, segment, leading=number == 0)
+            try:
+                _apply(work, state, choice, segment, leading=number == 0)
+            except Refusal as refusal:
+                raise _explained(work, state, choice, refusal, segment, date) from None
         else:
             _pull(work, state, choice, pulled[segment.counter])
     why = choice.why if state.plain or not work.parts else f"{choice.why}; applies with a three-way merge only"
@@ -113,10 +119,7 @@ def _apply(work: Work, state: _State, choice: Choice, entries: tuple[Queued, ...
         which = counted(found.crlf, "patch")
         state.attempts.append(Attempt(what="CRLF line ends", result=f"lost on the way, put back in {which}"))
     work.progress(Event("trees", work.spec.name, "note", f"git am, {counted(len(found.kept), 'patch')}"))
-    try:
-        done = apply_patches(work.repository, work.spec.name, state.head, found.kept, work.scratch)
-    except Refusal as refusal:
-        raise _explained(work, state, choice, refusal, found.hint, found.kept) from None
+    done = apply_patches(work.repository, work.spec.name, state.head, found.kept, work.scratch)
     state.attempts += done.attempts
     state.plain = state.plain and done.plain
     state.head = done.head
@@ -142,13 +145,18 @@ def _skipped(has: Has) -> Attempt:
 
 
 def _explained(
-    work: Work, state: _State, choice: Choice, refusal: Refusal, hint: str, kept: tuple[Queued, ...]
+    work: Work, state: _State, choice: Choice, refusal: Refusal, segment: tuple[Queued, ...], date: int
 ) -> DoesNotApply:
+    """The error with its evidence. For a base that somebody named, the candidates are looked at only now."""
     shown = f"{choice.commit[:12]} ({work.origin.label})"
     error = failure(work.spec.name, refusal, shown)
-    evidence = of_failure(
-        work.repository, choice.commit, choice.name, refusal.entry, error.file, hint, kept, choice.seen
-    )
+    others = choice.seen
+    if not others:
+        work.progress(Event("trees", work.spec.name, "note", "looking for a base that takes it"))
+        found = itertools.islice(refs(work.spec, work.origin, work.repository, work.cache, date, work.away), _OTHERS)
+        others = tuple(ref for ref in found if isinstance(ref, Ref))
+    hint = choice.fit.hint if refusal.entry in choice.fit.kept else ""
+    evidence = of_failure(work.repository, choice.commit, choice.name, refusal.entry, error.file, hint, segment, others)
     error.commit, error.evidence, error.attempts = choice.commit, evidence, tuple(state.attempts[:24])
     return error
 

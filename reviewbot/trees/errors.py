@@ -35,8 +35,8 @@ class DoesNotApply(SeriesAtFault):
 
     def __init__(
         self, *, component: str, part: str, number: int, total: int, message_id: str, subject: str, file: str,
-        hunk: str, words: str, base: str, commit: str = "", prerequisite: bool = False, reason: str = "", evidence: Sequence[str] = (),
-        attempts: Sequence[Attempt] = (),
+        hunk: str, words: str, base: str, commit: str = "", prerequisite: bool = False, reason: str = "",
+        evidence: Sequence[str] = (), attempts: Sequence[Attempt] = (),
     ) -> None:  # fmt: skip
         where = f" at {file}" if file else ""
         what = f"is refused: {reason}" if reason else f"does not apply{where}"

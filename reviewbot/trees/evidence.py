@@ -47,15 +47,17 @@ def nearest(text: str, hunk: Hunk) -> Window | None:
     for number, line in enumerate(lines):
         if line.strip() in telling:
             places[number] = 1
-    best, score = max(0, hunk.line - 1), -1
+    best, score = max(0, hunk.line - 1), (-1, 0, 0)
     starts = sorted({max(0, place - offset) for place in places for offset in range(min(size, 40))} or {best})
     for start in starts:
-        here = len({lines[n].strip() for n in range(start, min(start + size, len(lines)))} & telling)
-        if (here, -abs(start - hunk.line + 1)) > (score, -abs(best - hunk.line + 1)):
+        shown = [line.strip() for line in lines[start : start + size]]
+        in_place = sum(one == other != "" for one, other in zip(shown, before, strict=False))
+        here = (len(set(shown) & telling), in_place, -abs(start - hunk.line + 1))
+        if here > score:
             best, score = start, here
     if best >= len(lines):
         best = max(0, len(lines) - size)
-    return Window(best + 1, tuple(lines[best : best + min(size, _LINES)]), max(score, 0), len(telling))
+    return Window(best + 1, tuple(lines[best : best + min(size, _LINES)]), max(score[0], 0), len(telling))
 
 
 def of_failure(

@@ -36,6 +36,11 @@ class Fit:
     """One line on the patch that does not apply."""
 
     @property
+    def all_merged(self) -> bool:
+        """Whether nothing of the posting itself is left to apply."""
+        return bool(self.has) and all(entry.prerequisite for entry in self.kept)
+
+    @property
     def crlf(self) -> int:
         """How many patches got their carriage returns back."""
         return sum(entry.crlf for entry in self.kept)

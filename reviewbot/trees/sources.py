@@ -24,6 +24,7 @@ from reviewbot.trees.errors import SourceUnreachable
 from reviewbot.trees.importer import Entry, from_tar, import_entries, import_folder
 
 _FETCH_LIMIT = 3600.0
+_LISTING = 120.0
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{7,40}")
 
@@ -92,12 +93,12 @@ def _git(source: Source, repository: Path) -> Origin:
     return Origin(describe(source), found, ref, source)
 
 
-def _listed(url: str, ref: str) -> str:
+def _listed(url: str, ref: str, *, timeout: float = _LISTING) -> str:
     """What `git ls-remote` says the ref is. Raises CommandFailed when nobody answers."""
     said = run(["git", "-c", "safe.directory=*", "ls-remote", url, ref, f"{ref}^{{}}"],
-               env={"GIT_TERMINAL_PROMPT": "0"}, timeout=120, split=True).output  # fmt: skip
+               env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout, split=True).output  # fmt: skip
     rows = [line.split("\t") for line in said.splitlines() if "\t" in line]
-    peeled = [commit for commit, name in rows if name.endswith("^{}")]
+    peeled = [commit for commit, name in rows if name in (f"{ref}^{{}}", f"refs/tags/{ref}^{{}}")]
     exact = [commit for commit, name in rows if name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}")]
     return (peeled or exact or [row[0] for row in rows] or [""])[0]
 
@@ -109,6 +110,9 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
     found when no branch reaches it, if the server gives commits by their id. timeout: seconds per request.
     """
     if (known := find_commit(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
+        return known
+    # Fetching shallowly what is here already would cut off the history that came with it.
+    if not _HEX.fullmatch(ref) and (known := _known(source, ref, repository, timeout)):
         return known
     keep = f"refs/reviewbot/base/{re.sub(r'[^A-Za-z0-9]', '-', ref)}"
     depth: tuple[str, ...] = () if Path(source.url).is_file() else ("--depth=1",)  # a bundle has no depth
@@ -128,6 +132,14 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
             timeout=timeout)  # fmt: skip
         return find_commit(repository, ref)
     return None
+
+
+def _known(source: Source, ref: str, repository: Path, timeout: float) -> str | None:
+    try:
+        commit = _listed(source.url, ref, timeout=min(timeout, _LISTING))
+    except (CommandFailed, CommandTimeout):
+        return None  # fetching will say why
+    return find_commit(repository, commit) if commit else None
 
 
 def near_refs(source: Source, ref: str) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def test_merged_patches_are_named_with_their_commits_and_left_out(kernel: Path, 
     assert [patch.commit for patch in tree.patches[:2]] == [first, second]
     assert tree.patches[2].commit == tree.head_commit
     assert tree.base_why == "--base master; 2 of 3 patches are in it already"
-    assert (f"patch “change 10”", f"in base as {first[:12]}, left out") in tried(tree)
+    assert ("patch “change 10”", f"in base as {first[:12]}, left out") in tried(tree)
 
 
 def test_a_series_that_is_merged_whole(kernel: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_prerequisite_that_base_has_is_skipped(kernel: Path, tmp_path: Path, b
 def test_a_prerequisite_whose_mail_is_missing_blocks(kernel: Path, tmp_path: Path) -> None:
     below = series(kernel, "master~1..topic~1", name="below")
     part = series(kernel, "topic~1..topic", name="above").but(prerequisites=(prerequisite(below),))
-    with pytest.raises(Blocked, match="below1@example.org"):
+    with pytest.raises(Blocked, match=r"below1@example\.org"):
         resolved(part, kernel, tmp_path / "c")
 
 

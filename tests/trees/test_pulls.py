@@ -163,7 +163,7 @@ def test_a_ref_that_is_gone_or_is_none_blocks(kernel: Path, theirs: Path, tmp_pa
     "url", ["ext::sh -c touch% /tmp/x", "file:///etc", "fd::3", "-oProxyCommand=x", "ftp://example.org/x", "gopher://x"]
 )
 def test_a_mail_cannot_name_any_url(kernel: Path, tmp_path: Path, url: str) -> None:
-    with pytest.raises(UnusablePull, match="only https|folder of this machine"):
+    with pytest.raises(UnusablePull, match=r"only https|folder of this machine"):
         resolved(pull(url, "one", message_id="m@example.org"), kernel, tmp_path / "c")
 
 

@@ -128,7 +128,7 @@ def test_hooks_filters_and_drivers_run_from_nowhere(
     (home / ".config" / "git").mkdir(parents=True)
     (home / ".config" / "git" / "attributes").write_text("* filter=evil diff=evil merge=evil\n")
     (home / ".gitconfig").write_text(
-        f'[filter "evil"]\n clean = {touch}\n smudge = {touch}\n[diff "evil"]\n textconv = {touch}\n command = {touch}\n'
+        f'[filter "evil"]\n clean = {touch}\n smudge = {touch}\n[diff "evil"]\n textconv = {touch}\n'
         f'[merge "evil"]\n driver = {touch}\n[core]\n hooksPath = {tmp_path}/hooks\n fsmonitor = {touch}\n'
     )
     (tmp_path / "hooks").mkdir()
