@@ -17,6 +17,7 @@ from reviewbot.model.trees import Attempt
 from reviewbot.trees.diffs import files_of, hunks_of
 from reviewbot.trees.errors import DoesNotApply
 from reviewbot.trees.fit import place_of
+from reviewbot.trees.probe import Probe
 from reviewbot.trees.queue import Queued, refused
 from reviewbot.trees.safety import unsafe_commit
 
@@ -26,7 +27,7 @@ WHO = {
 }
 SPARSE = ("core.sparseCheckout=true", "core.sparseCheckoutCone=false", "index.sparse=false", "core.protectHFS=true",
           "core.protectNTFS=true", "core.symlinks=true")  # fmt: skip
-_HUNK_LINES = 30
+_HUNK_LINES, _WIDTH = 30, 200
 _WORDS = 12
 """Lines of git that are kept."""
 
@@ -37,7 +38,7 @@ class Applied:
 
     head: str
     commits: tuple[str, ...]
-    """One per patch, in their order."""
+    """One per patch, in their order; empty for one that a three-way merge found to be there."""
     attempts: tuple[Attempt, ...] = ()
     plain: bool = True
     """False: `git am` alone did not do it."""
@@ -51,32 +52,41 @@ class Refusal(Exception):
         self.entry, self.words = entry, words
 
 
-def apply_patches(repository: Path, component: str, base: str, entries: Sequence[Queued], scratch: Path) -> Applied:
-    """One commit per patch on top of `base`. Raises Refusal, RefusedPatch.
+def apply_patches(
+    repository: Path, component: str, base: str, entries: Sequence[Queued], tried: Probe, scratch: Path
+) -> Applied:
+    """One commit per patch on top of `base`. tried: of these entries there. Raises Refusal, RefusedPatch.
 
     The same base and mails give the same commits; what was applied before is not applied again.
     """
     if not entries:
         return Applied(base, ())
-    key = _key(base, entries)
-    for plain in (True, False):
-        ref = _ref(key, plain)
-        if head := find_commit(repository, ref):
-            return Applied(head, _commits(repository, base, head), plain=plain)
+    ref = f"refs/reviewbot/applied/{_key(base, entries)}"
+    if head := find_commit(repository, ref):
+        return Applied(head, _commits(repository, base, head))
+    if not tried.all and not _mergeable(repository, entries[tried.applied]):
+        raise Refusal(entries[tried.applied], tried.words)
+    commits: list[str] = []
     attempts: tuple[Attempt, ...] = ()
     with worktree_at(repository, base, entries, scratch) as worktree:
         for _, group in itertools.groupby(entries, key=lambda e: (e.part.counter, e.part.cover, e.prerequisite)):
-            attempts += _apply_group(worktree, component, list(group))
-        head = git_in(worktree, "rev-parse", "HEAD").output.strip()
-    commits = _commits(repository, base, head)
+            made, said = _apply_group(worktree, component, list(group))
+            commits += made
+            attempts += said
+        head = _head(worktree)
     if bad := unsafe_commit(repository, base, head):
         raise refused(component, dict(zip(commits, entries, strict=True))[bad[0]], bad[1])
-    git(repository, "update-ref", _ref(key, not attempts), head)
-    return Applied(head, commits, attempts, not attempts)
+    if not attempts:
+        git(repository, "update-ref", ref, head)
+    return Applied(head, tuple(commits), attempts, not attempts)
 
 
-def _ref(key: str, plain: bool) -> str:
-    return f"refs/reviewbot/{'applied' if plain else 'merged'}/{key}"
+def _mergeable(repository: Path, entry: Queued) -> bool:
+    """Whether all contents that the patch starts from are here: git merges with them, and with nothing else."""
+    blobs = [file.blob for file in files_of(entry.diff) if file.old]
+    return all(
+        blob and git(repository, "cat-file", "-e", f"{blob}^{{blob}}", check=False).status == 0 for blob in blobs
+    )
 
 
 def _commits(repository: Path, base: str, head: str) -> tuple[str, ...]:
@@ -118,20 +128,33 @@ def _literal(path: str) -> str:
     return re.sub(r"[\x00-\x1f]", "?", re.sub(r"([*?\[\]\\!# ])", r"\\\1", path))
 
 
-def _apply_group(worktree: Path, component: str, entries: Sequence[Queued]) -> tuple[Attempt, ...]:
-    before = git_in(worktree, "rev-parse", "HEAD").output.strip()
+def _apply_group(
+    worktree: Path, component: str, entries: Sequence[Queued]
+) -> tuple[tuple[str, ...], tuple[Attempt, ...]]:
+    """A commit per entry, and what had to be tried."""
+    before = _head(worktree)
     said = _am(worktree, entries)
+    made = tuple(git_in(worktree, "rev-list", "--reverse", f"{before}..HEAD").output.split())
     if said is None:
-        return ()
-    count = int(git_in(worktree, "rev-list", "--count", f"{before}..HEAD").output)
-    stopped = entries[min(count, len(entries) - 1)]
+        return made, ()
+    stopped = entries[min(len(made), len(entries) - 1)]
     what = f"{component} part {stopped.part.counter}: git am"
-    first = Attempt(what=what, result=f"stopped at “{stopped.patch.subject}”")
+    attempts = [Attempt(what=what, result=f"stopped at “{stopped.patch.subject}”")]
     _back_to(worktree, before)
-    # git's three-way merge needs blobs that a shallow or imported base may not have; trying costs nothing.
-    if _am(worktree, entries, "--3way") is None:
-        return first, Attempt(what=f"{what} --3way", result="applied")
-    raise Refusal(stopped, said)
+    commits: list[str] = []
+    for entry in entries:  # one by one: git leaves out, without a word of status, what the merge finds to be there
+        head = _head(worktree)
+        if _am(worktree, [entry], "--3way") is not None:
+            raise Refusal(stopped, said)
+        now = _head(worktree)
+        commits.append(now if now != head else "")
+        if now == head:
+            attempts.append(Attempt(what=f"{what} --3way", result=f"“{entry.patch.subject}” is in base already"))
+    return tuple(commits), (*attempts, Attempt(what=f"{what} --3way", result="applied"))
+
+
+def _head(worktree: Path) -> str:
+    return git_in(worktree, "rev-parse", "HEAD").output.strip()
 
 
 def _back_to(worktree: Path, commit: str) -> None:
@@ -179,5 +202,5 @@ def find_hunk(diff: bytes, path: str, line: int) -> str:
     """The hunk of a diff that starts at this line of the old file, at most 30 lines; empty if it is not found."""
     for hunk in hunks_of(diff):
         if hunk.path == path and hunk.line == line:
-            return "\n".join((hunk.header, *hunk.lines)[:_HUNK_LINES])
+            return "\n".join(line[:_WIDTH] for line in (hunk.header, *hunk.lines)[:_HUNK_LINES])
     return ""

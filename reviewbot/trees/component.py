@@ -119,7 +119,7 @@ def _apply(work: Work, state: _State, choice: Choice, entries: tuple[Queued, ...
         which = counted(found.crlf, "patch")
         state.attempts.append(Attempt(what="CRLF line ends", result=f"lost on the way, put back in {which}"))
     work.progress(Event("trees", work.spec.name, "note", f"git am, {counted(len(found.kept), 'patch')}"))
-    done = apply_patches(work.repository, work.spec.name, state.head, found.kept, work.scratch)
+    done = apply_patches(work.repository, work.spec.name, state.head, found.kept, found.probe, work.scratch)
     state.attempts += done.attempts
     state.plain = state.plain and done.plain
     state.head = done.head
@@ -128,14 +128,17 @@ def _apply(work: Work, state: _State, choice: Choice, entries: tuple[Queued, ...
 
 def _listed(entries: tuple[Queued, ...], has: Mapping[str, Has], done: Applied) -> list[AppliedPatch]:
     commits = iter(done.commits)
-    return [
-        AppliedPatch(
-            message_id=entry.patch.message_id, subject=entry.patch.subject, prerequisite=entry.prerequisite,
-            merged=entry.patch.message_id in has,
-            commit=has[entry.patch.message_id].commit if entry.patch.message_id in has else next(commits),
-        )
-        for entry in entries
-    ]  # fmt: skip
+    found = []
+    for entry in entries:
+        there = has.get(entry.patch.message_id)
+        commit = there.commit if there else next(commits)
+        found.append(
+            AppliedPatch(
+                message_id=entry.patch.message_id, subject=entry.patch.subject, commit=commit,
+                merged=there is not None or not commit, prerequisite=entry.prerequisite,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _skipped(has: Has) -> Attempt:

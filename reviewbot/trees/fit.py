@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What of a queue of patches a commit has already, and what of the rest it takes."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -79,6 +80,7 @@ def _undoable(repository: Path, commit: str, kept: Sequence[Queued]) -> list[Que
 
 
 def _with_crlf(repository: Path, commit: str, kept: tuple[Queued, ...]) -> tuple[Queued, ...]:
+    @functools.cache
     def content(path: str) -> bytes:
         done = git(repository, "cat-file", "blob", f"{commit}:{path}", check=False)
         return done.output.encode() if done.status == 0 else b""

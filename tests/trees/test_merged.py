@@ -92,16 +92,19 @@ def test_what_was_merged_and_reverted_is_not_merged(kernel: Path, tmp_path: Path
 
 
 def test_a_change_that_is_there_under_another_patch_id_is_hinted_at(kernel: Path, tmp_path: Path) -> None:
-    write(kernel, {FILE: edited(10, 7)}, "the same and more", day=8)
+    write(kernel, {FILE: edited(10, 30, 50, 7)}, "all at once, and more", day=8)
     with pytest.raises(DoesNotApply) as caught:
-        resolved(sent(kernel), kernel, tmp_path / "c", base="master")
-    assert caught.value.number == 1
-    other = series(kernel, "master~1..master", name="q").but(date=START + 5 * DAY)
-    write(kernel, {FILE: edited(10, 7, 55)}, "and more", day=9)
-    squashed = git(kernel, "commit-tree", "-p", "master~2", "-m", "squashed", "master^{tree}")
-    with pytest.raises(DoesNotApply) as caught:
-        resolved(other, kernel, tmp_path / "d", base=squashed)
+        resolved(without_blobs(series(kernel, "topic~1..topic", name="q")), kernel, tmp_path / "c", base="master")
     assert "base seems to have this change already: it can be taken back there" in caught.value.details
+
+
+def test_what_a_three_way_merge_finds_in_base_is_left_out(kernel: Path, tmp_path: Path) -> None:
+    write(kernel, {FILE: edited(10, 7)}, "the first one, and more", day=8)
+    tree = resolved(sent(kernel), kernel, tmp_path / "c", base="master")
+    assert flags(tree) == [("change 10", True), ("change 30", False), ("change 50", False)]
+    assert ("kernel part 1/1: git am --3way", "“change 10” is in base already") in tried(tree)
+    assert tree.patches[2].commit == tree.head_commit
+    assert resolved(sent(kernel), kernel, tmp_path / "c", base="master") == tree
 
 
 def prerequisite(found: Series) -> Prerequisite:
