@@ -50,7 +50,7 @@ def pull_part(component: str, pull: Pull, repository: Path, origin: Origin) -> P
     base = named or origin.default
     start = _start(repository, base, tip)
     for depth in _DEPTHS:
-        if start:
+        if start or (named is None and origin.source.provider != "git"):
             break
         source.fetch(pull.ref, depth, keep="tip")
         if named is None:

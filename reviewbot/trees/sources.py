@@ -126,7 +126,11 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
             raise DiskFull(str(repository))
     if not _HEX.fullmatch(ref) and not _NO_SUCH_REF.search(done.errors):
         raise CommandFailed(done.argv, done.status, done.errors)
+    if len(ref) == 40 and "not our ref" in done.errors:
+        return None  # it gives commits by their id, and does not have this one
     if _HEX.fullmatch(ref):
+        if known := find_commit(repository, ref):
+            return known
         # This server gives no commit by its id: fetch all its branches and look.
         git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,
             timeout=timeout)  # fmt: skip

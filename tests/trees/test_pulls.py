@@ -7,6 +7,7 @@ import pytest
 
 from reviewbot.model.errors import Blocked, InfraError
 from reviewbot.model.posting import Part, Pull
+from reviewbot.model.stack import Source
 from reviewbot.model.trees import Tree
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.trees import PullGone, SourceUnreachable, UnusablePull, preview
@@ -182,6 +183,15 @@ def test_a_pull_without_common_history_blocks(kernel: Path, tmp_path: Path) -> N
     stranger = new_repository(tmp_path / "stranger", {"x": "y\n"})
     with pytest.raises(UnusablePull, match="no history in common"):
         resolved(pull(stranger, "master"), kernel, tmp_path / "c")
+
+
+def test_a_source_without_history_needs_the_pulls_own_base(kernel: Path, theirs: Path, tmp_path: Path) -> None:
+    folder = Source(provider="dir", path=str(kernel))
+    with pytest.raises(UnusablePull) as caught:
+        resolved(pull(theirs, "one"), folder, tmp_path / "c")
+    assert "base:" in caught.value.hint
+    tree = resolved(pull(theirs, "one", base=git(theirs, "rev-parse", "v1")), folder, tmp_path / "c")
+    assert subjects(tree) == ["one: first", "one: second"]
 
 
 def test_a_pulled_link_that_leaves_the_tree_is_refused(kernel: Path, theirs: Path, tmp_path: Path) -> None:
