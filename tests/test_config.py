@@ -69,7 +69,7 @@ def test_the_sites_bases_are_tried_before_those_of_the_stack(tmp_path: Path) -> 
     kernel = load_stack("fuse", site).component("kernel")
     assert [candidate.ref or candidate.tags for candidate in kernel.candidates][:2] == ["mine", "v[0-9]*"]
     assert kernel.fallback is not None
-    with pytest.raises(ConfigError, match="bases: .*no component kernle"):
+    with pytest.raises(ConfigError, match=r"bases: .*no component kernle"):
         load_stack("fuse", load_site(write(tmp_path, "bases:\n  kernle:\n    - {ref: mine, why: ours}\n")))
 
 

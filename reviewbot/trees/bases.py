@@ -170,16 +170,16 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
     while images and (ref := following()):
         present = ls_tree(case.repository, ref.commit, set(images))
         match = sum(path in present and present[path][2].startswith(blob) for path, blob in images.items())
-        exact = match == len(images)
+        found = fit(case.repository, ref.commit, case.queue, None) if match == len(images) else None
+        exact = found is not None and found.probe.all
         result = "chosen" if exact else "not this one" if match == 0 else "close, not this one"
+        if found and not exact:
+            result = f"but it stops at {failure_place(found)}"
         attempts.append(Attempt(what=f"{ref.name}: {match} of {counted(len(images), 'blob')} match", result=result))
-        if exact:
-            found = fit(case.repository, ref.commit, case.queue, None)
-            if found.probe.all:
-                ids = f"all {len(images)} blob ids match" if len(images) > 1 else "the one blob id matches"
-                why = f"{_label(ref)}; {ids}{suffix}"
-                return Choice(ref.commit, ref.name, why, True, tuple(attempts), found, tuple(at_hand))
-            attempts.append(_test(ref, found))
+        if found and exact:
+            ids = f"all {len(images)} blob ids match" if len(images) > 1 else "the one blob id matches"
+            why = f"{_label(ref)}; {ids}{suffix}"
+            return Choice(ref.commit, ref.name, why, True, tuple(attempts), found, tuple(at_hand))
     fits: list[Fit] = []
     while len(fits) < len(at_hand) or following():
         ref = at_hand[len(fits)]

@@ -2,6 +2,7 @@
 """Commits that may be the base, in the order in which they are tried; each is fetched when its turn comes."""
 
 import fnmatch
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,6 @@ from urllib.parse import urlsplit
 
 from reviewbot.host.git import CLEAN, git, git_in
 from reviewbot.host.process import CommandFailed, CommandTimeout, run
-from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.stack import Candidate, ComponentSpec, Source
 from reviewbot.model.trees import Attempt
 from reviewbot.trees.errors import SourceUnreachable
@@ -20,6 +20,7 @@ ANSWER = 20.0
 """Seconds in which a repository must list its refs."""
 TRANSFER = 300.0
 """Seconds in which a candidate must have arrived."""
+_UNREACHABLE = re.compile(r"resolve host|connect|timed out|unreachable", re.IGNORECASE)
 _OLDEST = 2 * 365 * 86400
 """A posting that claims to be older than this, against the default base, gets no history fetched for its date."""
 
@@ -33,6 +34,18 @@ class Away:
     @staticmethod
     def server(url: str) -> str:
         return urlsplit(url).netloc or url
+
+    def noted(self, url: str, error: CommandFailed | CommandTimeout) -> str:
+        """What went wrong, one line; a server that cannot be reached is remembered, one that refuses is not."""
+        if isinstance(error, CommandTimeout):
+            why = f"{self.server(url)} did not answer within {error.timeout:.0f} s"
+        else:
+            said = (line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:")))
+            why = next(said, str(error))
+            if not ("://" in url and _UNREACHABLE.search(why)):
+                return why
+        self.why[self.server(url)] = why
+        return why
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +156,8 @@ def _of(
                 yield Attempt(what=f"{name}{at}", result="it has no such ref")
             else:
                 yield Ref(f"{name}{at}", commit, candidate.why)
-    except DiskFull:
-        raise
-    except CommandTimeout as error:
-        why = f"{Away.server(source.url)} did not answer within {error.timeout:.0f} s"
-        away.why[Away.server(source.url)] = why
-        yield Attempt(what=f"{wanted}{at}", result=f"cannot be had: {why}")
-    except CommandFailed as error:
-        why = next((line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:"))), str(error))
-        if "://" in source.url and ("resolve host" in why or "onnect" in why):
-            away.why[Away.server(source.url)] = why
-        yield Attempt(what=f"{wanted}{at}", result=f"cannot be had: {why}")
+    except (CommandFailed, CommandTimeout) as error:
+        yield Attempt(what=f"{wanted}{at}", result=f"cannot be had: {away.noted(source.url, error)}")
 
 
 def _ask(source: Source) -> None:
@@ -202,19 +206,13 @@ def find_elsewhere(
         if source is None or source.provider != "git" or source.url in asked:
             continue
         asked.add(source.url)
-        server = Away.server(source.url)
         try:
-            if why := away.why.get(server):
-                raise InfraError(why)
-            _ask(source)
-            commit = fetch(source, ref, repository, timeout=TRANSFER)
-        except DiskFull:
-            raise
-        except InfraError as error:
-            away.why.setdefault(server, str(error))
-            tried.append(Attempt(what=f"{ref[:12]} in {short(source)}", result=f"cannot be had: {away.why[server]}"))
-            continue
-        if commit is not None:
-            return commit, short(source), tuple(tried)
-        tried.append(Attempt(what=f"{ref[:12]} in {short(source)}", result="it does not have it"))
+            if not (why := away.why.get(Away.server(source.url), "")):
+                _ask(source)
+                if commit := fetch(source, ref, repository, timeout=TRANSFER):
+                    return commit, short(source), tuple(tried)
+        except (CommandFailed, CommandTimeout) as error:
+            why = away.noted(source.url, error)
+        result = f"cannot be had: {why}" if why else "it does not have it"
+        tried.append(Attempt(what=f"{ref[:12]} in {short(source)}", result=result))
     return None, "", tuple(tried)

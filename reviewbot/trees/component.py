@@ -22,10 +22,12 @@ from reviewbot.trees.evidence import of_failure
 from reviewbot.trees.fit import Has, fit
 from reviewbot.trees.picks import put_on
 from reviewbot.trees.pulls import Pulled, pull_part
-from reviewbot.trees.queue import Queued, Segment, segments
+from reviewbot.trees.queue import Queued, segments
 from reviewbot.trees.safety import unsafe_commit
 from reviewbot.trees.sources import Origin
 
+_FUTURE = 4_102_444_800
+"""2100: a mail that is dated later has no date."""
 _OTHERS = 12
 """Bases that are looked at for the author of a patch that does not apply."""
 
@@ -63,15 +65,15 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     name = work.spec.name
     order = segments(name, work.parts, work.mails)
     pulled = {
-        part.counter: pull_part(name, part.pull, work.repository, work.origin)
-        for part in order
+        number: pull_part(name, part.pull, work.repository, work.origin)
+        for number, part in enumerate(order)
         if isinstance(part, Part) and part.pull
     }
     first = order[0] if order else ()
     queue = first if isinstance(first, tuple) else ()
     date = _sent(work)
     case = Case(work.spec, work.origin, work.repository, work.cache, work.parts, queue, date, work.away, work.progress)
-    choice = choose(case, wanted, _pulled_base(first, pulled))
+    choice = choose(case, wanted, _pulled_base(pulled.get(0)))
     state = _State(choice.commit, attempts=list(choice.attempts))
     for number, segment in enumerate(order):
         if isinstance(segment, tuple):
@@ -80,7 +82,7 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
             except Refusal as refusal:
                 raise _explained(work, state, choice, refusal, segment, date) from None
         else:
-            _pull(work, state, choice, pulled[segment.counter])
+            _pull(work, state, pulled[number])
     why = choice.why if state.plain or not work.parts else f"{choice.why}; applies with a three-way merge only"
     return Tree(
         component=name, repository=str(work.repository), source=work.origin.label, base_commit=choice.commit,
@@ -102,13 +104,12 @@ def _sent(work: Work) -> int:
                     found.append(int(parsedate_to_datetime(str(headers.get("date", ""))).timestamp()))
                 except (ValueError, OverflowError, TypeError):
                     continue
-    return max((when for when in found if when > 0), default=0)
+    return max((when for when in found if 0 < when < _FUTURE), default=0)
 
 
-def _pulled_base(first: Segment, pulled: Mapping[str, Pulled]) -> Ref | None:
-    if isinstance(first, tuple):
+def _pulled_base(found: Pulled | None) -> Ref | None:
+    if found is None:
         return None
-    found = pulled[first.counter]
     return Ref(found.base_name, found.base, f"base of the pull of {found.pull.ref}: {found.base_name}")
 
 
@@ -164,7 +165,7 @@ def _explained(
     return error
 
 
-def _pull(work: Work, state: _State, choice: Choice, pulled: Pulled) -> None:
+def _pull(work: Work, state: _State, pulled: Pulled) -> None:
     before = state.head
     state.head, commits = put_on(work.repository, work.spec.name, before, pulled, work.scratch)
     if bad := unsafe_commit(work.repository, before, state.head):

@@ -39,7 +39,8 @@ class Fit:
     @property
     def all_merged(self) -> bool:
         """Whether nothing of the posting itself is left to apply."""
-        return bool(self.has) and all(entry.prerequisite for entry in self.kept)
+        own = any(not has.entry.prerequisite for has in self.has)
+        return own and all(entry.prerequisite for entry in self.kept)
 
     @property
     def crlf(self) -> int:

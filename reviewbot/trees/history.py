@@ -54,7 +54,7 @@ def merged(repository: Path, commit: str, entries: Sequence[Queued], date: int) 
     if boundary:
         reach += ", as far as history is here"
     found = _patch_ids(repository, usable, wanted)
-    for name in _reverted(repository, commit, found.values()):
+    for name in _reverted(repository, commit, found.values(), start):
         found = {patch_id: value for patch_id, value in found.items() if value != name}
     return Searched(found, len(usable), reach)
 
@@ -95,10 +95,12 @@ def _patch_ids(repository: Path, commits: Sequence[str], wanted: set[str]) -> di
     return found
 
 
-def _reverted(repository: Path, commit: str, found: Iterable[str]) -> set[str]:
+def _reverted(repository: Path, commit: str, found: Iterable[str], start: int) -> set[str]:
     names = list(found)
     if not names:
         return set()
     words = [f"--grep=This reverts commit {name[:12]}" for name in names]
-    said = git(repository, "log", f"--max-count={_MOST}", "--format=%B", *words, commit, check=False).output
+    said = git(
+        repository, "log", f"--since={start}", "--format=%B", *words, commit, check=False, timeout=_TIMEOUT
+    ).output
     return {name for name in names if re.search(rf"This reverts commit {name[:12]}", said)}

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot.host.process import CommandFailed, CommandTimeout
 from reviewbot.model.stack import Candidate, Source
 from reviewbot.trees import DoesNotApply, WrongBase, preview, try_bases
+from reviewbot.trees.candidates import Away
 from tests.repos import git, stack_of
 from tests.trees.series import (
     DAY,
@@ -227,3 +229,14 @@ def test_the_preview_says_how_a_base_would_be_found(kernel: Path) -> None:
     (line,) = preview(posting, stack_of({"kernel": local(kernel)}), {})
     assert line.base == "master"
     assert "no other to try" in line.why
+
+
+def test_only_a_server_that_cannot_be_reached_is_given_up() -> None:
+    away = Away()
+    url = "https://git.example.org/a.git"
+    refused = CommandFailed(["git"], 128, "fatal: repository 'https://git.example.org/a.git/' not found")
+    assert "not found" in away.noted(url, refused)
+    assert away.why == {}
+    away.noted(url, CommandFailed(["git"], 128, "fatal: unable to access: Could not resolve host: git.example.org"))
+    assert list(away.why) == ["git.example.org"]
+    assert "did not answer within 20 s" in Away().noted(url, CommandTimeout(["git"], 20.0))
