@@ -89,7 +89,7 @@ def load_site(path: Path | None = None) -> Site:
 
 
 def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
-    """A shipped stack with the site's sources put in. Raises ConfigError."""
+    """A shipped stack with the site's sources and bases put in. Raises ConfigError."""
     try:
         path = data_path(f"stacks/{name}.yaml")
     except FileNotFoundError:
@@ -97,15 +97,20 @@ def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
         raise ConfigError(f"stacks/{name}.yaml", 0, "", "no such stack", hint=f"known: {known}") from None
     stack = load_yaml(path, Stack)
     overrides = site.components if site else {}
-    unknown = set(overrides) - {component.name for component in stack.components}
-    if unknown:
-        raise ConfigError(
-            str(site_file()), 0, "components", f"stack {stack.name} has no component {', '.join(sorted(unknown))}"
-        )
+    bases = site.bases if site else {}
+    known_names = {component.name for component in stack.components}
+    for key, named in (("components", overrides), ("bases", bases)):
+        if unknown := set(named) - known_names:
+            raise ConfigError(
+                str(site_file()), 0, key, f"stack {stack.name} has no component {', '.join(sorted(unknown))}"
+            )
     components = tuple(
-        component.model_copy(update={"source": overrides[component.name], "fallback": None})
-        if component.name in overrides
-        else component
+        component.model_copy(
+            update={
+                "candidates": (*bases.get(component.name, ()), *component.candidates),
+                **({"source": overrides[component.name], "fallback": None} if component.name in overrides else {}),
+            }
+        )
         for component in stack.components
     )
     return stack.model_copy(update={"components": components})

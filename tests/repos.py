@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reviewbot.config import load_stack
-from reviewbot.model.stack import Source, Stack
+from reviewbot.model.stack import Candidate, Source, Stack
 from tests.mails import PATHS
 
 ENV = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@x",
@@ -39,12 +39,19 @@ def make_component(folder: Path, component: str) -> str:
     return make_repository(folder, dict.fromkeys(names, "old\n"))
 
 
-def stack_of(sources: Mapping[str, Source], *, fallbacks: Mapping[str, Source] | None = None) -> Stack:
-    """The shipped stack with only these components."""
+def stack_of(
+    sources: Mapping[str, Source], *, fallbacks: Mapping[str, Source] | None = None,
+    candidates: Mapping[str, tuple[Candidate, ...]] | None = None,
+) -> Stack:  # fmt: skip
+    """The shipped stack with only these components, and no base candidates but these."""
     stack = load_stack()
     components = tuple(
         component.model_copy(
-            update={"source": sources[component.name], "fallback": (fallbacks or {}).get(component.name)}
+            update={
+                "source": sources[component.name],
+                "fallback": (fallbacks or {}).get(component.name),
+                "candidates": (candidates or {}).get(component.name, ()),
+            }
         )
         for component in stack.components
         if component.name in sources

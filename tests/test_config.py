@@ -64,6 +64,22 @@ def test_the_site_replaces_a_source_and_drops_its_fallback(tmp_path: Path) -> No
     assert load_stack().component("kernel").source.provider == "git"
 
 
+def test_the_sites_bases_are_tried_before_those_of_the_stack(tmp_path: Path) -> None:
+    site = load_site(write(tmp_path, "bases:\n  kernel:\n    - {ref: mine, why: ours}\n"))
+    kernel = load_stack("fuse", site).component("kernel")
+    assert [candidate.ref or candidate.tags for candidate in kernel.candidates][:2] == ["mine", "v[0-9]*"]
+    assert kernel.fallback is not None
+    with pytest.raises(ConfigError, match=r"bases: .*no component kernle"):
+        load_stack("fuse", load_site(write(tmp_path, "bases:\n  kernle:\n    - {ref: mine, why: ours}\n")))
+
+
+def test_every_candidate_names_a_ref_or_tags_and_its_reason() -> None:
+    for component in load_stack().components:
+        for candidate in component.candidates:
+            assert candidate.why
+            assert bool(candidate.ref) is not bool(candidate.tags)
+
+
 def test_a_component_the_stack_does_not_have(tmp_path: Path) -> None:
     site = load_site(write(tmp_path, "components:\n  kernle: {provider: dir, path: /src/linux}\n"))
     with pytest.raises(ConfigError, match="no component kernle"):

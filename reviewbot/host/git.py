@@ -18,6 +18,7 @@ CLEAN = {
     "GIT_ADVICE": "0",
 }
 _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null",
+             "-c", "core.attributesFile=/dev/null",
              "-c", "gc.auto=0", "-c", "advice.detachedHead=false")  # fmt: skip
 
 

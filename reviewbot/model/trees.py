@@ -18,7 +18,7 @@ class AppliedPatch(Model):
     """Empty when it was fetched with git."""
     subject: str
     commit: str
-    """Of head; of the upstream commit when `merged`."""
+    """Of head; of the upstream commit when `merged`, empty if only the change was found there."""
     merged: bool = False
     """Base has this change already (same patch-id): it was left out."""
     prerequisite: bool = False

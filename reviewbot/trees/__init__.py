@@ -4,7 +4,17 @@
 Must not know: how anything is built or tested. Never writes to a repository of the user.
 """
 
-from reviewbot.trees.errors import DoesNotApply, SourceUnreachable, WrongBase
-from reviewbot.trees.resolve import preview, resolve
+from reviewbot.trees.errors import DoesNotApply, PullGone, RefusedPatch, SourceUnreachable, UnusablePull, WrongBase
+from reviewbot.trees.resolve import preview, resolve, try_bases
 
-__all__ = ["DoesNotApply", "SourceUnreachable", "WrongBase", "preview", "resolve"]
+__all__ = [
+    "DoesNotApply",
+    "PullGone",
+    "RefusedPatch",
+    "SourceUnreachable",
+    "UnusablePull",
+    "WrongBase",
+    "preview",
+    "resolve",
+    "try_bases",
+]

@@ -1,63 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Apply parts with `git am`, in a sparse worktree that is gone afterwards."""
+"""Apply mailed patches with `git am`, in a sparse worktree that is gone afterwards."""
 
 import hashlib
+import itertools
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.host.files import remove_tree
 from reviewbot.host.git import find_commit, git, git_in
 from reviewbot.host.process import CommandFailed
-from reviewbot.model.posting import Part, Patch
-from reviewbot.model.trees import AppliedPatch, Attempt
+from reviewbot.model.trees import Attempt
+from reviewbot.trees.diffs import files_of, hunks_of
 from reviewbot.trees.errors import DoesNotApply
+from reviewbot.trees.fit import place_of
+from reviewbot.trees.probe import Probe
+from reviewbot.trees.queue import Queued, refused
+from reviewbot.trees.safety import unsafe_commit
 
-_WHO = {
+WHO = {
     "GIT_COMMITTER_NAME": "reviewbot",
     "GIT_COMMITTER_EMAIL": "reviewbot@invalid",
 }
-_SPARSE = ("core.sparseCheckout=true", "core.sparseCheckoutCone=false", "index.sparse=false")
+SPARSE = ("core.sparseCheckout=true", "core.sparseCheckoutCone=false", "index.sparse=false", "core.protectHFS=true",
+          "core.protectNTFS=true", "core.symlinks=true")  # fmt: skip
+_HUNK_LINES, _WIDTH = 30, 200
+_WORDS = 12
+"""Lines of git that are kept."""
 
 
-def apply_parts(
-    repository: Path, base: str, base_name: str, parts: Sequence[Part], mails: Mapping[str, bytes], scratch: Path
-) -> tuple[str, tuple[AppliedPatch, ...], tuple[Attempt, ...]]:
-    """Head commit, the patches with their commits, and what had to be tried. Raises DoesNotApply.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Where patches led."""
+
+    head: str
+    commits: tuple[str, ...]
+    """One per patch, in their order; empty for one that a three-way merge found to be there."""
+    attempts: tuple[Attempt, ...] = ()
+    plain: bool = True
+    """False: `git am` alone did not do it."""
+
+
+class Refusal(Exception):
+    """`git am` stopped, with and without its three-way merge: how many patches had gone in, and its words."""
+
+    def __init__(self, entry: Queued, words: str) -> None:
+        super().__init__(words)
+        self.entry, self.words = entry, words
+
+
+def apply_patches(
+    repository: Path, component: str, base: str, entries: Sequence[Queued], tried: Probe, scratch: Path
+) -> Applied:
+    """One commit per patch on top of `base`. tried: of these entries there. Raises Refusal, RefusedPatch.
 
     The same base and mails give the same commits; what was applied before is not applied again.
     """
-    patches = [patch for part in parts for patch in part.patches]
-    if not patches:
-        return base, (), ()
-    ref = f"refs/reviewbot/applied/{_key(base, patches, mails)}"
-    head = find_commit(repository, ref)
+    if not entries:
+        return Applied(base, ())
+    ref = f"refs/reviewbot/applied/{_key(base, entries)}"
+    if head := find_commit(repository, ref):
+        return Applied(head, _commits(repository, base, head))
+    if not tried.all and not _mergeable(repository, entries[tried.applied]):
+        raise Refusal(entries[tried.applied], tried.words)
+    commits: list[str] = []
     attempts: tuple[Attempt, ...] = ()
-    if head is None:
-        with _worktree(repository, base, patches, scratch) as worktree:
-            for part in parts:
-                attempts += _apply_part(worktree, part, mails, base_name)
-            head = git_in(worktree, "rev-parse", "HEAD").output.strip()
+    with worktree_at(repository, base, entries, scratch) as worktree:
+        for _, group in itertools.groupby(entries, key=lambda e: (e.part.counter, e.part.cover, e.prerequisite)):
+            made, said = _apply_group(worktree, component, list(group))
+            commits += made
+            attempts += said
+        head = _head(worktree)
+    if bad := unsafe_commit(repository, base, head):
+        raise refused(component, dict(zip(commits, entries, strict=True))[bad[0]], bad[1])
+    if not attempts:
         git(repository, "update-ref", ref, head)
-    commits = git(repository, "rev-list", "--reverse", f"{base}..{head}").output.split()
-    applied = tuple(
-        AppliedPatch(message_id=patch.message_id, subject=patch.subject, commit=commit)
-        for patch, commit in zip(patches, commits, strict=True)
+    return Applied(head, tuple(commits), attempts, not attempts)
+
+
+def _mergeable(repository: Path, entry: Queued) -> bool:
+    """Whether all contents that the patch starts from are here: git merges with them, and with nothing else."""
+    blobs = [file.blob for file in files_of(entry.diff) if file.old]
+    return all(
+        blob and git(repository, "cat-file", "-e", f"{blob}^{{blob}}", check=False).status == 0 for blob in blobs
     )
-    return head, applied, attempts
 
 
-def _key(base: str, patches: Sequence[Patch], mails: Mapping[str, bytes]) -> str:
+def _commits(repository: Path, base: str, head: str) -> tuple[str, ...]:
+    return tuple(git(repository, "rev-list", "--reverse", f"{base}..{head}").output.split())
+
+
+def _key(base: str, entries: Sequence[Queued]) -> str:
     digest = hashlib.sha256(base.encode())
-    for patch in patches:
-        digest.update(hashlib.sha256(mails[patch.message_id]).digest())
+    for entry in entries:
+        digest.update(hashlib.sha256(entry.mail).digest())
     return digest.hexdigest()[:40]
 
 
 @contextmanager
-def _worktree(repository: Path, base: str, patches: Sequence[Patch], scratch: Path) -> Iterator[Path]:
+def worktree_at(repository: Path, base: str, entries: Sequence[Queued], scratch: Path) -> Iterator[Path]:
     """A worktree that holds only the files which the patches touch; an 80,000-file tree costs a second.
 
     The caller holds the repository's lock, so worktrees that are left were left by killed processes.
@@ -71,9 +115,9 @@ def _worktree(repository: Path, base: str, patches: Sequence[Patch], scratch: Pa
         sparse = git_in(worktree, "rev-parse", "--git-path", "info/sparse-checkout").output.strip()
         listed = worktree / sparse
         listed.parent.mkdir(parents=True, exist_ok=True)
-        paths = sorted({path for patch in patches for path in patch.paths})
-        listed.write_text("".join(f"/{_literal(path)}\n" for path in paths))
-        git_in(worktree, "read-tree", "-mu", "HEAD", settings=_SPARSE)
+        paths = sorted({path for entry in entries for file in files_of(entry.diff) for path in file.paths})
+        listed.write_bytes(b"".join(b"/" + _literal(path).encode("utf-8", "surrogateescape") + b"\n" for path in paths))
+        git_in(worktree, "read-tree", "-mu", "HEAD", settings=SPARSE)
         yield worktree
     finally:
         remove_tree(scratch)
@@ -81,72 +125,82 @@ def _worktree(repository: Path, base: str, patches: Sequence[Patch], scratch: Pa
 
 
 def _literal(path: str) -> str:
-    return re.sub(r"([*?\[\]\\!# ])", r"\\\1", path)
+    return re.sub(r"[\x00-\x1f]", "?", re.sub(r"([*?\[\]\\!# ])", r"\\\1", path))
 
 
-def _apply_part(worktree: Path, part: Part, mails: Mapping[str, bytes], base_name: str) -> tuple[Attempt, ...]:
-    before = git_in(worktree, "rev-parse", "HEAD").output.strip()
+def _apply_group(
+    worktree: Path, component: str, entries: Sequence[Queued]
+) -> tuple[tuple[str, ...], tuple[Attempt, ...]]:
+    """A commit per entry, and what had to be tried."""
+    before = _head(worktree)
+    said = _am(worktree, entries)
+    made = tuple(git_in(worktree, "rev-list", "--reverse", f"{before}..HEAD").output.split())
+    if said is None:
+        return made, ()
+    stopped = entries[min(len(made), len(entries) - 1)]
+    what = f"{component} part {stopped.part.counter}: git am"
+    attempts = [Attempt(what=what, result=f"stopped at “{stopped.patch.subject}”")]
+    _back_to(worktree, before)
+    commits: list[str] = []
+    for entry in entries:  # one by one: git leaves out, without a word of status, what the merge finds to be there
+        head = _head(worktree)
+        if _am(worktree, [entry], "--3way") is not None:
+            raise Refusal(stopped, said)
+        now = _head(worktree)
+        commits.append(now if now != head else "")
+        if now == head:
+            attempts.append(Attempt(what=f"{what} --3way", result=f"“{entry.patch.subject}” is in base already"))
+    return tuple(commits), (*attempts, Attempt(what=f"{what} --3way", result="applied"))
+
+
+def _head(worktree: Path) -> str:
+    return git_in(worktree, "rev-parse", "HEAD").output.strip()
+
+
+def _back_to(worktree: Path, commit: str) -> None:
+    git_in(worktree, "am", "--abort", settings=SPARSE, env=WHO, check=False)  # it wants a committer too
+    git_in(worktree, "reset", "--quiet", "--hard", commit, settings=SPARSE)
+
+
+def _am(worktree: Path, entries: Sequence[Queued], *options: str) -> str | None:
+    """None when all was applied, else git's words."""
+    mails = [entry.mail for entry in entries]
+    if any(entry.crlf for entry in entries):  # then every carriage return that is there is meant
+        options = (*options, "--keep-cr")
+        mails = [entry.mail if entry.crlf else entry.mail.replace(b"\r\n", b"\n") for entry in entries]
     with tempfile.TemporaryDirectory(dir=worktree.parent) as name:
         files = []
-        for number, patch in enumerate(part.patches, 1):
+        for number, mail in enumerate(mails, 1):
             file = Path(name) / f"{number:04}"
-            file.write_bytes(mails[patch.message_id])
-            files.append(file)
-        done = _am(worktree, *files)
-        if done is None:
-            return ()
-        said = done
-        # git's three-way merge needs blobs that a shallow or imported base may not have; trying costs nothing.
-        count = int(git_in(worktree, "rev-list", "--count", f"{before}..HEAD").output)
-        git_in(worktree, "am", "--abort", settings=_SPARSE, check=False)
-        git_in(worktree, "reset", "--quiet", "--hard", before, settings=_SPARSE)
-        if _am(worktree, "--3way", *files) is None:
-            failed = part.patches[count]
-            what = f"{part.component} part {part.counter}: git am"
-            return (
-                Attempt(what=what, result=f"stopped at “{failed.subject}”"),
-                Attempt(what=f"{what} --3way", result="applied"),
-            )
-        raise _failure(part, count, said, mails, base_name)
-
-
-def _am(worktree: Path, *arguments: str | Path) -> str | None:
-    """None when all was applied, else git's words."""
-    done = git_in(
-        worktree, "am", "--quiet", "--committer-date-is-author-date", "--no-gpg-sign",
-        *map(str, arguments), settings=_SPARSE, env=_WHO, check=False,
-    )  # fmt: skip
+            file.write_bytes(mail)
+            files.append(str(file))
+        done = git_in(
+            worktree, "am", "--quiet", "--committer-date-is-author-date", "--no-gpg-sign", "--no-scissors",
+            *options, *files, settings=SPARSE, env=WHO, check=False,
+        )  # fmt: skip
     if done.status == 129:  # git does not know an option: our fault, not the patch's
         raise CommandFailed(done.argv, done.status, done.errors)
     return None if done.status == 0 else (done.output + done.errors).strip() or f"git am ended with {done.status}"
 
 
-def _failure(part: Part, count: int, words: str, mails: Mapping[str, bytes], base_name: str) -> DoesNotApply:
-    patch = part.patches[min(count, len(part.patches) - 1)]
-    noise = ("hint:", "When you have", "If you prefer", "To restore")
-    kept = "\n".join(line for line in words.splitlines() if not line.startswith(noise))
-    match = re.search(r"^error: patch failed: (.+):(\d+)$", words, re.MULTILINE)
-    other = re.search(r"^error: (.+?): (?!patch does not apply).+$", words, re.MULTILINE)
-    file = f"{match[1]}:{match[2]}" if match else (other[1] if other else "")
-    hunk = find_hunk(mails[patch.message_id].decode(errors="replace"), match[1], int(match[2])) if match else ""
+def failure(component: str, refusal: Refusal, base: str) -> DoesNotApply:
+    """The error of a patch that was refused, without evidence yet."""
+    entry, words = refusal.entry, refusal.words
+    noise = ("hint:", "Patch failed at", "When you have", "If you prefer", "To restore")
+    kept = "\n".join([line for line in words.splitlines() if not line.startswith(noise)][:_WORDS])
+    place = place_of(words)
+    path, _, line = place.rpartition(":")
+    hunk = find_hunk(entry.diff, path, int(line)) if line.isdigit() else ""
     return DoesNotApply(
-        component=part.component, part=part.counter, number=patch.number, total=len(part.patches),
-        message_id=patch.message_id, subject=patch.subject, file=file, hunk=hunk, words=kept, base=base_name,
+        component=component, part=entry.part.counter, number=entry.patch.number, total=entry.total,
+        message_id=entry.patch.message_id, subject=entry.patch.subject, file=place, hunk=hunk, words=kept, base=base,
+        prerequisite=entry.prerequisite,
     )  # fmt: skip
 
 
-def find_hunk(mail: str, path: str, line: int) -> str:
+def find_hunk(diff: bytes, path: str, line: int) -> str:
     """The hunk of a diff that starts at this line of the old file, at most 30 lines; empty if it is not found."""
-    current = ""
-    lines = mail.splitlines()
-    for number, text in enumerate(lines):
-        if text.startswith("--- "):
-            current = text[4:].split("\t")[0].removeprefix("a/")
-        elif text.startswith("+++ ") and current == "/dev/null":
-            current = text[4:].split("\t")[0].removeprefix("b/")
-        elif current == path and (match := re.match(r"@@ -(\d+)", text)) and int(match[1]) == line:
-            end = number + 1
-            while end < len(lines) and lines[end][:1] in ("+", "-", " ") and lines[end] != "-- ":
-                end += 1
-            return "\n".join(lines[number : min(end, number + 30)])
+    for hunk in hunks_of(diff):
+        if hunk.path == path and hunk.line == line:
+            return "\n".join(line[:_WIDTH] for line in (hunk.header, *hunk.lines)[:_HUNK_LINES])
     return ""

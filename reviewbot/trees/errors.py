@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be wrong with sources, bases and patches."""
 
-from reviewbot.model.errors import InfraError, SeriesAtFault, UsageError
+from collections.abc import Sequence
+
+from reviewbot.model.errors import Blocked, InfraError, SeriesAtFault, UsageError
+from reviewbot.model.trees import Attempt
 from reviewbot.model.verdict import VerdictKind
 
 
@@ -32,17 +35,47 @@ class DoesNotApply(SeriesAtFault):
 
     def __init__(
         self, *, component: str, part: str, number: int, total: int, message_id: str, subject: str, file: str,
-        hunk: str, words: str, base: str,
+        hunk: str, words: str, base: str, commit: str = "", prerequisite: bool = False, reason: str = "",
+        evidence: Sequence[str] = (), attempts: Sequence[Attempt] = (),
     ) -> None:  # fmt: skip
         where = f" at {file}" if file else ""
+        what = f"is refused: {reason}" if reason else f"does not apply{where}"
+        below = "prerequisite " if prerequisite else ""
         super().__init__(
-            f"{component} part {part}, patch {number}/{total} “{subject}” does not apply{where}",
-            hint=f"applied on {base}; name another base with --base {component}=REF",
+            f"{component} part {part}, {below}patch {number}/{total} “{subject}” {what}",
+            hint="" if reason else f"applied on {base}; name another base with --base {component}=REF",
         )
         self.component, self.part, self.message_id, self.subject = component, part, message_id, subject
         self.number, self.total, self.file, self.hunk, self.words, self.base = number, total, file, hunk, words, base
+        self.commit = commit  # of the base; empty if none was chosen
+        self.reason, self.evidence, self.attempts = reason, tuple(evidence), tuple(attempts)
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Evidence, one line each: git's own words, then the hunk."""
-        return (*self.words.splitlines(), *self.hunk.splitlines())
+        """Evidence, one line each: git's own words, the hunk, what base has there, the bases that were tried."""
+        tried = [f"tried {attempt.what}: {attempt.result}" for attempt in self.attempts]
+        return (*self.words.splitlines(), *self.hunk.splitlines(), *self.evidence, *tried)
+
+
+class RefusedPatch(DoesNotApply):
+    """A patch that we do not apply whatever git thinks of it: it leaves the tree, or is too large."""
+
+
+class PullGone(Blocked):
+    """A pull request names something that its repository does not have, or no longer has."""
+
+    def __init__(self, component: str, url: str, ref: str, *, wanted: str = "", found: str) -> None:
+        want = f", wanted {wanted[:12]}" if wanted else ""
+        super().__init__(
+            f"{component}: pull of {ref} from {url}{want}: {found}",
+            hint="ask the author to push it again, or name another ref in a manifest",
+        )
+        self.component, self.url, self.ref, self.wanted, self.found = component, url, ref, wanted, found
+
+
+class UnusablePull(Blocked):
+    """What was pulled cannot be put where the posting wants it."""
+
+    def __init__(self, component: str, url: str, ref: str, why: str, *, hint: str = "") -> None:
+        super().__init__(f"{component}: pull of {ref} from {url}: {why}", hint=hint)
+        self.component, self.url, self.ref, self.why = component, url, ref, why

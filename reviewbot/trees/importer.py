@@ -17,11 +17,13 @@ from reviewbot.host.process import CommandFailed, background, disk_is_full
 from reviewbot.model.errors import DiskFull
 
 # Fixed, so that the commit id depends on nothing but the files and the message.
-_WHO = "reviewbot <reviewbot@invalid> 1577836800 +0000"
+IMPORTER = "reviewbot@invalid"
+"""Address of the author of imported commits."""
+_WHO = f"reviewbot <{IMPORTER}> 1577836800 +0000"
 _WHO_ENV = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "reviewbot"), ("EMAIL", "reviewbot@invalid"), ("DATE", "1577836800 +0000"))
+    for what, value in (("NAME", "reviewbot"), ("EMAIL", IMPORTER), ("DATE", "1577836800 +0000"))
 }
 
 

@@ -5,17 +5,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.host.git import find_commit, git, init_bare, tree_of
+from reviewbot.host.git import git, init_bare, tree_of
 from reviewbot.host.locks import locked
 from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Part, Posting
 from reviewbot.model.progress import Event, Progress, silent
-from reviewbot.model.stack import ComponentSpec, Source, Stack
+from reviewbot.model.stack import Candidate, ComponentSpec, Stack
 from reviewbot.model.trees import Attempt, Tree, Trees
 from reviewbot.model.words import counted
-from reviewbot.trees.apply import apply_parts
-from reviewbot.trees.errors import SourceUnreachable, WrongBase
-from reviewbot.trees.sources import Origin, describe, fetch, near_refs, reach
+from reviewbot.trees.bases import declared_base
+from reviewbot.trees.candidates import Away
+from reviewbot.trees.component import Work, make_tree
+from reviewbot.trees.errors import DoesNotApply, SourceUnreachable
+from reviewbot.trees.sources import Origin, describe, reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,26 @@ def preview(
     """One line per component of the stack."""
     found = []
     for spec in stack.components:
-        declared = _declared(posting.component_parts(spec.name, rfc=rfc))
-        if spec.name in bases:
-            base, why = bases[spec.name], "named by --base"
-        elif declared:
-            base, why = declared[:12], "base-commit: of the posting, if the source has it"
-        else:
-            base, why = spec.source.ref or "what it holds", "default of the stack; the posting declares no base"
+        base, why = _foreseen(spec, posting.component_parts(spec.name, rfc=rfc), bases.get(spec.name))
         found.append(Preview(spec.name, describe(spec.source), base, why))
     return tuple(found)
+
+
+def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None) -> tuple[str, str]:
+    default = spec.source.ref or "what it holds"
+    if wanted:
+        return wanted, "named by --base"
+    if declared := declared_base(parts):
+        return declared[:12], "base-commit: of the posting, if the source or a candidate has it"
+    if not parts:
+        return default, "default of the stack; the posting does not change it"
+    if pull := parts[0].pull:
+        return pull.base[:40] or f"where the pull leaves {default}", f"base of the pull of {pull.ref}"
+    usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
+    if not usable:
+        return default, "default of the stack; the posting declares no base, and there is no other to try"
+    names = ", ".join(dict.fromkeys(c.tags or c.ref or describe(c.source or spec.source) for c in usable))
+    return f"{default}?", f"the posting declares no base: blob ids, then a test-apply decide between {default}, {names}"
 
 
 def resolve(
@@ -52,10 +65,40 @@ def resolve(
     """Base and head of each named component.
 
     A source that cannot be had makes its component unavailable; when the posting changes it, that is an error.
-    Raises SourceUnreachable, WrongBase, DoesNotApply.
+    Raises SourceUnreachable, WrongBase, DoesNotApply, PullGone, UnusablePull, Blocked.
     """
+    return _all(posting, mails, stack, components, bases, cache, rfc, progress, keep_going=False)
+
+
+def try_bases(
+    posting: Posting, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
+    bases: Mapping[str, str], cache: Path, rfc: bool = True,
+    site_bases: Mapping[str, tuple[Candidate, ...]] | None = None, progress: Progress = silent,
+) -> Trees:  # fmt: skip
+    """As resolve, for components that the posting changes; what does not apply is no error.
+
+    Such a component's tree has head = base, no patches, `justified=False`, and an attempt that names the patch which
+    stopped. site_bases: more candidates, tried first. Raises SourceUnreachable (of a component of the posting),
+    WrongBase, PullGone, UnusablePull, Blocked.
+    """
+    specs = tuple(
+        spec.model_copy(update={"candidates": (*(site_bases or {}).get(spec.name, ()), *spec.candidates)})
+        for spec in stack.components
+    )
+    wanted = [name for name in components if posting.component_parts(name, rfc=rfc)]
+    return _all(
+        posting, mails, stack.model_copy(update={"components": specs}), wanted, bases, cache, rfc, progress,
+        keep_going=True,
+    )  # fmt: skip
+
+
+def _all(
+    posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, components: Collection[str],
+    bases: Mapping[str, str], cache: Path, rfc: bool, progress: Progress, *, keep_going: bool,
+) -> Trees:  # fmt: skip
     found: list[Tree] = []
     unavailable: dict[str, str] = {}
+    away = Away()
     for spec in stack.components:
         if spec.name not in components:
             continue
@@ -63,7 +106,7 @@ def resolve(
         progress(Event("trees", spec.name, "start", describe(spec.source)))
         try:
             with locked(cache / "locks" / f"repository-{spec.name}.lock"):
-                tree = _resolve_one(spec, parts, mails, bases.get(spec.name), cache, progress)
+                tree = _one(spec, parts, mails, bases.get(spec.name), cache, away, progress, keep_going)
         except SourceUnreachable as error:
             progress(Event("trees", spec.name, "failed", str(error)))
             if parts or spec.name in bases:
@@ -83,24 +126,33 @@ def resolve(
     return Trees(trees=tuple(found), unavailable=unavailable)
 
 
-def _resolve_one(
+def _one(
     spec: ComponentSpec, parts: tuple[Part, ...], mails: Mapping[str, bytes], wanted: str | None, cache: Path,
-    progress: Progress,
+    away: Away, progress: Progress, keep_going: bool,
 ) -> Tree:  # fmt: skip
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
     origin, attempts = _reach(spec, repository, cache)
-    base, why, tried = _base(spec, origin, parts, wanted, repository)
-    if parts:
-        progress(Event("trees", spec.name, "note", f"git am, {counted(sum(len(p.patches) for p in parts), 'patch')}"))
-    head, patches, applied = apply_parts(
-        repository, base, f"{base[:12]} ({origin.label})", parts, mails, cache / "worktrees" / spec.name
-    )
+    work = Work(spec, origin, repository, cache, parts, mails, away, progress)
+    try:
+        tree = make_tree(work, wanted)
+    except DoesNotApply as error:
+        if not keep_going:
+            raise
+        tree = _stopped(work, error)
+    head = tree.head_commit
     git(repository, "update-ref", f"refs/reviewbot/kept/{head[:24]}", head)
+    return tree.model_copy(update={"attempts": (*attempts, *tree.attempts)})
+
+
+def _stopped(work: Work, error: DoesNotApply) -> Tree:
+    base = error.commit or work.origin.default
+    tree = tree_of(work.repository, base)
+    why = f"{error.base or work.origin.default_name}: {error}"
     return Tree(
-        component=spec.name, repository=str(repository), source=origin.label, base_commit=base,
-        base_tree=tree_of(repository, base), base_why=why, head_commit=head, head_tree=tree_of(repository, head),
-        head_date=int(git(repository, "show", "-s", "--format=%ct", head).output),
-        patches=patches, attempts=(*attempts, *tried, *applied),
+        component=work.spec.name, repository=str(work.repository), source=work.origin.label, base_commit=base,
+        base_tree=tree, base_why=why, head_commit=base, head_tree=tree, justified=False,
+        head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
+        attempts=(*error.attempts, Attempt(what="git am", result=str(error))),
     )  # fmt: skip
 
 
@@ -113,43 +165,3 @@ def _reach(spec: ComponentSpec, repository: Path, cache: Path) -> tuple[Origin, 
         first = Attempt(what=error.what, result=f"cannot be had: {error.why}")
         origin = reach(spec.name, spec.fallback, repository, cache)
         return origin, (first, Attempt(what=describe(spec.fallback), result=f"taken instead: {origin.label}"))
-
-
-def _declared(parts: tuple[Part, ...]) -> str:
-    return next((part.base_commit for part in parts if part.base_commit), "")
-
-
-def _base(
-    spec: ComponentSpec, origin: Origin, parts: tuple[Part, ...], wanted: str | None, repository: Path
-) -> tuple[str, str, tuple[Attempt, ...]]:
-    """Commit, why, and what was tried: --base, else base-commit:, else the default ref."""
-    if wanted:
-        commit = _find(origin.source, wanted, repository)
-        if commit is None:
-            raise WrongBase(spec.name, wanted, origin.label, near_refs(origin.source, wanted))
-        return commit, f"--base {wanted}", ()
-    tried: list[Attempt] = []
-    others = {part.base_commit for part in parts if part.base_commit}
-    if declared := _declared(parts):
-        if len(others) > 1:
-            tried.append(
-                Attempt(what="base-commit:", result=f"the parts declare {len(others)} bases; the first counts")
-            )
-        commit = _find(origin.source, declared, repository)
-        if commit is not None:
-            return commit, f"base-commit: {declared[:12]} of the posting", tuple(tried)
-        tried.append(Attempt(what=f"base-commit: {declared[:12]}", result=f"{origin.label} does not have it"))
-    default = f"default of the stack: {origin.default_name}"
-    return (
-        origin.default,
-        default if not tried else f"{default} (the declared base-commit is not there)",
-        tuple(tried),
-    )
-
-
-def _find(source: Source, ref: str, repository: Path) -> str | None:
-    if ref.startswith("-"):
-        return None
-    if source.provider == "git":
-        return fetch(source, ref, repository)
-    return find_commit(repository, ref) if len(ref) >= 7 else None

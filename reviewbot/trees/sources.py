@@ -24,6 +24,7 @@ from reviewbot.trees.errors import SourceUnreachable
 from reviewbot.trees.importer import Entry, from_tar, import_entries, import_folder
 
 _FETCH_LIMIT = 3600.0
+_LISTING = 120.0
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{7,40}")
 
@@ -92,41 +93,57 @@ def _git(source: Source, repository: Path) -> Origin:
     return Origin(describe(source), found, ref, source)
 
 
-def _listed(url: str, ref: str) -> str:
+def _listed(url: str, ref: str, *, timeout: float = _LISTING) -> str:
     """What `git ls-remote` says the ref is. Raises CommandFailed when nobody answers."""
     said = run(["git", "-c", "safe.directory=*", "ls-remote", url, ref, f"{ref}^{{}}"],
-               env={"GIT_TERMINAL_PROMPT": "0"}, timeout=120, split=True).output  # fmt: skip
+               env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout, split=True).output  # fmt: skip
     rows = [line.split("\t") for line in said.splitlines() if "\t" in line]
-    peeled = [commit for commit, name in rows if name.endswith("^{}")]
+    peeled = [commit for commit, name in rows if name in (f"{ref}^{{}}", f"refs/tags/{ref}^{{}}")]
     exact = [commit for commit, name in rows if name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}")]
     return (peeled or exact or [row[0] for row in rows] or [""])[0]
 
 
-def fetch(source: Source, ref: str, repository: Path) -> str | None:
+def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH_LIMIT) -> str | None:
     """Fetch one commit, branch or tag of a git source; None when the source answers but has none such.
 
-    Shallow where the other side allows it: a kernel's history is not needed to apply a series.
+    Shallow where the other side allows it: a kernel's history is not needed to apply a series. A commit is also
+    found when no branch reaches it, if the server gives commits by their id. timeout: seconds per request.
     """
     if (known := find_commit(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
+        return known
+    # Fetching shallowly what is here already would cut off the history that came with it.
+    if not _HEX.fullmatch(ref) and (known := _known(source, ref, repository, timeout)):
         return known
     keep = f"refs/reviewbot/base/{re.sub(r'[^A-Za-z0-9]', '-', ref)}"
     depth: tuple[str, ...] = () if Path(source.url).is_file() else ("--depth=1",)  # a bundle has no depth
     url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
     for extra in (depth, ()) if depth else ((),):
         done = git(repository, "fetch", "--quiet", "--no-tags", *extra, url, f"+{ref}:{keep}", check=False,
-                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=_FETCH_LIMIT)  # fmt: skip
+                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=timeout)  # fmt: skip
         if done.status == 0:
             return find_commit(repository, keep)
         if disk_is_full(done.errors):
             raise DiskFull(str(repository))
     if not _HEX.fullmatch(ref) and not _NO_SUCH_REF.search(done.errors):
         raise CommandFailed(done.argv, done.status, done.errors)
+    if len(ref) == 40 and "not our ref" in done.errors:
+        return None  # it gives commits by their id, and does not have this one
     if _HEX.fullmatch(ref):
+        if known := find_commit(repository, ref):
+            return known
         # This server gives no commit by its id: fetch all its branches and look.
         git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,
-            timeout=_FETCH_LIMIT)  # fmt: skip
+            timeout=timeout)  # fmt: skip
         return find_commit(repository, ref)
     return None
+
+
+def _known(source: Source, ref: str, repository: Path, timeout: float) -> str | None:
+    try:
+        commit = _listed(source.url, ref, timeout=min(timeout, _LISTING))
+    except (CommandFailed, CommandTimeout):
+        return None  # fetching will say why
+    return find_commit(repository, commit) if commit else None
 
 
 def near_refs(source: Source, ref: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def test_an_explicit_base_wins_and_is_explained(kernel: Path, tmp_path: Path) ->
     assert (tree.base_commit, tree.base_why) == (old, "--base v1")
     default = run(taken(posting(("kernel",))), {"kernel": source(kernel)}, tmp_path / "c").trees[0]
     assert default.base_commit == git(kernel, "rev-parse", "HEAD")
-    assert default.base_why == "default of the stack: master"
+    assert default.base_why == "default of the stack: master; all 2 patches apply, nothing else speaks for it"
 
 
 def test_a_declared_base_commit_is_used_if_it_is_there(kernel: Path, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_changed_folder_is_noticed(tmp_path: Path) -> None:
 def test_a_source_that_is_away_uses_its_fallback_and_says_so(kernel: Path, tmp_path: Path) -> None:
     sources = {"kernel": source(tmp_path / "nowhere")}
     trees = run(taken(posting(("kernel",))), sources, tmp_path / "c", fallbacks={"kernel": source(kernel)})
-    assert [attempt.what for attempt in trees.trees[0].attempts] == [
+    assert [attempt.what for attempt in trees.trees[0].attempts][:2] == [
         f"git {tmp_path / 'nowhere'}", f"git {kernel}",
     ]  # fmt: skip
 
