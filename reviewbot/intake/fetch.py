@@ -4,14 +4,15 @@
 import logging
 import re
 from pathlib import Path
-
-from liblore import LibloreError, RemoteError
-from liblore.node import LoreNode
+from typing import TYPE_CHECKING
 
 from reviewbot import __version__
 from reviewbot.intake.errors import ArchiveUnreachable, UnknownMessageId
 from reviewbot.intake.mbox import Mailbag, split_mbox
 from reviewbot.model.progress import Event, Progress, silent
+
+if TYPE_CHECKING:
+    from liblore import RemoteError
 
 # liblore tells of each server it tries; the user hears the one line in the end.
 logging.getLogger("liblore").setLevel(logging.CRITICAL)
@@ -35,6 +36,10 @@ def fetch_thread(
 
 
 def _fetch(message_id: str, archive: str, cache: Path) -> Mailbag:
+    # It brings requests along: 60 ms, and a thread that is in a file needs neither.
+    from liblore import LibloreError, RemoteError
+    from liblore.node import LoreNode
+
     cache.mkdir(parents=True, exist_ok=True)
     try:
         with LoreNode(archive, cache_dir=str(cache), cache_ttl=120) as node:
@@ -54,7 +59,7 @@ def _fetch(message_id: str, archive: str, cache: Path) -> Mailbag:
     return Mailbag(f"{archive.rstrip('/')}/{message_id}/", mails)
 
 
-def _words(error: RemoteError) -> str:
+def _words(error: "RemoteError") -> str:
     """`Connection refused` out of three layers of exceptions."""
     if error.status_code:
         return f"it answered with status {error.status_code}"
