@@ -18,8 +18,8 @@ from reviewbot.host.git import CLEAN
 from reviewbot.host.process import CommandTimeout, run
 from reviewbot.intake.gitapply import PatchText, read_patch
 
-MAX_MAIL = 8 << 20
-"""Bytes; a larger mail is not looked into. Lists take no patch of a tenth of it."""
+MAX_MAIL = 32 << 20
+"""Bytes; a larger mail is not looked into. Lists take no patch of a hundredth of it."""
 _MAILINFO_TIME = 60.0
 _HEADERS = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
 _BREAK = re.compile(rb"^(?:diff -|Index: |--- [^ \t\n\r\v\f]|---[ \t\r\v\f]*$)", re.MULTILINE)

@@ -18,6 +18,7 @@ _FROM = re.compile(rb"\nFrom [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
 _MESSAGE_ID = re.compile(rb"^message-id:[^\n]*(\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _ESCAPED = re.compile(rb"\n>(>*From )")
+_LEADING = re.compile(rb"\A(?:>+From [^\n]*\n)+")
 _TO_ESCAPE = re.compile(rb"^(>*From )", re.MULTILINE)
 
 
@@ -87,7 +88,8 @@ def split_mbox(data: bytes) -> tuple[tuple[bytes, ...], str]:
         text = data[begin:end]
         # A mailbox puts an empty line between mails; it belongs to neither.
         text = text[:-1] if text.endswith(b"\n\n") else text
-        found.append(_ESCAPED.sub(rb"\n\1", _without_crlf(text)))
+        text = _LEADING.sub(b"", _without_crlf(text))
+        found.append(_ESCAPED.sub(rb"\n\1", text))
     return tuple(found), ""
 
 

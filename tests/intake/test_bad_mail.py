@@ -12,7 +12,7 @@ import pytest
 
 from demo.inbox import installed, serve
 from reviewbot.config import load_stack
-from reviewbot.intake import Mailbag, NoPatches, NotAnMbox, fetch_thread, read_mbox, split
+from reviewbot.intake import Mailbag, NoPatches, NotAnMbox, fetch_thread, pieces, read_mbox, split
 from reviewbot.intake.gitam import MAX_MAIL
 from reviewbot.intake.mbox import MAX_BYTES
 from reviewbot.model.posting import Posting
@@ -222,6 +222,16 @@ def test_two_mails_with_one_message_id_and_two_diffs_block() -> None:
     ((kind, words),) = blocking(patch(), patch(diff(PATH, word="evil")))
     assert kind == "conflicting-copies"
     assert "<p@x> is here 2 times with different content" in words
+
+
+def test_the_part_that_was_asked_for_alone_is_no_excuse_for_two_mails() -> None:
+    mails = [mail("t@x", "[PATCHBLIZZARD] all")]
+    for n in (1, 2):
+        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/2] fuse: {n}", parent="t@x"),
+                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: {n}", diff(PATH), parent=f"c{n}@x")]  # fmt: skip
+    mails.append(mail("p1@x", "[PATCH 1/1] fuse: 1", diff(PATH, word="evil"), parent="c1@x"))
+    (piece,) = pieces(Mailbag("test", tuple(mails)), ["c1@x"], STACK, part_only=True)
+    assert "conflicting-copies" in [problem.kind for problem in piece.problems if problem.blocking]
 
 
 def test_what_a_list_adds_to_a_copy_is_no_conflict() -> None:
