@@ -54,14 +54,14 @@ def one_of(several: Sequence[Mail], name: str) -> tuple[Mail, Problem | None]:
     newest = max(several, key=lambda mail: (mail.subject.version, sum(m.id in mail.parents for m in several)))
     others = [mail for mail in several if mail is not newest]
     counter = f"{newest.subject.number}/{newest.subject.total}"
-    if all(mail.patch == newest.patch for mail in others):
-        first = min(several, key=lambda mail: ("RESEND" in mail.subject.text.upper(), mail.id))
-        text = f"{name}: patch {counter} was sent {len(several)} times with the same diff: took <{first.id}>"
-        return first, Problem(kind="resent-patch", message=text, message_ids=ids)
     if all(mail.subject.version < newest.subject.version and mail.id in newest.parents for mail in others):
         text = (f"{name}: took “{newest.subject.text}” <{newest.id}> instead of "
                 f"“{others[-1].subject.text}” <{others[-1].id}>, which it answers")  # fmt: skip
         return newest, Problem(kind="partial-reroll", message=text, message_ids=ids)
+    if all(mail.patch == newest.patch for mail in others):
+        first = min(several, key=lambda mail: ("RESEND" in mail.subject.text.upper(), mail.id))
+        text = f"{name}: patch {counter} was sent {len(several)} times with the same diff: took <{first.id}>"
+        return first, Problem(kind="resent-patch", message=text, message_ids=ids)
     text = f"{name}: {len(several)} mails are patch {counter}"
     return several[0], Problem(kind="duplicate-number", message=text, blocking=True, message_ids=ids)
 

@@ -10,6 +10,7 @@ from reviewbot.report.text import code_block, code_span, html_text, markdown, qu
 if TYPE_CHECKING:
     import jinja2
 
+
 def named(record: Record) -> str:
     """The words of a command line that name the record's posting again."""
     posting = record.posting
