@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Figure, repeat
+from benchmarks.plan import plan_fixture
 from reviewbot import intake, lab
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
@@ -29,6 +30,7 @@ FIXTURE = ROOT.parent / "shared" / "fixtures" / "blizzard-v7" / "thread.mbox"
 def figures(*, cold: bool) -> Iterator[Figure]:
     """Each figure as soon as it is there."""
     yield split_fixture()
+    yield from plan_fixture(FIXTURE)
     if cold:
         yield demo_from_nothing()
     yield demo("make demo again, nothing changed", 15.0, times=3)
@@ -100,13 +102,15 @@ def main() -> int:
     kept = True
     for figure in figures(cold=arguments.cold):
         kept = kept and (figure.kept or bool(figure.why_not))
-        if not figure.seconds:
-            table.add_row(figure.what, figure.why_not, "", "", f"{figure.limit:g} s", "")
+        unit = figure.unit
+        if not figure.values:
+            table.add_row(figure.what, figure.why_not, "", "", f"{figure.limit:g} {unit}", "")
             continue
         colour = "green" if figure.kept else "red"
+        low, high = min(figure.values), max(figure.values)
         table.add_row(
-            figure.what, f"{figure.median:.2f} s", f"{min(figure.seconds):.2f} s", f"{max(figure.seconds):.2f} s",
-            f"{figure.limit:g} s", f"[{colour}]{100 * figure.median / figure.limit:.0f} %[/]",
+            figure.what, f"{figure.median:.2f} {unit}", f"{low:.2f} {unit}", f"{high:.2f} {unit}",
+            f"{figure.limit:g} {unit}", f"[{colour}]{100 * figure.median / figure.limit:.0f} %[/]",
         )  # fmt: skip
     console.print(table)
     return 0 if kept else 1

@@ -12,20 +12,21 @@ class Figure:
     """One line of the table."""
 
     what: str
-    seconds: tuple[float, ...]
+    values: tuple[float, ...]
     """One per repetition; empty when it could not be measured."""
     limit: float
-    """Seconds that are promised."""
+    """What is promised, in the same unit."""
     why_not: str = ""
     """Why there is no figure."""
+    unit: str = "s"
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        return statistics.median(self.values)
 
     @property
     def kept(self) -> bool:
-        return bool(self.seconds) and self.median <= self.limit
+        return bool(self.values) and self.median <= self.limit
 
 
 def repeat(what: str, limit: float, times: int, action: Callable[[], object]) -> Figure:

@@ -1,46 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which files a diff touches, and what they held before. Text in, paths and blob ids out."""
+"""What the files that a diff touches held before. Text in, blob ids out."""
 
 import re
 
-HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _INDEX = re.compile(r"^index ([0-9a-f]{4,64})\.\.[0-9a-f]{4,64}(?: \d{6})?\s*$")
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _PLAIN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "r": "\r", "v": "\v"}
-
-
-def touched_paths(text: str) -> tuple[str, ...]:
-    """Paths in the order of the diff, relative to the tree's root; empty if there is no diff.
-
-    Knows git's headers (renames, copies, mode changes, binary patches, quoted names) and plain unified diffs.
-    A quoted diff in a reply (`> diff …`) is none.
-    """
-    found: dict[str, None] = {}
-    lines = text.split("\n")
-    old_left = new_left = 0
-    pending = ""  # path of a `---` line that waits for its `+++`
-    for number, line in enumerate(lines):
-        if old_left > 0 or new_left > 0:
-            old_left -= line[:1] in ("-", " ", "")
-            new_left -= line[:1] in ("+", " ", "")
-            continue
-        if line.startswith("diff --git "):
-            for path in _git_header(line[11:], lines[number + 1 : number + 12]):
-                found[path] = None
-        elif line.startswith("--- "):
-            pending = line
-        elif line.startswith("+++ ") and pending:
-            for side, prefix in ((pending[4:], "a/"), (line[4:], "b/")):
-                path = _unquoted(side.split("\t")[0].strip())
-                if path != "/dev/null" and number + 1 < len(lines) and HUNK.match(lines[number + 1]):
-                    found[path.removeprefix(prefix)] = None
-            pending = ""
-        elif match := HUNK.match(line):
-            if found:
-                old_left, new_left = int(match[1] or 1), int(match[2] or 1)
-        else:
-            pending = ""
-    return tuple(found)
 
 
 def preimage_blobs(text: str) -> dict[str, str]:
@@ -71,30 +37,21 @@ def _old_path(names: str, header: list[str]) -> str:
             if below.startswith(key):
                 path = _unquoted(below[len(key) :].split("\t")[0].strip())
                 return "" if path == "/dev/null" else path.removeprefix(prefix)
-    return next(iter(_git_header(names, [])), "")
+    return _same_name(names)
 
 
-def _git_header(names: str, following: list[str]) -> list[str]:
-    """Paths of `a/X b/Y`. Names may hold spaces: without a rename both are the same, so the middle divides them."""
-    renamed = []
-    for line in following:
-        if line.startswith(("diff --git ", "@@ ")):
-            break
-        for key in ("rename from ", "rename to ", "copy to "):
-            if line.startswith(key):
-                renamed.append(_unquoted(line[len(key) :].strip()))
-    if renamed:
-        return renamed
+def _same_name(names: str) -> str:
+    """The path of `a/X b/X`. Names may hold spaces; both are the same, so the middle divides them."""
     names = names.strip()
     if names.startswith('"'):
-        return [_unquoted(names[: _closing(names) + 1]).removeprefix("a/")]
+        return _unquoted(names[: _closing(names) + 1]).removeprefix("a/")
     middle = len(names) // 2
     left, right = names[:middle], names[middle + 1 :]
     if left[:2] == "a/" and right[:2] == "b/" and left[2:] == right[2:]:
-        return [left[2:]]
+        return left[2:]
     if left == right:  # --no-prefix
-        return [left]
-    return []  # the ---/+++ lines will tell
+        return left
+    return ""
 
 
 def _closing(text: str) -> int:

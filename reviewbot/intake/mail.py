@@ -9,7 +9,8 @@ from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, mktime_tz, parseaddr, parsedate_tz
 
-from reviewbot.intake.diff import touched_paths
+from reviewbot.intake.gitam import MAX_MAIL, patch_in
+from reviewbot.intake.gitapply import PatchText
 from reviewbot.intake.pull import PullRequest, parse_pull
 from reviewbot.intake.trailers import Trailers, read_trailers
 
@@ -21,6 +22,7 @@ _OF = re.compile(r"\b(\d{1,4}) of (\d{1,4})\b")
 _VERSION = re.compile(r"^v(\d{1,3})(\.\d{1,3})?$", re.IGNORECASE)
 _KIND = re.compile(r"^(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?$", re.IGNORECASE)
 _YEAR_9999 = 253402300799
+_LOG_END = re.compile(r"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
 
@@ -73,8 +75,19 @@ class Mail:
     body: str
     """All its text, decoded."""
     trailers: Trailers
+    patch: PatchText
+    """As `git am` takes it out of the mail."""
+    log: str
+    """What stands above the diff, on one line."""
+    conflicts: int = 0
+    """Other mails with its Message-ID that say something else about the series."""
     pull: PullRequest | None = None
     """What `git request-pull` wrote, if that is in it."""
+
+    @property
+    def has_diff(self) -> bool:
+        """Whether it carries a diff, be it whole or in trouble."""
+        return bool(self.paths or self.patch.trouble)
 
     @property
     def is_series(self) -> bool:
@@ -84,7 +97,7 @@ class Mail:
     @property
     def is_patch(self) -> bool:
         """Sent as a patch: tagged so, with a diff, neither a cover (0/N) nor a request to pull."""
-        return self.is_series and bool(self.paths) and self.subject.number != 0 and "PULL" not in self.subject.kinds
+        return self.is_series and self.has_diff and self.subject.number != 0 and "PULL" not in self.subject.kinds
 
     @property
     def is_cover(self) -> bool:
@@ -124,23 +137,25 @@ def parse_subject(text: str) -> Subject:
 
 def parse_mail(raw: bytes) -> Mail | None:
     """None when it has no usable Message-ID."""
-    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    message = email.message_from_bytes(_bounded(raw), policy=email.policy.compat32)
     found = _MSGID.search(_header(message, "message-id"))
     if found is None:
         return None
     body = _body(message)
+    subject = parse_subject(_header(message, "subject"))
+    patch = patch_in(message, raw, ask=bool(subject.kinds) and not subject.is_reply)
     name, address = parseaddr(_header(message, "from"))
     to = [a.lower() for _, a in getaddresses([_header(message, "to")]) if a]
     cc = [a.lower() for _, a in getaddresses([_header(message, "cc")]) if a]
     parents = [*_MSGID.findall(_header(message, "in-reply-to"))[:1],
                *reversed(_MSGID.findall(_header(message, "references")))]  # fmt: skip
-    paths = touched_paths(body)
     return Mail(
-        id=found[1], raw=raw, subject=parse_subject(_header(message, "subject")),
+        id=found[1], raw=raw, subject=subject,
         author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
         to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
-        paths=paths, date=_date(_header(message, "date")), body=body,
-        trailers=read_trailers(body, has_diff=bool(paths)), pull=parse_pull(body),
+        paths=patch.paths, date=_date(_header(message, "date")), body=body,
+        trailers=read_trailers(body, has_diff=bool(patch.paths)), pull=parse_pull(body),
+        patch=patch, log=" ".join(_LOG_END.split(body, maxsplit=1)[0].split()),
     )  # fmt: skip
 
 
@@ -150,6 +165,11 @@ def _date(text: str) -> int:
         return min(max(mktime_tz(parsed), 0), _YEAR_9999) if parsed else 0
     except (ValueError, OverflowError, TypeError, IndexError):
         return 0
+
+
+def _bounded(raw: bytes) -> bytes:
+    """Of a mail that is too large to be looked into, only the start."""
+    return raw if len(raw) <= MAX_MAIL else raw[: 1 << 16]
 
 
 def _header(message: Message, name: str) -> str:
@@ -169,7 +189,7 @@ def _header(message: Message, name: str) -> str:
 def _decode(data: bytes, charset: str | None) -> str:
     try:
         return data.decode(charset or "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, ValueError):
         return data.decode("utf-8", errors="replace")
 
 

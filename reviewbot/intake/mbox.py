@@ -13,10 +13,12 @@ from reviewbot.model.errors import UsageError
 MAX_BYTES = 64 << 20
 """A thread larger than this is no thread; the whole 200-mail posting is 0.3 MB without its diffs, 4 MB with them."""
 
-_FROM = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
+# Patterns that start with a fixed text are searched for with memchr(3), ten times as fast as `^`.
+_FROM = re.compile(rb"\nFrom [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
 _MESSAGE_ID = re.compile(rb"^message-id:[^\n]*(\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
-_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_ESCAPED = re.compile(rb"\n>(>*From )")
+_LEADING = re.compile(rb"\A(?:>+From [^\n]*\n)+")
 _TO_ESCAPE = re.compile(rb"^(>*From )", re.MULTILINE)
 
 
@@ -70,23 +72,30 @@ def _gunzip(path: Path, data: bytes) -> bytes:
 
 def split_mbox(data: bytes) -> tuple[tuple[bytes, ...], str]:
     """The mails in it, and why there are none."""
-    data = data.replace(b"\r\n", b"\n")
+    data = _without_crlf(data)
     head = data[:4096].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         return (), "it is a web page"
+    data = b"\n" + data
     starts = [match.span() for match in _FROM.finditer(data)]
     if not starts:
-        if _HEADER.match(data) and b"\nmessage-id:" in b"\n" + data[: 1 << 16].lower():
-            return (data,), ""
+        if _HEADER.match(data, 1) and b"\nmessage-id:" in data[: 1 << 16].lower():
+            return (data[1:],), ""
         return (), "there is no mail in it" if data.strip() else "it is empty"
-    ends = [start for start, _ in starts[1:]] + [len(data)]
+    ends = [start + 1 for start, _ in starts[1:]] + [len(data)]
     found = []
     for (_, begin), end in zip(starts, ends, strict=True):
         text = data[begin:end]
         # A mailbox puts an empty line between mails; it belongs to neither.
         text = text[:-1] if text.endswith(b"\n\n") else text
-        found.append(_ESCAPED.sub(rb"\1", text))
+        text = _LEADING.sub(b"", _without_crlf(text))
+        found.append(_ESCAPED.sub(rb"\n\1", text))
     return tuple(found), ""
+
+
+def _without_crlf(data: bytes) -> bytes:
+    """A mail or mailbox that crossed the wire with CRLF at the end of each line; a few CRLF are content."""
+    return data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\n") else data
 
 
 def mbox_bytes(mails: Mapping[str, bytes]) -> bytes:

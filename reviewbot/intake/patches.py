@@ -12,7 +12,7 @@ from reviewbot.model.posting import Patch
 def identify(mails: Iterable[Mail]) -> dict[str, str]:
     """Message-ID -> `git patch-id --stable`; empty where git finds no patch. One process for all."""
     listed = list(mails)
-    found = patch_ids([mail.body.encode(errors="replace") for mail in listed])
+    found = patch_ids([mail.patch.text.encode(errors="surrogateescape") for mail in listed])
     return dict(zip((mail.id for mail in listed), found, strict=True))
 
 
@@ -20,5 +20,5 @@ def patch_of(mail: Mail, patch_id: str) -> Patch:
     """The model of a mail with a diff."""
     return Patch(
         message_id=mail.id, subject=mail.subject.text, author=mail.author, number=mail.subject.number or 1,
-        paths=mail.paths, blobs=preimage_blobs(mail.body), patch_id=patch_id,
+        paths=mail.paths, blobs=preimage_blobs(mail.patch.text), patch_id=patch_id,
     )  # fmt: skip

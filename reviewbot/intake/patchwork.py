@@ -2,13 +2,14 @@
 """Message-IDs of what Patchwork knows by number, from its REST API (version 1.2, https://patchwork.readthedocs.io)."""
 
 import json
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from reviewbot import __version__
 from reviewbot.intake.errors import PatchworkUnreachable, UnknownPatchworkItem
 from reviewbot.intake.names import PatchworkItem
+
+if TYPE_CHECKING:
+    import requests
 
 _MAX_BYTES = 8 << 20
 _TIMEOUT = (10.0, 30.0)
@@ -42,6 +43,8 @@ def _cover_or_first(series: dict[str, Any]) -> object:
 
 def _get(item: PatchworkItem, kind: str) -> dict[str, Any] | None:
     """The JSON object, or None if there is no such thing."""
+    import requests  # 50 ms that only a name of Patchwork costs
+
     url = f"{item.server}/api/1.2/{kind}/{item.number}/"
     try:
         with requests.get(
@@ -66,7 +69,9 @@ def _get(item: PatchworkItem, kind: str) -> dict[str, Any] | None:
     return found
 
 
-def _words(error: requests.RequestException) -> str:
+def _words(error: "requests.RequestException") -> str:
+    import requests
+
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from reviewbot.intake.copies import conflicting_copies, merged, one_of, troubles, unnumbered
 from reviewbot.intake.errors import NoPatches, SeveralPostings, UnknownMessageId
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
@@ -60,15 +61,15 @@ class _Group:
 
 def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
     """The mails by Message-ID, each once, and how many could not be read."""
-    mails: dict[str, Mail] = {}
+    copies: dict[str, list[Mail]] = defaultdict(list)
     unreadable = 0
-    for raw in bag.mails:
+    for raw in dict.fromkeys(bag.mails):
         mail = parse_mail(raw)
         if mail is None:
             unreadable += 1
         else:
-            mails.setdefault(mail.id, mail)
-    return mails, unreadable
+            copies[mail.id].append(mail)
+    return {message_id: merged(same) for message_id, same in copies.items()}, unreadable
 
 
 def pieces(
@@ -137,6 +138,7 @@ def _piece(
     if picked:
         problems = [_part_only(kept, [group for group in groups if group not in kept])]
     ids = identify(mail for group in kept for mail in group.patches)
+    problems += conflicting_copies(inside)
     parts: list[Part] = []
     for group in kept:
         part, wrong = _part(group, stack, ids, component)
@@ -244,6 +246,7 @@ def _part(
         problems.append(
             Problem(kind="refused-pull", message=f"{name}: {pull.refused}", blocking=True, message_ids=(head.id,))
         )
+    problems += troubles(patches)
     routed = _routed(group, patches, pull, stack, component)
     if not routed.component:
         kind = "no-component" if "no component" in routed.why else "ambiguous-component"
@@ -324,10 +327,7 @@ def _numbered(group: _Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]
         problems.append(Problem(kind="no-numbers", message=f"{name}: {len(ids)} patches without numbers: their order "
                                 "is not known", blocking=True, message_ids=ids))  # fmt: skip
         return group.patches, problems
-    for mail in group.patches:
-        if mail.subject.total is None:
-            problems.append(Problem(kind="stray-patch", message=f"{name}: “{mail.subject.text}” has no number",
-                                    message_ids=(mail.id,)))  # fmt: skip
+    problems += [unnumbered(mail, counted, name) for mail in group.patches if mail.subject.total is None]
     total = _total(group, counted)
     by_number: dict[int, list[Mail]] = defaultdict(list)
     for mail in counted:
@@ -341,12 +341,15 @@ def _numbered(group: _Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]
         text = f"{name}: {len(missing)} of {total} patches are missing: {ranges(missing)}"
         head = group.cover or group.patches[0]
         problems.append(Problem(kind="missing-patches", message=text, blocking=True, message_ids=(head.id,)))
+    chosen = []
     for number, several in sorted(by_number.items()):
-        if len(several) > 1 or number > total:
-            text = f"{name}: {len(several)} mails are patch {number}/{total}"
-            problems.append(Problem(kind="duplicate-number", message=text, blocking=True,
-                                    message_ids=tuple(m.id for m in several)))  # fmt: skip
-    return tuple(by_number[n][0] for n in sorted(by_number)), problems
+        mail, problem = one_of(several, name)
+        if problem is None and number > total:
+            text = f"{name}: “{mail.subject.text}” is one too many"
+            problem = Problem(kind="duplicate-number", message=text, blocking=True, message_ids=(mail.id,))
+        chosen.append(mail)
+        problems += [problem] if problem else []
+    return tuple(chosen), problems
 
 
 def _total(group: _Group, counted: list[Mail]) -> int:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The template engine, the same for all text reports."""
 
-import jinja2
+from typing import TYPE_CHECKING
 
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 from reviewbot.report.text import code_block, code_span, html_text, markdown, quoted, shell, wrapped
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def named(record: Record) -> str:
@@ -20,8 +23,10 @@ def named(record: Record) -> str:
     return " ".join([*words, *map(shell, (posting.top, *posting.asked))])
 
 
-def environment() -> jinja2.Environment:
+def environment() -> "jinja2.Environment":
     """Templates of this package. Nothing is escaped by itself: each template uses the filter of its format."""
+    import jinja2  # only a finished run needs it, and it costs every command 30 ms
+
     engine = jinja2.Environment(
         loader=jinja2.PackageLoader("reviewbot.report"), undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,

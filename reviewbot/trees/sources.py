@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from reviewbot.host.apt import codename
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import find_commit, git
@@ -68,7 +66,7 @@ def reach(component: str, source: Source, repository: Path, cache: Path) -> Orig
                 return _tarball(source, repository, cache)
     except DiskFull:
         raise
-    except (InfraError, requests.RequestException) as error:
+    except InfraError as error:
         raise SourceUnreachable(component, describe(source), _first_line(error)) from error
     except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -198,6 +196,8 @@ def _tarball(source: Source, repository: Path, cache: Path) -> Origin:
 
 
 def _download(url: str, folder: Path) -> Path:
+    import requests  # costs every command 50 ms, and few ever need it
+
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / _safe(url)
     if not target.exists():

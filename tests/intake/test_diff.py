@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.intake.diff import touched_paths
+from reviewbot.intake.gitapply import read_patch
 
 GIT = "diff --git a/{0} b/{0}\nindex 1..2 100644\n--- a/{0}\n+++ b/{0}\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n"
 
@@ -34,14 +34,14 @@ GIT = "diff --git a/{0} b/{0}\nindex 1..2 100644\n--- a/{0}\n+++ b/{0}\n@@ -1,2 
     ],
 )
 def test_paths(text: str, paths: tuple[str, ...]) -> None:
-    assert touched_paths(text) == paths
+    assert read_patch(text).paths == paths
 
 
 def test_removed_lines_that_look_like_headers_are_no_paths() -> None:
     text = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,3 +1,1 @@\n---- a/other\n-++ b/other\n x\n"
-    assert touched_paths(text) == ("f",)
+    assert read_patch(text).paths == ("f",)
 
 
 @given(st.text(alphabet='dif -gtab/+@\n"\\0123,', max_size=300))
 def test_nothing_makes_it_raise(text: str) -> None:
-    touched_paths(text)
+    assert isinstance(read_patch(text).paths, tuple)

@@ -27,6 +27,17 @@ def test_plain_gzipped_and_crlf_mboxes_are_the_same(tmp_path: Path) -> None:
     assert len(found[0]) == 10
 
 
+def test_a_second_from_line_above_the_headers_is_none_of_the_mail(tmp_path: Path) -> None:
+    text = mail("a@x", "[PATCH] x")
+    data = b"From a@x Mon Nov  2 09:00:00 2026\n>From b@x Mon Nov  2 09:00:00 2026\n" + text
+    assert read_mbox(write(tmp_path, data)).mails == (text,)
+
+
+def test_a_few_crlf_are_content(tmp_path: Path) -> None:
+    text = mail("a@x", "[PATCH] x", "one\r\ntwo\n")
+    assert read_mbox(write(tmp_path, mbox([text, mail("b@x", "y")]))).mails[0] == text
+
+
 def test_a_single_mail_without_a_from_line(tmp_path: Path) -> None:
     assert len(read_mbox(write(tmp_path, mail("a@x", "[PATCH] x"))).mails) == 1
 

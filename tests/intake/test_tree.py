@@ -77,8 +77,11 @@ def test_a_new_version_whose_patches_answer_those_of_the_old_one() -> None:
     assert taken(of(mails, "old.0@x")) == ["old.1@x", "old.2@x"]
 
 
-def test_a_correction_of_one_patch_blocks() -> None:
-    again = mail("again@x", "[PATCH v2 2/2] fuse: a thing 2", diff(FUSE), parent="old.2@x")
+def test_a_correction_of_one_patch_is_taken_where_it_answers_it_and_blocks_elsewhere() -> None:
+    again = mail("again@x", "[PATCH v2 2/2] fuse: a thing 2", diff(FUSE, word="better"), parent="old.2@x")
+    found = of([*series("old", ""), again], "old.0@x")
+    assert (taken(found), kinds(found)) == (["old.1@x", "again@x"], [("partial-reroll", False)])
+    again = again.replace(b"old.2@x", b"old.0@x")
     assert ("duplicate-number", True) in kinds(of([*series("old", ""), again], "old.0@x"))
 
 
