@@ -175,7 +175,7 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
         result = "chosen" if exact else "not this one" if match == 0 else "close, not this one"
         if found and not exact:
             result = f"but it stops at {failure_place(found)}"
-        attempts.append(Attempt(what=f"{ref.name}: {match} of {counted(len(images), 'blob')} match", result=result))
+        attempts.append(Attempt(what=f"{ref.name}: {match} of {len(images)} blobs match", result=result))
         if found and exact:
             ids = f"all {len(images)} blob ids match" if len(images) > 1 else "the one blob id matches"
             why = f"{_label(ref)}; {ids}{suffix}"

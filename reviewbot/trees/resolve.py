@@ -14,7 +14,7 @@ from reviewbot.model.stack import Candidate, ComponentSpec, Stack
 from reviewbot.model.trees import Attempt, Tree, Trees
 from reviewbot.model.words import counted
 from reviewbot.trees.bases import declared_base
-from reviewbot.trees.candidates import Away
+from reviewbot.trees.candidates import Away, short
 from reviewbot.trees.component import Work, make_tree
 from reviewbot.trees.errors import DoesNotApply, SourceUnreachable
 from reviewbot.trees.sources import Origin, describe, reach
@@ -54,8 +54,16 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None) 
     usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
     if not usable:
         return default, "default of the stack; the posting declares no base, and there is no other to try"
-    names = ", ".join(dict.fromkeys(c.tags or c.ref or describe(c.source or spec.source) for c in usable))
+    names = ", ".join(map(_name_of, usable))
     return f"{default}?", f"the posting declares no base: blob ids, then a test-apply decide between {default}, {names}"
+
+
+def _name_of(candidate: Candidate) -> str:
+    source = candidate.source
+    if source is not None and source.provider != "git":
+        return describe(source)
+    name = candidate.tags or candidate.ref or (source.ref if source else "") or "HEAD"
+    return f"{name} of {short(source)}" if source else name
 
 
 def resolve(

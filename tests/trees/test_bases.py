@@ -48,8 +48,8 @@ def test_blob_ids_find_the_tag_that_a_series_was_written_on(kernel: Path, tmp_pa
     tree = resolved(series(kernel, "v1..topic"), kernel, tmp_path / "c", candidates=[TAGS])
     assert tree.base_commit == git(kernel, "rev-parse", "v1")
     assert (tree.base_why, tree.justified) == ("v1 (releases); the one blob id matches", True)
-    assert tried(tree)[-1] == ("v1: 1 of 1 blob match", "chosen")
-    assert tried(tree)[0] == ("master: 0 of 1 blob match", "not this one")
+    assert tried(tree)[-1] == ("v1: 1 of 1 blobs match", "chosen")
+    assert tried(tree)[0] == ("master: 0 of 1 blobs match", "not this one")
 
 
 def test_without_blob_ids_the_first_that_takes_all_patches_wins(kernel: Path, tmp_path: Path) -> None:
