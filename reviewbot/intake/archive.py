@@ -4,42 +4,18 @@
 Answers are kept for two minutes, so that a plan and the run after it ask once.
 """
 
-import logging
-import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import requests
-from liblore import LibloreError, RemoteError
-from liblore.node import LoreNode
-
-from reviewbot import __version__
 from reviewbot.intake.errors import ArchiveUnreachable, UnknownMessageId
 from reviewbot.intake.mbox import Mailbag, split_mbox
 
-# liblore tells of each server it tries; the user hears the one line in the end.
-logging.getLogger("liblore").setLevel(logging.CRITICAL)
+if TYPE_CHECKING:
+    from liblore.node import LoreNode
 
-_TTL = 120
-"""Seconds for which an answer is kept."""
 SEARCH_LIMIT = 500
 """Mails that one search may bring; the newest come first."""
-
-
-class _Session(requests.Session):
-    """Searches with an empty body, as public-inbox documents them (`curl -d ''`).
-
-    liblore sends `x=m` as the body, too; public-inbox 1.9 then answers with the whole inbox.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers["User-Agent"] = f"reviewbot/{__version__}"
-
-    def post(self, url: str | bytes, data: Any = None, json: Any = None, **kwargs: Any) -> requests.Response:
-        return super().post(url, data=None, json=json, **kwargs)
 
 
 class Archive:
@@ -77,28 +53,9 @@ class Archive:
                 raise ArchiveUnreachable(self.url, f"instead of mail, {why}")
         return Mailbag(f"{self.url}/?q={query}", mails[:limit])
 
-    def _ask(self, question: Callable[[LoreNode], bytes]) -> bytes | None:
+    def _ask(self, question: "Callable[[LoreNode], bytes]") -> bytes | None:
         """None: it answered that it has no such thing."""
+        from reviewbot.intake.transport import ask  # requests and liblore cost 0.1 s, and a mailbox needs neither
+
         self.queries += 1
-        self.cache.mkdir(parents=True, exist_ok=True)
-        try:
-            with _Session() as session, LoreNode(self.url, cache_dir=str(self.cache), cache_ttl=_TTL) as node:
-                node.set_requests_session(session)
-                return question(node)
-        except LookupError:
-            return None
-        except RemoteError as error:
-            if error.status_code == 404:
-                return None
-            raise ArchiveUnreachable(self.url, _words(error)) from error
-        except (LibloreError, OSError, EOFError, ValueError, zlib.error) as error:
-            raise ArchiveUnreachable(self.url, (str(error).splitlines() or [type(error).__name__])[0]) from error
-
-
-def _words(error: RemoteError) -> str:
-    """`Connection refused` out of three layers of exceptions."""
-    if error.status_code:
-        return f"it answered with status {error.status_code}"
-    said = str(error) or "no answer"
-    inner = re.findall(r"\[Errno -?\d+\] ([A-Za-z][^'\")]*)", said) or re.findall(r"([A-Z]\w+ timed out)", said)
-    return str(inner[-1]) if inner else said.splitlines()[0][:200]
+        return ask(self.url, self.cache, question)
