@@ -99,8 +99,8 @@ class _Series:
         """The commit whose warnings `reference` holds."""
         self.pending: tuple[str, ...] = ()
         """Targets of patches that failed since."""
-        self.last_error: tuple[FirstError, str] | None = None
-        """The last error, and where it came from."""
+        self.errors: list[tuple[FirstError, str]] = []
+        """Errors since then, and the subject of the patch that brought each; empty: none of them did."""
         self.note_told = False
         self.timeouts = 0
 
@@ -131,9 +131,10 @@ class _Series:
         log = self.logs / f"{self.tree.component}-{number:03}.log"
         inputs = self._inputs(patch, targets)
         build = self._known(inputs, log) or self._build(patch, targets, left, log, inputs)
-        why = [build.why, plan.why, self._inherited(build, patch)]
+        why = [build.why, plan.why]
         if build.state == "built":
             self.before, self.pending = patch.commit, ()
+            self.errors.clear()
             if self.place.note and not self.note_told:
                 self.note_told = True
                 why.append(self.place.note)
@@ -185,6 +186,8 @@ class _Series:
                 commit=patch.commit, state="failed", seconds=error.timeout, log=self._relative(log),
                 error=f"it was not built within {error.timeout:.0f} s",
             )  # fmt: skip
+        if compiled.errors:
+            return self._failed(patch, compiled, log)
         build = self._judge(patch, compiled, log)
 
         def keep(folder: Path) -> Mapping[str, Fact]:
@@ -200,38 +203,38 @@ class _Series:
         union = tuple(sorted({*targets, *(target for plan in left for target in plan.targets)}))
         log = self.logs / f"{self.tree.component}-before.log"
         compiled = self.place.build(self.before, union, log, _BEFORE_LIMIT)
-        if compiled.error and self.last_error is None:
-            self.last_error = (compiled.error, "")
+        if not self.errors:
+            self.errors = [(error, "") for error in compiled.errors]
         if said := self.place.judge(union):
             self.progress(Event("review", self.tree.component, "say", f"{self.tree.component}: {said}"))
         self.reference, self.reference_of = dict(self.place.kept.warnings), self.before
 
     def _judge(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
-        cut = "its output was cut" if compiled.cut else ""
-        done = PatchBuild(
-            commit=patch.commit, state="built", why=cut, seconds=round(compiled.seconds, 2),
-            compiled=len(compiled.said), log=self._relative(log),
-        )  # fmt: skip
-        if compiled.error:
-            words = {"error": compiled.error.what, "place": compiled.error.place, "detail": compiled.error.context}
-            return done.model_copy(update={"state": "failed", **words})
         now = dict(self.place.kept.warnings)
         fresh = new_warnings(self.reference, now, tools=self.place.tools)
         self.reference, self.reference_of = now, patch.commit
-        return done.model_copy(update={"warnings": fresh})
+        return PatchBuild(
+            commit=patch.commit, state="built", why="its output was cut" if compiled.cut else "", warnings=fresh,
+            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
+        )  # fmt: skip
 
-    def _inherited(self, build: PatchBuild, patch: AppliedPatch) -> str:
-        """Whether an error is that of a patch before, or of base."""
-        if build.state == "built":
-            self.last_error = None
-        if build.state != "failed":
-            return ""
-        error = FirstError(build.error, build.place, "")
-        if self.last_error and _same(self.last_error[0], error):
-            culprit = self.last_error[1]
-            return f"the error came with “{culprit}”" if culprit else "the state before the patches has this error, too"
-        self.last_error = (error, patch.subject)
-        return ""
+    def _failed(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
+        """Told by an error of its own, if it has one, else by one that came before it."""
+        own = [error for error in compiled.errors if self._culprit(error) is None]
+        error = own[0] if own else compiled.errors[0]
+        why = ""
+        if not own:
+            culprit = self._culprit(error)
+            why = f"the error came with “{culprit}”" if culprit else "the state before the patches has this error, too"
+        self.errors += [(mine, patch.subject) for mine in own]
+        return PatchBuild(
+            commit=patch.commit, state="failed", why=why, error=error.what, place=error.place, detail=error.context,
+            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
+        )  # fmt: skip
+
+    def _culprit(self, error: FirstError) -> str | None:
+        """Subject of the patch that brought it, empty if it was there before; None: nobody yet."""
+        return next((culprit for known, culprit in self.errors if _same(known, error)), None)
 
     def _relative(self, log: Path) -> str:
         return log.relative_to(self.logs.parent.parent).as_posix()

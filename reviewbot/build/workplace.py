@@ -20,7 +20,7 @@ from reviewbot.build.affected import (
     learn,
     load_unaffecting,
 )  # fmt: skip
-from reviewbot.build.errors import FirstError, first_error
+from reviewbot.build.errors import FirstError, all_errors
 from reviewbot.build.kconfig import fragment_text, load_fragments
 from reviewbot.build.kept import KeptObjects
 from reviewbot.build.warnings import TOOLS, Warnings, chokes, parse, without_checker
@@ -45,8 +45,8 @@ class Compiled:
 
     said: Warnings = field(default_factory=dict)
     """The objects that were compiled, and their warnings."""
-    error: FirstError | None = None
-    """None: it succeeded."""
+    errors: tuple[FirstError, ...] = ()
+    """Empty: it succeeded."""
     seconds: float = 0.0
     cut: bool = False
     """Its output was longer than what is kept."""
@@ -101,11 +101,12 @@ class Workplace(ABC):
                 raise DiskFull(str(self.kept.folder))
             said = parse(text)
             self.kept.learn(commit, said)
-        error = None
+        errors: tuple[FirstError, ...] = ()
         if done.status:
             tail = "\n".join(text.splitlines()[-10:])
-            error = first_error(without_checker(text)) or FirstError(f"it ended with status {done.status}", "", tail)
-        return Compiled(said, error, time.monotonic() - started, log.stat().st_size >= LOG_LIMIT)
+            unknown = FirstError(f"it ended with status {done.status}", "", tail)
+            errors = all_errors(without_checker(text)) or (unknown,)
+        return Compiled(said, errors, time.monotonic() - started, log.stat().st_size >= LOG_LIMIT)
 
     def _since_last(self, commit: str) -> tuple[Change, ...] | None:
         """What differs from what was built last; None: anything may."""
@@ -146,11 +147,11 @@ class KernelPlace(Workplace):
         wanted = [target for target in targets if self._is_there(target)]
         compiled = self._run(commit, wanted, env, log, timeout, stdin=self.fragments)
         # kbuild alone knows which directories belong to the configuration.
-        missing = set(_NO_RULE.findall(log.read_text(errors="replace"))) & set(wanted) if compiled.error else set()
+        missing = set(_NO_RULE.findall(log.read_text(errors="replace"))) & set(wanted) if compiled.errors else set()
         if missing and (rest := [target for target in wanted if target not in missing]) != wanted:
             again = self._run(commit, rest, env, log, timeout, stdin=self.fragments)
             seconds = compiled.seconds + again.seconds
-            compiled = Compiled({**compiled.said, **again.said}, again.error, seconds, again.cut)
+            compiled = Compiled({**compiled.said, **again.said}, again.errors, seconds, again.cut)
         return compiled
 
     def _is_there(self, target: str) -> bool:

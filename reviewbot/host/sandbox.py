@@ -54,9 +54,7 @@ class Sandbox:
         for name, value in settings.items():
             words += ["--setenv", name, value]
         words += ["--remount-ro", "/", "--chdir", cwd, "--", *argv]
-        return run(
-            words, log=log, log_limit=log_limit, timeout=timeout, check=check, stdin=stdin, stdout=stdout
-        )
+        return run(words, log=log, log_limit=log_limit, timeout=timeout, check=check, stdin=stdin, stdout=stdout)
 
     def _root(self, targets: Iterable[str]) -> list[str]:
         """The build root as `/`. bubblewrap cannot make a mount point inside a read-only bind, so if one is missing

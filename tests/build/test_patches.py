@@ -173,6 +173,17 @@ def test_a_base_that_does_not_build_is_not_the_fault_of_the_patches(small: Serie
 
 
 @pytest.mark.build
+def test_an_error_of_ones_own_is_told_before_those_of_others(small: Series, review: Review) -> None:
+    small.patch("breaks", {"lib/a.c": after("int x = nix;\n")})
+    small.patch("breaks more", {"lib/b.c": after("int x = nought;\n")})
+    small.patch("innocent", {"include/fuse.h": after("int c(void);\n")})
+    breaks, more, innocent = review(small)
+    assert ("nix" in breaks.error, breaks.why) == (True, "")
+    assert (more.place, "nought" in more.error, more.why) == ("lib/b.c:7", True, "")
+    assert innocent.state == "failed" and innocent.why.startswith("the error came with “breaks")
+
+
+@pytest.mark.build
 def test_a_makefile_that_prints_for_ever_is_cut_and_one_that_never_ends_is_stopped(
     small: Series, review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:

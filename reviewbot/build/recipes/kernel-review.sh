@@ -29,4 +29,4 @@ chmod +x /tmp/sparse /tmp/kernel-doc
 check=
 if [ "$SPARSE" = yes ]; then check="C=1 CHECK=/tmp/sparse"; fi
 # shellcheck disable=SC2086 # the words of $check
-make_ --output-sync=target --keep-going -j "$JOBS" W=1 KERNELDOC=/tmp/kernel-doc $check "$@"
+make_ --output-sync=target --keep-going -j "$JOBS" W=1 KERNELDOC=/tmp/kernel-doc $check "$@" < /dev/null
