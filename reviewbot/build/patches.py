@@ -31,6 +31,7 @@ _TIMEOUTS = 2
 """Builds that may take too long before the other patches of a component are skipped."""
 _PER_PATCH = ("kernel", "libfuse", "e2fsprogs")
 _KIND = "patch-build"
+_OF_BASE = "the state before the patches has this error, too"
 
 
 def build_patches(
@@ -59,13 +60,16 @@ def build_patches(
 
 
 def blame(builds: Mapping[str, PatchBuild], tree: Tree) -> AppliedPatch | None:
-    """The patch from which on the component does not build any more, up to its head; None if no build failed."""
+    """The patch from which on the component does not build any more, up to its head.
+
+    None if head builds, or if base fails in the same way.
+    """
     guilty = None
     for patch in tree.patches:
         build = builds.get(patch.commit)
         if build is None or patch.merged:
             continue
-        if build.state == "failed":
+        if build.state == "failed" and _OF_BASE not in build.why:
             guilty = guilty or patch
         elif build.state == "built":
             guilty = None
@@ -225,7 +229,7 @@ class _Series:
         why = ""
         if not own:
             culprit = self._culprit(error)
-            why = f"the error came with “{culprit}”" if culprit else "the state before the patches has this error, too"
+            why = f"the error came with “{culprit}”" if culprit else _OF_BASE
         self.errors += [(mine, patch.subject) for mine in own]
         return PatchBuild(
             commit=patch.commit, state="failed", why=why, error=error.what, place=error.place, detail=error.context,

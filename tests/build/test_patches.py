@@ -170,6 +170,9 @@ def test_a_base_that_does_not_build_is_not_the_fault_of_the_patches(small: Serie
     innocent, mends = review(small)
     assert (innocent.state, innocent.why) == ("failed", "the state before the patches has this error, too")
     assert mends.state == "built"
+    builds = {build.commit: build for build in (innocent, mends)}
+    assert blame(builds, small.tree()) is None
+    assert blame({innocent.commit: innocent}, small.tree()) is None
 
 
 @pytest.mark.build
