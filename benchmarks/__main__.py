@@ -16,6 +16,7 @@ from rich.table import Table
 
 from benchmarks.measure import Figure, repeat
 from benchmarks.plan import plan_fixture
+from benchmarks.review import review_of_ten
 from reviewbot import intake, lab
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
@@ -35,6 +36,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
         yield demo_from_nothing()
     yield demo("make demo again, nothing changed", 15.0, times=3)
     yield demo("make demo after one more patch to fs/fuse", 240.0, "--one-more", f"w{int(time.time())}")
+    yield from review_of_ten()
     yield first_word()
 
 

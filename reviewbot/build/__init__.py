@@ -6,6 +6,7 @@ All that a tree can influence runs in the sandbox. Must not know: mails, tests, 
 
 from reviewbot.build.components import needs
 from reviewbot.build.errors import BuildFails
-from reviewbot.build.steps import build_all
+from reviewbot.build.patches import blame, build_patches
+from reviewbot.build.steps import build_all, build_components
 
-__all__ = ["BuildFails", "build_all", "needs"]
+__all__ = ["BuildFails", "blame", "build_all", "build_components", "build_patches", "needs"]

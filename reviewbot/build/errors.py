@@ -51,6 +51,20 @@ def first_error(log: str) -> FirstError | None:
     return None
 
 
+def all_errors(log: str, *, most: int = 50) -> tuple[FirstError, ...]:
+    """Of a build that went on after errors: those of compilers, then of linkers; else the first of any kind."""
+    lines = log.splitlines()
+    found = [
+        _found(match, lines, number)
+        for pattern in (_COMPILER, _LINKER)
+        for number, line in enumerate(lines)
+        if (match := pattern.match(line))
+    ]
+    if not found and (first := first_error(log)):
+        found = [first]
+    return tuple(found[:most])
+
+
 def _found(match: re.Match[str], lines: list[str], number: int) -> FirstError:
     groups = match.groupdict()
     file = re.sub(r"^(?:(?:\.\./)+src/|\.\./|/src/)", "", groups["file"] or "")

@@ -39,6 +39,20 @@ def build_all(
     return _Builder(trees, stack, store, site, logs, progress).run(kinds)
 
 
+def build_components(
+    trees: Trees, stack: Stack, *, store: Store, site: Site, kinds: Collection[str], logs: Path,
+    progress: Progress = silent,
+) -> tuple[Artifacts, tuple[BuildFails, ...]]:  # fmt: skip
+    """What a review needs: the build root and the named components, no guest and no payload.
+
+    Goes on past a component that fails because of the series: it is unavailable, and its failure is returned.
+    Raises KernelUnbuildable, InfraError.
+    """
+    builder = _Builder(trees, stack, store, site, logs, progress)
+    failures = builder.components(kinds, give_up=False)
+    return Artifacts(artifacts=builder.built, unavailable=builder.unavailable), failures
+
+
 class _Builder:
     def __init__(self, trees: Trees, stack: Stack, store: Store, site: Site, logs: Path, progress: Progress) -> None:
         self.trees, self.stack, self.store, self.site, self.logs, self.progress = (
@@ -53,16 +67,28 @@ class _Builder:
         self.built: dict[str, Artifact] = {}
         self.unavailable: dict[str, str] = dict(trees.unavailable)
 
+    def components(self, kinds: Collection[str], *, give_up: bool) -> tuple[BuildFails, ...]:
+        """The build root and the named components; give_up: at the first one that the series breaks."""
+        root = self._timed("buildroot", lambda log: buildroot(self.store, self.site.debian_suite, log))
+        self.built["buildroot"] = root
+        failures = []
+        for spec in self.stack.components:
+            if spec.name in kinds and spec.name not in self.unavailable:
+                try:
+                    self._component(spec.name, spec.recipe, root)
+                except BuildFails as error:
+                    if give_up:
+                        raise
+                    failures.append(error)
+                    self.unavailable[spec.name] = str(error)
+        return tuple(failures)
+
     def run(self, kinds: Collection[str]) -> Artifacts:
-        suite = self.site.debian_suite
+        """The components, and what a machine needs to run them."""
         with ThreadPoolExecutor(1) as pool:
             # The guest waits for the network and the disk while the kernel wants the CPUs.
-            waiting = pool.submit(self._timed, "guest", lambda log: guest(self.store, suite, log))
-            root = self._timed("buildroot", lambda log: buildroot(self.store, suite, log))
-            self.built["buildroot"] = root
-            for spec in self.stack.components:
-                if spec.name in kinds and spec.name not in self.unavailable:
-                    self._component(spec.name, spec.recipe, root)
+            waiting = pool.submit(self._timed, "guest", lambda log: guest(self.store, self.site.debian_suite, log))
+            self.components(kinds, give_up=True)
             self.built["guest"] = waiting.result()
         self.built["payload"] = self._timed("payload", lambda log: payload(self.store, self.built, log))
         return Artifacts(artifacts=self.built, unavailable=self.unavailable)

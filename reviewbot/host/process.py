@@ -197,6 +197,7 @@ def run(
     stdin: bytes = b"",
     timeout: float = 600.0,
     log: Path | None = None,
+    log_limit: int | None = None,
     check: bool = True,
     split: bool = False,
     stdout: Path | None = None,
@@ -205,6 +206,7 @@ def run(
 
     argv: a list, never a shell line. env: added to `environment()`. timeout: seconds.
     log: file that gets the output while the process runs (appended); the returned output is then its last MiB.
+    log_limit: bytes that go to the log at most; what is said after that is read and dropped. Not with `stdout`.
     split: keep stderr apart from stdout. check: raise CommandFailed for any status but 0.
     stdout: file that gets stdout by itself (written anew), the rest going to `log`; it is then not in the output.
     Raises CommandFailed, CommandTimeout, ToolMissing, DiskFull. On any exception (Ctrl-C too) its whole process
@@ -222,7 +224,11 @@ def run(
         apart: int | IO[bytes] = subprocess.PIPE if split and log is None else subprocess.STDOUT
         if stdout is not None:
             sink, apart = stack.enter_context(stdout.open("wb")), subprocess.PIPE if log is None else sink
-        process = _start(command, cwd, env, source, sink, apart)
+        bounded = stdout is None and not isinstance(sink, int) and log_limit is not None
+        process = _start(command, cwd, env, source, subprocess.PIPE if bounded else sink, apart)
+        if bounded and not isinstance(sink, int) and process.stdout is not None:
+            stack.callback(_copying(process.stdout, sink, log_limit or 0).join, 5.0)
+            process.stdout = None  # communicate() must leave it to the copier
         try:
             with _registered(process):
                 out, err = process.communicate(stdin or None, timeout=timeout)
@@ -242,6 +248,23 @@ def run(
         said = (errors if errors.strip() else output).strip().splitlines()[-_TAIL_LINES:]
         raise CommandFailed(command, process.returncode, "\n".join(said), log=log)
     return Completed(tuple(command), process.returncode, output, errors, seconds)
+
+
+def _copying(source: IO[bytes], sink: IO[bytes], limit: int) -> threading.Thread:
+    """Copies up to `limit` bytes until the source ends; reads on after that, so that nobody hangs on a full pipe."""
+
+    def copy() -> None:
+        left = limit
+        with source:
+            while chunk := source.read1(1 << 16):  # type: ignore[attr-defined]
+                with contextlib.suppress(OSError, ValueError):  # a full disk, a log that was closed meanwhile
+                    sink.write(chunk[:left])
+                    sink.flush()
+                left = max(0, left - len(chunk))
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    return thread
 
 
 def disk_is_full(said: str) -> bool:

@@ -34,12 +34,13 @@ class Sandbox:
     def run(
         self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: Path, timeout: float,
         env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True, stdin: bytes = b"",
-        stdout: Path | None = None, memory: int = 12 << 30, file_size: int = 8 << 30,
+        stdout: Path | None = None, memory: int = 12 << 30, file_size: int = 8 << 30, log_limit: int | None = None,
     ) -> Completed:  # fmt: skip
         """Run to the end; output goes to `log`, but stdout to its own file if one is named.
 
-        memory, file_size: bytes per process; `log` and `stdout` do not grow beyond `file_size` either. A bind may go
-        to a folder that the build root does not have. Raises CommandFailed, CommandTimeout, ToolMissing.
+        memory, file_size: bytes per process; `log` and `stdout` do not grow beyond `file_size` either, and a program
+        that writes more dies of it. log_limit: bytes that go to the log; what is said beyond is dropped. A bind may
+        go to a folder that the build root does not have. Raises CommandFailed, CommandTimeout, ToolMissing.
         """
         settings = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8", "TZ": "UTC",
@@ -53,7 +54,7 @@ class Sandbox:
         for name, value in settings.items():
             words += ["--setenv", name, value]
         words += ["--remount-ro", "/", "--chdir", cwd, "--", *argv]
-        return run(words, log=log, timeout=timeout, check=check, stdin=stdin, stdout=stdout)
+        return run(words, log=log, log_limit=log_limit, timeout=timeout, check=check, stdin=stdin, stdout=stdout)
 
     def _root(self, targets: Iterable[str]) -> list[str]:
         """The build root as `/`. bubblewrap cannot make a mount point inside a read-only bind, so if one is missing

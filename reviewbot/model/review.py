@@ -19,7 +19,8 @@ class ReviewFinding(Model):
     """One remark of one tool."""
 
     tool: str
-    """`checkpatch`, `message`, `whitespace`, `build`, `gcc`, `sparse`, `copies`, or an external reviewer's own name."""
+    """`checkpatch`, `message`, `whitespace`, `build`, `gcc`, `sparse`, `kernel-doc`, `copies`,
+    or an external reviewer's own name."""
     severity: Severity
     message: str
     """One line."""
@@ -33,9 +34,9 @@ class ReviewFinding(Model):
 
 
 class BuildWarning(Model):
-    """A compiler's or sparse's warning that the patch before did not have."""
+    """A warning of the compiler, sparse or kernel-doc that the patch before did not have."""
 
-    tool: Literal["gcc", "sparse"]
+    tool: Literal["gcc", "sparse", "kernel-doc"]
     file: str
     line: int
     message: str

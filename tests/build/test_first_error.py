@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.build.errors import BuildFails, first_error
+from reviewbot.build.errors import BuildFails, all_errors, first_error
 from reviewbot.model.verdict import ExitStatus, VerdictKind
 
 LOGS = Path(__file__).with_name("logs")
@@ -86,3 +86,14 @@ def test_a_build_that_fails_is_the_series_fault_and_names_place_words_and_log(tm
     assert str(tmp_path / "e2fsprogs.log") in error.hint
     assert (error.verdict, error.exit_status) == (VerdictKind.BUILD_FAILS, ExitStatus.SERIES)
     assert "compilation terminated." in error.details
+
+
+def test_a_build_that_goes_on_tells_all_errors_of_compilers_and_nothing_of_make() -> None:
+    log = (
+        "fs/a.c:1:2: error: first\nmake[3]: *** [fs/a.o] Error 1\nfs/b.c:3:4: error: second\n"
+        "make[3]: *** [fs/b.o] Error 1\n"
+    )
+    assert [(error.place, error.what) for error in all_errors(log)] == [("fs/a.c:1", "first"), ("fs/b.c:3", "second")]
+    assert [error.what for error in all_errors("make: *** [x] Error 1\n")] == ["[x] Error 1"]
+    assert all_errors("fine\n") == ()
+    assert len(all_errors("fs/a.c:1:2: error: x\n" * 99)) == 50

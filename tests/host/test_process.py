@@ -32,6 +32,21 @@ def test_a_failure_carries_command_status_and_last_words() -> None:
     assert str(caught.value).endswith("ended with status 3: last words")
 
 
+def test_a_log_is_bounded_and_the_command_ends_all_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    script = "head -c 3000000 /dev/zero | tr '\\0' x; echo end; cat >&2; exit 3"
+    done = run(["sh", "-c", script], log=log, log_limit=1000, check=False, stdin=b"words")
+    assert (done.status, log.read_bytes()) == (3, b"x" * 1000)
+    run(["echo", "more"], log=log, log_limit=1000)
+    assert log.read_bytes() == b"x" * 1000 + b"more\n"
+
+
+def test_a_bounded_command_that_never_ends_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(CommandTimeout):
+        run(["yes"], log=tmp_path / "log", log_limit=1000, timeout=0.5)
+    assert (tmp_path / "log").stat().st_size == 1000
+
+
 def test_a_missing_program_has_a_name() -> None:
     with pytest.raises(ToolMissing, match="no-such-program"):
         run(["no-such-program"])

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every patch built on top of those before it: does it build, and which warnings came with it."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reviewbot.build.affected import Affected, changes
+from reviewbot.build.components import needs
+from reviewbot.build.errors import FirstError
+from reviewbot.build.warnings import new_warnings
+from reviewbot.build.workplace import Compiled, KernelPlace, UserPlace, Workplace
+from reviewbot.host.files import write_atomic
+from reviewbot.host.git import tree_of
+from reviewbot.host.locks import locked
+from reviewbot.host.process import CommandTimeout
+from reviewbot.model.artifacts import Artifact, Fact
+from reviewbot.model.progress import Event, Progress, silent
+from reviewbot.model.review import BuildWarning, PatchBuild
+from reviewbot.model.stack import Stack
+from reviewbot.model.trees import AppliedPatch, Tree, Trees
+from reviewbot.model.words import counted
+from reviewbot.store import Store
+
+PATCH_LIMIT = 600.0
+"""Seconds one patch may take."""
+_BEFORE_LIMIT = 1800.0
+_TIMEOUTS = 2
+"""Builds that may take too long before the other patches of a component are skipped."""
+_PER_PATCH = ("kernel", "libfuse", "e2fsprogs")
+_KIND = "patch-build"
+_OF_BASE = "the state before the patches has this error, too"
+
+
+def build_patches(
+    trees: Trees, stack: Stack, *, store: Store, built: Mapping[str, Artifact], logs: Path, progress: Progress = silent
+) -> dict[str, PatchBuild]:
+    """Commit -> its build, for each patch of the posting that base does not have.
+
+    built: at least `buildroot`, and the components (at head) that others need. logs: the folder `logs/<name>` of a
+    run. What was built before with the same state before and after it is taken from the store. Raises InfraError.
+    """
+    found: dict[str, PatchBuild] = {}
+    for tree in trees.trees:
+        if not any(_reviewed(patch) for patch in tree.patches):
+            continue
+        recipe = stack.component(tree.component).recipe
+        missing = next((need for need in ("buildroot", *needs(recipe)) if need not in built), None)
+        if recipe not in _PER_PATCH:
+            found |= _skipped(tree, f"{tree.component} is built at head only")
+        elif missing:
+            found |= _skipped(tree, f"it needs {missing}, which could not be built")
+        else:
+            with locked(store.lock(f"{recipe}-review")):
+                place = _place(recipe, tree, store, built)
+                found |= _Series(tree, place, store, logs, progress).run()
+    return found
+
+
+def blame(builds: Mapping[str, PatchBuild], tree: Tree) -> AppliedPatch | None:
+    """The patch from which on the component does not build any more, up to its head.
+
+    None if head builds, or if base fails in the same way.
+    """
+    guilty = None
+    for patch in tree.patches:
+        build = builds.get(patch.commit)
+        if build is None or patch.merged:
+            continue
+        if build.state == "failed" and _OF_BASE not in build.why:
+            guilty = guilty or patch
+        elif build.state == "built":
+            guilty = None
+    return guilty
+
+
+def _reviewed(patch: AppliedPatch) -> bool:
+    return not (patch.merged or patch.prerequisite)
+
+
+def _skipped(tree: Tree, why: str) -> dict[str, PatchBuild]:
+    return {p.commit: PatchBuild(commit=p.commit, state="skipped", why=why) for p in tree.patches if _reviewed(p)}
+
+
+def _place(recipe: str, tree: Tree, store: Store, built: Mapping[str, Artifact]) -> Workplace:
+    if recipe == "kernel":
+        return KernelPlace(store, recipe, Path(tree.repository), built["buildroot"])
+    needed = {name: built[name] for name in needs(recipe)}
+    return UserPlace(store, recipe, Path(tree.repository), built["buildroot"], needed)
+
+
+class _Series:
+    """The patches of one tree, in order."""
+
+    def __init__(self, tree: Tree, place: Workplace, store: Store, logs: Path, progress: Progress) -> None:
+        self.tree, self.place, self.store, self.logs, self.progress = tree, place, store, logs, progress
+        self.before = tree.base_commit
+        """The last state that builds: each patch is compared with it."""
+        self.reference: dict[str, tuple[BuildWarning, ...]] = {}
+        self.reference_of = ""
+        """The commit whose warnings `reference` holds."""
+        self.pending: tuple[str, ...] = ()
+        """Targets of patches that failed since."""
+        self.errors: list[tuple[FirstError, str]] = []
+        """Errors since then, and the subject of the patch that brought each; empty: none of them did."""
+        self.note_told = False
+        self.timeouts = 0
+
+    def run(self) -> dict[str, PatchBuild]:
+        patches = [patch for patch in self.tree.patches if not patch.merged]
+        reviewed = [patch for patch in patches if _reviewed(patch)]
+        what = f"{self.tree.component} patches"
+        self.progress(Event("review", what, "start", total=len(reviewed)))
+        repository = Path(self.tree.repository)
+        plans = self.place.plan({p.commit: changes(repository, f"{p.commit}^1", p.commit) for p in reviewed})
+        found: dict[str, PatchBuild] = {}
+        for patch in patches:
+            if not _reviewed(patch):
+                self.before = patch.commit
+                continue
+            number = len(found) + 1
+            words = f"{number}/{len(reviewed)} {patch.subject}"
+            self.progress(Event("review", what, "note", words, done=number - 1, total=len(reviewed)))
+            left = [plans[later.commit] for later in reviewed[number - 1 :]]
+            found[patch.commit] = self._patch(patch, number, plans[patch.commit], left)
+        self.progress(Event("review", what, "done", _summary(tuple(found.values())), total=len(reviewed)))
+        return found
+
+    def _patch(self, patch: AppliedPatch, number: int, plan: Affected, left: Sequence[Affected]) -> PatchBuild:
+        if not plan.targets:
+            return PatchBuild(commit=patch.commit, state="skipped" if plan.later else "not-affected", why=plan.why)
+        targets = tuple(sorted({*plan.targets, *self.pending}))
+        log = self.logs / f"{self.tree.component}-{number:03}.log"
+        inputs = self._inputs(patch, targets)
+        build = self._known(inputs, log) or self._build(patch, targets, left, log, inputs)
+        why = [build.why, plan.why]
+        if build.state == "built":
+            self.before, self.pending = patch.commit, ()
+            self.errors.clear()
+            if self.place.note and not self.note_told:
+                self.note_told = True
+                why.append(self.place.note)
+        else:
+            self.pending = targets
+        return build.model_copy(update={"commit": patch.commit, "why": "; ".join(word for word in why if word)})
+
+    def _inputs(self, patch: AppliedPatch, targets: Sequence[str]) -> dict[str, str]:
+        repository = Path(self.tree.repository)
+        return {**self.place.inputs, "component": self.tree.component, "before": tree_of(repository, self.before),
+                "tree": tree_of(repository, patch.commit),
+                "targets": hashlib.sha256(" ".join(targets).encode()).hexdigest()}  # fmt: skip
+
+    def _known(self, inputs: Mapping[str, str], log: Path) -> PatchBuild | None:
+        artifact = self.store.find(_KIND, inputs)
+        if artifact is None:
+            return None
+        folder = Path(artifact.path)
+        build = PatchBuild.model_validate_json((folder / "build.json").read_bytes())
+        if not (folder / "log").exists():
+            return build
+        log.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "log", log)
+        return build.model_copy(update={"log": self._relative(log)})
+
+    def _build(
+        self,
+        patch: AppliedPatch,
+        targets: Sequence[str],
+        left: Sequence[Affected],
+        log: Path,
+        inputs: Mapping[str, str],
+    ) -> PatchBuild:
+        if self.timeouts >= _TIMEOUTS:
+            why = f"{counted(self.timeouts, 'build')} before it did not end in time"
+            return PatchBuild(commit=patch.commit, state="skipped", why=why)
+        try:
+            if self.reference_of != self.before:
+                self._build_before(targets, left)
+            compiled = self.place.build(patch.commit, targets, log, PATCH_LIMIT)
+        except CommandTimeout as error:
+            self.timeouts += 1
+            self.reference_of = ""
+            self.place.kept.forget()
+            if error.timeout != PATCH_LIMIT:
+                why = f"the state before it was not built within {error.timeout:.0f} s"
+                return PatchBuild(commit=patch.commit, state="skipped", why=why)
+            return PatchBuild(
+                commit=patch.commit, state="failed", seconds=error.timeout, log=self._relative(log),
+                error=f"it was not built within {error.timeout:.0f} s",
+            )  # fmt: skip
+        if compiled.errors:
+            return self._failed(patch, compiled, log)
+        build = self._judge(patch, compiled, log)
+
+        def keep(folder: Path) -> Mapping[str, Fact]:
+            write_atomic(folder / "build.json", build.model_dump_json())
+            shutil.copyfile(log, folder / "log")
+            return {"state": build.state, "warnings": len(build.warnings)}
+
+        self.store.get(_KIND, inputs, keep)
+        return build
+
+    def _build_before(self, targets: Sequence[str], left: Sequence[Affected]) -> None:
+        """What the patches that are left may change, as it is before them."""
+        union = tuple(sorted({*targets, *(target for plan in left for target in plan.targets)}))
+        log = self.logs / f"{self.tree.component}-before.log"
+        compiled = self.place.build(self.before, union, log, _BEFORE_LIMIT)
+        if not self.errors:
+            self.errors = [(error, "") for error in compiled.errors]
+        if said := self.place.judge(union):
+            self.progress(Event("review", self.tree.component, "say", f"{self.tree.component}: {said}"))
+        self.reference, self.reference_of = dict(self.place.kept.warnings), self.before
+
+    def _judge(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
+        now = dict(self.place.kept.warnings)
+        fresh = new_warnings(self.reference, now, tools=self.place.tools)
+        self.reference, self.reference_of = now, patch.commit
+        return PatchBuild(
+            commit=patch.commit, state="built", why="its output was cut" if compiled.cut else "", warnings=fresh,
+            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
+        )  # fmt: skip
+
+    def _failed(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
+        """Told by an error of its own, if it has one, else by one that came before it."""
+        own = [error for error in compiled.errors if self._culprit(error) is None]
+        error = own[0] if own else compiled.errors[0]
+        why = ""
+        if not own:
+            culprit = self._culprit(error)
+            why = f"the error came with “{culprit}”" if culprit else _OF_BASE
+        self.errors += [(mine, patch.subject) for mine in own]
+        return PatchBuild(
+            commit=patch.commit, state="failed", why=why, error=error.what, place=error.place, detail=error.context,
+            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
+        )  # fmt: skip
+
+    def _culprit(self, error: FirstError) -> str | None:
+        """Subject of the patch that brought it, empty if it was there before; None: nobody yet."""
+        return next((culprit for known, culprit in self.errors if _same(known, error)), None)
+
+    def _relative(self, log: Path) -> str:
+        return log.relative_to(self.logs.parent.parent).as_posix()
+
+
+def _same(one: FirstError, other: FirstError) -> bool:
+    """Lines may have moved."""
+    return one.what == other.what and re.sub(r":\d+\Z", "", one.place) == re.sub(r":\d+\Z", "", other.place)
+
+
+def _summary(builds: Sequence[PatchBuild]) -> str:
+    words = []
+    for state in ("built", "failed", "not-affected", "skipped"):
+        if number := sum(build.state == state for build in builds):
+            words.append(f"{number} {state.replace('-', ' ')}")
+    if warnings := sum(len(build.warnings) for build in builds):
+        words.append(counted(warnings, "new warning"))
+    return ", ".join(words)
