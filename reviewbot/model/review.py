@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
+from reviewbot.model.words import counted
 
 
 class Severity(StrEnum):
@@ -32,6 +33,11 @@ class ReviewFinding(Model):
     """Some lines of evidence."""
     url: str = ""
 
+    def words(self) -> str:
+        """`fs/fuse/file.c:12: message [tool]`, on one line."""
+        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        return f"{place}{self.message} [{self.tool}]"
+
 
 class BuildWarning(Model):
     """A warning of the compiler, sparse or kernel-doc that the patch before did not have."""
@@ -40,6 +46,10 @@ class BuildWarning(Model):
     file: str
     line: int
     message: str
+
+    def words(self) -> str:
+        """`fs/fuse/file.c:12: message [gcc]`, on one line."""
+        return f"{self.file}:{self.line}: {self.message} [{self.tool}]"
 
 
 class PatchBuild(Model):
@@ -63,6 +73,10 @@ class PatchBuild(Model):
     log: str = ""
     """Path of the whole log relative to the run's folder, or empty."""
 
+    def first_error(self) -> str:
+        """`fs/fuse/file.c:12: what the compiler said`; the reason when there is no compiler's word."""
+        return f"{self.place}: {self.error}" if self.place else self.error or self.why
+
 
 class PatchReview(Model):
     """Everything said about one patch."""
@@ -78,6 +92,21 @@ class PatchReview(Model):
     total: int
     build: PatchBuild | None = None
     findings: tuple[ReviewFinding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`."""
+        part = "" if self.part == "1/1" else f"part {self.part} "
+        return f"{self.component} {part}patch {self.number}/{self.total}"
+
+    @property
+    def remarks(self) -> tuple[ReviewFinding, ...]:
+        """The findings without those that repeat what `build` says."""
+        return tuple(f for f in self.findings if self.build is None or f.tool not in ("build", "gcc", "sparse"))
+
+    @property
+    def broken(self) -> bool:
+        return self.build is not None and self.build.state == "failed"
 
 
 class Review(Model):
@@ -96,3 +125,17 @@ class Review(Model):
     def count(self, severity: Severity) -> int:
         """Findings of this severity, of patches and series."""
         return sum(f.severity is severity for f in (*self.findings, *(f for p in self.patches for f in p.findings)))
+
+    @property
+    def broken(self) -> tuple[PatchReview, ...]:
+        """Patches that do not build."""
+        return tuple(patch for patch in self.patches if patch.broken)
+
+    def words(self) -> str:
+        """`2 errors, 1 warning, 3 new compiler warnings`; `no errors, no warnings`. Failed builds are not in it."""
+        said = [f.severity for f in (*self.findings, *(f for p in self.patches for f in p.remarks))]
+        errors, warnings = said.count(Severity.ERROR), said.count(Severity.WARNING)
+        new = sum(len(patch.build.warnings) for patch in self.patches if patch.build)
+        words = [counted(errors, "error") if errors else "no errors"]
+        words.append(counted(warnings, "warning") if warnings else "no warnings")
+        return ", ".join((*words, *((counted(new, "new compiler warning"),) if new else ())))

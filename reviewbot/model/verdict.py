@@ -24,6 +24,7 @@ class VerdictKind(StrEnum):
     REGRESSION = "REGRESSION"
     DOES_NOT_APPLY = "DOES-NOT-APPLY"
     BUILD_FAILS = "BUILD-FAILS"
+    REVIEW_ERRORS = "REVIEW-ERRORS"
     BLOCKED = "BLOCKED"
     INFRA = "INFRA"
 
@@ -56,7 +57,7 @@ class Finding(Model):
 class Verdict(Model):
     """The judgement of one run."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     run: str
     kind: VerdictKind
     summary: str

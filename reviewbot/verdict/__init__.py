@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Results in, Verdict out. A pure function of what was measured."""
+"""Results and reviews in, Verdict out. A pure function of what was measured."""
 
 from reviewbot.verdict.judge import judge, judge_error
+from reviewbot.verdict.review import judge_review, with_blame, with_review
 
-__all__ = ["judge", "judge_error"]
+__all__ = ["judge", "judge_error", "judge_review", "with_blame", "with_review"]

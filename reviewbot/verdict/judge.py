@@ -98,6 +98,12 @@ def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
     if any(leg.accelerator == "tcg" for leg in results.legs):
         why = results.accelerator_why or "the CPU was emulated"
         notes.append(f"tcg: {why}; times mean little, races show differently")
+    return (*notes, *tree_notes(trees))
+
+
+def tree_notes(trees: Trees | None) -> tuple[str, ...]:
+    """Sources that could not be had, and what was tried for the bases."""
+    notes = []
     for component, reason in (trees.unavailable if trees else {}).items():
         notes.append(f"component {component} is unavailable: {reason}")
     for tree in trees.trees if trees else ():

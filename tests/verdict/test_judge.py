@@ -178,7 +178,8 @@ def test_every_kind_of_error_that_ends_a_run_has_a_verdict() -> None:
 
     found = kinds(Blocked) | kinds(InfraError) | kinds(SeriesAtFault) - {SeriesAtFault}
     assert ConfigLost in found
-    assert {error.verdict for error in found} == set(VerdictKind) - {VerdictKind.PASS, VerdictKind.REGRESSION}
+    judged = {VerdictKind.PASS, VerdictKind.REGRESSION, VerdictKind.REVIEW_ERRORS}
+    assert {error.verdict for error in found} == set(VerdictKind) - judged
     assert all(error.verdict is not None and error.verdict.exit_status is error.exit_status for error in found)
 
 

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a review means, by itself and beside tests."""
+
+from pathlib import Path
+
+import pytest
+
+from reviewbot.build.errors import BuildFails, FirstError
+from reviewbot.model.results import Outcome
+from reviewbot.model.review import Review, ReviewFinding, Severity
+from reviewbot.model.trees import AppliedPatch
+from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.verdict import judge_review, with_blame, with_review
+from tests.report.records import (
+    FIXES,
+    LONG,
+    POSTING,
+    RUN,
+    SIGNED,
+    TREES,
+    built,
+    case,
+    judged,
+    leg,
+    results,
+    review_clean,
+    review_with_errors,
+)  # fmt: skip
+
+
+def only(review: Review, *found: ReviewFinding) -> Review:
+    """The clean review with these findings on its first patch."""
+    first = review.patches[0].model_copy(update={"findings": found})
+    return review.model_copy(update={"patches": (first, *review.patches[1:])})
+
+
+def after_tests(outcome: Outcome) -> Verdict:
+    verdict = judged(results(leg("ext4", case("smoke", "rename"), case("smoke", "fio", outcome)))).verdict
+    assert verdict is not None
+    return verdict
+
+
+def test_a_clean_review_passes_and_says_that_nothing_was_tested() -> None:
+    verdict = judge_review(RUN, review_clean())
+    assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.PASS, ExitStatus.PASS)
+    assert verdict.summary.endswith("nothing was booted or tested")
+    assert verdict.findings == ()
+
+
+@pytest.mark.parametrize("finding", [LONG, FIXES])
+def test_warnings_and_notes_are_no_errors(finding: ReviewFinding) -> None:
+    assert judge_review(RUN, only(review_clean(), finding)).kind is VerdictKind.PASS
+
+
+def test_an_error_of_any_tool_ends_with_status_1_and_names_patch_and_tool() -> None:
+    verdict = judge_review(RUN, only(review_clean(), LONG, SIGNED))
+    assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.REVIEW_ERRORS, ExitStatus.SERIES)
+    (finding,) = verdict.findings
+    assert finding.what == f"libfuse patch 1/3: {SIGNED.message} [message]"
+    assert finding.where == "libfuse.1@example.org"
+    assert "1 error, 1 warning" in verdict.summary and "nothing was booted" in verdict.summary
+
+
+def test_an_error_of_the_series_counts_too() -> None:
+    review = review_clean().model_copy(update={"findings": (SIGNED,)})
+    assert judge_review(RUN, review).kind is VerdictKind.REVIEW_ERRORS
+
+
+def test_a_patch_that_does_not_build_on_its_own_outranks_errors() -> None:
+    verdict = judge_review(RUN, review_with_errors())
+    assert verdict.kind is VerdictKind.BUILD_FAILS
+    assert verdict.summary.startswith("libfuse patch 2/3 does not build on its own: lib/fuse.c:2871: ")
+    assert verdict.summary.endswith("; head does build")
+    first = verdict.findings[0]
+    assert (first.where, first.log) == ("libfuse.2@example.org", "logs/review/libfuse-2.log")
+    assert "error: ‘struct fuse’" in first.detail
+
+
+def test_what_the_build_says_is_said_once() -> None:
+    review = review_with_errors()
+    repeated = (ReviewFinding(tool="build", severity=Severity.ERROR, message="does not build with this patch: x"),
+                ReviewFinding(tool="gcc", severity=Severity.WARNING, message="unused"))  # fmt: skip
+    patches = tuple(patch.model_copy(update={"findings": (*patch.findings, *repeated)}) for patch in review.patches)
+    same = review.model_copy(update={"patches": patches})
+    assert same.words() == review.words() == "2 errors, 1 warning, 1 new compiler warning"
+    assert judge_review(RUN, same).findings == judge_review(RUN, review).findings
+
+
+def test_many_broken_patches_are_counted_and_some_named() -> None:
+    patches = tuple(p.model_copy(update={"build": built("failed", error="no")}) for p in review_clean().patches)
+    summary = judge_review(RUN, review_clean().model_copy(update={"patches": patches})).summary
+    assert summary.startswith("4 patches do not build on their own: libfuse patch 1/3, libfuse patch 2/3, ")
+    assert "and 1 more" in summary
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        (("built",) * 4, "all 4 patches build one by one"),
+        (("not-affected",) * 4, "no patch changes anything that is built"),
+        (
+            ("built", "built", "built", "not-affected"),
+            "3 of 4 patches build one by one, 1 changes nothing that is built",
+        ),
+        (("built", "skipped", "skipped", "built"), "2 of 4 patches build one by one, 2 were not built"),
+        (("skipped",) * 4, "no patch was built"),
+        ((None,) * 4, "no patch was built"),
+        (("built",), "the patch builds"),
+    ],
+)
+def test_what_was_built_is_said(states: tuple[str | None, ...], words: str) -> None:
+    review = review_clean()
+    patches = tuple(
+        patch.model_copy(update={"build": state and built(state)})  # type: ignore[arg-type]
+        for patch, state in zip(review.patches, states, strict=False)
+    )
+    assert judge_review(RUN, review.model_copy(update={"patches": patches})).summary.startswith(f"{words};")
+
+
+def test_what_was_not_looked_at_is_in_the_notes() -> None:
+    notes = judge_review(RUN, review_with_errors()).notes
+    assert "sparse did not run: the build root does not have it" in notes
+    assert "e2fsprogs patch 1/1 was not built: libfuse does not build" in notes
+
+
+def failing_head() -> BuildFails:
+    error = FirstError("‘struct fuse’ has no member named ‘rename’", "lib/fuse.c:2871", "the context")
+    return BuildFails("libfuse", error, Path(f"/data/runs/{RUN}/logs/build/libfuse.log"))
+
+
+def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_the_same() -> None:
+    verdict = judge_review(RUN, review_with_errors(), error=failing_head())
+    assert verdict.kind is VerdictKind.BUILD_FAILS
+    assert verdict.summary == "libfuse does not build: lib/fuse.c:2871: ‘struct fuse’ has no member named ‘rename’"
+    assert verdict.findings[0].log == "logs/build/libfuse.log"
+    assert any(SIGNED.message in finding.what for finding in verdict.findings)
+    assert "head does build" not in verdict.summary
+
+
+def test_blame_names_the_first_bad_patch() -> None:
+    first = AppliedPatch(message_id="libfuse.2@example.org", subject="libfuse: step 2", commit="e5" * 20)
+    blamed = with_blame(judge_review(RUN, review_with_errors(), error=failing_head()), first, TREES, POSTING)
+    assert blamed.summary.endswith("; from libfuse patch 2/3 on (libfuse: step 2)")
+    assert blamed.findings[0].where == "libfuse.2@example.org"
+
+
+def test_blame_of_a_commit_that_came_with_git_names_its_place() -> None:
+    tree = TREES.trees[1]
+    commits = tuple(AppliedPatch(message_id="", subject=f"step {n}", commit=str(n) * 40) for n in (1, 2, 3))
+    trees = TREES.model_copy(update={"trees": (tree.model_copy(update={"patches": commits}),)})
+    blamed = with_blame(judge_review(RUN, review_clean(), error=failing_head()), commits[1], trees, POSTING)
+    assert blamed.summary.endswith("; from libfuse commit 2/3 on (step 2)")
+
+
+def test_errors_of_reviewers_do_not_change_what_the_tests_said_but_are_noted() -> None:
+    verdict = with_review(after_tests(Outcome.PASS), only(review_clean(), SIGNED, LONG))
+    assert verdict.kind is VerdictKind.PASS
+    assert verdict.notes[0] == "review: 1 error, 1 warning"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.FAIL, Outcome.INFRA])
+def test_a_patch_that_does_not_build_outranks_the_tests_and_keeps_their_words(outcome: Outcome) -> None:
+    before = after_tests(outcome)
+    verdict = with_review(before, review_with_errors())
+    assert verdict.kind is VerdictKind.BUILD_FAILS
+    assert "head does build" in verdict.summary and before.summary in verdict.summary
+    assert verdict.findings[1:] == before.findings
