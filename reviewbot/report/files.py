@@ -16,6 +16,8 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
     found: dict[str, str | bytes | Model] = {}
     if record.results is not None:
         found["results.json"] = record.results
+    if record.review is not None:
+        found["review.json"] = record.review
     found["junit.xml"] = junit_xml(record)
     found["summary.md"] = summary_markdown(record)
     found["reply.eml"] = reply_mail(record, files_parent(mails, record.posting))

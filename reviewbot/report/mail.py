@@ -5,17 +5,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from email import message_from_bytes, policy
+from email.charset import SHORTEST, Charset
 from email.header import Header
 from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
 from reviewbot.report.record import Record
+from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import environment
 from reviewbot.report.tables import aligned, left_out, leg_header, leg_rows, stack_rows
-from reviewbot.report.text import one_line
+from reviewbot.report.text import one_line, without_trailers
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
+_REMARKS = 7
+"""Of the review, in a mail: about 15 lines."""
 _MSGID = re.compile(r"<(?!\S*=\?)[!-;=?-~]{1,900}>")
 _SAFE_ID = re.compile(r"(?!\S*=\?)[!-;=?-~]+@[!-;=?-~]+")
 """Nothing in it may be taken for an encoded word."""
@@ -69,10 +73,17 @@ def _encoded(header: str, text: str, *, phrase: bool = False) -> str:
     """As RFC 2047 wants it; what looks like an encoded word already is shown, not decoded."""
     safe = text.replace("=?", "= ?")
     if not safe.isascii():
-        return Header(safe, "utf-8", header_name=header, maxlinelen=76).encode()
+        return Header(safe, _utf8(), header_name=header, maxlinelen=76).encode()
     if phrase:
         return '"' + re.sub(r'(["\\])', r"\\\1", safe) + '"'
     return Header(safe, "us-ascii", header_name=header, maxlinelen=76).encode(splitchars=" ")
+
+
+def _utf8() -> Charset:
+    """UTF-8 that goes into headers as encoded words, also after `import b4`, which tells email to leave it raw."""
+    charset = Charset("utf-8")
+    charset.header_encoding = SHORTEST
+    return charset
 
 
 def _references(parent: bytes) -> list[str]:
@@ -85,10 +96,12 @@ def _body(record: Record) -> str:
     if record.results and (rows := leg_rows(record)):
         kept, header = left_out(rows, leg_header())
         table = aligned([header, *kept], right_from=2)
+    assert record.verdict is not None
+    lines, more = mail_lines(record.review, record.verdict, _REMARKS) if record.review else ([], 0)
     text = environment().get_template("reply.txt").render(
-        record=record, verdict=record.verdict, table=table, stack=stack_rows(record)
+        record=record, verdict=record.verdict, table=table, stack=stack_rows(record), lines=lines, more=more
     )  # fmt: skip
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return without_trailers(re.sub(r"\n{3,}", "\n\n", text))
 
 
 def files_parent(mails: Mapping[str, bytes], posting: Posting) -> bytes:

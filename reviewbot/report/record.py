@@ -8,10 +8,11 @@ from reviewbot.model.base import Model
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import Results
+from reviewbot.model.review import Review
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 
-PUBLISHED: dict[str, type[Model]] = {"results": Results, "verdict": Verdict}
+PUBLISHED: dict[str, type[Model]] = {"results": Results, "review": Review, "verdict": Verdict}
 """Files of a run whose shape is promised."""
 
 
@@ -24,8 +25,20 @@ class Record(Model):
     plan: Plan | None = None
     trees: Trees | None = None
     artifacts: Artifacts | None = None
+    review: Review | None = None
     results: Results | None = None
     verdict: Verdict | None = None
+
+    @property
+    def command(self) -> str:
+        """What made it: `review` plans no legs."""
+        return "review" if self.plan and not self.plan.legs else "apply-and-test"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the verdict that no section of a report says."""
+        said = f"review: {self.review.words()}" if self.review else ""
+        return tuple(note for note in self.verdict.notes if note != said) if self.verdict else ()
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -13,6 +13,9 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$])")
 _BLOCK = re.compile(r"^(?=::|[#+-])|^(\d{1,9})(?=[.)](?:\s|$))")  # a heading, list, rule, or workflow command begins
 _COMMAND = re.compile(r"^(\s*)::|##(?=\[)", re.MULTILINE)  # both ways to write a workflow command of GitHub
 _LONG = re.compile(r"(\S{200})(?=\S)")  # a line of mail may have 998 bytes, UTF-8 takes up to 4 for a character
+_TRAILER = re.compile(r"^(\s*)(\w\S+):\s+\S")
+_WRAPPED = re.compile(r"^\S+:\s+[\da-f]+\s+\(")
+_IMPERSONAL = frozenset(("link", "buglink", "closes", "fixes", "obsoleted-by", "change-id", "base-commit"))
 _MENTION = re.compile(r"([@#])(?=\w)")  # GitHub makes links and mail of these, escaped or not
 
 
@@ -65,6 +68,27 @@ def quoted(text: str, limit: int = 12, width: int = 100) -> str:
     shown = [("    " + line.expandtabs(8)[:width]).rstrip() for line in lines[:limit]]
     more = [f"    [… {counted(len(lines) - limit, 'more line')}]"] if len(lines) > limit else []
     return "\n".join([*shown, *more])
+
+
+def without_trailers(body: str) -> str:
+    """The body of a reply in which b4 and git find no trailer: what strangers wrote would be harvested from it.
+
+    A line that could be one gets a bar in front. b4 joins a name with the address on the next line, takes indented
+    lines too, and wants either an address or one of a few names that need none.
+    """
+    lines = body.split("\n")
+    for number, line in enumerate(lines):
+        if (found := _TRAILER.match(line)) and (
+            found[2].lower() in _IMPERSONAL or "@" in line or _joins(lines, number)
+        ):
+            lines[number] = f"{found[1]}| {line[len(found[1]) :]}"
+    return "\n".join(lines)
+
+
+def _joins(lines: list[str], number: int) -> bool:
+    """Whether b4 takes the next line, with an address, for the rest of this one."""
+    following = lines[number + 1] if number + 1 < len(lines) else ""
+    return "@" in following and (following.startswith("<") or bool(_WRAPPED.match(lines[number])))
 
 
 def shell(text: str) -> str:

@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """junit.xml, as Jenkins, GitLab and GitHub's test reporters read it."""
 
+from collections.abc import Sequence
+
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.model.verdict import ExitStatus, Verdict
+from reviewbot.model.review import Review, Severity
+from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.report.record import Record
+from reviewbot.report.remarks import Remark, remarks
 from reviewbot.report.text import one_line, plain
 
 
 def junit_xml(record: Record) -> bytes:
     """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN is skipped.
 
-    A run that reached no test has one case, its verdict: readers take a file without cases for success.
+    A suite `review` has one case per patch, which fails when the patch does not build or has an error, and one for the
+    series. A run that reached no test and did not pass has one case more, its verdict: readers take a file without
+    cases for success.
     """
     xml = JUnitXml("reviewbot")
-    if record.results is None and record.verdict is not None:
+    if record.verdict is not None and record.results is None and record.verdict.kind is not VerdictKind.PASS:
         xml.add_testsuite(_verdict(record.verdict))
+    if record.review is not None:
+        xml.add_testsuite(_review(record.review))
     for leg in record.results.legs if record.results else ():
         for name in dict.fromkeys(test.suite for test in leg.tests):
             suite = TestSuite(f"{leg.leg}.{name}")
@@ -46,6 +54,31 @@ def _verdict(verdict: Verdict) -> TestSuite:
     suite = TestSuite("reviewbot")
     suite.add_testcase(case)
     return suite
+
+
+def _review(review: Review) -> TestSuite:
+    suite = TestSuite("review")
+    for patch in review.patches:
+        case = TestCase(
+            one_line(patch.subject), f"review.{patch.component}", round(patch.build.seconds, 3) if patch.build else 0
+        )
+        detail = patch.build.detail if patch.build and patch.broken else ""
+        suite.add_testcase(_remarked(case, remarks(patch), detail))
+    of_series = [Remark(finding.severity, finding.words()) for finding in review.findings]
+    suite.add_testcase(_remarked(TestCase("series", "review"), of_series, ""))
+    return suite
+
+
+def _remarked(case: TestCase, found: Sequence[Remark], detail: str) -> TestCase:
+    errors = [remark.words for remark in found if remark.severity is Severity.ERROR]
+    if errors:
+        failure = Failure(one_line(errors[0], 400), "REVIEW")
+        failure.text = plain("\n".join((*errors, detail) if detail else errors))
+        case.result = [failure]
+    others = [f"{remark.severity}: {remark.words}" for remark in found if remark.severity is not Severity.ERROR]
+    if others:
+        case.system_out = plain("\n".join(others))
+    return case
 
 
 def _case(leg: LegResult, test: TestResult) -> TestCase:

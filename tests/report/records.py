@@ -2,14 +2,16 @@
 """Records of three runs: one that passed, one with every outcome, one whose series does not apply."""
 
 from pathlib import Path
+from typing import Literal
 
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.review import BuildWarning, PatchBuild, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
 from reviewbot.report import Record
 from reviewbot.trees.errors import DoesNotApply
-from reviewbot.verdict import judge, judge_error
+from reviewbot.verdict import judge, judge_error, judge_review, with_review
 
 RUN = "20261103-101502-7a3f"
 TOOL = "reviewbot 0.1.0"
@@ -163,5 +165,77 @@ def unapplied() -> Record:
     return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, verdict=judge_error(RUN, refused()))
 
 
-RECORDS = {"pass": passing, "fail": failing, "does-not-apply": unapplied}
+def _patch_review(
+    component: str, number: int, total: int, build: PatchBuild | None, *found: ReviewFinding
+) -> PatchReview:
+    return PatchReview(component=component, message_id=f"{component}.{number}@example.org", commit="e5" * 20,
+                       subject=f"{component}: step {number}", part="1/1", number=number, total=total, build=build,
+                       findings=found)  # fmt: skip
+
+
+def built(state: Literal["built", "failed", "not-affected", "skipped"] = "built", **facts: object) -> PatchBuild:
+    return PatchBuild.model_validate({"commit": "e5" * 20, "state": state, "seconds": 4.5, **facts})
+
+
+REVIEW_PLAN = PLAN.model_copy(update={"legs": (), "suites": (), "tests": ""})
+UNUSED = BuildWarning(
+    tool="gcc", file="lib/fuse.c", line=2874, message="variable ‘err’ set but not used [-Wunused-but-set-variable]"
+)
+MISMATCH = ReviewFinding(
+    tool="copies", severity=Severity.ERROR, file="include/fuse_kernel.h", line=238,
+    message="FUSE_KERNEL_MINOR_VERSION is 45, but 46 in the kernel's include/uapi/linux/fuse.h:240",
+    detail="-#define FUSE_KERNEL_MINOR_VERSION 46\n+#define FUSE_KERNEL_MINOR_VERSION 45",
+)  # fmt: skip
+SIGNED = ReviewFinding(
+    tool="message", severity=Severity.ERROR, message="no Signed-off-by: of the author Dana Example <dana@example.org>",
+)  # fmt: skip
+LONG = ReviewFinding(
+    tool="checkpatch", severity=Severity.WARNING, file="lib/fuse.c", line=2872, message="line length of 112 exceeds 100"
+)
+FIXES = ReviewFinding(
+    tool="message", severity=Severity.NOTE, message='Fixes: 3c3c3c3c3c3c ("libfuse: step 0") is not in this tree',
+)  # fmt: skip
+
+
+def review_with_errors() -> Review:
+    return Review(
+        run=RUN, tool=TOOL, seconds=61.5, findings=(MISMATCH,), skipped={"sparse": "the build root does not have it"},
+        patches=(
+            _patch_review("libfuse", 1, 3, built(compiled=12), SIGNED, LONG),
+            _patch_review("libfuse", 2, 3, built(
+                "failed", error="‘struct fuse’ has no member named ‘rename’", place="lib/fuse.c:2871",
+                detail="lib/fuse.c: In function ‘fuse_lib_rename’:\nlib/fuse.c:2871:10: error: ‘struct fuse’ has no "
+                       "member named ‘rename’", log="logs/review/libfuse-2.log"), FIXES),
+            _patch_review("libfuse", 3, 3, built(compiled=1, warnings=(UNUSED,))),
+            _patch_review("e2fsprogs", 1, 1, built("skipped", why="libfuse does not build")),
+        ),
+    )  # fmt: skip
+
+
+def review_clean() -> Review:
+    return Review(
+        run=RUN, tool=TOOL, seconds=61.5, patches=(
+            _patch_review("libfuse", 1, 3, built(compiled=12), LONG),
+            _patch_review("libfuse", 2, 3, built("not-affected", why="only doc/ changes")),
+            _patch_review("libfuse", 3, 3, built(compiled=1)),
+            _patch_review("e2fsprogs", 1, 1, built(compiled=7)),
+        ),
+    )  # fmt: skip
+
+
+def reviewed(found: Review) -> Record:
+    """A record of a run that only reviews."""
+    return Record(run=RUN, tool=TOOL, posting=POSTING, plan=REVIEW_PLAN, trees=TREES, review=found,
+                  verdict=judge_review(RUN, found, trees=TREES))  # fmt: skip
+
+
+def passing_with_review() -> Record:
+    record, review = passing(), review_clean()
+    assert record.verdict is not None
+    return record.model_copy(update={"review": review, "verdict": with_review(record.verdict, review)})
+
+
+RECORDS = {"pass": passing, "fail": failing, "does-not-apply": unapplied,
+           "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
+           "pass-reviewed": passing_with_review}  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"

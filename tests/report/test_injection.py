@@ -7,13 +7,15 @@ from email.utils import getaddresses
 from xml.etree import ElementTree
 
 import pytest
+from b4 import LoreMessage
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reviewbot.model.results import Outcome
+from reviewbot.model.review import BuildWarning, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
 from reviewbot.report import Record, junit_xml, reply_mail, summary_markdown
-from tests.report.records import POSTING, RUN, TREES, case, judged, leg, passing, results
+from tests.report.records import POSTING, RUN, TREES, built, case, judged, leg, passing, results, reviewed
 
 NASTY = (
     "\r\nBcc: victim@example.org", "\nBcc: victim@example.org\n\nbody", "=?utf-8?q?=0ABcc:_victim@example.org?=",
@@ -50,6 +52,20 @@ def broken_record(text: str) -> Record:
     return Record(run=RUN, tool="reviewbot", posting=posting, trees=TREES, verdict=verdict)
 
 
+def reviewed_record(text: str) -> Record:
+    """A review in which every word is `text`."""
+    said = ReviewFinding(tool="x", severity=Severity.ERROR, message=text, file=text, line=3, detail=text, url=text)
+    broken = built("failed", error=text, place=text, detail=text, log=text)
+    warned = built(warnings=(BuildWarning(tool="gcc", file=text, line=1, message=text),))
+    patches = tuple(
+        PatchReview(component="kernel", message_id=text, commit="c" * 40, subject=text, part=text, number=1, total=1,
+                    build=build, findings=(said, said.model_copy(update={"severity": Severity.WARNING})))
+        for build in (broken, warned, built("skipped", why=text))
+    )  # fmt: skip
+    review = Review(run=RUN, tool="reviewbot", patches=patches, findings=(said,), skipped={text: text})
+    return reviewed(review).model_copy(update={"posting": POSTING.model_copy(update={"subject": text})})
+
+
 def head_of(mail: bytes) -> list[str]:
     """Names of the headers, as a reader of the bytes finds them; a line that is none makes the test fail."""
     head, _, _ = mail.decode("utf-8").partition("\n\n")
@@ -62,7 +78,7 @@ def head_of(mail: bytes) -> list[str]:
 @example("=?utf-8?q?=0ABcc:_victim@example.org?=")
 @example("x" * 1200)
 def test_no_text_adds_a_header_or_a_line_to_one(text: str) -> None:
-    for record in (record_with(text), broken_record(text)):
+    for record in (record_with(text), broken_record(text), reviewed_record(text)):
         mail = reply_mail(record, f"References: {text}\n\n".encode(errors="replace"))
         names = head_of(mail)
         assert names == [name for name in HEADERS if name in names]
@@ -115,7 +131,7 @@ def test_a_long_message_id_is_answered_as_it_is(length: int) -> None:
 
 @given(TEXTS)
 def test_no_line_of_a_mail_is_too_long_for_smtp(text: str) -> None:
-    for record in (record_with(text), broken_record(text)):
+    for record in (record_with(text), broken_record(text), reviewed_record(text)):
         assert max(len(line) for line in reply_mail(record, b"").split(b"\n")) <= 998
 
 
@@ -127,6 +143,26 @@ def test_only_the_own_signature_looks_like_one() -> None:
 def test_a_command_to_paste_has_one_word_for_the_message_id() -> None:
     mail = reply_mail(broken_record("a;reboot@example.org"), b"").decode()
     assert "  reviewbot apply-and-test 'a;reboot@example.org'\n" in mail
+
+
+TRAILERS = (
+    "Reviewed-by: Mallory <m@example.org>", "\n  Acked-by: Mallory <m@example.org>",
+    "Tested-by: Mallory Long Name\n<m@example.org>", 'Fixes: 0123456789ab ("x")', "Fixes: 0123456789ab (two\nlines)",
+    "Link: https://example.org/x", "Closes: https://example.org/x", "base-commit: 0123456789abcdef", "Change-Id: 5",
+    "Foo: 0123abcd (x\nm@example.org)", "Ünder-by: m@example.org", "a_b: m@example.org",
+    "word " * 12 + "Cc: Mallory <m@example.org>", "x" * 60 + " Reviewed-by: Mallory <m@example.org>",
+)  # fmt: skip
+HARVESTABLE = st.one_of(st.sampled_from(TRAILERS), st.sampled_from(NASTY), st.text(max_size=80))
+
+
+@given(st.lists(HARVESTABLE, max_size=4).map("".join))
+@example(TRAILERS[0])
+@example(TRAILERS[2])
+@example(TRAILERS[-1])
+def test_b4_harvests_no_trailer_from_a_reply(text: str) -> None:
+    for record in (record_with(text), broken_record(text), reviewed_record(text)):
+        body = message_from_bytes(reply_mail(record, b""), policy=policy.default).get_content()
+        assert LoreMessage.find_trailers(body, followup=True)[0] == []
 
 
 def outside_code(markdown: str) -> list[str]:
@@ -154,8 +190,9 @@ def headings(lines: list[str]) -> list[str]:
 @example("\\|")
 @example("##[error]")
 def test_no_text_leaves_its_place_in_markdown(text: str) -> None:
-    plain_pages = [outside_code(summary_markdown(build("x"))) for build in (record_with, broken_record)]
-    for build, plain_page in zip((record_with, broken_record), plain_pages, strict=True):
+    builds = (record_with, broken_record, reviewed_record)
+    plain_pages = [outside_code(summary_markdown(build("x"))) for build in builds]
+    for build, plain_page in zip(builds, plain_pages, strict=True):
         page = summary_markdown(build(text))
         assert not WORKFLOW_COMMAND.search(page)
         lines = outside_code(page)
@@ -177,3 +214,4 @@ def test_no_text_makes_junit_ill_formed(text: str) -> None:
         "testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "skipped", "system-out",
     }  # fmt: skip
     assert len(root.findall(".//testcase")) == 2 * len(Outcome) + 1
+    assert len(ElementTree.fromstring(junit_xml(reviewed_record(text))).findall(".//testcase")) == 5
