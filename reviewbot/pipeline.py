@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The order of the steps: the only module that knows it.
 
-mails → posting → plan → trees → artifacts → results → verdict → report
+mails → posting → plan → trees → artifacts → review → results → verdict → report
+
+A review of a small series takes a minute or two, its tests take longer and may find that a machine is lost: so the
+review goes first. It does not go before the builds: a head that does not build is the first thing to be said.
 """
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, lab, legs, report, suites, trees, verdict
+from reviewbot import __version__, build, intake, lab, legs, report, reviewing, suites, trees, verdict
 from reviewbot.config import Site
-from reviewbot.host.files import remove_tree
+from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
-from reviewbot.model.artifacts import Artifacts
-from reviewbot.model.errors import Blocked, ReviewbotError, UsageError
+from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
 from reviewbot.model.results import Results
+from reviewbot.model.review import Review
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
+from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
+from reviewbot.reviewing import Desk
 from reviewbot.store import Durations, RunFolder, Runs, Store
 
 TOOL = f"reviewbot {__version__}"
@@ -48,11 +53,15 @@ class Request:
     bases: Mapping[str, str] = field(default_factory=dict)
     rfc: bool = False
     fresh: bool = False
+    review: bool = True
+    """False: `apply_and_test` does not look at the patches one by one."""
+    build: bool = True
+    """False: `review` builds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `apply_and_test` leaves: the record, and the folder it was written to."""
+    """What `apply_and_test` or `review` leaves: the record, and the folder it was written to."""
 
     record: Record
     folder: RunFolder
@@ -85,19 +94,50 @@ def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progres
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
     lab.qemu_version()  # better now than after the builds
     planned, found = plan(request, stack, site, progress)
+    return _carry_out(_Job(request, planned, found, stack, site, progress), _test)
+
+
+def review(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
+    """Look at each patch, and at how it builds; boot nothing. Raises ReviewbotError as `apply_and_test` does."""
+    planned, found = plan(request, stack, site, progress)
+    bare = planned.model_copy(update={"legs": (), "suites": (), "tests": ""})
+    return _carry_out(_Job(request, bare, found, stack, site, progress), _review)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all steps of one run share."""
+
+    request: Request
+    planned: Plan
+    found: Intake
+    stack: Stack
+    site: Site
+    progress: Progress
+
+
+def _carry_out(job: _Job, work: Callable[[_Job, Record, RunFolder], Record]) -> Outcome:
     run = Runs(data_dir() / "runs").create()
-    mbox = intake.mbox_bytes(found.mails)
-    run.write("mails.mbox", mbox)
-    run.write("plan.json", planned)
-    record = Record(run=run.id, tool=TOOL, posting=found.posting, plan=planned)
+    run.write("mails.mbox", intake.mbox_bytes(job.found.mails))
+    run.write_message_ids(_message_ids(job.found.posting))
+    run.write("plan.json", job.planned)
+    record = Record(run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned)
     try:
-        record = _test(record, planned, found, stack, site, run, hashlib.sha256(mbox).hexdigest(), request, progress)
+        record = work(job, record, run)
     except UsageError:
         remove_tree(run.path)  # nothing was tested: the question was wrong
         raise
     except ReviewbotError as error:
         record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error), **_known(run)})
-    return finish(record, found.mails, run)
+    return finish(record, job.found.mails, run)
+
+
+def _message_ids(posting: Posting) -> Iterator[str]:
+    """Of all mails that a reader of the thread takes for this posting."""
+    yield posting.top
+    for part in posting.parts:
+        pulled = part.pull.message_id if part.pull else ""
+        yield from filter(None, (part.cover, pulled, *(patch.message_id for patch in part.patches)))
 
 
 def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcome:
@@ -148,40 +188,108 @@ def check_complete(posting: Posting) -> None:
         raise Blocked(f"{blocking[0].message}{more}", hint="`reviewbot plan` shows the whole posting")
 
 
-def _test(
-    record: Record, planned: Plan, found: Intake, stack: Stack, site: Site, run: RunFolder, mails_sha256: str,
-    request: Request, progress: Progress,
-) -> Record:  # fmt: skip
-    check_complete(found.posting)
-    wanted = _components(planned, stack)
-    resolved = trees.resolve(
-        found.posting, found.mails, stack, components=wanted, bases=_bases(request, found), cache=cache_dir(),
-        rfc=request.rfc, progress=progress,
-    )  # fmt: skip
-    record = record.model_copy(update={"trees": resolved})
-    run.write("trees.json", resolved)
+def _test(job: _Job, record: Record, run: RunFolder) -> Record:
+    check_complete(job.found.posting)
+    record, resolved = _resolve(job, record, run)
     store = Store(cache_dir())
-    artifacts = build.build_all(
-        resolved, stack, store=store, site=site, kinds=wanted, logs=run.logs("build"), progress=progress
-    )
+    desk = _desk(job, resolved, store, run)
+    try:
+        artifacts = _build(job, resolved, store, run)
+    except build.BuildFails as error:
+        return record.model_copy(update={"verdict": _blame(job, desk, error)})
     record = record.model_copy(update={"artifacts": artifacts})
-    chosen = _accelerator(site, artifacts, progress)
-    run.write("lock.json", _lock(record, stack, resolved, artifacts, chosen, mails_sha256))
+    chosen = _accelerator(job.site, artifacts, job.progress)
+    run.write("lock.json", _lock(job, record, artifacts, chosen, run))
+    record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
-        durations=Durations(cache_dir() / "durations.json"), progress=progress,
-        disks=suites.disks(site.machine.scratch_gib), memory=site.machine.memory, cpus=site.machine.cpus,
-        selection=planned.tests, fresh=request.fresh,
+        durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
+        disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
+        selection=job.planned.tests, fresh=job.request.fresh,
     )  # fmt: skip
     results = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
-    for leg in planned.legs:
-        result = legs.run_leg(stack.leg(leg.leg), planned.suites, bench)
+    for leg in job.planned.legs:
+        result = legs.run_leg(job.stack.leg(leg.leg), job.planned.suites, bench)
         results = results.model_copy(update={"legs": (*results.legs, result)})
         run.write("results.json", results)
     if any(leg.agent_seconds and not leg.reused for leg in results.legs):
         lab.confirm(chosen, cache_dir())
-    judged = verdict.judge(run.id, results, trees=resolved, artifacts=artifacts, posting=found.posting)
+    judged = verdict.judge(run.id, results, trees=resolved, artifacts=artifacts, posting=job.found.posting)
+    if record.review is not None:
+        judged = verdict.with_review(judged, record.review)
+    if unreviewed:
+        judged = judged.model_copy(update={"notes": (*judged.notes, f"the patches were not reviewed: {unreviewed}")})
     return record.model_copy(update={"results": results, "verdict": judged})
+
+
+def _review(job: _Job, record: Record, run: RunFolder) -> Record:
+    check_complete(job.found.posting)
+    record, resolved = _resolve(job, record, run)
+    store = Store(cache_dir())
+    desk = _desk(job, resolved, store, run)
+    error: build.BuildFails | None = None
+    built: Mapping[str, Artifact] | None = None
+    if job.request.build:
+        try:
+            built = _build(job, resolved, store, run, machines=False).artifacts
+        except build.BuildFails as failed:
+            error, built = failed, failed.built
+    made = reviewing.review_posting(desk, built)
+    run.write("review.json", made)
+    judged = verdict.judge_review(run.id, made, trees=resolved, error=error)
+    if error is not None and (tree := resolved.get(error.component)):
+        builds = {patch.commit: patch.build for patch in made.patches if patch.build}
+        if first := build.blame(builds, tree):
+            judged = verdict.with_blame(judged, first, resolved, job.found.posting)
+    return record.model_copy(update={"review": made, "verdict": judged})
+
+
+def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
+    resolved = trees.resolve(
+        job.found.posting, job.found.mails, job.stack, components=_components(job.planned, job.stack),
+        bases=_bases(job.request, job.found), cache=cache_dir(), rfc=job.request.rfc, progress=job.progress,
+    )  # fmt: skip
+    run.write("trees.json", resolved)
+    return record.model_copy(update={"trees": resolved}), resolved
+
+
+def _build(job: _Job, resolved: Trees, store: Store, run: RunFolder, *, machines: bool = True) -> Artifacts:
+    return build.build_all(
+        resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
+        logs=run.logs("build"), progress=job.progress, machines=machines,
+    )  # fmt: skip
+
+
+def _desk(job: _Job, resolved: Trees, store: Store, run: RunFolder) -> Desk:
+    return Desk(
+        posting=job.found.posting, mails=job.found.mails, trees=resolved, stack=job.stack,
+        reviewers=job.site.reviewers, store=store, run=run, tool=TOOL, progress=job.progress, fresh=job.request.fresh,
+    )  # fmt: skip
+
+
+def _reviewed(job: _Job, desk: Desk, built: Mapping[str, Artifact], record: Record) -> tuple[Record, str]:
+    """With the review, or why there is none: what keeps us from reviewing does not keep us from testing."""
+    if not job.request.review:
+        return record, ""
+    try:
+        made = reviewing.review_posting(desk, built)
+    except InfraError as error:
+        job.progress(Event("review", "series", "failed", str(error)))
+        return record, str(error)
+    desk.run.write("review.json", made)
+    return record.model_copy(update={"review": made}), ""
+
+
+def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
+    """Head does not build; which patch is it? Only the broken component's patches are built to find out."""
+    judged = verdict.judge_error(desk.run.id, error)
+    if not job.request.review:
+        return judged
+    try:
+        first = reviewing.first_broken(desk, error.built, error.component)
+    except InfraError as trouble:
+        return judged.model_copy(update={"notes": (*judged.notes, f"the first bad patch is not known: {trouble}")})
+    return verdict.with_blame(judged, first, desk.trees, desk.posting) if first else judged
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:
@@ -203,20 +311,19 @@ def _accelerator(site: Site, artifacts: Artifacts, progress: Progress) -> Accele
     return lab.choose_accelerator(site.accelerator, kernel, root, cache_dir(), progress=progress)
 
 
-def _lock(
-    record: Record, stack: Stack, resolved: Trees, artifacts: Artifacts, chosen: Accelerator, mails_sha256: str
-) -> Lock:
+def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, run: RunFolder) -> Lock:
+    assert record.trees is not None
     return Lock(
-        run=record.run, tool=TOOL, stack=stack.name, top=record.posting.top if record.posting else "",
-        mails_sha256=mails_sha256, trees=resolved, artifacts=artifacts, accelerator=chosen.name,
-        accelerator_why=chosen.why,
+        run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top,
+        mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
+        accelerator=chosen.name, accelerator_why=chosen.why,
     )  # fmt: skip
 
 
 def _known(run: RunFolder) -> dict[str, object]:
     """What an aborted run had already found out, from its own files."""
     known: dict[str, object] = {}
-    for name, model in (("trees", Trees), ("results", Results)):
+    for name, model in (("trees", Trees), ("review", Review), ("results", Results)):
         path = run.path / f"{name}.json"
         if path.exists():
             known[name] = model.model_validate_json(path.read_bytes())

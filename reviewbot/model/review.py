@@ -78,6 +78,9 @@ class PatchBuild(Model):
         return f"{self.place}: {self.error}" if self.place else self.error or self.why
 
 
+_OF_BUILD = ("build", "gcc", "sparse", "kernel-doc")
+
+
 class PatchReview(Model):
     """Everything said about one patch."""
 
@@ -102,7 +105,7 @@ class PatchReview(Model):
     @property
     def remarks(self) -> tuple[ReviewFinding, ...]:
         """The findings without those that repeat what `build` says."""
-        return tuple(f for f in self.findings if self.build is None or f.tool not in ("build", "gcc", "sparse"))
+        return tuple(f for f in self.findings if self.build is None or f.tool not in _OF_BUILD)
 
     @property
     def broken(self) -> bool:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from reviewbot.model.review import PatchBuild, PatchReview, Review, Severity
+from reviewbot.model.review import PatchBuild, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.verdict import Verdict
 from reviewbot.model.words import counted
 
@@ -19,12 +19,19 @@ class Remark:
     """`fs/fuse/file.c:12: message [tool]`."""
     new: bool = False
     """A warning of the compiler or of sparse that came with the patch."""
+    detail: str = ""
+    """Evidence, for errors only."""
+
+
+def _remark(finding: ReviewFinding) -> Remark:
+    detail = finding.detail if finding.severity is Severity.ERROR else ""
+    return Remark(finding.severity, finding.words(), detail=detail)
 
 
 def grouped(review: Review) -> list[tuple[str, list[Remark]]]:
     """Per patch that somebody remarked on, in order, its name and the remarks, worst first; last the series."""
     groups = [(f"{patch.name}: {patch.subject}", remarks(patch)) for patch in review.patches]
-    groups.append((SERIES, [Remark(f.severity, f.words()) for f in review.findings]))
+    groups.append((SERIES, [_remark(finding) for finding in review.findings]))
     order = tuple(Severity)
     return [(name, sorted(found, key=lambda r: order.index(r.severity))) for name, found in groups if found]
 
@@ -33,10 +40,10 @@ def remarks(patch: PatchReview) -> list[Remark]:
     """What the build and the reviewers say of one patch, in their order."""
     found = []
     if patch.build and patch.broken:
-        found.append(Remark(Severity.ERROR, f"does not build: {patch.build.first_error()}"))
+        found.append(Remark(Severity.ERROR, f"does not build: {patch.build.first_error()}", detail=patch.build.detail))
     if patch.build:
         found += [Remark(Severity.WARNING, f"new: {warning.words()}", new=True) for warning in patch.build.warnings]
-    return found + [Remark(finding.severity, finding.words()) for finding in patch.remarks]
+    return found + [_remark(finding) for finding in patch.remarks]
 
 
 def build_words(build: PatchBuild | None) -> str:
