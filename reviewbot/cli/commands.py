@@ -9,8 +9,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from reviewbot import __version__, pipeline, post, report
+from reviewbot import pipeline, post, report
 from reviewbot.cli import doctor as machine
+from reviewbot.cli.group import reviewbot
 from reviewbot.cli.plan_table import plan_json, print_plan
 from reviewbot.cli.progress import display
 from reviewbot.config import Site, load_site, load_stack
@@ -42,7 +43,7 @@ class _Base(click.ParamType[tuple[str, str]]):
         return name, ref
 
 
-def _series_options(command: Any) -> Any:
+def series_options(command: Any) -> Any:
     """Options of every command that takes a posting."""
     for option in reversed(
         (
@@ -53,11 +54,6 @@ def _series_options(command: Any) -> Any:
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
                          help="Only the part that holds the named mail; what it stands on is your business."),
-            click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
-            click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
-                         help="What runs in each leg; smoke always goes first."),
-            click.option("--tests", default="", metavar="SELECTION",
-                         help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
             click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
             click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
@@ -69,27 +65,26 @@ def _series_options(command: Any) -> Any:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="reviewbot")
-def reviewbot() -> None:
-    """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.
-
-    \b
-    reviewbot plan MESSAGE-ID            what would be tested, on which base, and why
-    reviewbot apply-and-test MESSAGE-ID  apply, build, boot, test, report
-    reviewbot report latest              read the result
-    reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
-
-    A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,
-    Patchwork or any public-inbox; of a patch in the middle, its whole posting is taken. Several name one
-    posting that is spread over several threads. Parts marked RFC are left out unless --rfc is given.
-
-    Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
-    incomplete); 4 infrastructure; 130 interrupted.
-    """
+def _test_options(command: Any) -> Any:
+    """What is tested: options of the commands that plan or run tests."""
+    for option in reversed(
+        (
+            click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
+            click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
+                         help="What runs in each leg; smoke always goes first."),
+            click.option("--tests", default="", metavar="SELECTION",
+                         help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
-def _request(options: dict[str, Any]) -> tuple[Request, Site]:
+_WISHES = ("legs", "suites", "tests", "fresh", "review", "build")
+"""Options that not every command has; what is absent is as the request has it by default."""
+
+
+def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     site = load_site(options["site_path"])
     names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
     if not names and mbox is None and manifest is None:
@@ -98,16 +93,16 @@ def _request(options: dict[str, Any]) -> tuple[Request, Site]:
         )
     return (
         Request(
-            names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"],
-            legs=options["legs"], suites=options["suites"], tests=options["tests"], bases=dict(options["bases"]),
-            rfc=options["rfc"], fresh=options.get("fresh", False),
+            names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
+            rfc=options["rfc"], **{name: options[name] for name in _WISHES if name in options},
         ),
         site,
     )  # fmt: skip
 
 
 @reviewbot.command()
-@_series_options
+@series_options
+@_test_options
 def plan(**options: Any) -> int:
     """Show what would be tested and why; change nothing.
 
@@ -124,7 +119,7 @@ def plan(**options: Any) -> int:
     reviewbot plan --manifest posting.yaml          parts from mails, tags, branches, pull requests
     b4 mbox -o - MESSAGE-ID | reviewbot plan --mbox -
     """
-    request, site = _request(options)
+    request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     with display(quiet=True) as progress:
         planned, _ = pipeline.plan(request, stack, site, progress)
@@ -137,10 +132,12 @@ def plan(**options: Any) -> int:
 
 
 @reviewbot.command("apply-and-test")
-@_series_options
+@series_options
+@_test_options
+@click.option("--review/--no-review", default=True, show_default=True, help="Build and look at each patch, too.")
 @click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
 def apply_and_test(**options: Any) -> int:
-    """Apply, build, boot, test, and report.
+    """Apply, build, review, boot, test, and report.
 
     Everything is kept by its inputs: what was built or tested before with the same inputs is not done
     again, and an interrupted run goes on where it stopped when the same command is given again.
@@ -150,7 +147,7 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test --mbox series.mbox --legs ext4,fuse4fs --suites smoke
     reviewbot apply-and-test MESSAGE-ID --base kernel=v6.19 --tests "-g quick"
     """
-    request, site = _request(options)
+    request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     with display() as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)
@@ -159,11 +156,11 @@ def apply_and_test(**options: Any) -> int:
     if options["as_json"]:
         click.echo(judged.model_dump_json(indent=1))
     else:
-        _print_verdict(judged, outcome.folder)
+        print_verdict(judged, outcome.folder)
     return judged.kind.exit_status
 
 
-def _print_verdict(judged: Verdict, folder: RunFolder) -> None:
+def print_verdict(judged: Verdict, folder: RunFolder) -> None:
     console = Console(highlight=False, soft_wrap=True)
     colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
     console.print()
@@ -184,7 +181,7 @@ def _print_verdict(judged: Verdict, folder: RunFolder) -> None:
 
 
 FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "results.json",
-           "verdict": "verdict.json", "lock": "lock.json"}  # fmt: skip
+           "review": "review.json",            "verdict": "verdict.json", "lock": "lock.json"}  # fmt: skip
 
 
 @reviewbot.command("report")

@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from reviewbot.cli.commands import reviewbot
+from reviewbot.cli.group import reviewbot
 from reviewbot.host.process import begin_stop, stop_all
 from reviewbot.model.errors import DiskFull, ReviewbotError
 from reviewbot.model.verdict import ExitStatus

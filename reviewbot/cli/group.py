@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line's root. Commands are loaded when they are asked for: `b4 review` calls one per patch and waits."""
+
+import importlib
+
+import click
+
+from reviewbot import __version__
+
+_ALONE = {"b4-check": "reviewbot.cli.b4_check"}
+"""Commands that do not need what the others import."""
+_MODULES = ("reviewbot.cli.commands", "reviewbot.cli.review", *_ALONE.values())
+
+
+class _Commands(click.Group):
+    """Each module adds its commands when it is imported."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for module in (_ALONE[cmd_name],) if cmd_name in _ALONE else _MODULES:
+            importlib.import_module(module)
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        for module in _MODULES:
+            importlib.import_module(module)
+        return super().list_commands(ctx)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="reviewbot")
+def reviewbot() -> None:
+    """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.
+
+    \b
+    reviewbot plan MESSAGE-ID            what would be tested, on which base, and why
+    reviewbot review MESSAGE-ID          build and look at each patch; boot nothing
+    reviewbot apply-and-test MESSAGE-ID  apply, build, review, boot, test, report
+    reviewbot report latest              read the result
+    reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
+
+    A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,
+    Patchwork or any public-inbox; of a patch in the middle, its whole posting is taken. Several name one
+    posting that is spread over several threads. Parts marked RFC are left out unless --rfc is given.
+
+    Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
+    incomplete); 4 infrastructure; 130 interrupted.
+    """

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot review`, and how its findings look at a terminal."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from reviewbot import pipeline
+from reviewbot.cli.commands import print_verdict, request_of, series_options
+from reviewbot.cli.group import reviewbot
+from reviewbot.cli.progress import clock, display
+from reviewbot.config import load_stack
+from reviewbot.model.review import PatchReview, Review, Severity
+from reviewbot.report.remarks import build_words, counts, grouped
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+_PER_PATCH = 20
+"""Remarks on one patch that are shown."""
+_EVIDENCE = 8
+"""Lines of evidence of an error."""
+
+
+@reviewbot.command("review")
+@series_options
+@click.option("--build/--no-build", default=True, show_default=True, help="Build each patch on those before it.")
+@click.option("--fresh", is_flag=True, help="Review again, even if nothing changed.")
+def review_command(**options: Any) -> int:
+    """Build each patch on those before it and look at it; boot nothing.
+
+    checkpatch of the tree under test, the commit messages, whitespace, whether every patch builds and with which
+    new warnings, whether copied headers agree across the repositories, and the site's own reviewers. A review is
+    kept by its inputs, as builds and tests are.
+
+    \b
+    reviewbot review 20260223224617.GA2390314@frogsfrogsfrogs
+    reviewbot review --mbox series.mbox --no-build
+
+    Exit status 1 when a patch does not apply or build, or a finding is an error; warnings change nothing.
+    """
+    request, site = request_of(options)
+    stack = load_stack(options["stack_name"], site)
+    with display() as progress:
+        outcome = pipeline.review(request, stack, site, progress)
+    judged, made = outcome.record.verdict, outcome.record.review
+    assert judged is not None
+    if options["as_json"]:
+        click.echo(judged.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))
+    else:
+        if made is not None:
+            print_review(made, Console(highlight=False, soft_wrap=True))
+            # The remarks are on the screen already; what head's own build said is not.
+            untold = tuple(finding for finding in judged.findings if judged.summary.startswith(finding.what))
+            judged = judged.model_copy(update={"findings": untold})
+        print_verdict(judged, outcome.folder)
+    return judged.kind.exit_status
+
+
+def print_review(review: Review, console: Console) -> None:
+    """One line per patch, then what there is to say, by patch; the series last."""
+    console.print()
+    width = max((len(patch.name) for patch in review.patches), default=0)
+    for patch in review.patches:
+        console.print(_line(patch, width))
+    for name, remarks in grouped(review):
+        console.print()
+        console.print(Text(name, style="bold"))
+        for remark in remarks[:_PER_PATCH]:
+            console.print(Text.assemble("  ", (f"{remark.severity}", _COLOURS[remark.severity]), f": {remark.words}"))
+            for line in remark.detail.splitlines()[:_EVIDENCE]:
+                console.print(Text(f"      {line}", style="dim"))
+        if len(remarks) > _PER_PATCH:
+            console.print(Text(f"  … and {len(remarks) - _PER_PATCH} more", style="dim"))
+
+
+def _line(patch: PatchReview, width: int) -> Text:
+    """`✓ kernel patch 2/3  fuse: do this  built, 3 objects, 12 s  1 warning`."""
+    if patch.broken or any(finding.severity is Severity.ERROR for finding in patch.findings):
+        mark, colour = "✗", "red"
+    elif patch.build and patch.build.state == "built":
+        mark, colour = "✓", "green"
+    else:
+        mark, colour = "–", "dim"
+    state = patch.build.state if patch.build else ""
+    built = "does not build" if state == "failed" else build_words(patch.build)
+    if patch.build and patch.build.seconds >= 1:
+        built += f", {clock(patch.build.seconds)}"
+    said = counts(patch)
+    return Text.assemble(
+        (mark, colour), f" {patch.name:<{width}}  {_short(patch.subject)}  ", (built, "dim"),
+        (f"  {said}" if said else "", "yellow"),
+    )  # fmt: skip
+
+
+def _short(subject: str, width: int = 60) -> str:
+    return subject if len(subject) <= width else subject[: width - 1] + "…"
