@@ -22,7 +22,7 @@ from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageErr
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Progress
+from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import Results
 from reviewbot.model.review import Review
 from reviewbot.model.stack import Stack

@@ -68,7 +68,7 @@ def _message_id(mail: bytes) -> str:
 def _review(message_id: str, timeout: float) -> Entry | None:
     """Make a run; what kept it from being made, if anything did."""
     own = {name: value for name, value in os.environ.items() if name.startswith(("REVIEWBOT_", "XDG_"))}
-    command = [sys.executable, "-m", "reviewbot", "review", "--json", "--", message_id]
+    command = [sys.executable, "-m", "reviewbot", "review", "--rfc", "--json", "--", message_id]
     try:
         done = run(command, env=own, timeout=timeout, check=False, split=True)
     except CommandTimeout:
