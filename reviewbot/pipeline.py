@@ -226,14 +226,17 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
     store = Store(cache_dir())
-    desk = _desk(job, resolved, store, run)
     error: build.BuildFails | None = None
-    built: Mapping[str, Artifact] | None = None
-    if job.request.build:
-        try:
-            built = _build(job, resolved, store, run, machines=False).artifacts
-        except build.BuildFails as failed:
-            error, built = failed, failed.built
+    try:
+        built: Mapping[str, Artifact] = _build(job, resolved, store, run, machines=False).artifacts
+    except build.BuildFails as failed:
+        error, built = failed, failed.built
+    except InfraError as trouble:
+        if job.request.build:
+            raise
+        built = {}  # what runs in the build root is left out of the review, which says so
+        job.progress(Event("build", "buildroot", "failed", str(trouble)))
+    desk = _desk(job, resolved, store, run)
     made = reviewing.review_posting(desk, built)
     run.write("review.json", made)
     judged = verdict.judge_review(run.id, made, trees=resolved, error=error)
@@ -254,8 +257,9 @@ def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
 
 
 def _build(job: _Job, resolved: Trees, store: Store, run: RunFolder, *, machines: bool = True) -> Artifacts:
+    kinds = _components(job.planned, job.stack) if job.request.build else ()
     return build.build_all(
-        resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
+        resolved, job.stack, store=store, site=job.site, kinds=kinds,
         logs=run.logs("build"), progress=job.progress, machines=machines,
     )  # fmt: skip
 
@@ -263,7 +267,8 @@ def _build(job: _Job, resolved: Trees, store: Store, run: RunFolder, *, machines
 def _desk(job: _Job, resolved: Trees, store: Store, run: RunFolder) -> Desk:
     return Desk(
         posting=job.found.posting, mails=job.found.mails, trees=resolved, stack=job.stack,
-        reviewers=job.site.reviewers, store=store, run=run, tool=TOOL, progress=job.progress, fresh=job.request.fresh,
+        reviewers=job.site.reviewers, store=store, run=run, tool=TOOL, progress=job.progress,
+        each=job.request.build, fresh=job.request.fresh,
     )  # fmt: skip
 
 

@@ -43,22 +43,24 @@ class Desk:
     run: RunFolder
     tool: str
     progress: Progress
+    each: bool = True
+    """False: no patch is built."""
     fresh: bool = False
     """True: review again what was reviewed before."""
 
 
-def review_posting(desk: Desk, built: Mapping[str, Artifact] | None) -> Review:
+def review_posting(desk: Desk, built: Mapping[str, Artifact]) -> Review:
     """Every patch, built by itself on those before it and looked at; then the series.
 
-    built: what head's builds left, by component, with the build root; None: nothing is built.
+    built: what head's builds left, by component, and the build root; what is missing is not used, and that is said.
     Raises InfraError.
     """
     inputs = _inputs(desk, built)
     if not desk.fresh and (found := desk.store.find("review", inputs)):
         return _kept(desk, found)
     logs = desk.run.logs(LOGS)
-    builds = build_each(desk, built) if built is not None else {}
-    root = Path(built["buildroot"].path) / "root" if built and "buildroot" in built else None
+    builds = build_each(desk, built) if desk.each else {}
+    root = Path(built["buildroot"].path) / "root" if "buildroot" in built else None
     made = review.review(
         desk.posting, desk.mails, desk.trees, builds, root=root, reviewers=desk.reviewers,
         scratch=desk.store.scratch(LOGS), logs=logs, run=desk.run.id, tool=desk.tool, progress=desk.progress,
@@ -92,7 +94,7 @@ def first_broken(desk: Desk, built: Mapping[str, Artifact], component: str) -> A
     return build.blame(build_each(desk, built, component), tree)
 
 
-def _inputs(desk: Desk, built: Mapping[str, Artifact] | None) -> Mapping[str, str]:
+def _inputs(desk: Desk, built: Mapping[str, Artifact]) -> Mapping[str, str]:
     """All that the review depends on."""
     parts = [
         {"component": part.component, "counter": part.counter, "patches": [p.message_id for p in part.patches]}
@@ -103,10 +105,11 @@ def _inputs(desk: Desk, built: Mapping[str, Artifact] | None) -> Mapping[str, st
         for message_id in filter(None, (part.cover, *(patch.message_id for patch in part.patches))):
             digest.update(desk.mails.get(message_id, b"") + b"\0")
     trees = {tree.component: f"{tree.base_commit} {tree.head_commit}" for tree in desk.trees.trees}
-    root = built["buildroot"].key if built and "buildroot" in built else ""
+    known = ("buildroot", *trees)
+    keys = {kind: built[kind].key for kind in known if kind in built}
     return {
         "parts": json.dumps(parts), "mails": digest.hexdigest(), "trees": json.dumps(trees, sort_keys=True),
-        "unavailable": json.dumps(sorted(desk.trees.unavailable)), "buildroot": root, "built": str(built is not None),
+        "unavailable": json.dumps(sorted(desk.trees.unavailable)), "each": str(desk.each), "built": json.dumps(keys),
         "reviewers": json.dumps([_identity(reviewer) for reviewer in desk.reviewers]), "rules": _rules_digest(),
     }  # fmt: skip
 
