@@ -20,6 +20,8 @@ _PER_PATCH = 20
 """Remarks on one patch that are shown."""
 _EVIDENCE = 8
 """Lines of evidence of an error."""
+_LONG = 200
+"""Characters of a line that nobody reads."""
 
 
 @reviewbot.command("review")
@@ -60,21 +62,27 @@ def review_command(**options: Any) -> int:
 def print_review(review: Review, console: Console) -> None:
     """One line per patch, then what there is to say, by patch; the series last."""
     console.print()
-    width = max((len(patch.name) for patch in review.patches), default=0)
+    names = max((len(patch.name) for patch in review.patches), default=0)
+    titles = max((len(_short(patch.title)) for patch in review.patches), default=0)
     for patch in review.patches:
-        console.print(_line(patch, width))
+        console.print(_line(patch, names, titles))
     for name, remarks in grouped(review):
         console.print()
         console.print(Text(name, style="bold"))
         for remark in remarks[:_PER_PATCH]:
             console.print(Text.assemble("  ", (f"{remark.severity}", _COLOURS[remark.severity]), f": {remark.words}"))
-            for line in remark.detail.splitlines()[:_EVIDENCE]:
+            for line in _evidence(remark.detail):
                 console.print(Text(f"      {line}", style="dim"))
         if len(remarks) > _PER_PATCH:
             console.print(Text(f"  … and {len(remarks) - _PER_PATCH} more", style="dim"))
 
 
-def _line(patch: PatchReview, width: int) -> Text:
+def _evidence(detail: str) -> list[str]:
+    """Without the compiler's command lines."""
+    return [line for line in detail.splitlines() if len(line) <= _LONG][:_EVIDENCE]
+
+
+def _line(patch: PatchReview, names: int, titles: int) -> Text:
     """`✓ kernel patch 2/3  fuse: do this  built, 3 objects, 12 s  1 warning`."""
     if patch.broken or any(finding.severity is Severity.ERROR for finding in patch.findings):
         mark, colour = "✗", "red"
@@ -88,7 +96,7 @@ def _line(patch: PatchReview, width: int) -> Text:
         built += f", {clock(patch.build.seconds)}"
     said = counts(patch)
     return Text.assemble(
-        (mark, colour), f" {patch.name:<{width}}  {_short(patch.subject)}  ", (built, "dim"),
+        (mark, colour), f" {patch.name:<{names}}  {_short(patch.title):<{titles}}  ", (built, "dim"),
         (f"  {said}" if said else "", "yellow"),
     )  # fmt: skip
 

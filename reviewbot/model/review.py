@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
-from reviewbot.model.words import counted
+from reviewbot.model.words import counted, untagged
 
 
 class Severity(StrEnum):
@@ -74,8 +74,9 @@ class PatchBuild(Model):
     """Path of the whole log relative to the run's folder, or empty."""
 
     def first_error(self) -> str:
-        """`fs/fuse/file.c:12: what the compiler said`; the reason when there is no compiler's word."""
-        return f"{self.place}: {self.error}" if self.place else self.error or self.why
+        """`fs/fuse/file.c:12: what the compiler said`, and what is known of where that comes from."""
+        said = f"{self.place}: {self.error}" if self.place else self.error
+        return f"{said} ({self.why})" if said and self.why else said or self.why
 
 
 _OF_BUILD = ("build", "gcc", "sparse", "kernel-doc")
@@ -101,6 +102,11 @@ class PatchReview(Model):
         """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`."""
         part = "" if self.part == "1/1" else f"part {self.part} "
         return f"{self.component} {part}patch {self.number}/{self.total}"
+
+    @property
+    def title(self) -> str:
+        """The subject without its bracketed prefixes."""
+        return untagged(self.subject)
 
     @property
     def remarks(self) -> tuple[ReviewFinding, ...]:

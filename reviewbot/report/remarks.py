@@ -7,7 +7,7 @@ from reviewbot.model.review import PatchBuild, PatchReview, Review, ReviewFindin
 from reviewbot.model.verdict import Verdict
 from reviewbot.model.words import counted
 
-SERIES = "the series as a whole"
+SERIES = "The series as a whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def _remark(finding: ReviewFinding) -> Remark:
 
 def grouped(review: Review) -> list[tuple[str, list[Remark]]]:
     """Per patch that somebody remarked on, in order, its name and the remarks, worst first; last the series."""
-    groups = [(f"{patch.name}: {patch.subject}", remarks(patch)) for patch in review.patches]
+    groups = [(f"{patch.name}: {patch.title}", remarks(patch)) for patch in review.patches]
     groups.append((SERIES, [_remark(finding) for finding in review.findings]))
     order = tuple(Severity)
     return [(name, sorted(found, key=lambda r: order.index(r.severity))) for name, found in groups if found]
@@ -40,7 +40,8 @@ def remarks(patch: PatchReview) -> list[Remark]:
     """What the build and the reviewers say of one patch, in their order."""
     found = []
     if patch.build and patch.broken:
-        found.append(Remark(Severity.ERROR, f"does not build: {patch.build.first_error()}", detail=patch.build.detail))
+        detail = "" if patch.build.why else patch.build.detail  # shown where the error comes from
+        found.append(Remark(Severity.ERROR, f"does not build: {patch.build.first_error()}", detail=detail))
     if patch.build:
         found += [Remark(Severity.WARNING, f"new: {warning.words()}", new=True) for warning in patch.build.warnings]
     return found + [_remark(finding) for finding in patch.remarks]
@@ -70,7 +71,7 @@ def counts(patch: PatchReview) -> str:
 
 def patch_rows(review: Review) -> list[tuple[str, str, str, str]]:
     """Per patch: component and place, subject, build, counts."""
-    return [(patch.name, patch.subject, build_words(patch.build), counts(patch)) for patch in review.patches]
+    return [(patch.name, patch.title, build_words(patch.build), counts(patch)) for patch in review.patches]
 
 
 def mail_lines(review: Review, verdict: Verdict, limit: int) -> tuple[list[str], int]:

@@ -60,7 +60,7 @@ def _review(review: Review) -> TestSuite:
     suite = TestSuite("review")
     for patch in review.patches:
         case = TestCase(
-            one_line(patch.subject), f"review.{patch.component}", round(patch.build.seconds, 3) if patch.build else 0
+            one_line(patch.title), f"review.{patch.component}", round(patch.build.seconds, 3) if patch.build else 0
         )
         detail = patch.build.detail if patch.build and patch.broken else ""
         suite.add_testcase(_remarked(case, remarks(patch), detail))

@@ -6,7 +6,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.review import PatchReview, Review, Severity
 from reviewbot.model.trees import AppliedPatch, Trees
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
-from reviewbot.model.words import counted
+from reviewbot.model.words import counted, untagged
 from reviewbot.verdict.judge import judge_error, tree_notes
 
 UNTESTED = "nothing was booted or tested"
@@ -52,7 +52,7 @@ def with_review(verdict: Verdict, review: Review) -> Verdict:
 
 def with_blame(verdict: Verdict, first: AppliedPatch, trees: Trees, posting: Posting) -> Verdict:
     """Name the first patch from which head stays broken in a verdict that says that head does not build."""
-    blame = f"from {position(first, trees, posting)} on ({first.subject})"
+    blame = f"from {position(first, trees, posting)} on ({untagged(first.subject)})"
     findings = verdict.findings
     if findings:
         findings = (findings[0].model_copy(update={"where": first.message_id or findings[0].where}), *findings[1:])
@@ -75,7 +75,7 @@ def position(patch: AppliedPatch, trees: Trees, posting: Posting) -> str:
 
 def review_notes(review: Review) -> tuple[str, ...]:
     """What was not looked at, and why."""
-    skipped = tuple(f"{tool} did not run: {why}" for tool, why in review.skipped.items())
+    skipped = tuple(f"without {tool}: {why}" for tool, why in review.skipped.items())
     reasons: dict[str, list[PatchReview]] = {}
     for patch in review.patches:
         if patch.build and patch.build.state == "skipped":
@@ -128,8 +128,8 @@ def _built_words(review: Review) -> str:
 
 def _broken_findings(review: Review) -> tuple[Finding, ...]:
     return tuple(
-        Finding(what=f"{patch.name} does not build: {patch.build.first_error()}",
-                where=patch.message_id or patch.commit, detail=patch.build.detail[:4096], log=patch.build.log)
+        Finding(what=f"{patch.name} does not build: {patch.build.first_error()}", where=patch.message_id or patch.commit,
+                detail="" if patch.build.why else patch.build.detail[:4096], log=patch.build.log)
         for patch in review.broken if patch.build
     )  # fmt: skip
 

@@ -169,7 +169,8 @@ def _patch_review(
     component: str, number: int, total: int, build: PatchBuild | None, *found: ReviewFinding
 ) -> PatchReview:
     return PatchReview(component=component, message_id=f"{component}.{number}@example.org", commit="e5" * 20,
-                       subject=f"{component}: step {number}", part="1/1", number=number, total=total, build=build,
+                       subject=f"[PATCH {number}/{total}] {component}: step {number}", part="1/1", number=number,
+                       total=total, build=build,
                        findings=found)  # fmt: skip
 
 

@@ -86,6 +86,15 @@ def test_what_the_build_says_is_said_once() -> None:
     assert judge_review(RUN, same).findings == judge_review(RUN, review).findings
 
 
+def test_an_error_that_came_with_an_earlier_patch_says_so_and_brings_no_evidence() -> None:
+    heir = built("failed", error="no", place="a.c:1", detail="cc -c a.c", why="the error came with “libfuse: step 2”")
+    review = review_with_errors()
+    patches = (*review.patches[:2], review.patches[2].model_copy(update={"build": heir}))
+    finding = judge_review(RUN, review.model_copy(update={"patches": patches})).findings[1]
+    assert finding.what == "libfuse patch 3/3 does not build: a.c:1: no (the error came with “libfuse: step 2”)"
+    assert finding.detail == ""
+
+
 def test_many_broken_patches_are_counted_and_some_named() -> None:
     patches = tuple(p.model_copy(update={"build": built("failed", error="no")}) for p in review_clean().patches)
     summary = judge_review(RUN, review_clean().model_copy(update={"patches": patches})).summary
@@ -119,7 +128,7 @@ def test_what_was_built_is_said(states: tuple[str | None, ...], words: str) -> N
 
 def test_what_was_not_looked_at_is_in_the_notes() -> None:
     notes = judge_review(RUN, review_with_errors()).notes
-    assert "sparse did not run: the build root does not have it" in notes
+    assert "without sparse: the build root does not have it" in notes
     assert "e2fsprogs patch 1/1 was not built: libfuse does not build" in notes
 
 
@@ -134,11 +143,12 @@ def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_
     assert verdict.summary == "libfuse does not build: lib/fuse.c:2871: ‘struct fuse’ has no member named ‘rename’"
     assert verdict.findings[0].log == "logs/build/libfuse.log"
     assert any(SIGNED.message in finding.what for finding in verdict.findings)
+    assert [finding.detail for finding in verdict.findings if "patch 2/3" in finding.what] == [""], "it is said once"
     assert "head does build" not in verdict.summary
 
 
 def test_blame_names_the_first_bad_patch() -> None:
-    first = AppliedPatch(message_id="libfuse.2@example.org", subject="libfuse: step 2", commit="e5" * 20)
+    first = AppliedPatch(message_id="libfuse.2@example.org", subject="[PATCH 2/3] libfuse: step 2", commit="e5" * 20)
     blamed = with_blame(judge_review(RUN, review_with_errors(), error=failing_head()), first, TREES, POSTING)
     assert blamed.summary.endswith("; from libfuse patch 2/3 on (libfuse: step 2)")
     assert blamed.findings[0].where == "libfuse.2@example.org"
