@@ -26,7 +26,7 @@ from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import Results
 from reviewbot.model.review import Review
 from reviewbot.model.stack import Stack
-from reviewbot.model.trees import Trees
+from reviewbot.model.trees import AppliedPatch, Trees
 from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.reviewing import Desk
@@ -194,7 +194,10 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     store = Store(cache_dir())
     desk = _desk(job, resolved, store, run)
     try:
-        artifacts = _build(job, resolved, store, run)
+        artifacts = build.build_all(
+            resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
+            logs=run.logs("build"), progress=job.progress,
+        )  # fmt: skip
     except build.BuildFails as error:
         return record.model_copy(update={"verdict": _blame(job, desk, error)})
     record = record.model_copy(update={"artifacts": artifacts})
@@ -226,25 +229,33 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
     store = Store(cache_dir())
-    error: build.BuildFails | None = None
+    artifacts, failures = _build_for_review(job, resolved, store, run)
+    made = reviewing.review_posting(_desk(job, resolved, store, run), artifacts.artifacts)
+    run.write("review.json", made)
+    builds = {patch.commit: patch.build for patch in made.patches if patch.build}
+    heads = []
+    for failure in failures:
+        tree = resolved.get(failure.component)
+        first = build.blame(builds, tree) if tree else None
+        heads.append(_blamed(job, verdict.judge_error(run.id, failure), first, resolved))
+    judged = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
+    return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": judged})
+
+
+def _build_for_review(
+    job: _Job, resolved: Trees, store: Store, run: RunFolder
+) -> tuple[Artifacts, tuple[build.BuildFails, ...]]:
+    """Head, or only the build root when no builds are wanted: some of the checks run in it."""
+    kinds = _components(job.planned, job.stack) if job.request.build else ()
     try:
-        built: Mapping[str, Artifact] = _build(job, resolved, store, run, machines=False).artifacts
-    except build.BuildFails as failed:
-        error, built = failed, failed.built
-    except InfraError as trouble:
+        return build.build_components(
+            resolved, job.stack, store=store, site=job.site, kinds=kinds, logs=run.logs("build"), progress=job.progress
+        )
+    except InfraError as error:
         if job.request.build:
             raise
-        built = {}  # what runs in the build root is left out of the review, which says so
-        job.progress(Event("build", "buildroot", "failed", str(trouble)))
-    desk = _desk(job, resolved, store, run)
-    made = reviewing.review_posting(desk, built)
-    run.write("review.json", made)
-    judged = verdict.judge_review(run.id, made, trees=resolved, error=error)
-    if error is not None and (tree := resolved.get(error.component)):
-        builds = {patch.commit: patch.build for patch in made.patches if patch.build}
-        if first := build.blame(builds, tree):
-            judged = verdict.with_blame(judged, first, resolved, job.found.posting)
-    return record.model_copy(update={"review": made, "verdict": judged})
+        job.progress(Event("build", "buildroot", "failed", str(error)))
+        return Artifacts(), ()  # the review says what it could not do
 
 
 def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
@@ -254,14 +265,6 @@ def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
     )  # fmt: skip
     run.write("trees.json", resolved)
     return record.model_copy(update={"trees": resolved}), resolved
-
-
-def _build(job: _Job, resolved: Trees, store: Store, run: RunFolder, *, machines: bool = True) -> Artifacts:
-    kinds = _components(job.planned, job.stack) if job.request.build else ()
-    return build.build_all(
-        resolved, job.stack, store=store, site=job.site, kinds=kinds,
-        logs=run.logs("build"), progress=job.progress, machines=machines,
-    )  # fmt: skip
 
 
 def _desk(job: _Job, resolved: Trees, store: Store, run: RunFolder) -> Desk:
@@ -291,10 +294,18 @@ def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
     if not job.request.review:
         return judged
     try:
-        first = reviewing.first_broken(desk, error.built, error.component)
+        built, _ = build.build_components(
+            desk.trees, job.stack, store=desk.store, site=job.site, logs=desk.run.logs("build"), progress=job.progress,
+            kinds=build.needs(job.stack.component(error.component).recipe),
+        )  # fmt: skip
+        first = reviewing.first_broken(desk, built.artifacts, error.component)
     except InfraError as trouble:
         return judged.model_copy(update={"notes": (*judged.notes, f"the first bad patch is not known: {trouble}")})
-    return verdict.with_blame(judged, first, desk.trees, desk.posting) if first else judged
+    return _blamed(job, judged, first, desk.trees)
+
+
+def _blamed(job: _Job, judged: Verdict, first: AppliedPatch | None, resolved: Trees) -> Verdict:
+    return verdict.with_blame(judged, first, resolved, job.found.posting) if first else judged
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:

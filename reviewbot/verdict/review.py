@@ -1,31 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a review means: of a run that boots nothing, and for a run that does."""
 
-from reviewbot.model.errors import ReviewbotError
+from collections.abc import Sequence
+
 from reviewbot.model.posting import Posting
 from reviewbot.model.review import PatchReview, Review, Severity
 from reviewbot.model.trees import AppliedPatch, Trees
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
 from reviewbot.model.words import counted, untagged
-from reviewbot.verdict.judge import judge_error, tree_notes
+from reviewbot.verdict.judge import tree_notes
 
 UNTESTED = "nothing was booted or tested"
 _NAMED = 3
 """Patches that a summary names; the findings have all."""
 
 
-def judge_review(
-    run: str, review: Review, *, trees: Trees | None = None, error: ReviewbotError | None = None
-) -> Verdict:
+def judge_review(run: str, review: Review, *, trees: Trees | None = None, heads: Sequence[Verdict] = ()) -> Verdict:
     """The verdict of a run that only reviews.
 
-    error: why head does not build, if it does not. A patch that does not build: BUILD-FAILS. Else an error of any
-    reviewer: REVIEW-ERRORS. Else PASS, which says that nothing was tested.
+    heads: the verdict on each component whose head does not build, blamed if possible. A patch that does not build:
+    BUILD-FAILS. Else an error of any reviewer: REVIEW-ERRORS. Else PASS, which says that nothing was tested.
     """
     notes = (*review_notes(review), *tree_notes(trees))
     errors = _errors(review)
-    if error is not None:
-        return _with_head(judge_error(run, error), review, notes)
+    if heads:
+        return _with_heads(heads, review, (*notes, f"review: {review.words()}"))
     if review.broken:
         kind, summary = VerdictKind.BUILD_FAILS, f"{_broken_words(review)}; head does build"
     elif errors:
@@ -87,15 +86,19 @@ def _patches(found: list[PatchReview]) -> str:
     return f"{found[0].name} was" if len(found) == 1 else f"{counted(len(found), 'patch')} were"
 
 
-def _with_head(verdict: Verdict, review: Review, notes: tuple[str, ...]) -> Verdict:
-    """Head does not build: its own error first, then what the patches' errors and reviewers say."""
-    findings = (*verdict.findings, *_broken_findings(review), *_errors(review))
-    summary = verdict.summary
-    return verdict.model_copy(
+def _with_heads(heads: Sequence[Verdict], review: Review, notes: tuple[str, ...]) -> Verdict:
+    """What does not build at head first, then what the builds of the patches and the reviewers say."""
+    told = [finding for head in heads for finding in head.findings]
+    said = [what for finding in told if (what := finding.what.partition(" does not build: ")[2])]
+    broken = [  # the evidence for the same error need not be seen twice
+        finding.model_copy(update={"detail": ""}) if any(words in finding.what for words in said) else finding
+        for finding in _broken_findings(review)
+    ]
+    return heads[0].model_copy(
         update={
-            "summary": summary,
-            "findings": findings,
-            "notes": (*verdict.notes, *notes, f"review: {review.words()}"),
+            "summary": "; ".join(head.summary for head in heads),
+            "findings": (*told, *broken, *_errors(review)),
+            "notes": (*(note for head in heads for note in head.notes), *notes),
         }
     )
 
@@ -127,11 +130,14 @@ def _built_words(review: Review) -> str:
 
 
 def _broken_findings(review: Review) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(what=f"{patch.name} does not build: {patch.build.first_error()}", where=patch.message_id or patch.commit,
-                detail="" if patch.build.why else patch.build.detail[:4096], log=patch.build.log)
-        for patch in review.broken if patch.build
-    )  # fmt: skip
+    """Evidence goes with the patch that an error came with only."""
+    found = []
+    for patch in review.broken:
+        if patch.build is not None:
+            detail = "" if patch.build.why else patch.build.detail[:4096]
+            what = f"{patch.name} does not build: {patch.build.first_error()}"
+            found.append(Finding(what=what, where=patch.message_id or patch.commit, detail=detail, log=patch.build.log))
+    return tuple(found)
 
 
 def _errors(review: Review) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from reviewbot.model.results import Outcome
 from reviewbot.model.review import Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
-from reviewbot.verdict import judge_review, with_blame, with_review
+from reviewbot.verdict import judge_error, judge_review, with_blame, with_review
 from tests.report.records import (
     FIXES,
     LONG,
@@ -132,13 +132,13 @@ def test_what_was_not_looked_at_is_in_the_notes() -> None:
     assert "e2fsprogs patch 1/1 was not built: libfuse does not build" in notes
 
 
-def failing_head() -> BuildFails:
+def failing_head(component: str = "libfuse") -> Verdict:
     error = FirstError("‘struct fuse’ has no member named ‘rename’", "lib/fuse.c:2871", "the context")
-    return BuildFails("libfuse", error, Path(f"/data/runs/{RUN}/logs/build/libfuse.log"))
+    return judge_error(RUN, BuildFails(component, error, Path(f"/data/runs/{RUN}/logs/build/{component}.log")))
 
 
 def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_the_same() -> None:
-    verdict = judge_review(RUN, review_with_errors(), error=failing_head())
+    verdict = judge_review(RUN, review_with_errors(), heads=[failing_head()])
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary == "libfuse does not build: lib/fuse.c:2871: ‘struct fuse’ has no member named ‘rename’"
     assert verdict.findings[0].log == "logs/build/libfuse.log"
@@ -147,9 +147,16 @@ def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_
     assert "head does build" not in verdict.summary
 
 
+def test_every_component_whose_head_does_not_build_is_named() -> None:
+    verdict = judge_review(RUN, review_with_errors(), heads=[failing_head("kernel"), failing_head()])
+    assert verdict.summary.startswith("kernel does not build: ") and "; libfuse does not build: " in verdict.summary
+    assert [finding.log for finding in verdict.findings[:2]] == ["logs/build/kernel.log", "logs/build/libfuse.log"]
+    assert all(finding.detail == "the context" for finding in verdict.findings[:2])
+
+
 def test_blame_names_the_first_bad_patch() -> None:
     first = AppliedPatch(message_id="libfuse.2@example.org", subject="[PATCH 2/3] libfuse: step 2", commit="e5" * 20)
-    blamed = with_blame(judge_review(RUN, review_with_errors(), error=failing_head()), first, TREES, POSTING)
+    blamed = with_blame(failing_head(), first, TREES, POSTING)
     assert blamed.summary.endswith("; from libfuse patch 2/3 on (libfuse: step 2)")
     assert blamed.findings[0].where == "libfuse.2@example.org"
 
@@ -158,7 +165,7 @@ def test_blame_of_a_commit_that_came_with_git_names_its_place() -> None:
     tree = TREES.trees[1]
     commits = tuple(AppliedPatch(message_id="", subject=f"step {n}", commit=str(n) * 40) for n in (1, 2, 3))
     trees = TREES.model_copy(update={"trees": (tree.model_copy(update={"patches": commits}),)})
-    blamed = with_blame(judge_review(RUN, review_clean(), error=failing_head()), commits[1], trees, POSTING)
+    blamed = with_blame(failing_head(), commits[1], trees, POSTING)
     assert blamed.summary.endswith("; from libfuse commit 2/3 on (step 2)")
 
 
