@@ -102,15 +102,18 @@ def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
     assert token and said == "::error::from the guest" and last == f"::{token[1]}::"
 
 
-def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path) -> None:
-    play("Apply and test", tmp_path, 0, MESSAGE_ID="x@y", LEGS="", SUITES="smoke", TESTS="", RFC="yes")
-    assert "--rfc" in (tmp_path / "called").read_text().splitlines()
+@pytest.mark.parametrize("rfc", ["", "yes"])
+@every_workflow
+def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path, workflow: str, rfc: str) -> None:
+    play(workflow, CALLS[workflow][0], tmp_path, 0, MESSAGE_ID="x@y", LEGS="", SUITES="smoke", TESTS="", RFC=rfc)
+    assert ("--rfc" in (tmp_path / "called").read_text().splitlines()) is bool(rfc)
 
 
-def test_the_call_is_one_that_the_command_line_takes() -> None:
+@pytest.mark.parametrize("words", [["plan", "--legs=", "--suites=smoke", "--tests="], ["review"]])
+def test_the_call_is_one_that_the_command_line_takes(words: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", "plan", "--legs=", "--suites=smoke", "--tests=", "--rfc", "--mbox=/nowhere",
-         "--", "-odd@example.org"], capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "reviewbot", *words, "--rfc", "--mbox=/nowhere", "--", "-odd@example.org"],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
 

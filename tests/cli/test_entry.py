@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.cli import commands, entry
+from reviewbot.cli import entry
 from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
 from reviewbot.model.verdict import ExitStatus
 
@@ -31,7 +31,7 @@ def test_an_error_is_one_line_and_a_status(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(commands.reviewbot, "main", fail)
+    monkeypatch.setattr(entry.reviewbot, "main", fail)
     monkeypatch.setattr(entry, "stop_all", lambda: None)
     assert entry.run(["plan"]) == status
     said = capsys.readouterr().err
@@ -43,7 +43,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "odd")
 
-    monkeypatch.setattr(commands.reviewbot, "main", fail)
+    monkeypatch.setattr(entry.reviewbot, "main", fail)
     monkeypatch.setattr(entry, "stop_all", lambda: None)
     with pytest.raises(OSError, match="odd"):
         entry.run(["plan"])
@@ -62,7 +62,9 @@ def reviewbot(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("command", ["", "plan", "apply-and-test", "report", "post", "runs", "doctor", "schema"])
+@pytest.mark.parametrize(
+    "command", ["", "plan", "review", "b4-check", "apply-and-test", "report", "post", "runs", "doctor", "schema"]
+)
 def test_help_says_what_a_command_is_for(command: str) -> None:
     done = reviewbot(*filter(None, [command]), "--help")
     assert done.returncode == 0
@@ -108,9 +110,9 @@ def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
 def test_sigterm_ends_like_ctrl_c(tmp_path: Path) -> None:
     """A process of ours that runs a long command ends it, and says how to go on."""
     script = (
-        "import sys; from reviewbot.cli import commands, entry; from reviewbot.host.process import run\n"
+        "import sys; from reviewbot.cli import entry; from reviewbot.host.process import run\n"
         "def slow(*a, **k): print('started', flush=True); run(['sleep', '1000'], timeout=2000)\n"
-        "commands.reviewbot.main = slow\n"
+        "entry.reviewbot.main = slow\n"
         "sys.exit(entry.run([]))"
     )
     process = subprocess.Popen(
