@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reviewbot import build, legs, pipeline, reviewing
+from reviewbot import build, lab, legs, pipeline, reviewing
 from reviewbot.build.errors import BuildFails, FirstError
 from reviewbot.config import Reviewer, Site
 from reviewbot.lab import Accelerator
@@ -238,7 +238,7 @@ class Tests:
 @pytest.fixture
 def machines(monkeypatch: pytest.MonkeyPatch) -> Tests:
     found = Tests(Outcome.PASS)
-    monkeypatch.setattr(pipeline.lab, "qemu_version", lambda: "7.2")
+    monkeypatch.setattr(lab, "qemu_version", lambda: "7.2")
     monkeypatch.setattr(pipeline, "_accelerator", lambda *_: Accelerator("kvm", "it works"))
     monkeypatch.setattr(legs, "run_leg", found.leg)
     return found

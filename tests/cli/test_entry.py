@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.cli import entry
+from reviewbot.cli import entry, group
 from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
 from reviewbot.model.verdict import ExitStatus
 
@@ -31,7 +31,7 @@ def test_an_error_is_one_line_and_a_status(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(entry.reviewbot, "main", fail)
+    monkeypatch.setattr(group.reviewbot, "main", fail)
     monkeypatch.setattr(entry, "stop_all", lambda: None)
     assert entry.run(["plan"]) == status
     said = capsys.readouterr().err
@@ -43,7 +43,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "odd")
 
-    monkeypatch.setattr(entry.reviewbot, "main", fail)
+    monkeypatch.setattr(group.reviewbot, "main", fail)
     monkeypatch.setattr(entry, "stop_all", lambda: None)
     with pytest.raises(OSError, match="odd"):
         entry.run(["plan"])
@@ -110,9 +110,9 @@ def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
 def test_sigterm_ends_like_ctrl_c(tmp_path: Path) -> None:
     """A process of ours that runs a long command ends it, and says how to go on."""
     script = (
-        "import sys; from reviewbot.cli import entry; from reviewbot.host.process import run\n"
+        "import sys; from reviewbot.cli import entry, group; from reviewbot.host.process import run\n"
         "def slow(*a, **k): print('started', flush=True); run(['sleep', '1000'], timeout=2000)\n"
-        "entry.reviewbot.main = slow\n"
+        "group.reviewbot.main = slow\n"
         "sys.exit(entry.run([]))"
     )
     process = subprocess.Popen(
