@@ -160,6 +160,10 @@ def apply_and_test(**options: Any) -> int:
     return judged.kind.exit_status
 
 
+_LONG = 160
+"""Characters of a line of evidence that are shown: a compiler's command has a thousand."""
+
+
 def print_verdict(judged: Verdict, folder: RunFolder) -> None:
     console = Console(highlight=False, soft_wrap=True)
     colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
@@ -168,7 +172,7 @@ def print_verdict(judged: Verdict, folder: RunFolder) -> None:
     for finding in judged.findings[:20]:
         console.print(Text(f"  {finding.what}"))
         for line in finding.detail.splitlines()[:12]:
-            console.print(Text(f"    {line}", style="dim"))
+            console.print(Text(f"    {line if len(line) <= _LONG else line[: _LONG - 1] + '…'}", style="dim"))
         if finding.log:
             console.print(Text(f"    log: {folder.path / finding.log}", style="dim"))
     if len(judged.findings) > 20:

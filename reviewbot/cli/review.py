@@ -13,6 +13,7 @@ from reviewbot.cli.group import reviewbot
 from reviewbot.cli.progress import clock, display
 from reviewbot.config import load_stack
 from reviewbot.model.review import PatchReview, Review, Severity
+from reviewbot.model.verdict import Verdict
 from reviewbot.report.remarks import build_words, counts, grouped
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
@@ -52,11 +53,20 @@ def review_command(**options: Any) -> int:
     else:
         if made is not None:
             print_review(made, Console(highlight=False, soft_wrap=True))
-            # The remarks are on the screen already; what head's own build said is not.
-            untold = tuple(finding for finding in judged.findings if judged.summary.startswith(finding.what))
-            judged = judged.model_copy(update={"findings": untold})
+            judged = _untold(judged, made)
         print_verdict(judged, outcome.folder)
     return judged.kind.exit_status
+
+
+def _untold(judged: Verdict, made: Review) -> Verdict:
+    """Without the findings that are on the screen already, and without evidence that is."""
+    left = [finding for finding in judged.findings if judged.summary.startswith(finding.what)]
+    seen = {patch.build.first_error() for patch in made.broken if patch.build}
+    findings = tuple(
+        finding.model_copy(update={"detail": ""}) if any(finding.what.endswith(error) for error in seen) else finding
+        for finding in left
+    )
+    return judged.model_copy(update={"findings": findings})
 
 
 def print_review(review: Review, console: Console) -> None:
