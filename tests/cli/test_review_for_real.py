@@ -73,6 +73,8 @@ def test_a_patch_that_only_a_later_one_makes_build_is_named(user: User) -> None:
     """The first patch of libfuse uses what the second adds."""
     posting = []
     for raw in mails(Version(1)):
+        if b"\nMessage-ID: <20261102.v1.libfuse" not in raw:
+            continue
         raw = raw.replace(b"sizeof(struct fuse_in_header)", b"REQUEST_HEADER_SIZE")
         posting.append(raw.replace(SECOND_STAT, SECOND_STAT_MORE).replace(SECOND_DIFF, MORE + SECOND_DIFF))
     done = user.call("review", "--mbox", user.thread(posting))
@@ -83,7 +85,7 @@ def test_a_patch_that_only_a_later_one_makes_build_is_named(user: User) -> None:
     assert verdict["summary"].endswith("; head does build")
     assert "REQUEST_HEADER_SIZE" in verdict["findings"][0]["what"]
     states = [patch["build"]["state"] for patch in user.file("review.json")["patches"]]
-    assert states == ["built", "failed", "built", "built"]
+    assert states == ["failed", "built"]
 
 
 SECOND_STAT = b" util/fusermount.c | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n"
@@ -92,11 +94,8 @@ SECOND_DIFF = b"diff --git a/util/fusermount.c"
 MORE = rb"""diff --git a/lib/fuse_i.h b/lib/fuse_i.h
 --- a/lib/fuse_i.h
 +++ b/lib/fuse_i.h
-@@ -13,4 +13,6 @@
+@@ -13,2 +13,3 @@
  #include <stdbool.h>
- #include <errno.h>
- 
 +#define REQUEST_HEADER_SIZE sizeof(struct fuse_in_header)
-+
- #define MIN(a, b) \
+ #include <errno.h>
 """
