@@ -22,6 +22,8 @@ _RUNS = 20
 """Runs of one posting that are looked at."""
 _LINES = 100
 """Remarks in the details of one entry."""
+_LONG = 200
+"""Characters of a line of evidence that nobody reads: a compiler's command."""
 _STATUS = {Severity.ERROR: "fail", Severity.WARNING: "warn", Severity.NOTE: "pass"}
 _ORDER = ("pass", "warn", "fail")
 
@@ -116,7 +118,6 @@ def _verdict(tool: str, run: _Run) -> Entry:
     status = {ExitStatus.PASS: "pass", ExitStatus.SERIES: "fail"}.get(verdict.kind.exit_status, "warn")
     lines = [finding.what for finding in verdict.findings[:_LINES]]
     lines += [f"note: {note}" for note in verdict.notes]
-    lines.append(f"report: {run.folder.path / 'summary.md'}")
     return Entry(tool=tool, status=status, summary=f"{verdict.kind}: {verdict.summary}", url=run.url(),
                  details="\n".join(lines))  # fmt: skip
 
@@ -158,10 +159,8 @@ def _build(run: _Run, patch: PatchReview) -> Entry:
         return _entry("reviewbot/build", run, [("warn", "")], "not built")
     match build.state:
         case "failed":
-            lines = [("fail", line) for line in build.detail.splitlines()]
-            return _entry(
-                "reviewbot/build", run, [("fail", build.first_error()), *lines], f"fails: {build.first_error()}"
-            )
+            lines = [("fail", line) for line in build.detail.splitlines() if len(line) <= _LONG]
+            return _entry("reviewbot/build", run, lines or [("fail", build.why)], f"fails: {build.first_error()}")
         case "skipped":
             return _entry("reviewbot/build", run, [("warn", build.why)], f"not built: {build.why}")
         case "not-affected":
