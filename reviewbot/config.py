@@ -133,9 +133,7 @@ def load_yaml(path: Path, model: type[M]) -> M:
     """Read a YAML file into a model. Raises ConfigError that names file, line and key."""
     try:
         text = path.read_text()
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        data = loader.construct_document(node) if node is not None else None
+        node, data = _parsed(text)
     except OSError as error:
         raise ConfigError(str(path), 0, "", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
@@ -154,6 +152,17 @@ def load_yaml(path: Path, model: type[M]) -> M:
         key = ".".join(str(part) for part in place)
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise ConfigError(str(path), _line_of(node, place), key, problem) from error
+
+
+def _parsed(text: str) -> tuple[Any, Any]:
+    """The document's node, which knows its lines, and its value. Raises yaml.YAMLError."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.YAMLError:
+        yaml.compose(text, Loader=yaml.SafeLoader)  # it names the place of the fault better
+        raise
+    return node, loader.construct_document(node) if node is not None else None
 
 
 def line_of(path: Path, place: tuple[int | str, ...]) -> int:

@@ -45,6 +45,10 @@ class Request:
     mbox: Path | None = None
     manifest: Path | None = None
     part_only: bool = False
+    wait: float = 0.0
+    """Seconds to wait for a posting that has not arrived whole."""
+    latest: bool = False
+    """The newest version of what was named."""
     legs: tuple[str, ...] = ()
     """Empty: all legs of the stack."""
     suites: tuple[str, ...] = SUITES
@@ -148,7 +152,10 @@ def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcom
 
 
 def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
-    ask = Ask(request.names, request.mbox, request.manifest, request.part_only)
+    ask = Ask(
+        names=request.names, mbox=request.mbox, manifest=request.manifest, part_only=request.part_only,
+        wait=request.wait, latest=request.latest, rfc=request.rfc, bases=tuple(request.bases),
+    )  # fmt: skip
     found = intake.take_in(ask, stack, site, cache_dir(), progress)
     return found if request.rfc else intake.leave_out_rfc(found)
 

@@ -2,12 +2,12 @@
 """The kernel: tinyconfig and fragments, out of tree, with kept objects."""
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
+from reviewbot.host.files import read_regular
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
 from reviewbot.host.sandbox import Bind, Sandbox
@@ -39,20 +39,18 @@ def kernel(store: Store, tree: Tree, root: Artifact, log: Path) -> Artifact:
         source, objects = store.scratch("src/kernel"), store.scratch(f"obj/kernel-{root.key[:12]}")
         with locked(store.lock("kernel")):
             checkout(Path(tree.repository), tree.head_commit, source)
-            (objects / "fragments").write_text(text)
             box = partial(
                 Sandbox(Path(root.path) / "root").run,
                 binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
                        "/out": Bind(folder, writable=True)},
                 env={"LOCAL_VERSION": local_version(tree)}, log=log, timeout=_LIMIT,
             )  # fmt: skip
-            box(["bash", "-eu", "/recipe/kernel.sh", "config"])
-            config = parse_config((objects / ".config").read_text())
+            box(["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=text.encode())
+            config = parse_config(read_regular(folder / "config"))
             unknown = check_survival(fragments, config, source)  # before the long part, not after it
             box(["bash", "-eu", "/recipe/kernel.sh", "build"])
-            shutil.copyfile(objects / ".config", folder / "config")
         return {
-            "release": (folder / "release").read_text().strip(),
+            "release": read_regular(folder / "release").strip(),
             "fuse_iomap": config.get("CONFIG_FUSE_IOMAP") == "y",
             "symbols": len(config),
             "unknown_symbols": " ".join(unknown),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.host.files import remove_tree, sha256_file
+from reviewbot.host.files import read_regular, remove_tree, sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
 from reviewbot.host.sandbox import Bind, Sandbox
@@ -71,7 +71,7 @@ def run_recipe(
 def _facts(path: Path) -> dict[str, Fact]:
     """`name=value` lines; `yes` and `no` become booleans."""
     found: dict[str, Fact] = {}
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+    for line in read_regular(path).splitlines() if path.exists() else ():
         name, equals, value = line.partition("=")
         if equals:
             found[name.strip()] = {"yes": True, "no": False}.get(value.strip(), value.strip())

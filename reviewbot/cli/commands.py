@@ -16,6 +16,7 @@ from reviewbot.cli.plan_table import plan_json, print_plan
 from reviewbot.cli.progress import display
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
+from reviewbot.intake import parse_duration
 from reviewbot.model.errors import UsageError
 from reviewbot.model.verdict import ExitStatus, Verdict
 from reviewbot.pipeline import Request
@@ -29,6 +30,15 @@ class _Comma(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return value if isinstance(value, tuple) else tuple(filter(None, value.replace(" ", ",").split(",")))
+
+
+class _Duration(click.ParamType[float]):
+    """`90m`, in seconds."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return value if isinstance(value, float) else parse_duration(value)
 
 
 class _Base(click.ParamType[tuple[str, str]]):
@@ -54,6 +64,9 @@ def series_options(command: Any) -> Any:
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
                          help="Only the part that holds the named mail; what it stands on is your business."),
+            click.option("--wait", type=_Duration(), default=0.0, metavar="DURATION",
+                         help="Wait this long (90m, 2h) until every part of the posting has arrived."),
+            click.option("--latest", is_flag=True, help="Take the newest version of what was named."),
             click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
             click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
@@ -94,7 +107,8 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     return (
         Request(
             names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
-            rfc=options["rfc"], **{name: options[name] for name in _WISHES if name in options},
+            wait=options["wait"], latest=options["latest"], rfc=options["rfc"],
+            **{name: options[name] for name in _WISHES if name in options},
         ),
         site,
     )  # fmt: skip
@@ -121,7 +135,7 @@ def plan(**options: Any) -> int:
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
-    with display(quiet=True) as progress:
+    with display(quiet=not request.wait) as progress:
         planned, _ = pipeline.plan(request, stack, site, progress)
     if options["as_json"]:
         click.echo(json.dumps(plan_json(planned), indent=1, ensure_ascii=False))
