@@ -233,9 +233,7 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     made = reviewing.review_posting(_desk(job, resolved, store, run), artifacts.artifacts)
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
-    heads = []
-    for failure in failures:
-        heads.append(_blamed(job, verdict.judge_error(run.id, failure), builds, failure.component, resolved))
+    heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e.component, resolved) for e in failures]
     judged = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
     return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": judged})
 
@@ -311,8 +309,11 @@ def _blamed(
         return judged
     if first := build.blame(builds, tree):
         return verdict.with_blame(judged, first, resolved, job.found.posting)
-    of_tree = [builds[patch.commit] for patch in tree.patches if patch.commit in builds]
-    return verdict.with_broken_base(judged) if any(found.of_base for found in of_tree) else judged
+    # Its base was built with the patched components that it needs: their patches may be what broke it.
+    needed = [resolved.get(need) for need in build.needs(job.stack.component(component).recipe)]
+    of_base = any(builds[patch.commit].of_base for patch in tree.patches if patch.commit in builds)
+    patched = any(other.patches for other in needed if other)
+    return verdict.with_broken_base(judged) if of_base and not patched else judged
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:

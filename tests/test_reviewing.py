@@ -300,3 +300,13 @@ def test_a_head_whose_base_does_not_build_either_says_nothing_about_the_series(
     for verdict in (verdict_of(world.test()), verdict_of(world.review())):
         assert verdict.kind is VerdictKind.INFRA
         assert "its base has this error, too" in verdict.summary
+
+
+def test_a_base_that_a_patched_component_breaks_is_the_series_fault(
+    world: World, builds: Builds, machines: Tests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "needs", lambda recipe: ("kernel",) if recipe == "libfuse" else ())
+    builds.heads = ("libfuse",)
+    builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
+    assert verdict_of(world.test()).kind is VerdictKind.BUILD_FAILS
+    assert verdict_of(world.review()).kind is VerdictKind.BUILD_FAILS
