@@ -24,9 +24,9 @@ from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import Results
-from reviewbot.model.review import Review
+from reviewbot.model.review import PatchBuild, Review
 from reviewbot.model.stack import Stack
-from reviewbot.model.trees import AppliedPatch, Trees
+from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.reviewing import Desk
@@ -240,11 +240,7 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     made = reviewing.review_posting(_desk(job, resolved, store, run), artifacts.artifacts)
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
-    heads = []
-    for failure in failures:
-        tree = resolved.get(failure.component)
-        first = build.blame(builds, tree) if tree else None
-        heads.append(_blamed(job, verdict.judge_error(run.id, failure), first, resolved))
+    heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e.component, resolved) for e in failures]
     judged = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
     return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": judged})
 
@@ -305,14 +301,26 @@ def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
             desk.trees, job.stack, store=desk.store, site=job.site, logs=desk.run.logs("build"), progress=job.progress,
             kinds=build.needs(job.stack.component(error.component).recipe),
         )  # fmt: skip
-        first = reviewing.first_broken(desk, built.artifacts, error.component)
+        builds = reviewing.build_each(desk, built.artifacts, error.component)
     except InfraError as trouble:
         return judged.model_copy(update={"notes": (*judged.notes, f"the first bad patch is not known: {trouble}")})
-    return _blamed(job, judged, first, desk.trees)
+    return _blamed(job, judged, builds, error.component, desk.trees)
 
 
-def _blamed(job: _Job, judged: Verdict, first: AppliedPatch | None, resolved: Trees) -> Verdict:
-    return verdict.with_blame(judged, first, resolved, job.found.posting) if first else judged
+def _blamed(
+    job: _Job, judged: Verdict, builds: Mapping[str, PatchBuild], component: str, resolved: Trees
+) -> Verdict:  # fmt: skip
+    """With the first bad patch of a component, by how its patches build; or with the news that base is bad."""
+    tree = resolved.get(component)
+    if tree is None:
+        return judged
+    if first := build.blame(builds, tree):
+        return verdict.with_blame(judged, first, resolved, job.found.posting)
+    # Its base was built with the patched components that it needs: their patches may be what broke it.
+    needed = [resolved.get(need) for need in build.needs(job.stack.component(component).recipe)]
+    of_base = any(builds[patch.commit].of_base for patch in tree.patches if patch.commit in builds)
+    patched = any(other.patches for other in needed if other)
+    return verdict.with_broken_base(judged) if of_base and not patched else judged
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.review import PatchBuild, Review, Severity
 from reviewbot.model.stack import Stack
-from reviewbot.model.trees import AppliedPatch, Trees
+from reviewbot.model.trees import Trees
 from reviewbot.model.words import counted
 from reviewbot.store import RunFolder, Store
 
@@ -81,17 +81,6 @@ def build_each(desk: Desk, built: Mapping[str, Artifact], only: str = "") -> dic
         logs=desk.run.logs(LOGS),
         progress=desk.progress,
     )
-
-
-def first_broken(desk: Desk, built: Mapping[str, Artifact], component: str) -> AppliedPatch | None:
-    """The patch from which a component's head, which does not build, stays broken. Raises InfraError.
-
-    None: its base does not build either, or the fault lies with what it is built with.
-    """
-    tree = desk.trees.get(component)
-    if tree is None or not tree.patches:
-        return None
-    return build.blame(build_each(desk, built, component), tree)
 
 
 def _inputs(desk: Desk, built: Mapping[str, Artifact]) -> Mapping[str, str]:

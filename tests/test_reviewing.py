@@ -16,7 +16,7 @@ from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.model.review import PatchBuild
+from reviewbot.model.review import OF_BASE, PatchBuild
 from reviewbot.model.stack import LegSpec, Source, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
@@ -290,3 +290,23 @@ def test_a_head_that_does_not_build_is_blamed_on_a_patch_of_that_component_only(
     builds.asked.clear()
     assert "from libfuse" not in verdict_of(world.test(review=False)).summary
     assert builds.asked == []
+
+
+def test_a_head_whose_base_does_not_build_either_says_nothing_about_the_series(
+    world: World, builds: Builds, machines: Tests
+) -> None:
+    builds.heads = ("libfuse",)
+    builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
+    for verdict in (verdict_of(world.test()), verdict_of(world.review())):
+        assert verdict.kind is VerdictKind.INFRA
+        assert "its base has this error, too" in verdict.summary
+
+
+def test_a_base_that_a_patched_component_breaks_is_the_series_fault(
+    world: World, builds: Builds, machines: Tests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "needs", lambda recipe: ("kernel",) if recipe == "libfuse" else ())
+    builds.heads = ("libfuse",)
+    builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
+    assert verdict_of(world.test()).kind is VerdictKind.BUILD_FAILS
+    assert verdict_of(world.review()).kind is VerdictKind.BUILD_FAILS

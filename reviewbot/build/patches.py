@@ -18,7 +18,7 @@ from reviewbot.host.locks import locked
 from reviewbot.host.process import CommandTimeout
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.progress import Event, Progress, silent
-from reviewbot.model.review import BuildWarning, PatchBuild
+from reviewbot.model.review import OF_BASE, BuildWarning, PatchBuild
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import AppliedPatch, Tree, Trees
 from reviewbot.model.words import counted
@@ -31,7 +31,6 @@ _TIMEOUTS = 2
 """Builds that may take too long before the other patches of a component are skipped."""
 _PER_PATCH = ("kernel", "libfuse", "e2fsprogs")
 _KIND = "patch-build"
-_OF_BASE = "the state before the patches has this error, too"
 
 
 def build_patches(
@@ -69,7 +68,7 @@ def blame(builds: Mapping[str, PatchBuild], tree: Tree) -> AppliedPatch | None:
         build = builds.get(patch.commit)
         if build is None or patch.merged:
             continue
-        if build.state == "failed" and _OF_BASE not in build.why:
+        if build.state == "failed" and not build.of_base:
             guilty = guilty or patch
         elif build.state == "built":
             guilty = None
@@ -229,7 +228,7 @@ class _Series:
         why = ""
         if not own:
             culprit = self._culprit(error)
-            why = f"the error came with “{culprit}”" if culprit else _OF_BASE
+            why = f"the error came with “{culprit}”" if culprit else OF_BASE
         self.errors += [(mine, patch.subject) for mine in own]
         return PatchBuild(
             commit=patch.commit, state="failed", why=why, error=error.what, place=error.place, detail=error.context,

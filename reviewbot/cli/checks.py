@@ -160,6 +160,8 @@ def _build(run: _Run, patch: PatchReview) -> Entry:
     match build.state:
         case "failed":
             lines = [("fail", line) for line in build.detail.splitlines() if len(line) <= _LONG]
+            if build.of_base:
+                return _entry("reviewbot/build", run, [("warn", "")], f"not built: {build.first_error()}")
             return _entry("reviewbot/build", run, lines or [("fail", build.why)], f"fails: {build.first_error()}")
         case "skipped":
             return _entry("reviewbot/build", run, [("warn", build.why)], f"not built: {build.why}")

@@ -94,7 +94,7 @@ def _evidence(detail: str) -> list[str]:
 
 def _line(patch: PatchReview, names: int, titles: int) -> Text:
     """`✓ kernel patch 2/3  fuse: do this  built, 3 objects, 12 s  1 warning`."""
-    if patch.broken or any(finding.severity is Severity.ERROR for finding in patch.findings):
+    if patch.broken or any(finding.severity is Severity.ERROR for finding in patch.remarks):
         mark, colour = "✗", "red"
     elif patch.build and patch.build.state == "built":
         mark, colour = "✓", "green"

@@ -52,6 +52,10 @@ class BuildWarning(Model):
         return f"{self.file}:{self.line}: {self.message} [{self.tool}]"
 
 
+OF_BASE = "the state before the patches has this error, too"
+"""In the `why` of a failed build whose error is older than the series."""
+
+
 class PatchBuild(Model):
     """One patch built on top of those before it."""
 
@@ -72,6 +76,11 @@ class PatchBuild(Model):
     """Lines around the error."""
     log: str = ""
     """Path of the whole log relative to the run's folder, or empty."""
+
+    @property
+    def of_base(self) -> bool:
+        """Whether the build failed as base does: nobody's fault."""
+        return OF_BASE in self.why
 
     def first_error(self) -> str:
         """`fs/fuse/file.c:12: what the compiler said`, and what is known of where that comes from."""
@@ -115,7 +124,8 @@ class PatchReview(Model):
 
     @property
     def broken(self) -> bool:
-        return self.build is not None and self.build.state == "failed"
+        """Whether it does not build, and did so without the patches."""
+        return self.build is not None and self.build.state == "failed" and not self.build.of_base
 
 
 class Review(Model):
@@ -137,7 +147,7 @@ class Review(Model):
 
     @property
     def broken(self) -> tuple[PatchReview, ...]:
-        """Patches that do not build."""
+        """Patches that do not build, though base does."""
         return tuple(patch for patch in self.patches if patch.broken)
 
     def words(self) -> str:

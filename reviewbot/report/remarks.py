@@ -39,9 +39,10 @@ def grouped(review: Review) -> list[tuple[str, list[Remark]]]:
 def remarks(patch: PatchReview) -> list[Remark]:
     """What the build and the reviewers say of one patch, in their order."""
     found = []
-    if patch.build and patch.broken:
+    if patch.build and patch.build.state == "failed":
         detail = "" if patch.build.why else patch.build.detail  # shown where the error comes from
-        found.append(Remark(Severity.ERROR, f"does not build: {patch.build.first_error()}", detail=detail))
+        severity = Severity.ERROR if patch.broken else Severity.WARNING
+        found.append(Remark(severity, f"does not build: {patch.build.first_error()}", detail=detail))
     if patch.build:
         found += [Remark(Severity.WARNING, f"new: {warning.words()}", new=True) for warning in patch.build.warnings]
     return found + [_remark(finding) for finding in patch.remarks]

@@ -58,6 +58,12 @@ def with_blame(verdict: Verdict, first: AppliedPatch, trees: Trees, posting: Pos
     return verdict.model_copy(update={"summary": f"{verdict.summary}; {blame}", "findings": findings})
 
 
+def with_broken_base(verdict: Verdict) -> Verdict:
+    """Of a head that does not build: its base does not build in the same way, so the series is not at fault."""
+    summary = f"{verdict.summary}; its base has this error, too: this says nothing about the series"
+    return verdict.model_copy(update={"kind": VerdictKind.INFRA, "summary": summary})
+
+
 def position(patch: AppliedPatch, trees: Trees, posting: Posting) -> str:
     """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`; for a commit fetched with git its place among the tree's."""
     for part in posting.parts:
@@ -77,8 +83,8 @@ def review_notes(review: Review) -> tuple[str, ...]:
     skipped = tuple(f"without {tool}: {why}" for tool, why in review.skipped.items())
     reasons: dict[str, list[PatchReview]] = {}
     for patch in review.patches:
-        if patch.build and patch.build.state == "skipped":
-            reasons.setdefault(patch.build.why, []).append(patch)
+        if patch.build and (patch.build.state == "skipped" or patch.build.of_base):
+            reasons.setdefault(patch.build.first_error(), []).append(patch)
     return (*skipped, *(f"{_patches(found)} not built: {why}" for why, found in reasons.items()))
 
 
@@ -94,8 +100,11 @@ def _with_heads(heads: Sequence[Verdict], review: Review, notes: tuple[str, ...]
         finding.model_copy(update={"detail": ""}) if any(words in finding.what for words in said) else finding
         for finding in _broken_findings(review)
     ]
-    return heads[0].model_copy(
+    worst = next((head for head in heads if head.kind is VerdictKind.BUILD_FAILS), heads[0])
+    at_fault = worst.kind is VerdictKind.BUILD_FAILS or bool(broken)
+    return worst.model_copy(
         update={
+            "kind": VerdictKind.BUILD_FAILS if at_fault else worst.kind,
             "summary": "; ".join(head.summary for head in heads),
             "findings": (*told, *broken, *_errors(review)),
             "notes": (*(note for head in heads for note in head.notes), *notes),

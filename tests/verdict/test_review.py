@@ -7,10 +7,10 @@ import pytest
 
 from reviewbot.build.errors import BuildFails, FirstError
 from reviewbot.model.results import Outcome
-from reviewbot.model.review import Review, ReviewFinding, Severity
+from reviewbot.model.review import OF_BASE, Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
-from reviewbot.verdict import judge_error, judge_review, with_blame, with_review
+from reviewbot.verdict import judge_error, judge_review, with_blame, with_broken_base, with_review
 from tests.report.records import (
     FIXES,
     LONG,
@@ -93,6 +93,19 @@ def test_an_error_that_came_with_an_earlier_patch_says_so_and_brings_no_evidence
     finding = judge_review(RUN, review.model_copy(update={"patches": patches})).findings[1]
     assert finding.what == "libfuse patch 3/3 does not build: a.c:1: no (the error came with “libfuse: step 2”)"
     assert finding.detail == ""
+
+
+def test_an_error_that_base_has_too_is_nobodys_fault() -> None:
+    old = built("failed", error="no", place="a.c:1", why=OF_BASE)
+    patches = tuple(patch.model_copy(update={"build": old}) for patch in review_clean().patches[2:])
+    review = review_clean().model_copy(update={"patches": patches})
+    verdict = judge_review(RUN, review)
+    assert (verdict.kind, verdict.findings) == (VerdictKind.PASS, ())
+    assert f"2 patches were not built: a.c:1: no ({OF_BASE})" in verdict.notes
+    head = judge_review(RUN, review, heads=[with_broken_base(failing_head())])
+    assert head.kind is VerdictKind.INFRA and "says nothing about the series" in head.summary
+    both = judge_review(RUN, review, heads=[with_broken_base(failing_head()), failing_head("kernel")])
+    assert both.kind is VerdictKind.BUILD_FAILS
 
 
 def test_many_broken_patches_are_counted_and_some_named() -> None:
