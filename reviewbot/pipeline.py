@@ -29,6 +29,7 @@ from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
+from reviewbot.review import partners
 from reviewbot.reviewing import Desk
 from reviewbot.store import Durations, RunFolder, Runs, Store
 
@@ -262,8 +263,11 @@ def _build_for_review(
 
 
 def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
+    wanted = {*_components(job.planned, job.stack)}
+    if job.request.review:
+        wanted |= partners(job.found.posting, rfc=job.request.rfc)
     resolved = trees.resolve(
-        job.found.posting, job.found.mails, job.stack, components=_components(job.planned, job.stack),
+        job.found.posting, job.found.mails, job.stack, components=wanted,
         bases=_bases(job.request, job.found), cache=cache_dir(), rfc=job.request.rfc, progress=job.progress,
     )  # fmt: skip
     run.write("trees.json", resolved)

@@ -4,6 +4,7 @@
 Must not know: how anything is built (it is given what the builds said), where mails come from, how a review is shown.
 """
 
+from reviewbot.review.copies import partners
 from reviewbot.review.series import review
 
-__all__ = ["review"]
+__all__ = ["partners", "review"]

@@ -12,6 +12,11 @@ LARGEST = 4 << 20
 """Bytes of the largest file that is read."""
 
 
+def path_fits(path: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the shell patterns matches; `*` stops at a slash."""
+    return any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
+
+
 def listed(repository: Path, commit: str, patterns: Sequence[str]) -> tuple[str, ...]:
     """Plain files whose path matches one of the shell patterns (`*` stops at a slash), sorted."""
     folders = sorted({pattern.split("*")[0].rpartition("/")[0] or "." for pattern in patterns if "*" in pattern})
@@ -22,8 +27,7 @@ def listed(repository: Path, commit: str, patterns: Sequence[str]) -> tuple[str,
     for line in said.splitlines():
         head, _, path = line.partition("\t")
         mode, _, _, size = head.split()
-        fits = any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
-        if fits and mode.startswith("100") and size.isdigit() and int(size) <= LARGEST:
+        if path_fits(path, patterns) and mode.startswith("100") and size.isdigit() and int(size) <= LARGEST:
             found.append(path)
     return tuple(sorted(found))
 

@@ -14,9 +14,10 @@ from pydantic import Field
 
 from reviewbot.config import load_yaml
 from reviewbot.model.base import Model
+from reviewbot.model.posting import Posting
 from reviewbot.model.review import ReviewFinding, Severity
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.review.blobs import read
+from reviewbot.review.blobs import path_fits, read
 from reviewbot.review.expressions import Known, Unknown, value_of
 from reviewbot.review.headers import Definition, Definitions, Member, definitions
 from reviewbot.review.text import one_line, some_lines
@@ -78,6 +79,26 @@ class Rules(Model):
 def load_rules(path: Path = RULES) -> Rules:
     """Raises ConfigError that names file, line and key."""
     return load_yaml(path, Rules)
+
+
+def partners(posting: Posting, *, rfc: bool) -> frozenset[str]:
+    """Components whose trees are needed to see whether what the posting changes stays in step with its copies.
+
+    Only headers and files that have a copy count: a server's source that spells out an ioctl calls for no kernel.
+    """
+    rules = load_rules()
+    touched = {(part.component, path) for part in posting.parts if rfc or not part.rfc for patch in part.patches
+               for path in patch.paths}  # fmt: skip
+    found: set[str] = set()
+    for entry in rules.copies:
+        sides = (entry.master, entry.copy_)
+        if any((side.component, side.path) in touched for side in sides):
+            found |= {side.component for side in sides}
+    for numbers in rules.numbers:
+        headers = [path for component, path in touched if component == numbers.component and path.endswith(".h")]
+        if any(path_fits(path, numbers.paths) for path in headers):
+            found |= {other.component for other in rules.numbers}
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

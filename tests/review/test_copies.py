@@ -8,9 +8,10 @@ import pytest
 
 from reviewbot.config import load_yaml
 from reviewbot.model.errors import ConfigError
+from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.review import ReviewFinding
 from reviewbot.model.trees import Trees
-from reviewbot.review.copies import Rules, check_copies, compare, load_rules
+from reviewbot.review.copies import Rules, check_copies, compare, load_rules, partners
 from reviewbot.review.headers import definitions
 from tests.review.trees import make_tree
 
@@ -128,3 +129,27 @@ def test_a_wrong_data_file_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_yaml(tmp_path / "copies.yaml", Rules)
     assert caught.value.line == 4
+
+
+def posting_that_touches(component: str, path: str, *, rfc: bool = False) -> Posting:
+    patch = Patch(message_id="p@x", subject="[PATCH] x", author="A <a@x>", number=1, paths=(path,))
+    part = Part(component=component, counter="1/1", rfc=rfc, subject="x", cover=None, patches=(patch,))
+    return Posting(top="p@x", subject="[PATCH] x", author="A <a@x>", source="test", parts=(part,))
+
+
+@pytest.mark.parametrize(
+    ("component", "path", "wanted"),
+    [
+        ("kernel", KERNEL, {"kernel", "libfuse", "e2fsprogs"}),
+        ("libfuse", LIBFUSE, {"kernel", "libfuse", "e2fsprogs"}),
+        ("e2fsprogs", "lib/ext2fs/ext2_fs.h", {"kernel", "libfuse", "e2fsprogs"}),
+        ("e2fsprogs", "misc/fuse2fs.c", set()),
+        ("kernel", "fs/fuse/dev.c", set()),
+    ],
+)
+def test_what_must_stay_in_step_calls_for_the_trees_of_its_copies(component: str, path: str, wanted: set[str]) -> None:
+    assert partners(posting_that_touches(component, path), rfc=False) == wanted
+
+
+def test_a_part_that_is_left_out_calls_for_nothing() -> None:
+    assert partners(posting_that_touches("kernel", KERNEL, rfc=True), rfc=False) == set()
