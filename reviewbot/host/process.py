@@ -256,7 +256,7 @@ def _copying(source: IO[bytes], sink: IO[bytes], limit: int) -> threading.Thread
     def copy() -> None:
         left = limit
         with source:
-            while chunk := source.read1(1 << 16):  # type: ignore[attr-defined]
+            while chunk := os.read(source.fileno(), 1 << 16):
                 with contextlib.suppress(OSError, ValueError):  # a full disk, a log that was closed meanwhile
                     sink.write(chunk[:left])
                     sink.flush()

@@ -260,7 +260,9 @@ def _finding(entry: Copy, difference: Difference, posted: frozenset[str], origin
     match difference.kind:
         case "value":
             severity = Severity.ERROR if not follows else Severity.WARNING if both else Severity.NOTE
-            message = f"{name} has another value in {left} than in {right}"
+            values = [s.meaning.replace("( ", "(").replace(" )", ")") for s in (difference.master, difference.copy)]
+            told = f": {values[0]} and {values[1]}" if all(0 < len(value) <= 40 for value in values) else ""
+            message = f"{name} has another value in {left} than in {right}{told}"
         case "layout":
             severity = Severity.ERROR if both else Severity.WARNING
             message = f"{name} has other members in {left} than in {right}"

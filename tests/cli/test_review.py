@@ -14,7 +14,7 @@ from reviewbot.cli.review import print_review
 from reviewbot.model.review import Review, ReviewFinding, Severity
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.report import schemas
-from tests.cli.test_bad_input import World, world  # noqa: F401  (a fixture)
+from tests.cli.world import World
 from tests.mails import TOP, posting
 from tests.report.records import built, review_clean, review_with_errors
 
@@ -87,7 +87,7 @@ def tools(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_the_command_line_without_builds(world: World, tools: str) -> None:  # noqa: F811
+def test_the_command_line_without_builds(world: World, tools: str) -> None:
     thread = world.thread(posting())
     done = world.call("review", "--no-build", "--mbox", thread, PATH=tools)
     assert done.returncode == ExitStatus.PASS, done.stderr + done.stdout
@@ -99,7 +99,7 @@ def test_the_command_line_without_builds(world: World, tools: str) -> None:  # n
     jsonschema.validate(json.loads(report.stdout), schemas()["review"])
 
 
-def test_the_command_line_as_json(world: World, tools: str) -> None:  # noqa: F811
+def test_the_command_line_as_json(world: World, tools: str) -> None:
     unsigned = [m.replace(b"Signed-off-by: A Developer <dev@example.org>\n", b"") for m in posting()]
     done = world.call("review", "--no-build", "--json", "--mbox", world.thread(unsigned), TOP, PATH=tools)
     assert done.returncode == ExitStatus.SERIES, done.stderr
@@ -110,13 +110,13 @@ def test_the_command_line_as_json(world: World, tools: str) -> None:  # noqa: F8
     assert verdict["kind"] == "REVIEW-ERRORS" and "Signed-off-by" in json.dumps(verdict["findings"])
 
 
-def test_a_patch_that_does_not_apply_is_told_as_everywhere(world: World, tools: str) -> None:  # noqa: F811
+def test_a_patch_that_does_not_apply_is_told_as_everywhere(world: World, tools: str) -> None:
     broken = [m.replace(b"\n old\n", b"\n ancient\n") for m in posting()]
     done = world.call("review", "--no-build", "--mbox", world.thread(broken), PATH=tools)
     assert done.returncode == ExitStatus.SERIES
     assert "DOES-NOT-APPLY" in done.stdout and "error: patch failed" in done.stdout
 
 
-def test_no_series_is_the_users_mistake(world: World) -> None:  # noqa: F811
+def test_no_series_is_the_users_mistake(world: World) -> None:
     world.refuses(2, "which series?", "review")
     assert world.runs == []

@@ -67,7 +67,8 @@ def test_another_value_is_an_error_that_names_both_lines(tmp_path: Path) -> None
     new = BASE.replace("enum", "#define FUSE_NEW (1 << 9)\nenum")
     (found,) = review(tmp_path, new, "\n" + new.replace("<< 9", "<< 8"))
     assert lines([found]) == [
-        f"error {KERNEL}:8: FUSE_NEW has another value in kernel {KERNEL}:8 than in libfuse {LIBFUSE}:9"
+        f"error {KERNEL}:8: FUSE_NEW has another value in kernel {KERNEL}:8 than in libfuse {LIBFUSE}:9: "
+        "(1 << 9) and (1 << 8)"
     ]
     assert found.detail == f"{KERNEL}:8: #define FUSE_NEW (1 << 9)\n{LIBFUSE}:9: #define FUSE_NEW (1 << 8)"
 

@@ -133,7 +133,7 @@ def test_many_broken_patches_are_counted_and_some_named() -> None:
 def test_what_was_built_is_said(states: tuple[str | None, ...], words: str) -> None:
     review = review_clean()
     patches = tuple(
-        patch.model_copy(update={"build": state and built(state)})  # type: ignore[arg-type]
+        patch.model_copy(update={"build": built().model_copy(update={"state": state}) if state else None})
         for patch, state in zip(review.patches, states, strict=False)
     )
     assert judge_review(RUN, review.model_copy(update={"patches": patches})).summary.startswith(f"{words};")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A user and his folders, for tests of the command line."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.mails import mbox
+
+COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A user with three small repositories and folders of his own."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(p for p in (self.folder / "data" / "runs").glob("*") if not p.is_symlink())
+
+    def site(self, **settings: object) -> None:
+        components = {c: {"provider": "git", "url": str(self.folder / c), "ref": "master"} for c in COMPONENTS}
+        (self.folder / "site.yaml").write_text(yaml.safe_dump({"components": components, **settings}))
+
+    def thread(self, mails: list[bytes] | bytes) -> str:
+        path = self.folder / "thread.mbox"
+        path.write_bytes(mails if isinstance(mails, bytes) else mbox(mails))
+        return str(path)
+
+    def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
+        own = {name: str(self.folder / where) for name, where in names.items()}
+        return subprocess.run(
+            [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=120,
+            cwd=self.folder, env={**os.environ, **own, **env},
+        )  # fmt: skip
+
+    def refuses(self, status: int, words: str, *arguments: str, **env: str) -> str:
+        """The one line on stderr."""
+        done = self.call(*arguments, **env)
+        assert done.returncode == status, done.stderr + done.stdout
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]  # progress of plain output
+        assert len(lines) == 1, done.stderr
+        assert words in lines[0]
+        assert "Traceback" not in done.stderr
+        return lines[0]
