@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.trees import Tree
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 
@@ -43,10 +44,21 @@ def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """Per component: name, source, base and why, patches, head."""
     rows = []
     for tree in record.trees.trees if record.trees else ():
-        patches = counted(len(tree.patches), "patch") if tree.patches else "none"
+        patches = _patches(tree)
         rows.append((tree.component, tree.source, f"{tree.base_commit[:12]}, {tree.base_why}", patches,
                      f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
     return rows
+
+
+def _patches(tree: Tree) -> str:
+    """`3 patches, 1 in base already, on 2 prerequisites`."""
+    merged = sum(patch.merged for patch in tree.patches)
+    below = sum(patch.prerequisite and not patch.merged for patch in tree.patches)
+    own = len(tree.patches) - merged - below
+    words = [counted(own, "patch")] if own or not tree.patches else []
+    words += [f"{merged} in base already"] if merged else []
+    words += [f"on {counted(below, 'prerequisite')}"] if below else []
+    return ", ".join(words) if tree.patches else "none"
 
 
 def aligned(rows: Sequence[Sequence[str]], right_from: int = 99) -> str:

@@ -102,13 +102,19 @@ def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
 
 
 def tree_notes(trees: Trees | None) -> tuple[str, ...]:
-    """Sources that could not be had, and what was tried for the bases."""
+    """Sources that could not be had, what base had already, and what was tried for bases that took some trying."""
     notes = []
     for component, reason in (trees.unavailable if trees else {}).items():
         notes.append(f"component {component} is unavailable: {reason}")
     for tree in trees.trees if trees else ():
-        for attempt in tree.attempts:
-            notes.append(f"{tree.component}: {attempt.what}: {attempt.result}")
+        if tree.patches and not tree.justified:
+            notes.append(f"{tree.component}: nothing justifies this base: {tree.base_why}")
+        merged = [patch for patch in tree.patches if patch.merged]
+        if merged:
+            notes.append(f"{tree.component}: base has {counted(len(merged), 'patch')} already: “{merged[0].subject}”"
+                         f"{f' and {len(merged) - 1} more' if len(merged) > 1 else ''}")  # fmt: skip
+        if len(tree.attempts) > 1 or not all(a.result == "chosen" for a in tree.attempts):
+            notes += [f"{tree.component}: {attempt.what}: {attempt.result}" for attempt in tree.attempts]
     return tuple(notes)
 
 

@@ -11,10 +11,11 @@ from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing
 from reviewbot.intake.errors import ArchiveUnreachable
 from reviewbot.model.errors import Blocked, DiskFull, InfraError, ReviewbotError, SeriesAtFault
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
-from reviewbot.model.trees import Attempt, Tree, Trees
+from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.trees.errors import DoesNotApply, SourceUnreachable
 from reviewbot.verdict import judge, judge_error
+from reviewbot.verdict.judge import tree_notes
 
 RUN = "20261103-101502-7a3f"
 NOT_COMPARED = "compared with nothing: whether a failure is new is not yet known"
@@ -222,3 +223,30 @@ def test_much_evidence_is_cut() -> None:
 
 def test_an_error_without_a_hint_has_no_notes() -> None:
     assert judge_error(RUN, Blocked("part 2 lacks patch 3")).notes == ()
+
+
+def tree_with(*patches: AppliedPatch, attempts: tuple[Attempt, ...], justified: bool = True) -> Trees:
+    tree = Tree(component="kernel", repository="/r", source="git x", base_commit="1" * 40, base_tree="2" * 40,
+                base_why="default of the stack: master", head_commit="3" * 40, head_tree="4" * 40, patches=patches,
+                attempts=attempts, justified=justified)  # fmt: skip
+    return Trees(trees=(tree,))
+
+
+def applied(subject: str, **facts: bool) -> AppliedPatch:
+    return AppliedPatch(message_id="p@x", subject=subject, commit="5" * 40, **facts)
+
+
+def test_a_base_that_was_found_at_once_needs_no_note() -> None:
+    assert (
+        tree_notes(tree_with(applied("a"), attempts=(Attempt(what="v7.1: 2 of 2 blobs match", result="chosen"),))) == ()
+    )
+
+
+def test_what_base_has_already_and_a_base_that_nothing_justifies_are_noted() -> None:
+    tried = (Attempt(what="master: test-apply", result="stopped at patch 1/2"),)
+    found = tree_notes(tree_with(applied("a", merged=True), applied("b"), attempts=tried, justified=False))
+    assert found == (
+        "kernel: nothing justifies this base: default of the stack: master",
+        "kernel: base has 1 patch already: “a”",
+        "kernel: master: test-apply: stopped at patch 1/2",
+    )
