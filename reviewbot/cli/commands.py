@@ -61,7 +61,7 @@ def series_options(command: Any) -> Any:
         (
             click.argument("names", metavar="[MESSAGE-ID]...", nargs=-1),
             click.option("--mbox", type=click.Path(path_type=Path),
-                         help="Read the mails from this file (`-`: standard input) instead of the archive."),
+                         help="Read the mails from this file (`-`: standard input), or from a folder of *.patch."),
             click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
