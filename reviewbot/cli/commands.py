@@ -119,8 +119,11 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
 @reviewbot.command()
 @series_options
 @_test_options
-@click.option("--try-bases", is_flag=True,
-              help="Fetch the sources and try: which base each component gets, and whether all patches apply.")
+@click.option(
+    "--try-bases",
+    is_flag=True,
+    help="Fetch the sources and try: which base each component gets, and whether all patches apply.",
+)
 def plan(**options: Any) -> int:
     """Show what would be tested and why; change nothing.
 
