@@ -75,10 +75,13 @@ def _known(posting: Posting) -> Iterator[tuple[str, str]]:
 
 
 def _versions(versions: Sequence[Version]) -> str:
-    """`v7 (2026-11-02), v8 (2026-11-04); newer: v4 (2026-11-10) <id>`."""
-    older = ", ".join(f"v{version.version}" for version in versions if not version.newer)
-    newer = ", ".join(f"v{version.version} <{version.message_id}>" for version in versions if version.newer)
-    return "; ".join(filter(None, (f"older: {older}" if older else "", f"newer: {newer}" if newer else "")))
+    """`older: v7 <id>, v8 <id>; newer: v4 <id>`; the newest of them."""
+    said = []
+    for name, some in (("older", [v for v in versions if not v.newer]), ("newer", [v for v in versions if v.newer])):
+        shown = ", ".join(f"v{version.version} <{version.message_id}>" for version in some[-_SHOWN:])
+        more = f"{len(some) - _SHOWN} more, " if len(some) > _SHOWN else ""
+        said += [f"{name}: {more}{shown}"] if some else []
+    return "; ".join(said)
 
 
 def _signed(posting: Posting) -> str:
@@ -138,19 +141,17 @@ def _parts(plan: Plan, *, wide: bool) -> Table:
         patches = "pull" if part.pull else str(len(part.patches))
         routed = (part.routed_by.removeprefix("paths, e.g. "),) if wide else ()
         table.add_row(part.component, part.counter, patches, subject, *routed)
-        for words in _below(part, alone=len(plan.posting.parts) == 1):
+        for words in _below(part):
             table.add_row("", "", "", words, *([""] if wide else []))
     return table
 
 
-def _below(part: Part, *, alone: bool) -> Iterator[Text]:
+def _below(part: Part) -> Iterator[Text]:
     """What else there is to know of a part."""
     if part.pull:
         yield Text(_pulled(part.pull), style="dim")
     for entry in part.prerequisites:
         yield _prerequisite(entry)
-    if part.versions and not alone:
-        yield Text(_versions(part.versions), style="dim")
 
 
 def _pulled(pull: Pull) -> str:
@@ -163,8 +164,7 @@ def _prerequisite(entry: Prerequisite) -> Text:
     value = entry.declared.value
     named = value[:12] if entry.declared.kind == "patch-id" else value
     if entry.status == "found":
-        count = counted(len(entry.patches), "patch") if entry.patches else "nothing more to apply"
-        return Text(f"below it: {count}, {entry.declared.trailer} {named}: {entry.why}", style="dim")
+        return Text.assemble("below it: ", (f"{entry.why} ({entry.declared.trailer} {named})", "dim"))
     return Text.assemble((f"{entry.status}: ", "red"), (f"{entry.declared.trailer} {named}: {entry.why}", "dim"))
 
 
@@ -174,15 +174,19 @@ def _sources(plan: Plan) -> Table:
     trees = {tree.component: tree for tree in plan.trees.trees} if plan.trees else {}
     for source in plan.sources:
         tree = trees.get(source.component)
-        lines = _tree(tree) if tree else _foreseen(source)
-        grid.add_row(Text(source.component, style="bold"), Text((tree or source).source.removeprefix("git ")))
-        for line in lines:
+        where = (tree or source).source.removeprefix("git ")
+        if not tree and not plan.posting.component_parts(source.component, rfc=plan.rfc):
+            grid.add_row(Text(source.component), Text.assemble(where, (f" {_unchanged(source)}", "dim")))
+            continue
+        grid.add_row(Text(source.component, style="bold"), Text(where))
+        for line in _tree(tree) if tree else (Text.assemble("base ", source.base, (f"  {source.why}", "dim")),):
             grid.add_row("", line)
     return grid
 
 
-def _foreseen(source: SourcePlan) -> list[Text]:
-    return [Text.assemble("base ", source.base, (f"  {source.why}", "dim"))]
+def _unchanged(source: SourcePlan) -> str:
+    """Its ref, where that says something."""
+    return source.base if source.source.startswith("git ") else ""
 
 
 def _tree(tree: Tree) -> Iterator[Text | Padding]:
@@ -191,11 +195,14 @@ def _tree(tree: Tree) -> Iterator[Text | Padding]:
     if tree.stopped:
         yield Text.assemble(("✗ ", "red"), tree.stopped.what)
         for line in tree.stopped.detail:
-            yield Padding(Text(line, style="dim"), (0, 0, 0, 4))
+            yield Padding(Text(line, style="dim"), (0, 0, 0, 2))
     else:
         yield Text.assemble("head ", tree.head_commit[:12], (f"  {_applied(tree)}", "dim"))
+    if tree.attempts:
+        yield Text("tried", style="dim")
     for attempt in tree.attempts:
-        yield Padding(Text(f"{attempt.what} -> {attempt.result}", style="dim"), (0, 0, 0, 4))
+        if tree.stopped is None or attempt.result != tree.stopped.what:
+            yield Padding(Text(f"{attempt.what} -> {attempt.result}", style="dim"), (0, 0, 0, 2))
 
 
 def _applied(tree: Tree) -> str:

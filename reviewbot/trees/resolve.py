@@ -56,7 +56,7 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, 
     usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
     if not usable:
         return default, "default of the stack; the posting declares no base, and there is no other to try"
-    names = ", ".join(map(_name_of, usable))
+    names = ", ".join(dict.fromkeys(map(_name_of, usable)))
     return f"{default}?", f"the posting declares no base: blob ids, then a test-apply decide between {default}, {names}"
 
 
