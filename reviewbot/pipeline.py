@@ -77,22 +77,38 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
     found = _take_in(request, stack, site, progress)
     chosen = _chosen_legs(request, stack)
     _check_names(request, stack)
-    return (
-        Plan(
-            posting=found.posting,
-            rfc=request.rfc,
-            sources=tuple(
-                SourcePlan(
-                    component=p.component, source=p.source, base=p.base, why=_why(p.component, p.why, request, found)
-                )
-                for p in trees.preview(found.posting, stack, _bases(request, found), rfc=request.rfc)
-            ),
-            legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
-            suites=request.suites,
-            tests=request.tests or stack.default_tests,
-        ),
-        found,
+    planned = Plan(
+        posting=found.posting,
+        rfc=request.rfc,
+        sources=(),
+        legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
+        suites=request.suites,
+        tests=request.tests or stack.default_tests,
     )
+    wanted = _components(planned, stack)
+    sources = tuple(
+        SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
+        for p in trees.preview(
+            found.posting, stack, _bases(request, found), rfc=request.rfc, from_manifest=_from_manifest(request, found)
+        )
+        if p.component in wanted
+    )
+    return planned.model_copy(update={"sources": sources}), found
+
+
+def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, progress: Progress) -> Plan:
+    """The plan with the bases that the changed components get. Fetches sources. A plan that is blocked stays as it is.
+
+    What does not apply is said in the plan. Raises SourceUnreachable, WrongBase, PullGone, UnusablePull, Blocked.
+    """
+    if any(problem.blocking for problem in found.posting.problems):
+        return planned
+    tried = trees.try_bases(
+        found.posting, found.mails, stack, components=tuple(component.name for component in stack.components),
+        bases=_bases(request, found), cache=cache_dir(), rfc=request.rfc, progress=progress,
+        from_manifest=_from_manifest(request, found),
+    )  # fmt: skip
+    return planned.model_copy(update={"trees": tried})
 
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
@@ -161,13 +177,13 @@ def _take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> 
     return found if request.rfc else intake.leave_out_rfc(found)
 
 
-def _why(component: str, why: str, request: Request, found: Intake) -> str:
-    return "named by the manifest" if component in found.bases and component not in request.bases else why
-
-
 def _bases(request: Request, found: Intake) -> dict[str, str]:
     """What the manifest names, and above it what the command line names."""
     return {**found.bases, **request.bases}
+
+
+def _from_manifest(request: Request, found: Intake) -> tuple[str, ...]:
+    return tuple(name for name in found.bases if name not in request.bases)
 
 
 def _chosen_legs(request: Request, stack: Stack) -> tuple[str, ...]:
@@ -269,6 +285,7 @@ def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
     resolved = trees.resolve(
         job.found.posting, job.found.mails, job.stack, components=wanted,
         bases=_bases(job.request, job.found), cache=cache_dir(), rfc=job.request.rfc, progress=job.progress,
+        from_manifest=_from_manifest(job.request, job.found),
     )  # fmt: skip
     run.write("trees.json", resolved)
     return record.model_copy(update={"trees": resolved}), resolved

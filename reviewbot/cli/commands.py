@@ -12,12 +12,14 @@ from rich.text import Text
 from reviewbot import pipeline, post, report
 from reviewbot.cli import doctor as machine
 from reviewbot.cli.group import reviewbot
-from reviewbot.cli.plan_table import plan_json, print_plan
+from reviewbot.cli.plan_json import plan_json
+from reviewbot.cli.plan_table import print_plan
 from reviewbot.cli.progress import display
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
 from reviewbot.intake import parse_duration
-from reviewbot.model.errors import UsageError
+from reviewbot.model.errors import ReviewbotError, UsageError
+from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, Verdict
 from reviewbot.pipeline import Request
 from reviewbot.store import RunFolder, Runs
@@ -59,7 +61,7 @@ def series_options(command: Any) -> Any:
         (
             click.argument("names", metavar="[MESSAGE-ID]...", nargs=-1),
             click.option("--mbox", type=click.Path(path_type=Path),
-                         help="Read the mails from this file (`-`: standard input) instead of the archive."),
+                         help="Read the mails from this file (`-`: standard input), or from a folder of *.patch."),
             click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
@@ -117,12 +119,21 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
 @reviewbot.command()
 @series_options
 @_test_options
+@click.option(
+    "--try-bases",
+    is_flag=True,
+    help="Fetch the sources and try: which base each component gets, and whether all patches apply.",
+)
 def plan(**options: Any) -> int:
     """Show what would be tested and why; change nothing.
 
     Fetches the thread (or reads --mbox), splits it into parts, routes each part to its component by the
-    paths its patches touch, and says which base each component would get. Read this first when a verdict
-    surprises you. Exit status 3 when the posting is incomplete, with the missing numbers named.
+    paths its patches touch, and says how the base of each component would be found. Read this first when a
+    verdict surprises you. With --try-bases it fetches the sources too (a kernel takes minutes the first
+    time), chooses the bases and applies the patches, all in reviewbot's own cache.
+
+    Exit status 3 when the posting is incomplete or stands on something that cannot be had; 1 when
+    --try-bases finds a patch that does not apply.
 
     \b
     reviewbot plan 20260223224617.GA2390314@frogsfrogsfrogs
@@ -130,19 +141,32 @@ def plan(**options: Any) -> int:
     reviewbot plan https://patchwork.kernel.org/project/linux-fsdevel/list/?series=98765
     reviewbot plan COVER-ID-1 COVER-ID-2            one posting in several threads
     reviewbot plan --part-only PATCH-ID             only the sub-series with this patch
+    reviewbot plan --try-bases --base kernel=v6.19 MESSAGE-ID
+    reviewbot plan --latest --wait 90m MESSAGE-ID   the newest version, once all of it is there
     reviewbot plan --manifest posting.yaml          parts from mails, tags, branches, pull requests
     b4 mbox -o - MESSAGE-ID | reviewbot plan --mbox -
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
-    with display(quiet=not request.wait) as progress:
-        planned, _ = pipeline.plan(request, stack, site, progress)
+    trying = options["try_bases"]
+    with display(quiet=not (request.wait or trying)) as progress:
+        planned, found = pipeline.plan(request, stack, site, progress)
+        try:
+            planned = pipeline.try_bases(request, planned, found, stack, progress) if trying else planned
+        except ReviewbotError:
+            _show_plan(planned, options)
+            raise
+    _show_plan(planned, options)
+    if any(problem.blocking for problem in planned.posting.problems):
+        return ExitStatus.BLOCKED
+    return ExitStatus.SERIES if planned.trees and any(t.stopped for t in planned.trees.trees) else ExitStatus.PASS
+
+
+def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     if options["as_json"]:
         click.echo(json.dumps(plan_json(planned), indent=1, ensure_ascii=False))
     else:
-        print_plan(planned, Console(highlight=False))
-    blocked = any(problem.blocking for problem in planned.posting.problems)
-    return ExitStatus.BLOCKED if blocked else ExitStatus.PASS
+        print_plan(planned, Console(highlight=False), tried=options["try_bases"])
 
 
 @reviewbot.command("apply-and-test")

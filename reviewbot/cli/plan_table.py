@@ -1,69 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A plan for human eyes, and as JSON."""
+"""A plan for human eyes, on a terminal of 80 columns too."""
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reviewbot.model.plan import Plan
-from reviewbot.model.posting import Part, Posting, Pull
+from reviewbot.cli.plan_json import all_patches
+from reviewbot.model.plan import Plan, SourcePlan
+from reviewbot.model.posting import Part, Posting, Prerequisite, Pull, Version
+from reviewbot.model.trees import Tree
 from reviewbot.model.words import counted
 
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The published shape: parts with their patches as Message-IDs in order, problems, and what would be done."""
-    posting = plan.posting
-    return {
-        "top": posting.top,
-        "subject": posting.subject,
-        "author": posting.author,
-        "asked": list(posting.asked),
-        "manifest": posting.manifest,
-        "parts": [_part_json(part) for part in posting.parts],
-        "problems": [problem.model_dump(mode="json") for problem in posting.problems],
-        "rfc": plan.rfc,
-        "sources": [source.model_dump(mode="json") for source in plan.sources],
-        "legs": [leg.leg for leg in plan.legs],
-        "suites": list(plan.suites),
-        "tests": plan.tests,
-    }
+_WIDE = 110
+"""Columns from which on there is room to say why a part is for its component."""
+_SHOWN = 4
+"""Names of a list that are shown."""
 
 
-def _part_json(part: Part) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "component": part.component,
-        "counter": part.counter,
-        "rfc": part.rfc,
-        "subject": part.subject,
-        "cover": part.cover,
-        "patches": [patch.message_id for patch in part.patches],
-    }
-    if part.pull:
-        found["pull"] = part.pull.model_dump(mode="json")
-    return found
-
-
-def print_plan(plan: Plan, console: Console) -> None:
-    """Parts, sources, legs and problems as tables."""
+def print_plan(plan: Plan, console: Console, *, tried: bool = False) -> None:
+    """Parts, sources, legs and problems. tried: the user wished that bases be tried."""
     posting = plan.posting
     console.print(Text(posting.subject, style="bold"))
     console.print(Text(" · ".join(filter(None, (posting.author, posting.top))) or posting.source, style="dim"))
-    for line in _asked(posting):
-        console.print(Text.assemble(("named   ", "dim"), line))
-    console.print(_parts(plan))
+    console.print(_facts(posting))
+    console.print(_parts(plan, wide=console.width >= _WIDE))
     if hint := _rfc_hint(plan):
         console.print(Text(hint, style="magenta"))
+        console.print()
     console.print(_sources(plan))
-    names = ", ".join(leg.leg for leg in plan.legs)
-    tests = f" (fstests: {plan.tests})" if "fstests" in plan.suites else ""
-    console.print(Text.assemble(("Legs    ", "dim"), names))
-    console.print(Text.assemble(("Suites  ", "dim"), ", ".join(plan.suites) + tests))
+    console.print()
+    console.print(_tests(plan))
+    if tried and plan.trees is None:
+        console.print(Text("No base was tried: see below.", style="yellow"))
     for problem in posting.problems:
         mark, colour = ("✗ blocked", "red") if problem.blocking else ("! note", "yellow")
-        console.print(Text.assemble((mark, colour), f"  {problem.message}"))
+        console.print(_line(Text(mark, style=colour), Text(problem.message), width=9))
+
+
+def _line(name: Text, words: Text, *, width: int = 8) -> Table:
+    """A name, and words that stay beside it when they need several lines."""
+    grid = _grid(width)
+    grid.add_row(name, words)
+    return grid
+
+
+def _grid(width: int = 8) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(min_width=width, no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _facts(posting: Posting) -> Table:
+    grid = _grid()
+    for name, words in _known(posting):
+        grid.add_row(Text(name, style="dim"), Text(words))
+    return grid
+
+
+def _known(posting: Posting) -> Iterator[tuple[str, str]]:
+    if posting.manifest:
+        yield "manifest", posting.manifest
+    for line in _asked(posting):
+        yield "named", line
+    if posting.versions:
+        yield "versions", _versions(posting.versions)
+    if signed := _signed(posting):
+        yield "signed", signed
+
+
+def _versions(versions: Sequence[Version]) -> str:
+    """`older: v7 <id>, v8 <id>; newer: v4 <id>`; the newest of them."""
+    said = []
+    for name, some in (("older", [v for v in versions if not v.newer]), ("newer", [v for v in versions if v.newer])):
+        shown = ", ".join(f"v{version.version} <{version.message_id}>" for version in some[-_SHOWN:])
+        more = f"{len(some) - _SHOWN} more, " if len(some) > _SHOWN else ""
+        said += [f"{name}: {more}{shown}"] if some else []
+    return "; ".join(said)
+
+
+def _signed(posting: Posting) -> str:
+    """`DKIM: 20 pass, 1 unchecked (no name server answers)`, of all patches."""
+    found = [patch.attestation for patch in all_patches(posting) if patch.attestation]
+    said = [("DKIM", Counter(attestation.dkim for attestation in found))]
+    patatt = Counter(attestation.patatt for attestation in found)
+    if set(patatt) - {"none"}:
+        said.append(("patatt", patatt))
+    words = "; ".join(
+        f"{name}: {', '.join(f'{counts[answer]} {answer}' for answer in _ANSWERS if counts[answer])}"
+        for name, counts in said
+        if counts
+    )
+    reasons = dict.fromkeys(a.why for a in found if a.why and {a.dkim, a.patatt} & {"fail", "unchecked"})
+    more = f" and {counted(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
+    return words + (f" ({next(iter(reasons))}{more})" if reasons else "")
+
+
+_ANSWERS = ("pass", "fail", "none", "unchecked")
 
 
 def _asked(posting: Posting) -> list[str]:
@@ -90,22 +128,30 @@ def _rfc_hint(plan: Plan) -> str:
     return f"{counted(left, 'RFC part')} left out: --rfc takes {'it' if left == 1 else 'them'} in"
 
 
-def _parts(plan: Plan) -> Table:
+def _parts(plan: Plan, *, wide: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title, justify in (("component", "left"), ("part", "left"), ("patches", "right")):
         table.add_column(title, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("subject", ratio=1)
-    table.add_column("routed by", style="dim", no_wrap=True, overflow="ellipsis", max_width=34)
+    table.add_column("subject", ratio=1, overflow="fold")
+    if wide:
+        table.add_column("routed by", style="dim", no_wrap=True, overflow="ellipsis", max_width=34)
     for part in plan.posting.parts:
         flag = ("RFC " if part.rfc else "") + ("(left out) " if part.rfc and not plan.rfc else "")
         subject = Text.assemble((flag, "magenta"), part.subject)
         patches = "pull" if part.pull else str(len(part.patches))
-        table.add_row(
-            part.component, part.counter, patches, subject, part.routed_by.removeprefix("paths, e.g. ")
-        )  # fmt: skip
-        if part.pull:
-            table.add_row("", "", "", Text(_pulled(part.pull), style="dim"), "")
+        routed = (part.routed_by.removeprefix("paths, e.g. "),) if wide else ()
+        table.add_row(part.component, part.counter, patches, subject, *routed)
+        for words in _below(part):
+            table.add_row("", "", "", words, *([""] if wide else []))
     return table
+
+
+def _below(part: Part) -> Iterator[Text]:
+    """What else there is to know of a part."""
+    if part.pull:
+        yield Text(_pulled(part.pull), style="dim")
+    for entry in part.prerequisites:
+        yield _prerequisite(entry)
 
 
 def _pulled(pull: Pull) -> str:
@@ -114,11 +160,73 @@ def _pulled(pull: Pull) -> str:
     return f"{pull.url} {pull.ref}{after}"
 
 
+def _prerequisite(entry: Prerequisite) -> Text:
+    value = entry.declared.value
+    named = value[:12] if entry.declared.kind == "patch-id" else value
+    if entry.status == "found":
+        return Text.assemble("below it: ", (f"{entry.why} ({entry.declared.trailer} {named})", "dim"))
+    return Text.assemble((f"{entry.status}: ", "red"), (f"{entry.declared.trailer} {named}: {entry.why}", "dim"))
+
+
 def _sources(plan: Plan) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("component", "source", "base"):
-        table.add_column(title, overflow="fold")
-    table.add_column("why", style="dim")
+    """One block per component: where it comes from, its base, and why that one."""
+    grid = _grid(10)
+    trees = {tree.component: tree for tree in plan.trees.trees} if plan.trees else {}
     for source in plan.sources:
-        table.add_row(source.component, source.source, source.base, source.why)
-    return table
+        tree = trees.get(source.component)
+        where = (tree or source).source.removeprefix("git ")
+        if not tree and not plan.posting.component_parts(source.component, rfc=plan.rfc):
+            grid.add_row(Text(source.component), Text.assemble(where, (f" {_unchanged(source)}", "dim")))
+            continue
+        grid.add_row(Text(source.component, style="bold"), Text(where))
+        for line in _tree(tree) if tree else (Text.assemble("base ", source.base, (f"  {source.why}", "dim")),):
+            grid.add_row("", line)
+    return grid
+
+
+def _unchanged(source: SourcePlan) -> str:
+    """Its ref, where that says something."""
+    return source.base if source.source.startswith("git ") else ""
+
+
+def _tree(tree: Tree) -> Iterator[Text | Padding]:
+    unsure = "" if tree.justified or tree.stopped else "  ! nothing speaks for it but that it is the default"
+    yield Text.assemble("base ", tree.base_commit[:12], (f"  {tree.base_why}", "dim"), (unsure, "yellow"))
+    if tree.stopped:
+        yield Text.assemble(("✗ ", "red"), tree.stopped.what)
+        for line in tree.stopped.detail:
+            yield Padding(Text(line, style="dim"), (0, 0, 0, 2))
+    else:
+        yield Text.assemble("head ", tree.head_commit[:12], (f"  {_applied(tree)}", "dim"))
+    if tree.attempts:
+        yield Text("tried", style="dim")
+    for attempt in tree.attempts:
+        if tree.stopped is None or attempt.result != tree.stopped.what:
+            yield Padding(Text(f"{attempt.what} -> {attempt.result}", style="dim"), (0, 0, 0, 2))
+
+
+def _applied(tree: Tree) -> str:
+    """`5 patches; 1 prerequisite below them; 2 in base already, left out`."""
+    own = [patch for patch in tree.patches if not patch.merged]
+    below = sum(patch.prerequisite for patch in own)
+    merged = len(tree.patches) - len(own)
+    words = [counted(len(own) - below, "patch")]
+    words += [f"{counted(below, 'patch')} of prerequisites"] if below else []
+    words += [f"{counted(merged, 'patch')} in base already, left out"] if merged else []
+    return "; ".join(words)
+
+
+def _tests(plan: Plan) -> Table:
+    grid = _grid()
+    grid.add_row(Text("legs", style="dim"), Text(", ".join(leg.leg for leg in plan.legs)))
+    tests = f" ({_selection(plan.tests)})" if "fstests" in plan.suites else ""
+    grid.add_row(Text("suites", style="dim"), Text(", ".join(plan.suites) + tests))
+    return grid
+
+
+def _selection(tests: str) -> str:
+    """`23 tests: generic/001 generic/002 … generic/401`; options as they are."""
+    names = tests.split()
+    if any(name.startswith("-") for name in names) or len(names) <= _SHOWN:
+        return tests
+    return f"{counted(len(names), 'test')}: {' '.join(names[: _SHOWN - 1])} … {names[-1]}"

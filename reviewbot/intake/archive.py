@@ -4,6 +4,7 @@
 Answers are kept for two minutes, so that a plan and the run after it ask once.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ class Archive:
         mails, why = split_mbox(data)
         if not mails:
             raise ArchiveUnreachable(self.url, f"instead of mail, {why}")
-        return Mailbag(f"{self.url}/{message_id}/", mails)
+        return Mailbag(f"{self.url}/{message_id}/", _linked(message_id, mails))
 
     def search(self, query: str, *, limit: int = SEARCH_LIMIT, fresh: bool = False) -> Mailbag:
         """Mails that match a query of public-inbox (`s:"title" AND f:address`, `patchid:…`); none is no error.
@@ -59,3 +60,24 @@ class Archive:
 
         self.queries += 1
         return ask(self.url, self.cache, question)
+
+
+_UNFOLD = re.compile(rb"\n[ \t]+")
+_LINKS = re.compile(rb"^(?:message-id|in-reply-to|references):[^\n]*", re.IGNORECASE | re.MULTILINE)
+_IDS = re.compile(rb"<[^<>\s]+>")
+
+
+def _linked(message_id: str, mails: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Without mails of other threads: public-inbox adds those with the very subject of the mail that was asked for.
+
+    `[PATCH 1/2] fuse: x` is in each version of some series, and what it answers there is not among these mails.
+    """
+    headers = [_UNFOLD.sub(b" ", raw.split(b"\n\n", 1)[0]) for raw in mails]
+    named = [{found for line in _LINKS.findall(head) for found in _IDS.findall(line)} for head in headers]
+    thread, size = {f"<{message_id}>".encode()}, 0
+    if not any(thread & ids for ids in named):
+        return mails
+    while len(thread) > size:
+        size = len(thread)
+        thread = thread.union(*(ids for ids in named if ids & thread))
+    return tuple(raw for raw, ids in zip(mails, named, strict=True) if not ids or ids & thread)

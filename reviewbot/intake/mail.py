@@ -138,22 +138,22 @@ def parse_subject(text: str) -> Subject:
 def parse_mail(raw: bytes) -> Mail | None:
     """None when it has no usable Message-ID."""
     message = email.message_from_bytes(_bounded(raw), policy=email.policy.compat32)
-    found = _MSGID.search(_header(message, "message-id"))
+    found = _MSGID.search(header_text(message, "message-id"))
     if found is None:
         return None
     body = _body(message)
-    subject = parse_subject(_header(message, "subject"))
+    subject = parse_subject(header_text(message, "subject"))
     patch = patch_in(message, raw, ask=bool(subject.kinds) and not subject.is_reply)
-    name, address = parseaddr(_header(message, "from"))
-    to = [a.lower() for _, a in getaddresses([_header(message, "to")]) if a]
-    cc = [a.lower() for _, a in getaddresses([_header(message, "cc")]) if a]
-    parents = [*_MSGID.findall(_header(message, "in-reply-to"))[:1],
-               *reversed(_MSGID.findall(_header(message, "references")))]  # fmt: skip
+    name, address = parseaddr(header_text(message, "from"))
+    to = [a.lower() for _, a in getaddresses([header_text(message, "to")]) if a]
+    cc = [a.lower() for _, a in getaddresses([header_text(message, "cc")]) if a]
+    parents = [*_MSGID.findall(header_text(message, "in-reply-to"))[:1],
+               *reversed(_MSGID.findall(header_text(message, "references")))]  # fmt: skip
     return Mail(
         id=found[1], raw=raw, subject=subject,
         author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
         to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
-        paths=patch.paths, date=_date(_header(message, "date")), body=body,
+        paths=patch.paths, date=_date(header_text(message, "date")), body=body,
         trailers=read_trailers(body, has_diff=bool(patch.paths)), pull=parse_pull(body),
         patch=patch, log=" ".join(_LOG_END.split(body, maxsplit=1)[0].split()),
     )  # fmt: skip
@@ -172,7 +172,8 @@ def _bounded(raw: bytes) -> bytes:
     return raw if len(raw) <= MAX_MAIL else raw[: 1 << 16]
 
 
-def _header(message: Message, name: str) -> str:
+def header_text(message: "Message[str, str]", name: str) -> str:
+    """Decoded, on one line; empty if there is none."""
     try:
         value = message.get(name)
         if value is None:

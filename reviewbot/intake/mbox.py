@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot.intake.drafts import as_sent
 from reviewbot.intake.errors import NotAnMbox
 from reviewbot.model.errors import UsageError
 
@@ -14,6 +15,8 @@ MAX_BYTES = 64 << 20
 """A thread larger than this is no thread; the whole 200-mail posting is 0.3 MB without its diffs, 4 MB with them."""
 
 # Patterns that start with a fixed text are searched for with memchr(3), ten times as fast as `^`.
+_SUFFIXES = (".patch", ".mbox", ".mbx", ".eml")
+"""Files of a folder that are read."""
 _FROM = re.compile(rb"\nFrom [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
 _MESSAGE_ID = re.compile(rb"^message-id:[^\n]*(\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
@@ -41,10 +44,29 @@ def _id_lines(raw: bytes) -> bytes:
 
 
 def read_mbox(path: Path) -> Mailbag:
-    """An mbox (any From_ quoting, also gzipped) or a single mail; `-` is standard input.
+    """An mbox (any From_ quoting, also gzipped), a single mail, or a folder with such files; `-` is standard input.
 
-    Raises NotAnMbox, UsageError.
+    What `git format-patch` wrote gets Message-IDs. Raises NotAnMbox, UsageError.
     """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+        if not files:
+            raise UsageError(
+                f"{path}: no patches in this folder", hint=f"files named *{', *'.join(_SUFFIXES)} are read"
+            )
+        several = [_split(_bytes_of(file), str(file)) for file in files]
+        return Mailbag(str(path), as_sent([mail for mails in several for mail in mails]))
+    return Mailbag(str(path), as_sent(_split(_bytes_of(path), str(path))))
+
+
+def _split(data: bytes, source: str) -> list[tuple[bytes, bytes]]:
+    mails, why = _parted(data)
+    if not mails:
+        raise NotAnMbox(source, why)
+    return mails
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         with open(0, "rb", closefd=False) if str(path) == "-" else path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -53,11 +75,8 @@ def read_mbox(path: Path) -> Mailbag:
     if len(data) > MAX_BYTES:
         raise NotAnMbox(str(path), f"it is larger than {MAX_BYTES >> 20} MiB")
     if data.startswith(b"\x1f\x8b"):
-        data = _gunzip(path, data)
-    mails, why = split_mbox(data)
-    if not mails:
-        raise NotAnMbox(str(path), why)
-    return Mailbag(str(path), mails)
+        return _gunzip(path, data)
+    return data
 
 
 def _gunzip(path: Path, data: bytes) -> bytes:
@@ -72,25 +91,31 @@ def _gunzip(path: Path, data: bytes) -> bytes:
 
 def split_mbox(data: bytes) -> tuple[tuple[bytes, ...], str]:
     """The mails in it, and why there are none."""
+    mails, why = _parted(data)
+    return tuple(mail for _, mail in mails), why
+
+
+def _parted(data: bytes) -> tuple[list[tuple[bytes, bytes]], str]:
+    """The mails with their From_ lines, and why there are none."""
     data = _without_crlf(data)
     head = data[:4096].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return (), "it is a web page"
+        return [], "it is a web page"
     data = b"\n" + data
     starts = [match.span() for match in _FROM.finditer(data)]
     if not starts:
         if _HEADER.match(data, 1) and b"\nmessage-id:" in data[: 1 << 16].lower():
-            return (data[1:],), ""
-        return (), "there is no mail in it" if data.strip() else "it is empty"
+            return [(b"", data[1:])], ""
+        return [], "there is no mail in it" if data.strip() else "it is empty"
     ends = [start + 1 for start, _ in starts[1:]] + [len(data)]
     found = []
-    for (_, begin), end in zip(starts, ends, strict=True):
+    for (start, begin), end in zip(starts, ends, strict=True):
         text = data[begin:end]
         # A mailbox puts an empty line between mails; it belongs to neither.
         text = text[:-1] if text.endswith(b"\n\n") else text
         text = _LEADING.sub(b"", _without_crlf(text))
-        found.append(_ESCAPED.sub(rb"\n\1", text))
-    return tuple(found), ""
+        found.append((data[start + 1 : begin].rstrip(b"\n"), _ESCAPED.sub(rb"\n\1", text)))
+    return found, ""
 
 
 def _without_crlf(data: bytes) -> bytes:

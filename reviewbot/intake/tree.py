@@ -159,6 +159,10 @@ class Tree:
         common = (mail.address, subject.version, subject.says_version)
         above = self.up(mail)
         if mail.is_patch:
-            return (*common, subject.total, above[-1].id if above else mail.parents[:1])
+            # A first patch that is answered by the others is not one of a set that came without threading.
+            alone = subject.number == 1 and any(
+                child.is_patch and child.subject.total == subject.total for child in self.children[mail.id]
+            )
+            return (*common, subject.total, above[-1].id if above else mail.id if alone else mail.parents[:1])
         place = above[0].id if above else mail.parents[:1] or mail.id
         return (*common, place)

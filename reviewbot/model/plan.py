@@ -3,6 +3,7 @@
 
 from reviewbot.model.base import Model
 from reviewbot.model.posting import Posting
+from reviewbot.model.trees import Trees
 
 
 class SourcePlan(Model):
@@ -33,3 +34,5 @@ class Plan(Model):
     suites: tuple[str, ...]
     tests: str
     """Selection for fstests."""
+    trees: Trees | None = None
+    """What came out when the bases were tried; None: nothing was fetched."""

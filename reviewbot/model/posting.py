@@ -5,6 +5,9 @@ from typing import Literal
 
 from reviewbot.model.base import Model
 
+NEVER_SENT = "format-patch.invalid"
+"""Host part of the Message-IDs of mails that nobody has sent yet."""
+
 Signed = Literal["pass", "fail", "none", "unchecked"]
 """Of a signature: good, broken, absent, or not to be checked here (no DNS, unknown key)."""
 
@@ -154,6 +157,11 @@ class Posting(Model):
     def component_parts(self, component: str, *, rfc: bool = True) -> tuple[Part, ...]:
         """This component's parts in order; without RFC parts if not `rfc`."""
         return tuple(p for p in self.parts if p.component == component and (rfc or not p.rfc))
+
+    @property
+    def sent(self) -> bool:
+        """False: it was read from files that were never mailed; there is no thread to answer."""
+        return not self.top.endswith(f"@{NEVER_SENT}")
 
     @property
     def components(self) -> tuple[str, ...]:

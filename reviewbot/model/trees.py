@@ -25,6 +25,16 @@ class AppliedPatch(Model):
     """Of a prerequisite, not of the posting."""
 
 
+class Stopped(Model):
+    """The patch that a component's base does not take."""
+
+    what: str
+    """One line: `kernel part 1/9, patch 3/33 “…” does not apply at fs/fuse/file.c:123`."""
+    message_id: str
+    detail: tuple[str, ...] = ()
+    """git's words, the hunk, what the base has in its place, which other base would take it."""
+
+
 class Tree(Model):
     """One component before and after its parts. All ids are full git object names."""
 
@@ -45,6 +55,8 @@ class Tree(Model):
     patches: tuple[AppliedPatch, ...] = ()
     """In the order of head's history; merged ones in the order of the posting."""
     attempts: tuple[Attempt, ...] = ()
+    stopped: Stopped | None = None
+    """Set: head is base, because this patch does not apply; only where bases were tried, not in a run."""
 
 
 class Trees(Model):

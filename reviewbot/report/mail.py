@@ -36,7 +36,7 @@ def reply_mail(record: Record, parent: bytes, sender: str = SENDER) -> bytes:
     subject, newline and all, and encodes a long Message-ID in In-Reply-To, which then answers no mail.
     """
     assert record.verdict is not None
-    answers = bool(_SAFE_ID.fullmatch(record.posting.top)) and len(record.posting.top) < 900
+    answers = record.posting.sent and bool(_SAFE_ID.fullmatch(record.posting.top)) and len(record.posting.top) < 900
     top = f"<{record.posting.top}>" if answers else ""
     headers = {
         "From": sender,

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from reviewbot.host.files import remove_tree
 from reviewbot.host.git import find_commit, git, git_in
 from reviewbot.host.process import CommandFailed
 from reviewbot.model.trees import Attempt
+from reviewbot.model.words import counted
 from reviewbot.trees.diffs import files_of, hunks_of
 from reviewbot.trees.errors import DoesNotApply
 from reviewbot.trees.fit import place_of
 from reviewbot.trees.probe import Probe
 from reviewbot.trees.queue import Queued, refused
-from reviewbot.trees.safety import unsafe_commit
+from reviewbot.trees.safety import paths_of, unsafe_commit
 
 WHO = {
     "GIT_COMMITTER_NAME": "reviewbot",
@@ -62,23 +63,61 @@ def apply_patches(
     if not entries:
         return Applied(base, ())
     ref = f"refs/reviewbot/applied/{_key(base, entries)}"
-    if head := find_commit(repository, ref):
-        return Applied(head, _commits(repository, base, head))
+    if (head := find_commit(repository, ref)) and len(commits := _commits(repository, base, head)) == len(entries):
+        _check(repository, component, base, head, dict(zip(commits, entries, strict=True)), frozenset())
+        return Applied(head, commits)
     if not tried.all and not _mergeable(repository, entries[tried.applied]):
         raise Refusal(entries[tried.applied], tried.words)
-    commits: list[str] = []
+    made: list[str] = []
+    merged: set[str] = set()
     attempts: tuple[Attempt, ...] = ()
     with worktree_at(repository, base, entries, scratch) as worktree:
         for _, group in itertools.groupby(entries, key=lambda e: (e.part.counter, e.part.cover, e.prerequisite)):
-            made, said = _apply_group(worktree, component, list(group))
-            commits += made
+            commits, said = _apply_group(worktree, component, list(group))
+            made += commits
+            merged |= set(commits) if said else set()
             attempts += said
         head = _head(worktree)
+    entry_of = dict(zip(made, entries, strict=True))
     if bad := unsafe_commit(repository, base, head):
-        raise refused(component, dict(zip(commits, entries, strict=True))[bad[0]], bad[1])
+        raise refused(component, entry_of[bad[0]], bad[1])
+    _check(repository, component, base, head, entry_of, merged)
     if not attempts:
         git(repository, "update-ref", ref, head)
-    return Applied(head, tuple(commits), attempts, not attempts)
+    return Applied(head, tuple(made), attempts, not attempts)
+
+
+def _check(
+    repository: Path, component: str, base: str, head: str, entry_of: Mapping[str, Queued], merged: Collection[str]
+) -> None:  # fmt: skip
+    """Each commit changes what the posting says that its patch changes, or something that nobody looked at is tested.
+
+    merged: commits of a three-way merge; it may find that some of the changes are there. Raises RefusedPatch.
+    """
+    changed = paths_of(repository, base, head)
+    for commit, entry in entry_of.items():
+        if not commit:
+            continue
+        found = {_shown(path) for path in changed.get(commit, ())}
+        said = {_shown(path) for path in entry.patch.paths or (p for f in files_of(entry.diff) for p in f.paths)}
+        lost = said - found
+        if commit in merged or b"\ncopy from " in entry.diff:  # what is copied stays as it is
+            lost = set()
+        if lost or found - said:
+            raise refused(
+                component, entry, f"the mail says that it changes {_some(said)}, but git am changed {_some(found)}"
+            )  # fmt: skip
+
+
+def _shown(path: str) -> str:
+    """As text, whatever its bytes are."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _some(paths: Collection[str]) -> str:
+    listed = sorted(paths)
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(listed[:3]) + more if listed else "nothing"
 
 
 def _mergeable(repository: Path, entry: Queued) -> bool:
@@ -135,6 +174,8 @@ def _apply_group(
     before = _head(worktree)
     said = _am(worktree, entries)
     made = tuple(git_in(worktree, "rev-list", "--reverse", f"{before}..HEAD").output.split())
+    if said is None and len(made) != len(entries):  # one of the mails holds more than one
+        raise refused(component, entries[0], f"git am makes {len(made)} commits of {counted(len(entries), 'mail')}")
     if said is None:
         return made, ()
     stopped = entries[min(len(made), len(entries) - 1)]

@@ -38,6 +38,8 @@ class Case:
     """When the parts were sent, seconds since the epoch; 0 if nobody knows."""
     away: Away
     progress: Progress
+    manifest: bool = False
+    """Whether it is a manifest that names the base, if anything does."""
 
     def note(self, text: str) -> None:
         self.progress(Event("trees", self.spec.name, "note", text))
@@ -58,7 +60,10 @@ class Choice:
 
 
 def choose(case: Case, wanted: str | None, pulled: Ref | None) -> Choice:
-    """The base. wanted: of --base; pulled: where the first part starts, when that is a pull. Raises WrongBase."""
+    """The base. Raises WrongBase.
+
+    wanted: of --base or a manifest; pulled: where the first part starts, when that is a pull.
+    """
     if wanted:
         return _named(case, wanted)
     if pulled:
@@ -102,8 +107,11 @@ def _named(case: Case, wanted: str) -> Choice:
     if commit is None:
         commit, where, tried = find_elsewhere(case.spec, case.origin, wanted, case.repository, case.away)
     if commit is None:
-        raise WrongBase(case.spec.name, wanted, case.origin.label, near_refs(case.origin.source, wanted))
-    why = f"--base {wanted}" + (f" of {where}" if where else "")
+        raise WrongBase(case.spec.name, wanted, case.origin.label, near_refs(case.origin.source, wanted),
+                        manifest=case.manifest)  # fmt: skip
+    why = (f"{wanted}, named by the manifest" if case.manifest else f"--base {wanted}") + (
+        f" of {where}" if where else ""
+    )
     return _with_merged(case, Choice(commit, wanted, why, True, tried, _fit(case, commit, name=wanted, fetching=True)))
 
 

@@ -20,6 +20,8 @@ ANSWER = 20.0
 """Seconds in which a repository must list its refs."""
 TRANSFER = 300.0
 """Seconds in which a candidate must have arrived."""
+_ACCESS = re.compile(r"^fatal: unable to access '[^']*': ")
+"""The URL is known, and the server is remembered for others."""
 _UNREACHABLE = re.compile(r"resolve host|connect|timed out|unreachable", re.IGNORECASE)
 _OLDEST = 2 * 365 * 86400
 """A posting that claims to be older than this, against the default base, gets no history fetched for its date."""
@@ -41,7 +43,7 @@ class Away:
             why = f"{self.server(url)} did not answer within {error.timeout:.0f} s"
         else:
             said = (line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:")))
-            why = next(said, str(error))
+            why = _ACCESS.sub("", next(said, str(error)))
             if not ("://" in url and _UNREACHABLE.search(why)):
                 return why
         self.why[self.server(url)] = why

@@ -44,6 +44,8 @@ class Work:
     mails: Mapping[str, bytes]
     away: Away
     progress: Progress
+    manifest: bool = False
+    """Whether it is a manifest that names the base, if anything does."""
 
     @property
     def scratch(self) -> Path:
@@ -61,7 +63,10 @@ class _State:
 
 
 def make_tree(work: Work, wanted: str | None) -> Tree:
-    """Choose the base, apply everything. wanted: of --base. Raises WrongBase, DoesNotApply, PullGone, UnusablePull."""
+    """Choose the base, apply everything. wanted: of --base or a manifest.
+
+    Raises WrongBase, DoesNotApply, PullGone, UnusablePull.
+    """
     name = work.spec.name
     order = segments(name, work.parts, work.mails)
     pulled = {
@@ -72,7 +77,8 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     first = order[0] if order else ()
     queue = first if isinstance(first, tuple) else ()
     date = _sent(work)
-    case = Case(work.spec, work.origin, work.repository, work.cache, work.parts, queue, date, work.away, work.progress)
+    case = Case(work.spec, work.origin, work.repository, work.cache, work.parts, queue, date, work.away, work.progress,
+                work.manifest)  # fmt: skip
     choice = choose(case, wanted, _pulled_base(pulled.get(0)))
     state = _State(choice.commit, attempts=list(choice.attempts))
     for number, segment in enumerate(order):
@@ -161,7 +167,8 @@ def _explained(
         others = tuple(ref for ref in found if isinstance(ref, Ref))
     hint = choice.fit.hint if refusal.entry in choice.fit.kept else ""
     evidence = of_failure(work.repository, choice.commit, choice.name, refusal.entry, error.file, hint, segment, others)
-    error.commit, error.evidence, error.attempts = choice.commit, evidence, tuple(state.attempts[:24])
+    error.commit, error.base_why = choice.commit, choice.why
+    error.evidence, error.attempts = evidence, tuple(state.attempts[:24])
     return error
 
 

@@ -20,11 +20,14 @@ class SourceUnreachable(InfraError):
 
 
 class WrongBase(UsageError):
-    """`--base` names something the source does not have."""
+    """`--base` or a manifest names something the source does not have."""
 
-    def __init__(self, component: str, ref: str, source: str, near: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, component: str, ref: str, source: str, near: tuple[str, ...] = (), *, manifest: bool = False
+    ) -> None:  # fmt: skip
         hint = f"did you mean {', '.join(near)}?" if near else "give a commit, tag or branch of that source"
-        super().__init__(f"--base {component}={ref}: {source} has no such commit", hint=hint)
+        named = f"the manifest's base of {component}, {ref}" if manifest else f"--base {component}={ref}"
+        super().__init__(f"{named}: {source} has no such commit", hint=hint)
         self.component, self.ref, self.near = component, ref, near
 
 
@@ -48,6 +51,7 @@ class DoesNotApply(SeriesAtFault):
         self.component, self.part, self.message_id, self.subject = component, part, message_id, subject
         self.number, self.total, self.file, self.hunk, self.words, self.base = number, total, file, hunk, words, base
         self.commit = commit  # of the base; empty if none was chosen
+        self.base_why = ""
         self.reason, self.evidence, self.attempts = reason, tuple(evidence), tuple(attempts)
 
     @property

@@ -11,7 +11,7 @@ from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Part, Posting
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import Candidate, ComponentSpec, Stack
-from reviewbot.model.trees import Attempt, Tree, Trees
+from reviewbot.model.trees import Attempt, Stopped, Tree, Trees
 from reviewbot.model.words import counted
 from reviewbot.trees.bases import declared_base
 from reviewbot.trees.candidates import Away, short
@@ -31,20 +31,22 @@ class Preview:
 
 
 def preview(
-    posting: Posting, stack: Stack, bases: Mapping[str, str], *, rfc: bool = True
+    posting: Posting, stack: Stack, bases: Mapping[str, str], *, rfc: bool = True,
+    from_manifest: Collection[str] = (),
 ) -> tuple[Preview, ...]:  # fmt: skip
-    """One line per component of the stack."""
+    """One line per component of the stack. from_manifest: components whose base in `bases` a manifest names."""
     found = []
     for spec in stack.components:
-        base, why = _foreseen(spec, posting.component_parts(spec.name, rfc=rfc), bases.get(spec.name))
+        named = "the manifest" if spec.name in from_manifest else "--base"
+        base, why = _foreseen(spec, posting.component_parts(spec.name, rfc=rfc), bases.get(spec.name), named)
         found.append(Preview(spec.name, describe(spec.source), base, why))
     return tuple(found)
 
 
-def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None) -> tuple[str, str]:
+def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, named: str) -> tuple[str, str]:
     default = spec.source.ref or "what it holds"
     if wanted:
-        return wanted, "named by --base"
+        return wanted, f"named by {named}"
     if declared := declared_base(parts):
         return declared[:12], "base-commit: of the posting, if the source or a candidate has it"
     if not parts:
@@ -54,7 +56,7 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None) 
     usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
     if not usable:
         return default, "default of the stack; the posting declares no base, and there is no other to try"
-    names = ", ".join(map(_name_of, usable))
+    names = ", ".join(dict.fromkeys(map(_name_of, usable)))
     return f"{default}?", f"the posting declares no base: blob ids, then a test-apply decide between {default}, {names}"
 
 
@@ -69,40 +71,45 @@ def _name_of(candidate: Candidate) -> str:
 def resolve(
     posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
     bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
+    from_manifest: Collection[str] = (),
 ) -> Trees:  # fmt: skip
-    """Base and head of each named component.
+    """Base and head of each named component. from_manifest: components whose base in `bases` a manifest names.
 
     A source that cannot be had makes its component unavailable; when the posting changes it, that is an error.
     Raises SourceUnreachable, WrongBase, DoesNotApply, PullGone, UnusablePull, Blocked.
     """
-    return _all(posting, mails, stack, components, bases, cache, rfc, progress, keep_going=False)
+    wish = _Wish(bases, from_manifest, rfc, keep_going=False)
+    return _all(posting, mails, stack, components, wish, cache, progress)
 
 
 def try_bases(
     posting: Posting, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
-    bases: Mapping[str, str], cache: Path, rfc: bool = True,
-    site_bases: Mapping[str, tuple[Candidate, ...]] | None = None, progress: Progress = silent,
+    bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
+    from_manifest: Collection[str] = (),
 ) -> Trees:  # fmt: skip
-    """As resolve, for components that the posting changes; what does not apply is no error.
+    """As resolve, for those of the components that the posting changes; what does not apply is no error.
 
-    Such a component's tree has head = base, no patches, `justified=False`, and an attempt that names the patch which
-    stopped. site_bases: more candidates, tried first. Raises SourceUnreachable (of a component of the posting),
-    WrongBase, PullGone, UnusablePull, Blocked.
+    Such a component's tree has head = base, no patches, `justified=False`, and says in `stopped` which patch it was.
+    Raises SourceUnreachable (of a component of the posting), WrongBase, PullGone, UnusablePull, Blocked.
     """
-    specs = tuple(
-        spec.model_copy(update={"candidates": (*(site_bases or {}).get(spec.name, ()), *spec.candidates)})
-        for spec in stack.components
-    )
     wanted = [name for name in components if posting.component_parts(name, rfc=rfc)]
-    return _all(
-        posting, mails, stack.model_copy(update={"components": specs}), wanted, bases, cache, rfc, progress,
-        keep_going=True,
-    )  # fmt: skip
+    return _all(posting, mails, stack, wanted, _Wish(bases, from_manifest, rfc, keep_going=True), cache, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How bases are chosen."""
+
+    bases: Mapping[str, str]
+    from_manifest: Collection[str]
+    rfc: bool
+    keep_going: bool
+    """True: a patch that does not apply is a fact about the tree, no error."""
 
 
 def _all(
     posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, components: Collection[str],
-    bases: Mapping[str, str], cache: Path, rfc: bool, progress: Progress, *, keep_going: bool,
+    wish: _Wish, cache: Path, progress: Progress,
 ) -> Trees:  # fmt: skip
     found: list[Tree] = []
     unavailable: dict[str, str] = {}
@@ -110,14 +117,14 @@ def _all(
     for spec in stack.components:
         if spec.name not in components:
             continue
-        parts = posting.component_parts(spec.name, rfc=rfc) if posting else ()
+        parts = posting.component_parts(spec.name, rfc=wish.rfc) if posting else ()
         progress(Event("trees", spec.name, "start", describe(spec.source)))
         try:
             with locked(cache / "locks" / f"repository-{spec.name}.lock"):
-                tree = _one(spec, parts, mails, bases.get(spec.name), cache, away, progress, keep_going)
+                tree = _one(spec, parts, mails, wish, cache, away, progress)
         except SourceUnreachable as error:
             progress(Event("trees", spec.name, "failed", str(error)))
-            if parts or spec.name in bases:
+            if parts or spec.name in wish.bases:
                 raise
             unavailable[spec.name] = f"{error.what} cannot be had: {error.why}"
             continue
@@ -135,16 +142,16 @@ def _all(
 
 
 def _one(
-    spec: ComponentSpec, parts: tuple[Part, ...], mails: Mapping[str, bytes], wanted: str | None, cache: Path,
-    away: Away, progress: Progress, keep_going: bool,
+    spec: ComponentSpec, parts: tuple[Part, ...], mails: Mapping[str, bytes], wish: _Wish, cache: Path, away: Away,
+    progress: Progress,
 ) -> Tree:  # fmt: skip
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
     origin, attempts = _reach(spec, repository, cache)
-    work = Work(spec, origin, repository, cache, parts, mails, away, progress)
+    work = Work(spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest)
     try:
-        tree = make_tree(work, wanted)
+        tree = make_tree(work, wish.bases.get(spec.name))
     except DoesNotApply as error:
-        if not keep_going:
+        if not wish.keep_going:
             raise
         tree = _stopped(work, error)
     head = tree.head_commit
@@ -155,12 +162,14 @@ def _one(
 def _stopped(work: Work, error: DoesNotApply) -> Tree:
     base = error.commit or work.origin.default
     tree = tree_of(work.repository, base)
-    why = f"{error.base or work.origin.default_name}: {error}"
+    tried = len(error.attempts)  # they are the tree's own
+    detail = error.details[: len(error.details) - tried] if tried else error.details
     return Tree(
         component=work.spec.name, repository=str(work.repository), source=work.origin.label, base_commit=base,
-        base_tree=tree, base_why=why, head_commit=base, head_tree=tree, justified=False,
-        head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
+        base_tree=tree, base_why=error.base_why or "default of the stack", head_commit=base, head_tree=tree,
+        justified=False, head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
         attempts=(*error.attempts, Attempt(what="git am", result=str(error))),
+        stopped=Stopped(what=str(error), message_id=error.message_id, detail=detail),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ The tree is later bound into a sandbox, so a link that leads out of it would lea
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,14 @@ def unsafe_commit(repository: Path, base: str, head: str) -> tuple[str, str] | N
             if why := unsafe_link(path, target):
                 return commit, why
     return None
+
+
+def paths_of(repository: Path, base: str, head: str) -> dict[str, set[str]]:
+    """Commit of base..head -> paths that it changes."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for commit, _, _, path in _changes(repository, base, head):
+        found[commit].add(path)
+    return found
 
 
 def _changes(repository: Path, base: str, head: str) -> Iterator[tuple[str, str, str, str]]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from demo.inbox import installed, serve
 from reviewbot.config import AttestationPolicy, Site, load_stack
 from reviewbot.intake import Ask, Intake, take_in
 from reviewbot.model.errors import UsageError
 from reviewbot.model.progress import Event
-from tests.intake.conftest import lone
+from tests.intake.conftest import lone, series
 from tests.mails import mbox
 
 STACK = load_stack()
@@ -60,3 +61,18 @@ def test_a_policy_holds_for_prerequisites_too(past: str, tmp_path: Path) -> None
 def test_a_mailbox_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a mailbox does not grow"):
         take_in(Ask(mbox=tmp_path / "mbox", wait=60), STACK, Site(), tmp_path)
+
+
+def test_mails_of_other_threads_with_the_same_subject_are_no_part_of_the_thread(tmp_path: Path) -> None:
+    if not installed():
+        pytest.skip("public-inbox is not installed")
+    with serve([*series("one", "0/2", "fuse: same", ("a", "b")), *series("two", "0/2", "fuse: same", ("a", "b"))],
+               tmp_path / "inbox") as url:  # fmt: skip
+        for name in ("one@x", "one.1@x", "one.2@x"):
+            found = take_in(Ask(names=(name,)), STACK, Site(archive=url), tmp_path)
+            assert [patch.message_id for part in found.posting.parts for patch in part.patches] == [
+                "one.1@x",
+                "one.2@x",
+            ]
+            assert [problem for problem in found.posting.problems if problem.blocking] == []
+            assert not any(key.startswith("two") for key in found.mails)

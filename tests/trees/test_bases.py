@@ -7,7 +7,8 @@ import pytest
 
 from reviewbot.host.process import CommandFailed, CommandTimeout
 from reviewbot.model.stack import Candidate, Source
-from reviewbot.trees import DoesNotApply, WrongBase, preview, try_bases
+from reviewbot.model.trees import Tree
+from reviewbot.trees import DoesNotApply, WrongBase, preview, resolve, try_bases
 from reviewbot.trees.candidates import Away
 from tests.repos import git, stack_of
 from tests.trees.series import (
@@ -114,7 +115,7 @@ def test_a_candidate_that_is_away_is_an_attempt_and_is_asked_once(kernel: Path, 
     tree = resolved(series(kernel, "v1..topic"), kernel, tmp_path / "c", candidates=[*gone, TAGS])
     (first, second) = [result for what, result in tried(tree) if "x/fuse.git" in what]
     assert first == second
-    assert first.startswith("cannot be had: fatal: ")
+    assert first.startswith("cannot be had: Failed to connect to 127.0.0.1 port 9")
     assert tree.base_commit == git(kernel, "rev-parse", "v1")
 
 
@@ -201,10 +202,12 @@ def test_a_three_way_merge_does_not_justify_a_base(kernel: Path, tmp_path: Path)
 def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: Path) -> None:
     found = without_blobs(series(kernel, "topic~1..topic"))
     posting, mails = posting_of(found)
-    stack = stack_of({"kernel": local(kernel), "libfuse": Source(provider="dir", path="/nonexistent")})
+    stack = stack_of(
+        {"kernel": local(kernel), "libfuse": Source(provider="dir", path="/nonexistent")},
+        candidates={"kernel": (TAGS,)},
+    )
     trees = try_bases(
         posting, mails, stack, components=["kernel", "libfuse"], bases={}, cache=tmp_path / "c",
-        site_bases={"kernel": (TAGS,)},
     )  # fmt: skip
     (tree,) = trees.trees
     assert (tree.head_commit, tree.patches, tree.justified) == (tree.base_commit, (), False)
@@ -213,11 +216,31 @@ def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: P
     ]  # fmt: skip
     assert tried(tree)[-1][1].startswith("kernel part 1/1, patch 1/1 “topic: second” does not apply")
     good, mails = posting_of(series(kernel, "v1..topic"))
-    (tree,) = try_bases(
-        good, mails, stack, components=["kernel"], bases={}, cache=tmp_path / "c", site_bases={"kernel": (TAGS,)}
-    ).trees
+    assert tree.stopped is not None
+    assert tree.stopped.what in tried(tree)[-1][1]
+    assert any(line.startswith("@@ ") for line in tree.stopped.detail)
+    assert not any(line.startswith("tried ") for line in tree.stopped.detail)
+    (tree,) = try_bases(good, mails, stack, components=["kernel"], bases={}, cache=tmp_path / "c").trees
     assert tree.justified
+    assert tree.stopped is None
     assert len(tree.patches) == 2
+
+
+def test_a_base_named_by_a_manifest_is_not_called_an_option(kernel: Path, tmp_path: Path) -> None:
+    posting, mails = posting_of(series(kernel, "v1..topic"))
+    stack = stack_of({"kernel": local(kernel)})
+
+    def tree(ref: str) -> Tree:
+        return resolve(
+            posting, mails, stack, components=["kernel"], bases={"kernel": ref}, cache=tmp_path / "c",
+            from_manifest=["kernel"],
+        ).trees[0]  # fmt: skip
+
+    assert tree("v1").base_why == "v1, named by the manifest"
+    with pytest.raises(WrongBase, match=r"the manifest's base of kernel, v9: .* has no such commit"):
+        tree("v9")
+    (line,) = preview(posting, stack, {"kernel": "v1"}, from_manifest=["kernel"])
+    assert line.why == "named by the manifest"
 
 
 def test_the_preview_says_how_a_base_would_be_found(kernel: Path) -> None:

@@ -294,3 +294,38 @@ def test_no_bytes_confuse_the_reader_of_diffs(data: bytes) -> None:
 def test_a_quoted_diff_is_none() -> None:
     quoted = "".join(f"> {line}\n" for line in new_file("x").splitlines())
     assert files_of(quoted.encode()) == ()
+
+
+def test_a_commit_that_changes_other_paths_than_its_mail_said_is_refused(kernel: Path, tmp_path: Path) -> None:
+    found = series(_topic(kernel), "master..topic")
+    (patch,) = found.part.patches
+    for paths in (("fs/fuse/dev.c",), (FILE, "fs/fuse/dev.c"), ("fs/fuse/dev.c", "fs/fuse/inode.c")):
+        lying = found.but(patches=(patch.model_copy(update={"paths": paths}),))
+        for _ in range(2):  # what an earlier run applied is held against it, too
+            with pytest.raises(
+                RefusedPatch, match="is refused: the mail says that it changes .*dev.c.* changed " + FILE
+            ):
+                resolved(lying, kernel, tmp_path / "c")
+    assert len(
+        resolved(found.but(patches=(patch.model_copy(update={"paths": (FILE,)}),)), kernel, tmp_path / "c").patches
+    )
+
+
+def test_a_mail_within_a_mail_is_no_second_commit(kernel: Path, tmp_path: Path) -> None:
+    inner = "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n" + HEAD + new_file("fs/more")
+    tree = resolved(mails(new_file("fs/good") + "-- \n2.39.5\n\n" + inner), kernel, tmp_path / "c")
+    assert git(Path(tree.repository), "rev-list", "--count", f"{tree.base_commit}..{tree.head_commit}") == "1"
+
+
+def test_renames_copies_modes_and_odd_names_are_what_their_mails_say(kernel: Path, tmp_path: Path) -> None:
+    git(kernel, "checkout", "-q", "-b", "topic")
+    git(kernel, "mv", FILE, "fs/fuse/moved.c")
+    commit(kernel, "move")
+    write(kernel, {"fs/fuse/copied.c": NUMBERED, "fs/fuse/moved.c": edited(5)}, "copy")
+    (kernel / "fs/fuse/moved.c").chmod(0o755)
+    commit(kernel, "mode")
+    write(kernel, {'fs/ä "b\\\t.c': "x\n"}, "name")
+    git(kernel, "checkout", "-q", "master")
+    git(kernel, "config", "diff.renames", "copies")
+    tree = resolved(series(kernel, "master..topic"), kernel, tmp_path / "c")
+    assert tree.head_tree == git(kernel, "rev-parse", "topic^{tree}")

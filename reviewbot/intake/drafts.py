@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `git format-patch` wrote and nobody has sent yet: without Message-IDs, a thread only by its numbers.
+
+Such mails get what `git send-email` would give them: a Message-ID (out of their own bytes), a reply to the cover or to
+the first patch, one sender.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.utils import parseaddr
+
+from reviewbot.intake.mail import header_text, parse_subject
+from reviewbot.model.posting import NEVER_SENT
+
+# The commit, and a date that git chose so that file(1) knows its patches from mailboxes.
+_WRITTEN_BY_GIT = re.compile(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001\s*")
+_FROM = re.compile(rb"^From:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What begins a series: its cover or first patch."""
+
+    id: str
+    sender: bytes
+    """Its From: line."""
+    address: str
+    series: tuple[object, ...]
+    """What all of its mails say alike."""
+    last: int
+    """Number of the mail before the next one."""
+
+
+def as_sent(mails: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
+    """Each with its From_ line (or nothing); those that git wrote come back as they would be sent."""
+    found: list[bytes] = []
+    head: _Head | None = None
+    for line, raw in mails:
+        said = BytesHeaderParser().parsebytes(raw[: 1 << 16]) if _WRITTEN_BY_GIT.fullmatch(line) else None
+        if said is None:
+            head = None
+            found.append(raw)
+            continue
+        head, mail = _sent(raw, said, head)
+        found.append(mail)
+    return tuple(found)
+
+
+def _sent(raw: bytes, said: "Message[str, str]", head: _Head | None) -> tuple[_Head, bytes]:
+    subject = parse_subject(header_text(said, "subject"))
+    series = (subject.total, subject.version, subject.kinds)
+    number = subject.number
+    own = f"{hashlib.sha256(raw).hexdigest()[:12]}@{NEVER_SENT}"
+    given = said["message-id"]
+    headers = "" if given else f"Message-ID: <{own}>\n"
+    top, gap, body = raw.partition(b"\n\n")
+    sender = _FROM.search(top)
+    author = header_text(said, "from")
+    if head is None or number is None or number <= head.last or series != head.series:
+        head = _Head(own, sender[0] if sender else b"", parseaddr(author)[1].lower(), series, number or 0)
+    else:
+        if not (given or said["in-reply-to"]):
+            headers += f"In-Reply-To: <{head.id}>\nReferences: <{head.id}>\n"
+        if sender and parseaddr(author)[1].lower() != head.address and not said.is_multipart():
+            top = top[: sender.start()] + head.sender + top[sender.end() :]
+            body = f"From: {author}\n\n".encode() + body
+        head = _Head(head.id, head.sender, head.address, series, number)
+    return head, headers.encode() + top + gap + body
