@@ -50,9 +50,11 @@ def route(patches: Sequence[Mail], cover: Mail | None, stack: Stack) -> Routed:
     nowhere = tuple(mail for mail, claim in zip(patches, claims, strict=True) if claim is None)
     if known and not common:
         return Routed("", "its patches belong to different components", tuple(patches))
-    if len(common) == 1 and not nowhere:
+    if len(common) == 1:
         (component,) = common
-        return Routed(component, f"paths, e.g. {_example(patches, component, stack)}")
+        why = f"paths, e.g. {_example(patches, component, stack)}"
+        # A repository has files that nobody listed. One that is not its own would not apply to it.
+        return Routed(component, f"{why}; {len(nowhere)} of {len(patches)} touch nothing known" if nowhere else why)
     return _by_lists(patches, cover, common, nowhere, stack)
 
 

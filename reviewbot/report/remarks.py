@@ -54,7 +54,7 @@ def build_words(build: PatchBuild | None) -> str:
         return "not built"
     match build.state:
         case "built":
-            return f"built, {counted(build.compiled, 'object')}" if build.compiled else "built"
+            return f"built, {counted(build.compiled, 'object')}" if build.compiled else "built, no object changed"
         case "failed":
             return f"fails: {build.first_error()}"
         case "not-affected":
