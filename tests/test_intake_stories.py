@@ -229,7 +229,14 @@ def _daemon(program: Path, folder: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [program, "--export-all", f"--base-path={folder}", "--listen=127.0.0.1", f"--port={port}", "--reuseaddr"]
+    command = [
+        str(program),
+        "--export-all",
+        f"--base-path={folder}",
+        "--listen=127.0.0.1",
+        f"--port={port}",
+        "--reuseaddr",
+    ]
     with (folder / "log").open("wb") as log, background(command, env=ENV, log=log):
         for _ in range(200):
             try:

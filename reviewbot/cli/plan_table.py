@@ -87,8 +87,8 @@ def _versions(versions: Sequence[Version]) -> str:
 def _signed(posting: Posting) -> str:
     """`DKIM: 20 pass, 1 unchecked (no name server answers)`, of all patches."""
     found = [patch.attestation for patch in all_patches(posting) if patch.attestation]
-    said = [("DKIM", Counter(attestation.dkim for attestation in found))]
-    patatt = Counter(attestation.patatt for attestation in found)
+    said: list[tuple[str, Counter[str]]] = [("DKIM", Counter(attestation.dkim for attestation in found))]
+    patatt: Counter[str] = Counter(attestation.patatt for attestation in found)
     if set(patatt) - {"none"}:
         said.append(("patatt", patatt))
     words = "; ".join(

@@ -14,12 +14,13 @@ from tests.mails import TOP, diff, mail, mbox, posting
 RFC = [m.replace(b"[PATCHSET v2 1/1] lib", b"[PATCHSET RFC v2 1/1] lib") for m in posting()]
 
 
-def plan(folder: Path, *arguments: str, mails: list[bytes] = RFC, status: int = 0, stdin: bytes = b"") -> str:
+def plan(folder: Path, *arguments: str, mails: list[bytes] = RFC, status: int = 0, stdin: bytes = b"",
+         columns: str = "200") -> str:  # fmt: skip
     (folder / "thread.mbox").write_bytes(mbox(mails))
     done = subprocess.run(
         [sys.executable, "-m", "reviewbot", "plan", *arguments], capture_output=True, check=False, cwd=folder,
         env={**os.environ, "REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_SITE": str(folder / "site.yaml"),
-             "COLUMNS": "200"}, input=stdin,
+             "COLUMNS": columns}, input=stdin,
     )  # fmt: skip
     assert done.returncode == status, done.stderr.decode() + done.stdout.decode()
     return done.stdout.decode()
@@ -73,3 +74,46 @@ def test_two_versions_in_one_thread(site: Path) -> None:
     assert "“[PATCH v3] kernel: all at once” answers this posting and is one of its own: left out" in plan(
         site, "--mbox", "thread.mbox", TOP, mails=posting() + new
     )
+
+
+def test_eighty_columns_are_enough(site: Path) -> None:
+    long = "a subject that is much longer than what a terminal has beside the other columns of this table"
+    trailer = "\nprerequisite-patch-id: 0123456789abcdef0123456789abcdef01234567\n"
+    mails = [mail("a@x", f"[PATCH] {long}", diff("fs/fuse/file.c") + trailer)]
+    said = plan(site, "--mbox", "thread.mbox", mails=mails, status=3, columns="80")
+    assert max(map(len, said.splitlines())) <= 80
+    assert "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git" in said
+    assert "missing: prerequisite-patch-id 0123456789ab: " in said
+    assert "routed by" not in said
+    assert "fstests (23 tests: generic/001 generic/002" in said
+    assert "signed    DKIM: 1 none\n" in "\n".join(line.rstrip() for line in said.splitlines()) + "\n"
+
+
+def test_only_what_is_changed_or_needed_is_listed(site: Path) -> None:
+    def listed(*arguments: str) -> list[str]:
+        found = json.loads(plan(site, "--json", "--mbox", "thread.mbox", *arguments, mails=posting(("kernel",))))
+        assert found["trees"] is None
+        return [source["component"] for source in found["sources"]]
+
+    assert listed("--legs", "ext4", "--suites", "smoke") == ["kernel", "libfuse", "e2fsprogs"]
+    assert listed("--legs", "ext4") == ["kernel", "libfuse", "e2fsprogs", "fstests"]
+    assert "lkl" in listed("--legs", "lklfuse")
+
+
+def test_json_has_all_that_intake_found(site: Path) -> None:
+    trailer = "\nbase-commit: 0123456789abcdef0123456789abcdef01234567\nDepends-on: <b@x>\n"
+    mails = [mail("a@x", "[PATCH v2] fuse: x", diff("fs/fuse/file.c") + trailer)]
+    found = json.loads(plan(site, "--json", "--mbox", "thread.mbox", mails=mails, status=3))
+    (part,) = found["parts"]
+    assert (part["version"], part["base_commit"], part["routed_by"]) == (2, "0123456789abcdef" * 2 + "01234567",
+                                                                         "paths, e.g. fs/fuse/file.c")  # fmt: skip
+    (below,) = part["prerequisites"]
+    assert (below["kind"], below["value"], below["status"], below["patches"]) == ("message-id", "b@x", "missing", [])
+    assert part["attestation"]["a@x"]["dkim"] == "none"
+    assert found["attestation"] == {"dkim": {"none": 1}, "patatt": {"none": 1}}
+
+
+def test_bases_of_a_blocked_posting_are_not_tried(site: Path) -> None:
+    said = plan(site, "--try-bases", "--mbox", "thread.mbox", mails=posting()[:-1], status=3)
+    assert "No base was tried: see below." in said
+    assert not (site / "cache" / "repos").exists()

@@ -5,7 +5,7 @@ import json
 import random
 from pathlib import Path
 
-from reviewbot.cli.plan_table import plan_json
+from reviewbot.cli.plan_json import plan_json
 from reviewbot.config import load_stack
 from reviewbot.intake import Mailbag, mbox_bytes, read_mbox, split
 from reviewbot.model.plan import Plan
