@@ -315,7 +315,7 @@ def test_a_request_to_pull_a_tag(world: World) -> None:
 def test_prerequisites_are_applied_below_the_series(world: World) -> None:
     found = world.tries("upon@x")
     assert (found.status, found.kinds) == (0, [])
-    (part,) = found.plan["parts"]
+    (part,) = found.plan["facts"]
     assert [(entry["status"], len(entry["patches"])) for entry in part["prerequisites"]] == [("found", 1), ("found", 1)]
     assert [(patch["subject"].rpartition("] ")[2], patch["prerequisite"]) for patch in found.kernel["patches"]] == [
         ("fuse: topic one", True), ("fuse: topic two", True), ("fuse: upon it", False),

@@ -10,7 +10,10 @@ from reviewbot.model.trees import Trees
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """The published shape: parts with their patches as Message-IDs in order, problems, and what would be done."""
+    """The published shape: parts with their patches as Message-IDs in order, problems, and what would be done.
+
+    `facts` has one entry per part, in the same order; a part itself has only what tells it from others.
+    """
     posting = plan.posting
     return {
         "top": posting.top,
@@ -22,6 +25,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "versions": [version.model_dump(mode="json") for version in posting.versions],
         "attestation": _attestation(posting),
         "parts": [_part(part) for part in posting.parts],
+        "facts": [_facts(part) for part in posting.parts],
         "problems": [problem.model_dump(mode="json") for problem in posting.problems],
         "rfc": plan.rfc,
         "sources": [source.model_dump(mode="json") for source in plan.sources],
@@ -51,21 +55,26 @@ def _part(part: Part) -> dict[str, Any]:
     found: dict[str, Any] = {
         "component": part.component,
         "counter": part.counter,
-        "version": part.version,
         "rfc": part.rfc,
         "subject": part.subject,
         "cover": part.cover,
-        "base_commit": part.base_commit,
-        "change_id": part.change_id,
-        "routed_by": part.routed_by,
         "patches": [patch.message_id for patch in part.patches],
-        "prerequisites": [_prerequisite(entry) for entry in part.prerequisites],
-        "versions": [version.model_dump(mode="json") for version in part.versions],
-        "attestation": {p.message_id: p.attestation.model_dump(mode="json") for p in part.patches if p.attestation},
     }
     if part.pull:
         found["pull"] = part.pull.model_dump(mode="json")
     return found
+
+
+def _facts(part: Part) -> dict[str, Any]:
+    return {
+        "version": part.version,
+        "base_commit": part.base_commit,
+        "change_id": part.change_id,
+        "routed_by": part.routed_by,
+        "prerequisites": [_prerequisite(entry) for entry in part.prerequisites],
+        "versions": [version.model_dump(mode="json") for version in part.versions],
+        "attestation": {p.message_id: p.attestation.model_dump(mode="json") for p in part.patches if p.attestation},
+    }
 
 
 def _prerequisite(entry: Prerequisite) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_json_has_all_that_intake_found(site: Path) -> None:
     trailer = "\nbase-commit: 0123456789abcdef0123456789abcdef01234567\nDepends-on: <b@x>\n"
     mails = [mail("a@x", "[PATCH v2] fuse: x", diff("fs/fuse/file.c") + trailer)]
     found = json.loads(plan(site, "--json", "--mbox", "thread.mbox", mails=mails, status=3))
-    (part,) = found["parts"]
+    (part,) = found["facts"]
     assert (part["version"], part["base_commit"], part["routed_by"]) == (2, "0123456789abcdef" * 2 + "01234567",
                                                                          "paths, e.g. fs/fuse/file.c")  # fmt: skip
     (below,) = part["prerequisites"]
