@@ -148,15 +148,16 @@ def plan(**options: Any) -> int:
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
-    trying = options["try_bases"]
+    trying, error = options["try_bases"], None
     with display(quiet=not (request.wait or trying)) as progress:
         planned, found = pipeline.plan(request, stack, site, progress)
         try:
             planned = pipeline.try_bases(request, planned, found, stack, progress) if trying else planned
-        except ReviewbotError:
-            _show_plan(planned, options)
-            raise
+        except ReviewbotError as caught:
+            error = caught
     _show_plan(planned, options)
+    if error is not None:  # what is known is shown all the same
+        raise error
     if any(problem.blocking for problem in planned.posting.problems):
         return ExitStatus.BLOCKED
     return ExitStatus.SERIES if planned.trees and any(t.stopped for t in planned.trees.trees) else ExitStatus.PASS

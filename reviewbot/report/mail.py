@@ -30,7 +30,7 @@ def reply_mail(record: Record, parent: bytes, sender: str = SENDER) -> bytes:
     """A mail to the posting's author, and to nobody else, that answers the top mail.
 
     parent: the raw top mail (may be empty). The same run gives the same Message-ID, so a second copy is recognised.
-    No Date: it gets one when it is sent. No To, if the author's address is none.
+    No Date: it gets one when it is sent. No To, if the author's address is none, or if nobody has sent the series yet.
 
     The headers are written here and not by email.message: that one decodes `=?utf-8?q?=0ABcc:…?=` in a given
     subject, newline and all, and encodes a long Message-ID in In-Reply-To, which then answers no mail.
@@ -40,7 +40,7 @@ def reply_mail(record: Record, parent: bytes, sender: str = SENDER) -> bytes:
     top = f"<{record.posting.top}>" if answers else ""
     headers = {
         "From": sender,
-        "To": _address(record.posting),
+        "To": _address(record.posting) if record.posting.sent else "",
         "Subject": _encoded("Subject", "Re: " + one_line(record.posting.subject, 300)),
         "Message-ID": message_id(record),
         "In-Reply-To": top,

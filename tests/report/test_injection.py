@@ -11,6 +11,7 @@ from b4 import LoreMessage
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reviewbot.model.posting import NEVER_SENT
 from reviewbot.model.results import Outcome
 from reviewbot.model.review import BuildWarning, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
@@ -110,6 +111,13 @@ def test_no_author_adds_a_recipient(author: str) -> None:
 def test_an_author_without_a_usable_address_gets_no_mail(author: str) -> None:
     mail = reply_mail(passing().model_copy(update={"posting": POSTING.model_copy(update={"author": author})}), b"")
     assert "To" not in head_of(mail)
+
+
+def test_a_series_that_was_never_sent_has_nothing_to_answer_and_nobody_to_tell() -> None:
+    unsent = POSTING.model_copy(update={"top": f"0123456789ab@{NEVER_SENT}"})
+    mail = reply_mail(passing().model_copy(update={"posting": unsent}), b"")
+    assert not {"To", "In-Reply-To", "References"} & set(head_of(mail))
+    assert NEVER_SENT.encode() not in mail.partition(b"\n\n")[0]
 
 
 def test_an_author_from_anywhere_is_named_as_in_their_mail() -> None:
