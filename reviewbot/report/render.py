@@ -18,9 +18,11 @@ def named(record: Record) -> str:
     words = ["--rfc"] if record.plan and record.plan.rfc and any(part.rfc for part in posting.parts) else []
     if posting.manifest:
         return " ".join([*words, "--manifest", shell(posting.manifest)])
+    if not posting.sent:
+        words += ["--mbox", shell(posting.source)]
     if "part-only" in kinds:
         return " ".join([*words, "--part-only", *map(shell, posting.asked or (posting.top,))])
-    return " ".join([*words, *map(shell, (posting.top, *posting.asked))])
+    return " ".join([*words, *map(shell, (posting.top, *posting.asked) if posting.sent else ())])
 
 
 def environment() -> "jinja2.Environment":

@@ -3,7 +3,7 @@
 
 import pytest
 
-from reviewbot.model.posting import Problem
+from reviewbot.model.posting import NEVER_SENT, Problem
 from reviewbot.report import Record
 from reviewbot.report.render import named
 from tests.report.records import PLAN, POSTING
@@ -20,6 +20,12 @@ RFC = POSTING.parts[0].model_copy(update={"rfc": True})
         ({"asked": ("p 2@x",), "problems": (PICKED,)}, False, "--part-only 'p 2@x'"),
         ({"problems": (PICKED,)}, False, f"--part-only {POSTING.top}"),
         ({"manifest": "my posting.yaml", "top": "", "asked": ()}, False, "--manifest 'my posting.yaml'"),
+        ({"top": f"0@{NEVER_SENT}", "source": "out dir"}, False, "--mbox 'out dir'"),
+        (
+            {"top": f"0@{NEVER_SENT}", "source": "out", "asked": (f"1@{NEVER_SENT}",), "problems": (PICKED,)},
+            False,
+            f"--mbox out --part-only 1@{NEVER_SENT}",
+        ),
         ({"parts": (RFC,)}, True, f"--rfc {POSTING.top}"),
         ({"parts": (RFC,)}, False, POSTING.top),
     ],
