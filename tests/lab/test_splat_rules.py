@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The file of splats: what is wrong in it is said with its place, and never taken for an empty one."""
+"""The file of splats: what is wrong in it is said with its place; and what it costs to look for them."""
 
 import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from reviewbot import config
 from reviewbot.config import load_splats
+from reviewbot.lab.splats import MAX_BLOCKS, splat_blocks
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.splats import CLASSES
 
@@ -57,3 +58,14 @@ def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     load_splats.cache_clear()
     with pytest.raises(ConfigError, match="no such file"):
         load_splats()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece",
+    ["\n", "B", "BUG: \n", " invoked oom-killer", "WARNING: a\n", " <TASK>\n foo+0x1/0x2\n", "BUG a (", "\\x0a[",
+     "[    1.000000][T1] x\n", "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
+)  # fmt: skip
+def test_ten_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
+    """Quadratic work on this much would take hours."""
+    assert len(splat_blocks(piece * (10_000_000 // len(piece)))) <= MAX_BLOCKS + 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_splats
-from reviewbot.lab.splats import MAX_BLOCKS, Block, fingerprint, judge, splat_blocks
+from reviewbot.lab.splats import Block, fingerprint, judge, splat_blocks
 from reviewbot.lab.traces import title_of
 from reviewbot.model.splats import CLASSES, NO_CRASH, AllowedSplat, SplatPattern
 
@@ -393,14 +393,3 @@ def test_no_line_is_in_two_splats(places: list[int]) -> None:
     lines = [f"{n}: {line}" for name in LOGS for n, line in enumerate(log(name).splitlines())]
     lines = [line.partition(": ")[2] for n, line in enumerate(lines) if n not in places]
     assert sum(one.text.count("\n") + 1 for one in splat_blocks("\n".join(lines))) <= len(lines)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    "piece",
-    ["\n", "B", "BUG: \n", " invoked oom-killer", "WARNING: a\n", " <TASK>\n foo+0x1/0x2\n", "BUG a (", "\\x0a[",
-     "[    1.000000][T1] x\n", "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
-)  # fmt: skip
-def test_ten_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
-    """Quadratic work on this much would take hours."""
-    assert len(splat_blocks(piece * (10_000_000 // len(piece)))) <= MAX_BLOCKS + 1

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which base `plan --try-bases` finds, and what it refuses: real repositories, the real command line."""
+
+import shutil
+
+import pytest
+import yaml
+
+from tests.mails import mail
+from tests.repos import git
+from tests.stories.world import World, patches, site_of, thread
+from tests.trees.series import FILE
+
+
+def test_a_base_by_its_blob_ids(world: World) -> None:
+    found = world.tries("alone@x")
+    assert found.status == 0
+    assert found.kernel["base_commit"] == git(world.repository, "rev-parse", "v6.1")
+    assert found.kernel["justified"]
+    assert [row["what"] for row in found.kernel["attempts"]][-1] == "v6.1: 1 of 1 blobs match"
+
+
+def test_a_base_by_a_test_apply(world: World) -> None:
+    found = world.tries("bare@x")
+    assert found.status == 0
+    assert any(
+        "test-apply" in row["what"] and "all 2 patches apply" in row["result"] for row in found.kernel["attempts"]
+    )
+
+
+def test_what_is_merged_already_is_left_out(world: World) -> None:
+    found = world.tries("merged@x", "--base", "kernel=master")
+    assert found.status == 0
+    assert [(patch["merged"], patch["commit"]) for patch in found.kernel["patches"]] == [
+        (True, git(world.repository, "rev-parse", "master~1")), (False, found.kernel["head_commit"]),
+    ]  # fmt: skip
+
+
+def test_nothing_applies_and_the_plan_says_where(world: World) -> None:
+    found = world.tries("stuck@x")
+    assert found.status == 1
+    stopped = found.kernel["stopped"]
+    assert f"patch 1/1 “[PATCH 1/1] fuse: stuck” does not apply at {FILE}:" in stopped["what"]
+    detail = "\n".join(stopped["detail"])
+    assert "\n@@ -16," in detail
+    assert f"{FILE} at master, lines" in detail
+    assert "last touched by" in detail
+    assert "other bases would take" in detail
+    assert found.kernel["head_commit"] == found.kernel["base_commit"]
+
+
+def test_a_base_commit_on_no_branch(world: World) -> None:
+    found = world.tries("gone@x")
+    assert found.status == 0
+    assert found.kernel["base_why"].startswith("base-commit:")
+    assert len(found.kernel["patches"]) == 1
+
+
+def test_an_unsigned_mail_is_refused_before_anything_is_fetched(world: World) -> None:
+    site = site_of(world, attestation={"require": "dkim"})
+    (world.folder / "strict.yaml").write_text(yaml.safe_dump(site))
+    shutil.rmtree(world.folder / "cache" / "repos", ignore_errors=True)
+    found = world.plan("--try-bases", "alone@x", site="strict.yaml")
+    assert (found.status, found.kinds, found.plan["trees"]) == (3, [("unattested", True)], None)
+    assert not (world.folder / "cache" / "repos").exists()
+
+
+def _new(path: str, text: str = "+x\n", mode: str = "100644", lines: int = 1) -> str:
+    return (f"Do it.\n---\ndiff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0000000..1111111\n--- /dev/null\n"
+            f"+++ b/{path}\n@@ -0,0 +1,{lines} @@\n{text}-- \n2.39.5\n")  # fmt: skip
+
+
+LINK = _new("fs/fuse/evil", "+../../../../etc/passwd\n\\ No newline at end of file\n", "120000")
+BINARY = ("Do it.\n---\ndiff --git a/fs/b b/fs/b\nnew file mode 100644\nindex 0000000..1111111\n"
+          "Binary files /dev/null and b/fs/b differ\n-- \n2.39.5\n")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(LINK, "the symbolic link fs/fuse/evil -> ../../../../etc/passwd leads out of the tree"),
+     (_new("fs/../../evil.c"), "leads out of the tree"),
+     (BINARY, "the binary file fs/b came without its content"),
+     (_new("fs/huge", ("+" + "x" * 99 + "\n") * 500_000, lines=500_000), "MiB")],
+    ids=["link", "outside", "binary", "huge"],
+)  # fmt: skip
+def test_a_trick_is_refused_in_one_line(world: World, body: str, words: str) -> None:
+    found = world.tries("--mbox", world.file([mail("evil@x", "[PATCH] fuse: trick", body)]))
+    reasons = [tree["stopped"]["what"] for tree in found.plan["trees"] or () if tree["stopped"]]
+    reasons += [problem["message"] for problem in found.plan["problems"] if problem["blocking"]]
+    assert found.status == (1 if found.plan["trees"] else 3)
+    assert [reason for reason in reasons if words in reason and "\n" not in reason and len(reason) < 400], reasons
+    assert not list(world.folder.rglob("evil*"))
+
+
+def test_carriage_returns_on_the_way_do_not_matter(world: World) -> None:
+    mails = [m.replace(b"\n", b"\r\n") for m in thread("crlf", "fuse: x", patches(world.repository, "v6.1..topic"))]
+    found = world.tries("--mbox", world.file(mails))
+    assert found.status == 0
+    assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "topic^{tree}")
+
+
+def test_a_series_that_was_not_sent(world: World) -> None:
+    git(world.repository, "format-patch", "-q", "--cover-letter", "-o", str(world.folder / "out"), "v6.1..topic")
+    found = world.tries("--mbox", "out")
+    assert found.status == 0
+    assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "topic^{tree}")
