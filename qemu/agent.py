@@ -9,6 +9,7 @@ disk, where they can be read after a crash.
 """
 
 import errno
+import fcntl
 import json
 import os
 import select
@@ -17,9 +18,10 @@ import sys
 import time
 
 TAIL = 64 << 10  # bytes of a step's output, and of its kernel messages, that are told
-FILE_LIMIT = 4 << 20  # bytes of one collected file; the end counts
-STEP_LIMIT = 24 << 20  # bytes of all files of a step
 HEARTBEAT = 5.0
+PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
+# Seconds that each rung of the ladder may take when a step reached its limit; the waits end early.
+COLLECT_LIMIT, ABORT_LIMIT, ABORT_WAIT, KILL_WAIT, CLEAN_LIMIT = 20.0, 5.0, 8.0, 3.0, 30.0
 ENV = {
     "PATH": "/stack/sbin:/stack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -29,62 +31,6 @@ ENV = {
     "USER": "root",
     "LOGNAME": "root",
 }
-
-
-def libc():
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def mount(library, source, target, kind, flags=0, data=""):
-    os.makedirs(target, exist_ok=True)
-    library.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None)
-
-
-def prepare():
-    """Mounts, device links and helpers that every step may rely on."""
-    library = libc()
-    mount(library, "devpts", "/dev/pts", "devpts")
-    mount(library, "shm", "/dev/shm", "tmpfs")  # executable: LKL maps its memory from there with PROT_EXEC
-    mount(library, "tmp", "/tmp", "tmpfs", 0, "mode=1777")
-    mount(library, "run", "/run", "tmpfs", 0, "mode=0755")
-    mount(library, "fusectl", "/sys/fs/fuse/connections", "fusectl")
-    mount(library, "debugfs", "/sys/kernel/debug", "debugfs")
-    mount(library, "tracefs", "/sys/kernel/tracing", "tracefs")
-    mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2")
-    library.umount2(b"/old", 2)  # MNT_DETACH
-    for name in ("fd", "stdin", "stdout", "stderr"):
-        if not os.path.lexists("/dev/" + name):
-            os.symlink(
-                "/proc/self/fd" + {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}[name], "/dev/" + name
-            )
-    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch", "/results"):
-        os.makedirs(folder, exist_ok=True)
-    for disk in os.listdir("/sys/block"):
-        serial = read(f"/sys/block/{disk}/serial")
-        if serial:
-            os.symlink(f"/dev/{disk}", f"/dev/disk/by-serial/{serial}")
-    if os.path.isdir("/stack/helpers"):
-        for name in os.listdir("/stack/helpers"):
-            if os.path.lexists("/sbin/" + name):
-                os.unlink("/sbin/" + name)
-            os.symlink("/stack/helpers/" + name, "/sbin/" + name)
-    write("/proc/sys/kernel/sysrq", "1")
-    write("/proc/sys/kernel/printk", "5")
-    write("/proc/sys/kernel/core_pattern", "/run/reviewbot/core.%e.%p")
-    write("/proc/sys/kernel/hostname", "reviewbot")
-    loopback()
-
-
-def loopback():
-    """Bring `lo` up: some tests talk to themselves."""
-    import fcntl
-    import socket
-    import struct
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, 0x8914, struct.pack("16sH14s", b"lo", 0x1 | 0x40, b""))  # SIOCSIFFLAGS, UP | RUNNING
 
 
 def read(path):
@@ -154,6 +100,50 @@ class Kmsg:
         os.write(self.fd, f"<6>reviewbot: {words}\n".encode())
 
 
+class Child:
+    """The command of a step: the end of its output as it comes. Raises OSError when it cannot be started."""
+
+    def __init__(self, order):
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        widen(reader)
+        actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2),
+                   (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]  # fmt: skip
+        argv, env = order["argv"], {**ENV, **order.get("env", {})}
+        try:
+            self.pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True)
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        os.set_blocking(reader, False)
+        self.reader, self.output, self.end = reader, b"", 0.0
+        self.poll = select.poll()
+        self.poll.register(reader, select.POLLIN)
+
+    def read(self):
+        """Wait a little and take what there is."""
+        if self.reader < 0:
+            time.sleep(0.02)
+            return
+        self.poll.poll(50)
+        block = drain(self.reader)
+        if block is None:
+            self.close()
+        else:
+            self.output = block[-2 * TAIL :] if len(block) > 2 * TAIL else (self.output + block)[-2 * TAIL :]
+
+    def over(self, dead):
+        """A server that went to the background may hold the pipe for ever."""
+        self.end = self.end or (time.monotonic() if dead else 0.0)
+        return dead and (self.reader < 0 or time.monotonic() - self.end > 0.15)
+
+    def close(self):
+        if self.reader >= 0:
+            os.close(self.reader)
+            self.reader = -1
+
+
 class Agent:
     def __init__(self):
         self.control = port("control")
@@ -162,7 +152,10 @@ class Agent:
         self.nonce = ""
         self.inbox = b""
         self.disk = None
-        self.orphans = 0
+        self.step = None
+        self.watched = set()  # children whose status somebody waits for
+        self.dead = {}
+        self.beat = 0.0
 
     def tell(self, **words):
         line = json.dumps({"nonce": self.nonce, **words}).encode() + b"\n"
@@ -207,102 +200,106 @@ class Agent:
         self.kmsg.say(f"step {name}")
         self.tell(t="start", name=name, dmesg=clip(before))
         started = time.monotonic()
-        status, output, timed_out = self.execute(order)
-        seconds = time.monotonic() - started
-        size = 0
-        if order.get("collect"):
-            size = self.collect(name, order["collect"])
-        self.tell(
-            t="done", name=name, status=status, timeout=timed_out, seconds=round(seconds, 3), output=clip(output),
-            dmesg=clip(self.kmsg.take()), files=size,
-        )  # fmt: skip
-
-    def execute(self, order):
-        """Exit status (negative: signal), the end of the output, and whether the limit struck."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2),
-                   (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]  # fmt: skip
-        argv = order["argv"]
         try:
-            child = os.posix_spawnp(argv[0], argv, {**ENV, **order.get("env", {})}, file_actions=actions, setsid=True)
+            self.step = Child(order)
         except OSError as error:
-            os.close(reader)
-            os.close(writer)
-            return 127, f"{argv[0]}: {error.strerror}".encode(), False
-        os.close(writer)
-        os.set_blocking(reader, False)
-        limit = time.monotonic() + order["timeout"]
-        output, status, timed_out, ended, beat = b"", None, False, 0.0, time.monotonic()
-        poll = select.poll()
-        poll.register(reader, select.POLLIN)
-        is_open = True
+            self.tell(t="done", name=name, status=127, seconds=0, output=f"{order['argv'][0]}: {error.strerror}")
+            return
+        self.watched.add(self.step.pid)
+        hung = {} if self.attend(order["timeout"], self.ended) else self.end(name, order["timeout"])
+        seconds = time.monotonic() - started
+        self.step.close()
+        size = self.collect(name, order["collect"]) if order.get("collect") else 0
+        self.tell(
+            t="done", name=name, status=self.dead.pop(self.step.pid, -1), seconds=round(seconds, 3),
+            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, **hung,
+        )  # fmt: skip
+        self.watched.clear()
+        self.dead.clear()
+
+    def ended(self):
+        return self.step.over(self.step.pid in self.dead)
+
+    def attend(self, seconds, over):
+        """Read what the step says, bury the dead and stay heard until it is `over()`, True, or the time is up."""
+        until = time.monotonic() + seconds
         while True:
-            if is_open:
-                poll.poll(50)
-                block = drain(reader)
-                if block is None:
-                    is_open = False
-                else:
-                    output = (output + block)[-2 * TAIL :]
-            else:
-                time.sleep(0.02)
-            status = self.reap(child) if status is None else status
+            self.step.read()
+            self.reap()
             now = time.monotonic()
-            if status is not None:
-                ended = ended or now
-                # A server that went to the background may hold the pipe for ever.
-                if not is_open or now - ended > 0.15:
-                    break
-            elif now > limit:
-                timed_out = True
-                self.kill(child)
-                limit = now + 5.0
-            if now - beat > HEARTBEAT:
-                beat = now
+            if over():
+                return True
+            if now > until:
+                return False
+            if now - self.beat > HEARTBEAT:
+                self.beat = now
                 self.kmsg.pump()
                 self.tell(t="alive")
-        os.close(reader)
-        return status, output, timed_out
 
-    def reap(self, child):
-        """Exit status of the child if it has ended. We are init: everybody's orphans are ours too."""
-        found = None
+    def reap(self):
+        """Bury all children that ended. We are init: everybody's orphans are ours too."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return found if found is not None else -1
+                return
             if pid == 0:
-                return found
-            if pid == child:
-                found = os.waitstatus_to_exitcode(status)
+                return
+            if pid in self.watched:
+                self.dead[pid] = os.waitstatus_to_exitcode(status)
 
-    def kill(self, child):
-        """End a step that takes too long. A FUSE server that does not answer would make its clients unkillable."""
-        base = "/sys/fs/fuse/connections"
-        try:
-            connections = os.listdir(base)
-        except OSError:
-            connections = []
-        self.kmsg.say("limit reached; aborting fuse connections and killing the step")
-        write("/proc/sysrq-trigger", "w")
-        for connection in connections:
-            write(f"{base}/{connection}/abort", "1")
-        for target in (-child, child):
-            kill(target)
+    def end(self, name, limit):
+        """A step that reached its limit: tell what it hangs in, abort its FUSE connections, kill it, clean up after it.
+
+        What the host is told of it. `unclean`: why nothing else should run here.
+        """
+        self.kmsg.say(f"step {name} reached its limit of {limit:.0f} s")
+        said = self.apart("collect", COLLECT_LIMIT)
+        size = self.collect(name, ["/run/reviewbot/hang"])
+        self.tell(t="hang", name=name, text=said or "its state could not be read", output=clip(self.step.output),
+                  files=size)  # fmt: skip
+        aborted = self.apart("abort", ABORT_LIMIT)
+        by = "abort"
+        if not aborted or not self.attend(ABORT_WAIT, self.ended):
+            by = "kill"
+            kill(-self.step.pid)
+            kill(self.step.pid)
+            self.attend(KILL_WAIT, self.ended)
+        unclean = self.apart("clean", CLEAN_LIMIT)
+        if unclean is None:
+            unclean = f"cleaning up did not end within {CLEAN_LIMIT:.0f} s"
+        if not unclean:
+            self.attend(KILL_WAIT, self.ended)
+        return {"timeout": True, "aborted": aborted or "", "by": by, "unclean": unclean}
+
+    def apart(self, work, seconds):
+        """The words of a function of `hang.py`, called in a process of its own; None when it does not end in time."""
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                import hang
+
+                os.write(writer, getattr(hang, work)().encode(errors="replace"))
+            except BaseException as error:
+                os.write(writer, f"{work} failed: {error!r}".encode(errors="replace"))
+            finally:
+                os._exit(0)
+        os.close(writer)
+        self.watched.add(pid)
+        said = None
+        if self.attend(seconds, lambda: pid in self.dead):
+            said = (drain(reader) or b"").decode(errors="replace")
+        else:
+            kill(pid)
+        os.close(reader)
+        return said
 
     def collect(self, name, patterns):
         """Send files as a tar archive; returns its size. Also kept on the results disk."""
-        import glob
-        import io
-        import tarfile
+        from archive import archive
 
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for path in sorted({p for pattern in patterns for p in glob.glob(pattern)}):
-                add(tar, path, name)
-            end = tar.offset  # without the end-of-archive blocks: on the disk the next step's archive follows
-        data = archive.getvalue()
+        data, end = archive(name, patterns)
         if self.disk is None:
             try:
                 self.disk = os.open("/dev/disk/by-serial/results", os.O_WRONLY | os.O_CLOEXEC)
@@ -321,36 +318,19 @@ class Agent:
         return len(data)
 
 
-def add(tar, path, step):
-    """One file or folder, each file cut to its end, all of them to STEP_LIMIT."""
-    import io
-    import tarfile
-
-    paths = [path]
-    if os.path.isdir(path) and not os.path.islink(path):
-        paths = [os.path.join(root, name) for root, _, names in os.walk(path) for name in names]
-    for one in sorted(paths):
-        try:
-            if not os.path.isfile(one) or os.path.islink(one) or tar.offset > STEP_LIMIT:
-                continue
-            with open(one, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - FILE_LIMIT))
-                content = file.read(FILE_LIMIT)
-        except OSError:
-            continue
-        inner = os.path.relpath(one, os.path.dirname(path.rstrip("/")))
-        info = tarfile.TarInfo(f"{step}/{inner}")
-        info.size = len(content)
-        tar.addfile(info, io.BytesIO(content))
+def widen(pipe):
+    try:
+        fcntl.fcntl(pipe, 1031, PIPE)  # F_SETPIPE_SZ
+    except OSError:
+        return  # it stays small, and is only slower
 
 
 def drain(fd):
     """What can be read now; None at the end of file."""
     data = b""
-    while len(data) < 1 << 20:
+    while len(data) < PIPE:
         try:
-            block = os.read(fd, 65536)
+            block = os.read(fd, PIPE)
         except BlockingIOError:
             return data
         if not block:
@@ -378,6 +358,9 @@ def power_off():
 
 def main():
     os.chdir("/")
+    sys.path.insert(0, "/stack/suites")
+    from boot import prepare
+
     prepare()
     Agent().serve()
 

@@ -17,7 +17,7 @@ MAX_LINE = 1 << 20
 """Bytes of one JSON line; a longer one is not ours."""
 MAX_FILES = 64 << 20
 """Bytes of one step's files."""
-_OURS = ("output.txt", "dmesg.txt")
+_OURS = ("output.txt", "dmesg.txt", "machine.txt")
 """Files of a step's folder that the host writes."""
 _BAD_ARCHIVE = (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError)
 """What tarfile raises over what a stranger made."""

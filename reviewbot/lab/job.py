@@ -3,7 +3,6 @@
 
 import asyncio
 import contextlib
-import json
 import secrets
 import shlex
 import tempfile
@@ -13,15 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import EventListener, QMPClient
 
 from reviewbot.config import load_splats
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
-from reviewbot.lab.channel import Frames, Lines, facts, number, text, unpack, unpack_disk
-from reviewbot.lab.console import TAIL, heard, since, written
+from reviewbot.lab.channel import Lines, facts, number, text, unpack_disk
+from reviewbot.lab.console import EXCERPT, TAIL, heard, since, written
 from reviewbot.lab.machine import RESULTS_BYTES, Places, command
+from reviewbot.lab.ports import Ended, Files, Lost, Port, Silent, connect_qmp, disconnect, ended, or_ended
+from reviewbot.lab.rescue import last_look
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
 from reviewbot.model.progress import Event, Progress, silent
@@ -30,12 +31,8 @@ FIRST_WORD = 90.0
 """Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
 SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
-GRACE = 30.0
-"""Seconds on top of a step's limit for the agent to kill it and to tell."""
-
-
-class _Lost(Exception):
-    """The machine is of no more use; the words say why."""
+GRACE = 120.0
+"""Seconds on top of a step's limit for the agent to look at it, end it, clean up and tell: some 10, 80 at the worst."""
 
 
 def run_job(
@@ -86,6 +83,8 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     unasked: int = 0
     """Words of the agent that were no answer to what it was asked."""
+    qmp: QMPClient | None = None
+    shutdowns: EventListener = field(default_factory=lambda: EventListener("SHUTDOWN"))
 
     def run(self) -> JobReply:
         argv = command(self.job, self.accelerator.name, self.places)
@@ -95,11 +94,11 @@ class _Run:
             _expendable(process.pid)
             try:
                 asyncio.run(self._talk(process, started))
-            except _Lost as lost:
+            except Lost as lost:
                 self.problem = str(lost)
                 self._blame_boot(time.monotonic() - started)
-            if self.problem and process.poll() is not None:
-                self.problem += self._last_words(process.returncode)
+                if isinstance(lost, Ended) and process.poll() is not None:
+                    self.problem += self._last_words(process.returncode)
         self._account_for_rest()
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
@@ -118,15 +117,17 @@ class _Run:
 
     async def _talk(self, process: Any, started: float) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            watch = asyncio.create_task(_ended(process))
+            watch = asyncio.create_task(ended(process))
             stack.callback(watch.cancel)
             qmp = QMPClient(self.job.name)
-            await _or_ended(_connect_qmp(qmp, self.places.qmp), watch, FIRST_WORD, "QEMU did not start")
-            stack.push_async_callback(_disconnect, qmp)
-            control = _Port(*await asyncio.open_unix_connection(self.places.control), watch)
+            await or_ended(connect_qmp(qmp, self.places.qmp), watch, FIRST_WORD, "QEMU did not start")
+            stack.push_async_callback(disconnect, qmp)
+            self.qmp = qmp
+            qmp.register_listener(self.shutdowns)
+            control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
             names = frozenset(step.name for step in self.job.steps)
-            files = _Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
+            files = Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
             stack.callback(files.close)
             lines = Lines(self.nonce)
             try:
@@ -146,17 +147,17 @@ class _Run:
         if self.unasked:
             self.notes.append(f"the guest answered {self.unasked} times what it was not asked, or twice")
 
-    async def _converse(self, control: "_Port", lines: Lines, files: "_Files", started: float) -> None:
+    async def _converse(self, control: Port, lines: Lines, files: Files, started: float) -> None:
         control.say({"op": "hello", "nonce": self.nonce})
         first = await control.next(lines, FIRST_WORD, "no word from the agent")
         if first.get("t") != "hello":
-            raise _Lost("the agent's first word was not its name")
+            raise Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
         self.hello = facts(first)
         self.hello["slow_factor"] = f"{number(first, 'slow_factor'):.1f}"
         release = self.hello.get("kernel_release")
         if self.job.expect_release and release != self.job.expect_release:
-            raise _Lost(f"the guest runs kernel {release}, not {self.job.expect_release}")
+            raise Lost(f"the guest runs kernel {release}, not {self.job.expect_release}")
         slow = min(max(number(first, "slow_factor"), 1.0), 40.0)
         gate_failed = False
         for step in self.job.steps:
@@ -165,7 +166,9 @@ class _Run:
                 continue
             reply = await self._step(step, slow, control, lines, files)
             self._reply(reply)
-            gate_failed = step.gate and reply.exit_status != 0
+            if reply.unclean:
+                raise Lost(f"the machine was given up after {step.name}: {reply.unclean}")
+            gate_failed = step.gate and (reply.exit_status != 0 or reply.status == "timeout")
         self.unasked += control.forget()
         marks = self._marks()
         control.say({"op": "off"})
@@ -174,38 +177,44 @@ class _Run:
         if (late := heard(*self._said_since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
 
-    async def _step(self, step: GuestStep, slow: float, control: "_Port", lines: Lines, files: "_Files") -> StepReply:
+    async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         limit = step.timeout * slow
         self.unasked += control.forget()
         marks = self._marks()
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
                      "collect": step.collect})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
-        deadline = time.monotonic() + limit + GRACE * slow
+        deadline = time.monotonic() + limit + GRACE
         began = time.monotonic()
         before: str | None = None
+        hang: dict[str, Any] = {}
         while True:
             try:
                 left = deadline - time.monotonic()
                 message = await control.next(lines, min(SILENCE, max(left, 0.01)), f"silence during {step.name}")
-            except _Lost:
-                self.replies.append(self._lost(step, time.monotonic() - began, marks))
-                self.on_reply(self.replies[-1])
+            except Lost as lost:
+                reply = await self._lost_during(step, lost, time.monotonic() - began, limit, marks, hang)
+                self._reply(reply)
                 raise
             match message.get("t"), message.get("name"):
                 case "start", step.name if before is None:
                     before = text(message, "dmesg")
+                case "hang", step.name if before is not None and not hang:
+                    hang = message
+                    self.progress(Event("lab", self.job.name, "note", f"{step.name} hangs after {limit:.0f} s"))
                 case "done", step.name if before is not None:
                     break
                 case "alive", _:
                     pass
                 case _:
                     self.unasked += 1
-        if number(message, "files"):
-            await files.arrived(step.name)
-        return self._done(step, message, before)
+        if frames := bool(number(message, "files")) + bool(number(hang, "files")):
+            await files.arrived(step.name, frames)
+        return self._done(step, message, before, limit, hang)
 
-    def _done(self, step: GuestStep, message: dict[str, Any], before: str) -> StepReply:
+    def _done(
+        self, step: GuestStep, message: dict[str, Any], before: str, limit: float, hang: dict[str, Any]
+    ) -> StepReply:
         """before: what the kernel said between the last step and this one; nobody else is there to answer for it."""
         dmesg = before + text(message, "dmesg")
         said = heard(dmesg)
@@ -218,16 +227,45 @@ class _Run:
         folder = self._write(step, dmesg, output)
         return StepReply(
             name=step.name, status=status, exit_status=int(number(message, "status")),
-            seconds=number(message, "seconds"), output=output, dmesg=dmesg[-TAIL:], files=folder, **said.fields,
+            seconds=number(message, "seconds"), limit=limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
+            hang=_hang(hang, message) if status == "timeout" else "",
+            unclean=text(message, "unclean", 300).replace("\n", " ") if status == "timeout" else "", **said.fields,
         )  # fmt: skip
 
+    async def _lost_during(
+        self, step: GuestStep, lost: Lost, seconds: float, limit: float, marks: Sequence[int], hang: dict[str, Any]
+    ) -> StepReply:
+        """The machine went away under a step, or its agent is silent: then look at it from outside, and it hangs.
+
+        It also hangs when it had reached its limit before.
+        """
+        why = str(lost)
+        if isinstance(lost, Silent) and self.qmp:
+            self.progress(Event("lab", self.job.name, "note", f"{lost}: looking from outside"))
+            state, seen = await last_look(self.qmp, self.places)
+            self._write(step, "", None, seen)
+            why = f"{lost}; QEMU says: {state or 'nothing'}"
+        await asyncio.sleep(0.1)  # QEMU's last words come by another socket
+        reply = self._lost(step, seconds, marks)
+        if not isinstance(lost, Silent) and not hang:
+            return reply
+        status: StepStatus = "crash" if reply.status == "crash" else "timeout"
+        said = {"hang": f"{why}\n{text(hang, 'text', EXCERPT)}"[:EXCERPT], "output": text(hang, "output")}
+        return reply.model_copy(update={"status": status, "limit": limit, **said})
+
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
-        """The machine went away under this step: did its kernel say why, since the step began?"""
+        """The machine went away under this step: did its kernel say why, since the step began? Or QEMU: a reset may
+        come without a word of the kernel."""
         consoles = self._said_since(marks)
         said, splat = "".join(consoles), heard(*consoles)
+        fields, crashed = splat.fields, splat.crash
+        if (reason := _reset(self.shutdowns)) and not crashed:
+            fields |= {"splat": f"the guest restarted or went off without a word ({reason})", "crash": "reboot",
+                       "fingerprint": "", "splat_text": ""}  # fmt: skip
+            crashed = True
         return StepReply(
-            name=step.name, status="crash" if splat.crash else "lost", seconds=seconds, dmesg=said[-TAIL:],
-            files=self._write(step, said), **splat.fields,
+            name=step.name, status="crash" if crashed else "lost", seconds=seconds, dmesg=said[-TAIL:],
+            files=self._write(step, said), **fields,
         )  # fmt: skip
 
     def _marks(self) -> list[int]:
@@ -240,9 +278,11 @@ class _Run:
     def _consoles(self) -> tuple[Path, Path]:
         return self.places.console, self.places.logs / "serial.log"
 
-    def _write(self, step: GuestStep, dmesg: str, output: str | None = None) -> str:
+    def _write(self, step: GuestStep, dmesg: str, output: str | None = None, machine: str = "") -> str:
         folder = self.folder / step.name
         folder.mkdir(parents=True, exist_ok=True)
+        if machine:
+            (folder / "machine.txt").write_text(machine)
         if output is not None:
             (folder / "output.txt").write_text(output)
         (folder / "dmesg.txt").write_text(dmesg)
@@ -268,110 +308,19 @@ def _expendable(pid: int) -> None:
         Path(f"/proc/{pid}/oom_score_adj").write_text("800")
 
 
-async def _ended(process: Any) -> None:
-    while process.poll() is None:
-        await asyncio.sleep(0.05)
+def _reset(shutdowns: EventListener) -> str:
+    """Why QEMU ended, if it was the guest's doing: `guest-reset`, `guest-shutdown`, `guest-panic`; or empty."""
+    data: list[Any] = [event.get("data") or {} for event in shutdowns.clear()]
+    reasons = [str(words.get("reason", "")) for words in data]
+    return next((reason for reason in reasons if reason.startswith("guest-")), "")
 
 
-async def _or_ended(work: Any, watch: "asyncio.Task[None]", limit: float, words: str) -> Any:
-    """The result of `work`; _Lost when QEMU ends first or the time is over."""
-    task = asyncio.ensure_future(work)
-    done, _ = await asyncio.wait({task, watch}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-    if task in done:
-        return task.result()
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task
-    raise _Lost("QEMU ended" if watch in done else f"{words} within {limit:.0f} s")
-
-
-async def _connect_qmp(client: QMPClient, path: Path) -> None:
-    """QEMU makes its socket some 50 ms after it starts."""
-    while True:
-        try:
-            await client.connect(str(path))
-            return
-        except (QMPError, OSError):
-            await asyncio.sleep(0.02)
-
-
-async def _disconnect(client: QMPClient) -> None:
-    with contextlib.suppress(QMPError, OSError, asyncio.TimeoutError):
-        await asyncio.wait_for(client.execute("quit"), 2.0)
-    with contextlib.suppress(QMPError, OSError, EOFError, asyncio.TimeoutError):
-        await asyncio.wait_for(client.disconnect(), 2.0)
-
-
-@dataclass(slots=True)
-class _Port:
-    """The control port."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    watch: "asyncio.Task[None]"
-    waiting: list[dict[str, Any]] = field(default_factory=list)
-
-    def say(self, message: dict[str, Any]) -> None:
-        self.writer.write(json.dumps(message).encode() + b"\n")
-
-    async def next(self, lines: Lines, limit: float, words: str) -> dict[str, Any]:
-        """The next message of this job. Raises _Lost."""
-        until = time.monotonic() + limit
-        while not self.waiting:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise _Lost(f"{words} within {limit:.0f} s")
-            try:
-                data = await _or_ended(self.reader.read(65536), self.watch, left, words)
-            except ConnectionError as error:
-                raise _Lost("QEMU ended") from error
-            if not data:
-                await asyncio.sleep(0.2)  # let QEMU end, so that its status is known
-                raise _Lost("the machine went away")
-            self.waiting += lines.feed(data)
-        return self.waiting.pop(0)
-
-    def forget(self) -> int:
-        """Drop what came before it was asked for; how many messages that were."""
-        count = len([message for message in self.waiting if message.get("t") != "alive"])
-        self.waiting.clear()
-        return count
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-class _Files:
-    """The results port: unpack what comes, as it comes."""
-
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, steps: frozenset[str],
-        folder: Path,
-    ) -> None:  # fmt: skip
-        self.frames = Frames(nonce)
-        self.steps = steps
-        self.refused = 0
-        self.folder = folder
-        self.seen: set[str] = set()
-        self.writer = writer
-        self.news = asyncio.Event()
-        self.task = asyncio.create_task(self._read(reader))
-
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        while data := await reader.read(1 << 20):
-            for step, archive in self.frames.feed(data):
-                self.refused += unpack(archive, self.folder, step) if step in self.steps else 1
-                self.seen.add(step)
-                self.news.set()
-
-    async def arrived(self, step: str) -> None:
-        """Wait for a step's files, half a minute at most: the control port was faster."""
-        until = time.monotonic() + 30.0
-        while step not in self.seen and time.monotonic() < until:
-            self.news.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.news.wait(), 1.0)
-
-    def close(self) -> None:
-        self.task.cancel()
-        self.writer.close()
+def _hang(hang: dict[str, Any], done: dict[str, Any]) -> str:
+    """What the agent found, and what ended the step; the first line says how."""
+    aborted = text(done, "aborted", 100)
+    how = {"abort": "ended when its fuse connections were aborted", "kill": "was killed"}.get(text(done, "by"), "")
+    if how == "was killed" and aborted:
+        how = "was killed; aborting its fuse connections did not end it"
+    unclean = text(done, "unclean", 300)
+    lines = [how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
+    return "\n".join(line for line in lines if line)[:EXCERPT]

@@ -39,6 +39,11 @@ class Places:
         return self.disks / "results.img"
 
     @property
+    def keyboard(self) -> Path:
+        """What is written here is typed at the console."""
+        return self.sockets / "console"
+
+    @property
     def console(self) -> Path:
         return self.logs / "console.log"
 
@@ -75,7 +80,10 @@ def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
         "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
         "-chardev", f"file,id=early,path={_quoted(places.logs / 'serial.log')}", "-serial", "chardev:early",
         "-device", "virtio-serial-pci,id=ports",
-        "-chardev", f"file,id=console,path={_quoted(places.console)}", "-device", "virtconsole,chardev=console",
+        # A socket that nobody reads, so that keys can be sent; what the guest says is in the log file.
+        "-chardev", f"socket,id=console,path={_quoted(places.keyboard)},server=on,wait=off,"
+                    f"logfile={_quoted(places.console)}",
+        "-device", "virtconsole,chardev=console",
         *_port("control", places.control), *_port("results", places.results),
         "-chardev", f"socket,id=qmp,path={_quoted(places.qmp)},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip

@@ -61,12 +61,19 @@ class StepReply(Model):
 
     name: str
     status: StepStatus
-    """`done`: exit status is known; `timeout`: killed by its limit; `lost`: the VM died or went silent;
+    """`done`: exit status is known; `timeout`: ended by its limit, or the VM went silent; `lost`: the VM died;
     `crash`: the command ended, or the VM died, and the kernel had splatted in a way that makes the step a CRASH;
     `skipped`: never started."""
     exit_status: int | None = None
     """Of the command; negative: killed by that signal."""
     seconds: float = 0.0
+    limit: float = 0.0
+    """Seconds that it had on that machine: its timeout times the machine's slow factor; 0: not told."""
+    hang: str = ""
+    """What it hung in, when its limit struck: what ended it, FUSE connections, servers, blocked tasks; at most 4 KiB.
+    All of it is in `hang/` of its files."""
+    unclean: str = ""
+    """Why the machine could not be used on after its limit struck; one line, or empty."""
     output: str = ""
     """stdout and stderr together, last 64 KiB, undecodable bytes replaced."""
     dmesg: str = ""

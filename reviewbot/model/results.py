@@ -41,6 +41,8 @@ class TestResult(Model):
     """First functions of its call trace, joined by `:`; the same for the same crash. Empty without a trace."""
     seconds: float = 0.0
     """Wall time inside the guest."""
+    hang: str = ""
+    """Of a HANG: what ended it, and what it hung in: FUSE connections, servers, blocked tasks; at most 4 KiB."""
     excerpt: str = ""
     """The last lines of the test's own output, at most 4 KiB."""
     dmesg: str = ""

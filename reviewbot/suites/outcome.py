@@ -32,9 +32,9 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
         case "skipped":
             return Judgement(Outcome.MISS, "never started")
         case "timeout" if crashed:
-            return Judgement(Outcome.CRASH, f"{kernel(reply)}; did not end within {reply.seconds:.0f} s")
+            return Judgement(Outcome.CRASH, f"{kernel(reply)}; {_hung(reply)}"[:600])
         case "timeout":
-            return Judgement(Outcome.HANG, f"did not end within {reply.seconds:.0f} s{_and(reply)}")
+            return Judgement(Outcome.HANG, f"{_hung(reply)}{_and(reply)}"[:600])
         case "crash":
             died = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
             return Judgement(Outcome.CRASH, f"{kernel(reply) or 'the kernel crashed'}{died}"[:600])
@@ -105,6 +105,14 @@ def tail(text: str, limit: int = EXCERPT) -> str:
     cut = text[-limit:]
     _, newline, rest = cut.partition("\n")
     return rest if newline else cut
+
+
+def _hung(reply: StepReply) -> str:
+    """`did not end within 60 s; ended when …; fuse connection 42 (/dev/vdd on /mnt/test): …`, or who fell silent."""
+    said = [line.strip() for line in reply.hang.splitlines()[:2]]
+    if not reply.limit or reply.seconds >= reply.limit:
+        said.insert(0, f"did not end within {reply.limit or reply.seconds:.0f} s")
+    return "; ".join(said or ["the guest fell silent"])
 
 
 def _and(reply: StepReply) -> str:

@@ -51,5 +51,5 @@ def _result(
     return TestResult(
         suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome, reason=excuse or judged.reason,
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
-        crash=reply.crash, fingerprint=reply.fingerprint,
+        crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from reviewbot.lab import channel
 from reviewbot.lab.channel import Frames, Lines, facts, number, text, unpack, unpack_disk
-from reviewbot.lab.job import _Files
+from reviewbot.lab.ports import Files
 from reviewbot.model.lab import JobReply
 
 NONCE = "5e" * 16
@@ -337,12 +337,12 @@ def test_files_of_a_step_that_the_job_does_not_have_are_refused(tmp_path: Path) 
     async def receive() -> tuple[int, set[str]]:
         host, guest = socket.socketpair()
         with guest:
-            files = _Files(*await asyncio.open_connection(sock=host), NONCE, frozenset({STEP}), tmp_path)
+            files = Files(*await asyncio.open_connection(sock=host), NONCE, frozenset({STEP}), tmp_path)
             other = tar(("fuse2fs-fstests/qemu.log/x", b"x"))
             guest.sendall(frame("fuse2fs-fstests", other) + frame(STEP, tar((f"{STEP}/x", b"x"))))
-            await files.arrived(STEP)
+            await files.arrived(STEP, 1)
             files.close()
-            return files.refused, files.seen
+            return files.refused, set(files.seen)
 
     assert asyncio.run(receive()) == (1, {"fuse2fs-fstests", STEP})
     assert below(tmp_path) == {f"{STEP}/x": b"x"}

@@ -13,8 +13,9 @@ import pytest
 
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines
-from reviewbot.lab.job import _Files, _Lost, _Port, _Run
+from reviewbot.lab.job import _Run
 from reviewbot.lab.machine import Places
+from reviewbot.lab.ports import Files, Lost, Port
 from reviewbot.model.lab import GuestJob, GuestStep, StepReply
 from reviewbot.model.progress import silent
 
@@ -71,37 +72,33 @@ class Guest:
     def step(self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "") -> StepReply:
         """Its reply; of a guest that goes away, what is known of it."""
 
-        async def talk(port: _Port, files: _Files) -> None:
+        async def talk(port: Port, files: Files) -> None:
             port.waiting += [{"nonce": NONCE, **earlier}] if earlier else []
             self.run.replies.append(await self.run._step(STEP, 1.0, port, Lines(NONCE), files))
 
-        with contextlib.suppress(_Lost):
+        with contextlib.suppress(Lost):
             asyncio.run(self._talk(talk, {"run": said}, {"run": dying}, "run"))
         return self.run.replies[-1]
 
-    def job(self, *, after: str) -> None:
-        """All of it, with what the kernel says after its last step."""
+    def job(self, *, after: str = "", run: Sequence[Mapping[str, Any]] = (START, DONE)) -> None:
+        """All of it: what the agent says of its step, and the kernel after it."""
 
-        async def talk(port: _Port, files: _Files) -> None:
+        async def talk(port: Port, files: Files) -> None:
             await self.run._converse(port, Lines(NONCE), files, 0.0)
 
-        answers: dict[str, list[dict[str, Any]]] = {
-            "hello": [{"t": "hello"}],
-            "run": [START, DONE],
-            "off": [{"t": "final"}],
-        }
+        answers = {"hello": [{"t": "hello"}], "run": run, "off": [{"t": "final"}]}
         asyncio.run(self._talk(talk, answers, {"off": after}, "off"))
 
     async def _talk(
-        self, talk: Callable[[_Port, _Files], Awaitable[None]], answers: Mapping[str, Sequence[Mapping[str, Any]]],
+        self, talk: Callable[[Port, Files], Awaitable[None]], answers: Mapping[str, Sequence[Mapping[str, Any]]],
         kernel: Mapping[str, str], last: str,
     ) -> None:  # fmt: skip
         watch = asyncio.create_task(asyncio.sleep(60))
         reader = asyncio.StreamReader()
         sink = cast(asyncio.StreamWriter, Sink(self.run.places.console, reader, answers, kernel, last))
-        files = _Files(asyncio.StreamReader(), sink, NONCE, frozenset({STEP.name}), self.folder)
+        files = Files(asyncio.StreamReader(), sink, NONCE, frozenset({STEP.name}), self.folder)
         try:
-            await talk(_Port(reader, sink, watch), files)
+            await talk(Port(reader, sink, watch), files)
         finally:
             watch.cancel()
             files.close()
@@ -142,6 +139,41 @@ def test_what_the_kernel_said_between_two_steps_is_not_lost(guest: Guest) -> Non
 def test_a_limit_that_struck_is_a_timeout_whatever_the_kernel_said(guest: Guest) -> None:
     reply = guest.step(START, DONE | {"timeout": True, "dmesg": log("warn-7.0")})
     assert (reply.status, reply.crash) == ("timeout", "warn")
+
+
+HANG = {"t": "hang", "name": STEP.name, "text": "fuse connection 42: requests waiting: 3", "output": "so far\n"}
+ENDED = DONE | {"timeout": True, "status": -9, "by": "kill", "aborted": "42", "unclean": ""}
+
+
+def test_what_a_step_hung_in_is_told_after_what_ended_it(guest: Guest) -> None:
+    reply = guest.step(START, HANG, ENDED)
+    assert (reply.status, reply.exit_status, reply.limit, reply.unclean) == ("timeout", -9, 1.0, "")
+    assert reply.hang.splitlines() == [
+        "was killed; aborting its fuse connections did not end it", "fuse connection 42: requests waiting: 3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dying", "status"), [("", "timeout"), (log("oops-null"), "crash")])
+def test_a_machine_that_goes_away_after_the_limit_struck_does_not_undo_the_hang(
+    guest: Guest, dying: str, status: str
+) -> None:
+    reply = guest.step(START, HANG, dying=dying)
+    assert (reply.status, reply.output) == (status, "so far\n")
+    assert reply.hang == "the machine went away\nfuse connection 42: requests waiting: 3"
+
+
+@pytest.mark.parametrize("lie", [HANG, HANG | {"name": "smoke/other"}])
+def test_a_hang_is_told_once_and_of_the_step_that_runs(guest: Guest, lie: dict[str, Any]) -> None:
+    reply = guest.step(START, HANG, lie, DONE)
+    assert (reply.status, reply.hang, guest.run.unasked) == ("done", "", 1)
+
+
+def test_a_machine_that_cannot_be_cleaned_runs_nothing_else(guest: Guest) -> None:
+    guest.run.job = guest.run.job.model_copy(update={"steps": (STEP, STEP.model_copy(update={"name": "smoke/next"}))})
+    with pytest.raises(Lost, match="the machine was given up after smoke/fio: /dev/vdd is still in use"):
+        guest.job(run=[START, HANG, ENDED | {"unclean": "/dev/vdd is still in use"}])
+    assert [(reply.name, reply.status) for reply in guest.run.replies] == [(STEP.name, "timeout")]
+    assert "given up: /dev/vdd is still in use" in guest.run.replies[0].hang
 
 
 @pytest.mark.parametrize(("dying", "status"), [("", "lost"), (log("panic-after-oops"), "crash"), (QUIET, "lost")])

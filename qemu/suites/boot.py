@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the agent does once, before the first step: mounts, device links and helpers that every step may rely on."""
+
+import fcntl
+import os
+
+
+def read(path):
+    try:
+        with open(path, errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def write(path, text):
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError:
+        pass
+
+
+def libc():
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def mount(library, source, target, kind, flags=0, data=""):
+    os.makedirs(target, exist_ok=True)
+    library.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None)
+
+
+def prepare():
+    """Mounts, device links and helpers that every step may rely on."""
+    library = libc()
+    mount(library, "devpts", "/dev/pts", "devpts")
+    mount(library, "shm", "/dev/shm", "tmpfs")  # executable: LKL maps its memory from there with PROT_EXEC
+    mount(library, "tmp", "/tmp", "tmpfs", 0, "mode=1777")
+    mount(library, "run", "/run", "tmpfs", 0, "mode=0755")
+    mount(library, "fusectl", "/sys/fs/fuse/connections", "fusectl")
+    mount(library, "debugfs", "/sys/kernel/debug", "debugfs")
+    mount(library, "tracefs", "/sys/kernel/tracing", "tracefs")
+    mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2")
+    library.umount2(b"/old", 2)  # MNT_DETACH
+    for name in ("fd", "stdin", "stdout", "stderr"):
+        if not os.path.lexists("/dev/" + name):
+            os.symlink(
+                "/proc/self/fd" + {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}[name], "/dev/" + name
+            )
+    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch", "/results"):
+        os.makedirs(folder, exist_ok=True)
+    for disk in os.listdir("/sys/block"):
+        serial = read(f"/sys/block/{disk}/serial")
+        if serial:
+            os.symlink(f"/dev/{disk}", f"/dev/disk/by-serial/{serial}")
+    if os.path.isdir("/stack/helpers"):
+        for name in os.listdir("/stack/helpers"):
+            if os.path.lexists("/sbin/" + name):
+                os.unlink("/sbin/" + name)
+            os.symlink("/stack/helpers/" + name, "/sbin/" + name)
+    write("/proc/sys/kernel/sysrq", "1")
+    write("/proc/sys/kernel/printk", "5")
+    write("/proc/sys/kernel/core_pattern", "/run/reviewbot/core.%e.%p")
+    write("/proc/sys/kernel/hostname", "reviewbot")
+    loopback()
+
+
+def loopback():
+    """Bring `lo` up: some tests talk to themselves."""
+    import socket
+    import struct
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sH14s", b"lo", 0x1 | 0x40, b""))  # SIOCSIFFLAGS, UP | RUNNING

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine whose agent does not answer, looked at from outside before it is killed."""
+
+import asyncio
+import contextlib
+import time
+
+from qemu.qmp import QMPClient, QMPError
+
+from reviewbot.lab.console import written
+from reviewbot.lab.machine import Places
+
+KEYS = "9wlt"
+"""Of the kernel's magic SysRq: say everything on the console; blocked tasks, what the CPUs do, all tasks."""
+_KEY = b"\x0f"
+"""Ctrl-O on a virtio console is SysRq."""
+QUIET = 1.0
+"""Seconds without a new word on the console, after which the kernel has said all it will to a key."""
+LIMIT = 4.0
+"""Seconds for the kernel to say it."""
+
+
+async def last_look(qmp: QMPClient, places: Places) -> tuple[str, str]:
+    """The machine's state as QEMU names it (`running`, `internal-error`, …), and the registers of all its CPUs.
+
+    What the kernel answers to SysRq is on the console. Each of them may be empty; takes half a minute at most.
+    """
+    status = await _ask(qmp, "query-status")
+    state = str(status.get("status", "")) if isinstance(status, dict) else ""
+    registers = await _ask(qmp, "human-monitor-command", {"command-line": "info registers -a"})
+    await _sysrq(places)
+    return state, f"state: {state}\n{registers if isinstance(registers, str) else ''}".replace("\r", "")
+
+
+async def _ask(qmp: QMPClient, command: str, arguments: dict[str, object] | None = None) -> object:
+    try:
+        return await asyncio.wait_for(qmp.execute(command, arguments), 3.0)
+    except (QMPError, OSError, TimeoutError):
+        return None
+
+
+async def _sysrq(places: Places) -> None:
+    with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_unix_connection(places.keyboard)
+        try:
+            for key in KEYS:
+                writer.write(_KEY + key.encode())
+                await writer.drain()
+                await _until_quiet(places)
+        finally:
+            writer.close()
+
+
+async def _until_quiet(places: Places) -> None:
+    started = changed = time.monotonic()
+    size = written(places.console)
+    while time.monotonic() - changed < QUIET and time.monotonic() - started < LIMIT:
+        await asyncio.sleep(0.1)
+        if written(places.console) != size:
+            size, changed = written(places.console), time.monotonic()
