@@ -21,9 +21,10 @@ from reviewbot.model.results import LegResult, Outcome, TestResult, accounted
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import Durations, RunFolder, Store
 from reviewbot.suites import fstests, smoke
+from reviewbot.suites.selection import read_groups
 
 MAX_LOSSES = 5
-"""Virtual machines that one suite of one leg may lose before it stops."""
+"""Virtual machines that one suite of one leg loses before it stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def run_suite(leg: LegSpec, suite: str, bench: Bench) -> LegResult:
     bench.progress(Event("lab", name, "start", expected=expected, total=len(steps)))
     tally = _run_jobs(job, inputs, suite, logs, bench)
     result = _result(leg, suite, job, tally, bench, logs)
+    bench.durations.put_tests(leg.name, bench.accelerator.name, _seconds(job, tally, result))
     state = "failed" if result.count(Outcome.PASS) + result.count(Outcome.NOTRUN) < len(result.tests) else "done"
     bench.progress(Event("lab", name, state, _words(result)))
     if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
@@ -136,7 +138,8 @@ def _steps(leg: LegSpec, suite: str, bench: Bench) -> tuple[GuestStep, ...]:
     if suite == "smoke":
         return smoke.steps(leg)
     tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
-    return fstests.steps(leg, fstests.select(tree, bench.selection, leg))
+    known = bench.durations.tests(leg.name, bench.accelerator.name)
+    return fstests.steps(leg, fstests.select(tree, bench.selection, leg), read_groups(tree), known)
 
 
 def _job(leg: LegSpec, suite: str, steps: tuple[GuestStep, ...], bench: Bench) -> GuestJob:
@@ -155,9 +158,13 @@ def _job(leg: LegSpec, suite: str, steps: tuple[GuestStep, ...], bench: Bench) -
 
 
 def _inputs(job: GuestJob, leg: LegSpec, suite: str, bench: Bench) -> Mapping[str, str]:
-    """What the outcome depends on. Paths are replaced by the keys of what lies there."""
+    """What the outcome depends on. Paths are replaced by the keys of what lies there.
+
+    A test that ends does not depend on its limit, which follows how long the test took before.
+    """
     built = bench.artifacts.artifacts
-    plain = job.model_dump(mode="json", exclude={"kernel", "root", "payload"})
+    plain = job.model_dump(mode="json", exclude={"kernel", "root", "payload", "steps"})
+    plain["steps"] = [step.model_dump(mode="json", exclude={"timeout"}) for step in job.steps]
     keys = {kind: built[kind].key for kind in ("kernel", "guest", "payload")}
     return {"leg": leg.model_dump_json(), "suite": suite, "job": json.dumps(plain, sort_keys=True),
             "accelerator": bench.accelerator.name, "rules": suites.rules_digest(), **keys}  # fmt: skip
@@ -181,12 +188,13 @@ def _run_jobs(job: GuestJob, inputs: Mapping[str, str], suite: str, logs: Path, 
         if not left:
             break
         reply = _run_one(job.model_copy(update={"steps": (*setup, *left)}), tally, partial, suite, total, logs, bench)
-        progressed = any(s.name in tally.replies for s in left)
+        answered = sum(s.name in tally.replies for s in left)
         tally.losses += not reply.complete
-        if reply.complete or suite == "smoke" or not progressed or tally.losses > MAX_LOSSES:
+        too_many = tally.losses >= MAX_LOSSES and answered < len(left)
+        if reply.complete or suite == "smoke" or not answered or too_many:
             tally.problem = reply.problem or suites.read_setup(reply.replies).reason
-            if tally.losses > MAX_LOSSES:
-                tally.problem = f"{tally.losses} machines were lost, the last: {reply.problem}"
+            if too_many:
+                tally.problem = f"INFRA-suspect: {tally.losses} machines were lost, the last: {reply.problem}"
             break
     if partial and not tally.problem:
         partial.forget()
@@ -244,6 +252,13 @@ def _result(leg: LegSpec, suite: str, job: GuestJob, tally: _Tally, bench: Bench
         tests=(*crashed, *tests), notes=tuple(tally.notes), proofs={**tally.hello, **setup.proofs},
         accelerator=bench.accelerator.name, seconds=tally.seconds, agent_seconds=tally.agent_seconds,
     )  # fmt: skip
+
+
+def _seconds(job: GuestJob, tally: _Tally, result: LegResult) -> Mapping[str, float]:
+    """Step -> seconds that its test, which passed, would have taken on a machine of slow factor 1."""
+    passed = {f"{test.suite}/{test.test}" for test in result.tests if test.outcome is Outcome.PASS}
+    steps = [(step.timeout, tally.replies[step.name]) for step in job.steps if step.name in passed]
+    return {reply.name: reply.seconds * timeout / reply.limit for timeout, reply in steps if reply.limit > 0}
 
 
 def _infra(test: TestResult, reason: str) -> TestResult:

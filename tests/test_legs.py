@@ -1,165 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviewbot.config import load_stack
-from reviewbot.lab import Accelerator
-from reviewbot.legs import MAX_LOSSES, Bench, run_leg
-from reviewbot.model.artifacts import Artifact, Artifacts, Fact
+from reviewbot.legs import MAX_LOSSES
+from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import UsageError
-from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
-from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.lab import StepReply
+from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.store import Durations, Runs, Store
-from reviewbot.suites import disks, fstests, smoke
+from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
-
-LEG = load_stack().leg("fuse2fs")
-TESTS = tuple(f"generic/{number:03}" for number in range(1, 9))
-SERVER = "sha256:/stack/bin/fuse2fs"
-OUTCOMES = {
-    "done": Outcome.PASS, "fail": Outcome.FAIL, "timeout": Outcome.HANG, "crash": Outcome.CRASH,
-    "panic": Outcome.CRASH, "lost": Outcome.INFRA,
-}  # fmt: skip
-
-
-@dataclass
-class Lab:
-    """Answers the steps of jobs by a script: name of a step -> what happens in each machine that comes to it.
-
-    `done`, `fail`, `timeout`, `crash` (and goes on), `panic` (and ends), `lost`, `silence` (no answer to this step or
-    any after it), `interrupt` (the user has had enough).
-    """
-
-    script: Mapping[str, list[str]] = field(default_factory=dict)
-    default: str = "done"
-    proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
-    notes: tuple[str, ...] = ()
-    interrupted_at_its_end: bool = False
-    jobs: list[GuestJob] = field(default_factory=list)
-
-    @property
-    def asked(self) -> list[list[str]]:
-        """Tests of each machine, in order."""
-        return [[s.name.partition("/")[2] for s in job.steps if not s.gate] for job in self.jobs]
-
-    def run_job(
-        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, on_reply: Callable[[StepReply], None],
-        progress: Progress,
-    ) -> JobReply:  # fmt: skip
-        self.jobs.append(job)
-        replies: list[StepReply] = []
-        problem, gate_failed = "", False
-        for step in job.steps:
-            what = "skipped" if problem or gate_failed else self._next(step)
-            if what == "interrupt":
-                raise KeyboardInterrupt
-            if what == "silence":
-                problem, what = "no word from the agent within 90 s", "skipped"
-            reply = self._reply(step, what, folder)
-            replies.append(reply)
-            if what != "skipped":
-                progress(Event("lab", job.name, "note", step.name))
-                on_reply(reply)
-            if what in ("lost", "panic"):
-                problem = "QEMU ended (status 0)"
-            gate_failed |= step.gate and what != "done"
-        if self.interrupted_at_its_end:
-            raise KeyboardInterrupt
-        return JobReply(
-            name=job.name, complete=not problem, problem=problem, replies=tuple(replies), seconds=10.0,
-            notes=self.notes,
-            hello={"kernel_release": "7.1-rb"}, accelerator=accelerator.name, agent_seconds=2.0,
-        )  # fmt: skip
-
-    def _next(self, step: GuestStep) -> str:
-        left = self.script.get(step.name.removeprefix("fstests/"), [])
-        return left.pop(0) if left else "done" if step.gate else self.default
-
-    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
-        if what == "skipped":
-            return StepReply(name=step.name, status="skipped")
-        test = step.name.partition("/")[2]
-        (folder / step.name).mkdir(parents=True, exist_ok=True)
-        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n")
-        files = str(folder / step.name)
-        match what:
-            case "lost" | "timeout":
-                return StepReply(name=step.name, status=what, seconds=5, files=files)
-            case "crash" | "panic":
-                return StepReply(name=step.name, status="crash", splat="kernel BUG at fs/x.c:1!", files=files)
-        output = "Passed all 1 tests" if what == "done" else f"Failures: {test}\nFailed 1 of 1 tests"
-        if step.gate:
-            output = json.dumps({"proof": dict(self.proofs)}) if what == "done" else '{"problem": "no such disk"}'
-        return StepReply(name=step.name, status="done", exit_status=int(what != "done"), output=output, files=files)
-
-
-def artifacts(folder: Path) -> Artifacts:
-    """What `build_all` would give for the leg."""
-    facts: Mapping[str, Mapping[str, Fact]] = {
-        "kernel": {"release": "7.1-rb"}, "guest": {}, "payload": {}, "libfuse": {}, "fstests": {},
-        "e2fsprogs": {"fuse2fs": True, SERVER: "good"},
-    }  # fmt: skip
-    tests = folder / "fstests" / "root" / "stack" / "fstests" / "tests" / "generic"
-    tests.mkdir(parents=True)
-    (tests / "group.list").write_text("".join(f"{test.removeprefix('generic/')} auto\n" for test in TESTS))
-    return Artifacts(
-        artifacts={k: Artifact(kind=k, key=f"key-{k}", path=str(folder / k), facts=dict(f)) for k, f in facts.items()}
-    )
-
-
-@dataclass
-class World:
-    """One user's store; every call is a run of its own, as from the command line."""
-
-    folder: Path
-    artifacts: Artifacts
-    lab: Lab = field(default_factory=Lab)
-    events: list[Event] = field(default_factory=list)
-
-    def bench(self, *, fresh: bool = False, selection: str = "-g auto") -> Bench:
-        return Bench(
-            artifacts=self.artifacts, accelerator=Accelerator("tcg", "a test"), store=Store(self.folder / "cache"),
-            run=Runs(self.folder / "runs").create(), durations=Durations(self.folder / "durations.json"),
-            progress=self.events.append, disks=disks(1), memory=512, cpus=1, selection=selection, fresh=fresh,
-        )  # fmt: skip
-
-    def run(self, *suites: str, lab: Lab | None = None, bench: Bench | None = None) -> LegResult:
-        """Every planned test has one outcome, whatever the lab did."""
-        self.lab = lab or Lab()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("reviewbot.legs.lab.run_job", self.lab.run_job)
-            result = run_leg(LEG, suites or ("fstests",), bench or self.bench())
-        assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
-        assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
-        return result
-
-
-@contextmanager
-def made_world() -> Iterator[World]:
-    with TemporaryDirectory() as name:
-        yield World(Path(name), artifacts(Path(name) / "artifacts"))
+from tests.played import OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     with made_world() as made:
         yield made
-
-
-def outcomes(result: LegResult) -> dict[str, Outcome]:
-    return {t.test: t.outcome for t in result.tests}
 
 
 def test_all_replies_become_results_with_proofs_and_logs(world: World) -> None:
@@ -279,22 +141,6 @@ def test_another_binary_than_was_built_makes_even_passes_infra(world: World, sui
     assert not world.run(suite).reused
 
 
-def test_a_lost_machine_is_followed_by_another_that_goes_on_after_that_test(world: World) -> None:
-    result = world.run("fstests", lab=Lab({TESTS[2]: ["lost"], TESTS[5]: ["panic"]}))
-    assert world.lab.asked == [list(TESTS), list(TESTS[3:]), list(TESTS[6:])]
-    assert [job.steps[0].name for job in world.lab.jobs] == [SETUP] * 3
-    expected = dict.fromkeys(TESTS, Outcome.PASS) | {TESTS[2]: Outcome.INFRA, TESTS[5]: Outcome.CRASH}
-    assert (outcomes(result), result.reason, result.seconds) == (expected, "", 30.0)
-
-
-def test_too_many_lost_machines_stop_the_suite(world: World) -> None:
-    result = world.run("fstests", lab=Lab(default="lost"))
-    assert len(world.lab.jobs) == MAX_LOSSES + 1
-    assert f"{MAX_LOSSES + 1} machines were lost, the last: QEMU ended" in result.reason
-    assert {t.outcome for t in result.tests} == {Outcome.INFRA}
-    assert [t.reason == result.reason for t in result.tests] == [False] * (MAX_LOSSES + 1) + [True] * 2
-
-
 def test_an_interrupted_suite_goes_on_with_the_rest(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.run("fstests", lab=Lab({TESTS[0]: ["fail"], TESTS[2]: ["interrupt"]}))
@@ -314,13 +160,6 @@ def test_a_suite_interrupted_after_its_last_answer_needs_no_machine(world: World
     assert world.lab.jobs == []
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS)
     assert result.proofs[SERVER] == "good"
-
-
-def test_a_test_that_lost_its_machine_before_an_interruption_is_asked_again(world: World) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        world.run("fstests", lab=Lab({TESTS[1]: ["lost"], TESTS[4]: ["interrupt"]}))
-    assert outcomes(world.run("fstests")) == dict.fromkeys(TESTS, Outcome.PASS)
-    assert world.lab.asked == [[TESTS[1], *TESTS[4:]]]
 
 
 def test_an_answer_that_a_crash_of_ours_cut_short_costs_only_its_test(world: World) -> None:
@@ -369,12 +208,6 @@ def test_another_kernel_guest_or_payload_is_tested(world: World, kind: str) -> N
     assert not world.run("fstests").reused
 
 
-def test_results_with_a_test_that_got_no_answer_are_not_kept(world: World) -> None:
-    world.run("fstests", lab=Lab({TESTS[1]: ["lost"]}))
-    result = world.run("fstests")
-    assert not result.reused and outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS)
-
-
 def test_a_test_that_does_not_exist_is_the_callers_mistake(world: World) -> None:
     with pytest.raises(UsageError, match="generic/999"):
         world.run("fstests", bench=world.bench(selection="generic/999"))
@@ -401,22 +234,10 @@ def test_planned_is_always_the_sum_of_outcomes_and_every_answer_is_told(script: 
         assert tests == list(TESTS) and result.planned == len(result.tests)
         assert crashed or len(result.tests) == len(TESTS)
         calls = 1 + sum(states.count("interrupt") for states in wanted.values())
-        assert len(lab.jobs) <= calls * (MAX_LOSSES + 1)
+        assert len(lab.jobs) <= calls * MAX_LOSSES
         for test in () if result.reason else TESTS:
             answers = [OUTCOMES[state] for state in wanted.get(test, []) if state in OUTCOMES] or [Outcome.PASS]
             assert outcomes(result)[test] in {*answers, Outcome.PASS}
         assert not {o for o in outcomes(result).values() if o is Outcome.MISS}
         if result.reason:
             assert Outcome.INFRA in outcomes(result).values()
-
-
-def test_a_later_machine_that_cannot_be_set_up_takes_nothing_from_the_earlier_ones(tmp_path: Path) -> None:
-    world = World(tmp_path, artifacts(tmp_path / "built"))
-    result = world.run(lab=Lab(script={SETUP: ["done", "fail"], TESTS[2]: ["lost"]}))
-    outcomes = {test.test: test.outcome for test in result.tests}
-    assert [outcomes[test] for test in TESTS[:2]] == [Outcome.PASS, Outcome.PASS]
-    assert {outcomes[test] for test in TESTS[3:]} == {Outcome.INFRA}
-    assert result.reason == "no such disk"
-    again = world.run()
-    assert [asked for machine in world.lab.asked for asked in machine] == list(TESTS[2:]), "what was answered is kept"
-    assert {test.outcome for test in again.tests} == {Outcome.PASS}

@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long things took the last time, so that progress can say how long they should take."""
+"""How long things took the last time: for progress to say how long they should take, and for tests' limits."""
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
+
+_COMMON = 5
+"""Tests that two legs must have in common before one is scaled by the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestSeconds:
+    """How long a test takes on a machine of slow factor 1."""
+
+    __test__ = False  # pytest: not a test class
+
+    seconds: float
+    own: bool
+    """True: measured in this leg with this accelerator; False: inferred from others."""
 
 
 class Durations:
@@ -18,9 +35,31 @@ class Durations:
         return self._read().get(name)
 
     def put(self, name: str, seconds: float) -> None:
+        self._update({name: seconds})
+
+    def tests(self, leg: str, accelerator: str) -> dict[str, TestSeconds]:
+        """`fstests/generic/001` -> how long it takes in this leg, as far as any leg knows."""
+        known: dict[tuple[str, str], dict[str, float]] = {}
+        for name, seconds in self._read().items():
+            if name.startswith("test ") and len(words := name.split(" ")) == 4:
+                known.setdefault((words[1], words[2]), {})[words[3]] = seconds
+        return estimates(known.pop((leg, accelerator), {}), list(known.values()))
+
+    def put_tests(self, leg: str, accelerator: str, seconds: Mapping[str, float]) -> None:
+        """seconds: of tests that passed, divided by the slow factor of their machine.
+
+        The factor is measured in a moment and errs by half when the host is busy, so that one lucky run must not make
+        a limit too low: a smaller value counts as half.
+        """
+        named = {f"test {leg} {accelerator} {test}": value for test, value in seconds.items()}
+        self._update(named, lambda old, new: max(new, (old + new) / 2))
+
+    def _update(self, new: Mapping[str, float], joined: Callable[[float, float], float] = lambda old, new: new) -> None:
+        if not new:
+            return
         with locked(self.path.with_suffix(".lock")):
             known = self._read()
-            known[name] = round(seconds, 2)
+            known |= {name: round(joined(known[name], s) if name in known else s, 3) for name, s in new.items()}
             write_atomic(self.path, json.dumps(known, indent=0, sort_keys=True))
 
     def _read(self) -> dict[str, float]:
@@ -29,3 +68,18 @@ class Durations:
         except (OSError, ValueError):
             return {}
         return {k: v for k, v in data.items() if isinstance(v, (int, float))} if isinstance(data, dict) else {}
+
+
+def estimates(own: Mapping[str, float], others: list[dict[str, float]]) -> dict[str, TestSeconds]:
+    """What is known of each test: its own seconds, or the most that another leg suggests.
+
+    Another leg's are scaled by the median ratio over the tests that both know, if these are five or more.
+    """
+    found: dict[str, TestSeconds] = {}
+    for other in others:
+        ratios = [own[test] / seconds for test, seconds in other.items() if test in own and seconds > 0]
+        scale = median(ratios) if len(ratios) >= _COMMON else 1.0
+        for test, seconds in other.items():
+            if test not in found or found[test].seconds < seconds * scale:
+                found[test] = TestSeconds(seconds * scale, own=False)
+    return found | {test: TestSeconds(seconds, own=True) for test, seconds in own.items()}

@@ -8,6 +8,8 @@ from pathlib import Path
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
+from reviewbot.store import TestSeconds
+from reviewbot.suites.limits import limit
 from reviewbot.suites.outcome import (
     SERVER_DIED,
     Judgement,
@@ -18,11 +20,10 @@ from reviewbot.suites.outcome import (
     passed,
     tail,
 )
-from reviewbot.suites.selection import choose, excluded, load_excludes, parse, read_groups
+from reviewbot.suites.selection import Groups, choose, excluded, load_excludes, parse, read_groups
 from reviewbot.suites.setup import leg_env
 
 PREPARE = "setup/fstests"
-_TIMEOUT = 300.0
 _DIFF = 4096
 _DMESG = "something found in dmesg"
 _CHECK_DMESG = re.compile(
@@ -42,20 +43,26 @@ def select(fstests_dir: Path, selection: str, leg: LegSpec) -> tuple[str, ...]:
     return choose(parse(selection), read_groups(fstests_dir), leg, load_excludes())
 
 
-def steps(leg: LegSpec, tests: Sequence[str]) -> tuple[GuestStep, ...]:
-    """A step that prepares the tree, then one per test; an excluded test's step only says why it is not run."""
+def steps(
+    leg: LegSpec, tests: Sequence[str], groups: Groups | None = None, known: Mapping[str, TestSeconds] | None = None
+) -> tuple[GuestStep, ...]:
+    """A step that prepares the tree, then one per test; an excluded test's step only says why it is not run.
+
+    groups: of the tests, from `read_groups`. known: step name -> how long it took, for its limit.
+    """
     env = dict(leg_env(leg))
     prepare = GuestStep(name=PREPARE, argv=("/stack/suites/fstests/prepare",), env=env, timeout=60, gate=True)
     excludes = load_excludes()
-    return (prepare, *(_step(test, env, excluded(leg, test, excludes)) for test in tests))
+    limits = {test: limit((known or {}).get(f"fstests/{test}"), (groups or {}).get(test, ())) for test in tests}
+    return (prepare, *(_step(test, env, limits[test], excluded(leg, test, excludes)) for test in tests))
 
 
-def _step(test: str, env: Mapping[str, str], why_not: str) -> GuestStep:
+def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> GuestStep:
     if why_not:
         argv = ("/bin/sh", "-c", 'echo "$1"; exit 77', "excluded", why_not)
         return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10)
     return GuestStep(
-        name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=_TIMEOUT,
+        name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
         collect=(f"/results/{test}",),
     )  # fmt: skip
 
@@ -72,7 +79,7 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
             TestResult(
                 suite="fstests", test=test, outcome=judged.outcome, reason=judged.reason, seconds=reply.seconds,
                 excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), diff=diff_of(reply.output)[:_DIFF],
-                crash=reply.crash, fingerprint=reply.fingerprint,
+                crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang,
             )
         )  # fmt: skip
     return tuple(found)

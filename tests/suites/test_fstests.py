@@ -111,6 +111,22 @@ def test_a_check_that_was_killed_or_said_nothing_is_no_verdict_on_the_filesystem
         assert fstests.results(LEG, [reply])[0].outcome is Outcome.INFRA
 
 
+@pytest.mark.parametrize(
+    ("seconds", "limit", "hang", "reason"),
+    [
+        (63.0, 60.0, "was killed\nfuse connection 42: requests waiting: 3\nserver …",
+         "did not end within 60 s; was killed; fuse connection 42: requests waiting: 3"),
+        (12.0, 60.0, "silence during it within 10 s; QEMU says: running\n",
+         "silence during it within 10 s; QEMU says: running"),
+        (63.0, 0.0, "", "did not end within 63 s"),
+    ],
+)  # fmt: skip
+def test_a_hang_says_how_it_ended_and_what_it_hung_in(seconds: float, limit: float, hang: str, reason: str) -> None:
+    reply = StepReply(name="fstests/generic/001", status="timeout", seconds=seconds, limit=limit, hang=hang)
+    (result,) = fstests.results(LEG, [reply])
+    assert (result.outcome, result.reason, result.hang) == (Outcome.HANG, reason, hang)
+
+
 def test_steps_that_never_ended_by_themselves() -> None:
     outcomes = {
         status: fstests.results(LEG, [StepReply(name="fstests/generic/001", status=status)])[0].outcome

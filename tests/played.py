@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A lab that plays its part, and one user's store beside it: for tests of what comes of its answers."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from reviewbot.config import load_stack
+from reviewbot.lab import Accelerator
+from reviewbot.legs import Bench, run_leg
+from reviewbot.model.artifacts import Artifact, Artifacts, Fact
+from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
+from reviewbot.model.progress import Event, Progress
+from reviewbot.model.results import LegResult, Outcome
+from reviewbot.store import Durations, Runs, Store
+from reviewbot.suites import disks
+
+LEG = load_stack().leg("fuse2fs")
+TESTS = tuple(f"generic/{number:03}" for number in range(1, 9))
+SERVER = "sha256:/stack/bin/fuse2fs"
+OUTCOMES = {
+    "done": Outcome.PASS, "fail": Outcome.FAIL, "timeout": Outcome.HANG, "crash": Outcome.CRASH,
+    "panic": Outcome.CRASH, "lost": Outcome.INFRA, "hang": Outcome.HANG,
+}  # fmt: skip
+
+
+@dataclass
+class Lab:
+    """Answers the steps of jobs by a script: name of a step -> what happens in each machine that comes to it.
+
+    `done`, `fail`, `timeout`, `crash` (and goes on), `panic`, `hang` (and ends), `lost`, `silence` (no answer to this
+    step or any after it), `interrupt` (the user has had enough).
+    """
+
+    script: Mapping[str, list[str]] = field(default_factory=dict)
+    default: str = "done"
+    proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """Of each test that is done, in a machine of slow factor 10."""
+    interrupted_at_its_end: bool = False
+    jobs: list[GuestJob] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """Tests of each machine, in order."""
+        return [[s.name.partition("/")[2] for s in job.steps if not s.gate] for job in self.jobs]
+
+    def run_job(
+        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, on_reply: Callable[[StepReply], None],
+        progress: Progress,
+    ) -> JobReply:  # fmt: skip
+        self.jobs.append(job)
+        replies: list[StepReply] = []
+        problem, gate_failed = "", False
+        for step in job.steps:
+            what = "skipped" if problem or gate_failed else self._next(step)
+            if what == "interrupt":
+                raise KeyboardInterrupt
+            if what == "silence":
+                problem, what = "no word from the agent within 90 s", "skipped"
+            reply = self._reply(step, what, folder)
+            replies.append(reply)
+            if what != "skipped":
+                progress(Event("lab", job.name, "note", step.name))
+                on_reply(reply)
+            if what in ("lost", "panic", "hang"):
+                problem = "QEMU ended (status 0)"
+            gate_failed |= step.gate and what != "done"
+        if self.interrupted_at_its_end:
+            raise KeyboardInterrupt
+        return JobReply(
+            name=job.name, complete=not problem, problem=problem, replies=tuple(replies), seconds=10.0,
+            notes=self.notes,
+            hello={"kernel_release": "7.1-rb"}, accelerator=accelerator.name, agent_seconds=2.0,
+        )  # fmt: skip
+
+    def _next(self, step: GuestStep) -> str:
+        left = self.script.get(step.name.removeprefix("fstests/"), [])
+        return left.pop(0) if left else "done" if step.gate else self.default
+
+    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
+        if what == "skipped":
+            return StepReply(name=step.name, status="skipped")
+        test = step.name.partition("/")[2]
+        (folder / step.name).mkdir(parents=True, exist_ok=True)
+        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n")
+        files = str(folder / step.name)
+        match what:
+            case "lost" | "timeout":
+                return StepReply(name=step.name, status=what, seconds=5, files=files)
+            case "hang":
+                return StepReply(name=step.name, status="timeout", seconds=5, limit=5, unclean="in use", files=files)
+            case "crash" | "panic":
+                return StepReply(name=step.name, status="crash", splat="kernel BUG at fs/x.c:1!", files=files)
+        output = "Passed all 1 tests" if what == "done" else f"Failures: {test}\nFailed 1 of 1 tests"
+        if step.gate:
+            output = json.dumps({"proof": dict(self.proofs)}) if what == "done" else '{"problem": "no such disk"}'
+        return StepReply(name=step.name, status="done", exit_status=int(what != "done"), output=output, files=files,
+                         seconds=self.seconds, limit=10 * step.timeout)  # fmt: skip
+
+
+def artifacts(folder: Path) -> Artifacts:
+    """What `build_all` would give for the leg."""
+    facts: Mapping[str, Mapping[str, Fact]] = {
+        "kernel": {"release": "7.1-rb"}, "guest": {}, "payload": {}, "libfuse": {}, "fstests": {},
+        "e2fsprogs": {"fuse2fs": True, SERVER: "good"},
+    }  # fmt: skip
+    tests = folder / "fstests" / "root" / "stack" / "fstests" / "tests" / "generic"
+    tests.mkdir(parents=True)
+    (tests / "group.list").write_text("".join(f"{test.removeprefix('generic/')} auto\n" for test in TESTS))
+    return Artifacts(
+        artifacts={k: Artifact(kind=k, key=f"key-{k}", path=str(folder / k), facts=dict(f)) for k, f in facts.items()}
+    )
+
+
+@dataclass
+class World:
+    """One user's store; every call is a run of its own, as from the command line."""
+
+    folder: Path
+    artifacts: Artifacts
+    lab: Lab = field(default_factory=Lab)
+    events: list[Event] = field(default_factory=list)
+
+    def bench(self, *, fresh: bool = False, selection: str = "-g auto") -> Bench:
+        return Bench(
+            artifacts=self.artifacts, accelerator=Accelerator("tcg", "a test"), store=Store(self.folder / "cache"),
+            run=Runs(self.folder / "runs").create(), durations=Durations(self.folder / "durations.json"),
+            progress=self.events.append, disks=disks(1), memory=512, cpus=1, selection=selection, fresh=fresh,
+        )  # fmt: skip
+
+    def run(self, *suites: str, lab: Lab | None = None, bench: Bench | None = None) -> LegResult:
+        """Every planned test has one outcome, whatever the lab did."""
+        self.lab = lab or Lab()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reviewbot.legs.lab.run_job", self.lab.run_job)
+            result = run_leg(LEG, suites or ("fstests",), bench or self.bench())
+        assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
+        assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
+        return result
+
+
+@contextmanager
+def made_world() -> Iterator[World]:
+    with TemporaryDirectory() as name:
+        yield World(Path(name), artifacts(Path(name) / "artifacts"))
+
+
+def outcomes(result: LegResult) -> dict[str, Outcome]:
+    return {t.test: t.outcome for t in result.tests}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is remembered of how long things took."""
+
+from pathlib import Path
+
+import pytest
+
+from reviewbot.store import Durations, TestSeconds
+from reviewbot.store.durations import estimates
+
+
+@pytest.fixture
+def durations(tmp_path: Path) -> Durations:
+    return Durations(tmp_path / "durations.json")
+
+
+def test_the_last_success_counts_and_a_damaged_file_is_empty(durations: Durations) -> None:
+    assert durations.get("build kernel") is None
+    durations.put("build kernel", 90.0)
+    durations.put("build kernel", 60.0)
+    assert durations.get("build kernel") == 60.0
+    durations.path.write_text('{"build kernel": 6')
+    assert durations.get("build kernel") is None and durations.tests("ext4", "tcg") == {}
+
+
+def test_tests_are_kept_by_leg_and_accelerator_beside_the_rest(durations: Durations) -> None:
+    durations.put("test of something", 1.0)
+    durations.put_tests("ext4", "kvm", {"fstests/generic/001": 2.0})
+    durations.put_tests("ext4", "tcg", {"fstests/generic/001": 3.0})
+    assert durations.tests("ext4", "kvm") == {"fstests/generic/001": TestSeconds(2.0, own=True)}
+    assert durations.tests("fuse2fs", "kvm") == {"fstests/generic/001": TestSeconds(3.0, own=False)}
+
+
+def test_one_lucky_run_does_not_undo_what_was_known(durations: Durations) -> None:
+    for seconds, kept in ((8.0, 8.0), (2.0, 5.0), (9.0, 9.0)):
+        durations.put_tests("ext4", "tcg", {"fstests/generic/001": seconds})
+        assert durations.tests("ext4", "tcg")["fstests/generic/001"].seconds == kept
+
+
+def test_another_leg_is_scaled_by_the_tests_that_both_know() -> None:
+    other = {f"fstests/generic/{n:03}": 1.0 + n for n in range(8)}
+    own = {test: 4 * seconds for test, seconds in list(other.items())[:5]}
+    found = estimates(own, [other])
+    assert [found[test].seconds for test in other] == [4.0 * (1 + n) for n in range(8)]
+    assert [found[test].own for test in other] == [True] * 5 + [False] * 3
+    few = estimates(dict(list(own.items())[:4]), [other])
+    assert few["fstests/generic/007"].seconds == 8.0, "four in common say little"
+
+
+def test_of_several_other_legs_the_slowest_is_believed() -> None:
+    found = estimates({}, [{"t": 3.0}, {"t": 7.0, "u": 0.0}, {"t": 5.0}])
+    assert found == {"t": TestSeconds(7.0, own=False), "u": TestSeconds(0.0, own=False)}
