@@ -77,7 +77,8 @@ def _inside_run(run: str, log: str) -> str:
 
 def _finding(leg: LegResult, test: TestResult) -> Finding:
     reason = f": {test.reason}" if test.reason else ""
-    detail = test.diff or test.excerpt
+    splat = test.dmesg if test.crash else ""  # it begins with the splat
+    detail = test.hang or splat or test.diff or test.excerpt
     return Finding(
         what=f"{leg.leg} {test.suite}/{test.test} {test.outcome}{reason}", where=f"{leg.leg}/{test.suite}/{test.test}",
         detail="\n".join(detail.splitlines()[:20])[:4096], log=test.log,

@@ -250,3 +250,21 @@ def test_what_base_has_already_and_a_base_that_nothing_justifies_are_noted() -> 
         "kernel: base has 1 patch already: “a”",
         "kernel: master: test-apply: stopped at patch 1/2",
     )
+
+
+@pytest.mark.parametrize(
+    ("facts", "detail"),
+    [
+        (
+            {"outcome": Outcome.HANG, "hang": "task fsx waits in fuse_wait", "excerpt": "x"},
+            "task fsx waits in fuse_wait",
+        ),
+        ({"outcome": Outcome.CRASH, "crash": "oops", "dmesg": "BUG: bad\nRIP: 0", "diff": "-a"}, "BUG: bad\nRIP: 0"),
+        ({"outcome": Outcome.FAIL, "dmesg": "ordinary words", "diff": "-a"}, "-a"),
+    ],
+)
+def test_the_evidence_of_a_finding_is_what_tells_most(facts: dict[str, str], detail: str) -> None:
+    test = TestResult.model_validate({"suite": "fstests", "test": "generic/001", **facts})
+    found = LegResult(leg="fuse4fs", available=True, tests=(test,), accelerator="kvm")
+    judged = judge(RUN, Results(run=RUN, tool="reviewbot", legs=(found,)))
+    assert judged.findings[0].detail == detail
