@@ -80,7 +80,7 @@ class Guest:
                "REVIEWBOT_RESULTS": str(self.folder / "results")}  # fmt: skip
         return subprocess.Popen(
             ["bash", SCRIPTS / "run", test], env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            stderr=subprocess.STDOUT, start_new_session=True, restore_signals=False,
         )  # fmt: skip
 
     def run(self, test: str) -> tuple[Outcome, str]:
@@ -146,6 +146,15 @@ def test_a_test_sees_the_same_environment_alone_and_after_another(guest: Guest) 
     guest.run("generic/001")
     assert seen() - {"LOGGER_PROG=_reviewbot_turn"} == alone - {"LOGGER_PROG=_reviewbot_turn"}
     assert not any(line.startswith("REVIEWBOT_TURN") for line in alone)
+
+
+def test_a_test_may_die_of_a_broken_pipe_although_the_agent_cannot(guest: Guest) -> None:
+    guest.test("generic/005", "yes | head -n 1")
+    guest.test("generic/006", "grep SigIgn /proc/self/status")
+    assert guest.run("generic/005")[0] is guest.run("generic/006")[0] is Outcome.PASS
+    assert (guest.folder / "results/generic/005/generic/005.full").read_text() == "y\n"
+    ignored = int((guest.folder / "results/generic/006/generic/006.full").read_text().split()[1], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
 
 
 def test_after_a_failure_check_unmounts_and_the_next_test_gets_a_new_one(guest: Guest) -> None:
