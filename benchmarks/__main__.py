@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.floor import floor
 from benchmarks.measure import Figure, repeat
 from benchmarks.plan import plan_fixture
 from benchmarks.review import review_of_ten
@@ -38,6 +39,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     yield demo("make demo after one more patch to fs/fuse", 240.0, "--one-more", f"w{int(time.time())}")
     yield from review_of_ten()
     yield first_word()
+    yield floor(Store(cache_dir()))
 
 
 def split_fixture() -> Figure:

@@ -85,6 +85,8 @@ def test_emulation_uses_threads_and_a_kernel_that_forgives_a_slow_cpu() -> None:
     assert values(words, "-accel") == ["tcg,thread=multi,tb-size=512"]
     assert not any("kvm" in word for word in words)
     assert {"nowatchdog", "rcupdate.rcu_cpu_stall_timeout=300"} <= set(values(words, "-append")[0].split())
+    assert "norandmaps" in values(words, "-append")[0].split()
+    assert "norandmaps" not in kernel_line(accelerator="kvm", cpus=1).split()
 
 
 def test_a_machine_never_has_more_cpus_than_the_host() -> None:

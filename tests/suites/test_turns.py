@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How one `check` runs test after test: our scripts, for real, around the bones of a `check`."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reviewbot.host.data import data_path
+from reviewbot.model.lab import StepReply
+from reviewbot.model.results import Outcome
+from reviewbot.suites import fstests
+
+SCRIPTS = data_path("qemu/suites/fstests")
+LIMIT = 20.0
+CHECK = r"""#!/bin/bash
+. "$HOST_OPTIONS"
+SRC_DIR=tests max_test_namelen=12 check=$RESULT_BASE/check
+echo $$ >>starts
+trap 'exit ${status:-1}' EXIT
+_test_unmount() { echo unmounted >>unmounts; }
+_scratch_unmount() { :; }
+STASH() { case $2 in fail) bad+=("$1") ;; notrun) notrun+=("$1") ;; esac; }
+run_section()
+{
+	local ix tc_status
+	local -a _list=("$SRC_DIR/$1")
+	echo "FSTYP         -- $1"
+	for ((ix = 0; ix < ${#_list[*]}; ix++)); do
+		seq=${_list[$ix]}
+		export seqnum=${seq#$SRC_DIR/} RESULT_DIR=$RESULT_BASE/${seq#$SRC_DIR/}
+		RESULT_DIR=${RESULT_DIR%/*} seqres=$RESULT_BASE/$seqnum tc_status=pass
+		printf '%-12s' "$seqnum"
+		mkdir -p "$RESULT_DIR"
+		try+=("$seqnum")
+		$LOGGER_PROG "run xfstest $seqnum"
+		env >"$RESULT_DIR/env"
+		"./$seq" >"$seqres.full" 2>&1
+		case $? in 77) tc_status=notrun && echo -n "[not run] no such thing" ;; [1-9]*) tc_status=fail ;; esac
+		echo
+		STASH "$seqnum" $tc_status
+	done
+	echo "Ran: ${try[*]}"
+	[ ${#notrun[*]} = 0 ] || echo "Not run: ${notrun[*]}"
+	[ ${#bad[*]} = 0 ] && echo "Passed all ${#try[*]} tests" || echo "Failures: ${bad[*]}"
+	status=${#bad[*]}
+}
+try=() bad=() notrun=()
+run_section "$1"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A folder that stands for the guest's."""
+
+    folder: Path
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / "tree"
+
+    def test(self, name: str, script: str) -> None:
+        path = self.tree / "tests" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{script}\n")
+        path.chmod(0o755)
+
+    def check(self, stash: str = "_stash_test_status") -> None:
+        (self.tree / "check").write_text(CHECK.replace("STASH", stash))
+        (self.tree / "check").chmod(0o755)
+
+    def start(self, test: str) -> subprocess.Popen[str]:
+        env = {**os.environ, "REVIEWBOT_RUN": str(self.folder), "REVIEWBOT_FSTESTS": str(self.tree),
+               "REVIEWBOT_RESULTS": str(self.folder / "results")}  # fmt: skip
+        return subprocess.Popen(
+            ["bash", SCRIPTS / "run", test], env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, restore_signals=False,
+        )  # fmt: skip
+
+    def run(self, test: str) -> tuple[Outcome, str]:
+        """Its outcome and what was said."""
+        child = self.start(test)
+        said, _ = child.communicate(timeout=LIMIT)
+        reply = StepReply(name=f"fstests/{test}", status="done", exit_status=child.returncode, output=said)
+        return fstests.judge(test, reply).outcome, said
+
+    def pids(self) -> list[int]:
+        """Of each `check` so far."""
+        path = self.tree / "starts"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Iterator[Guest]:
+    found = Guest(tmp_path)
+    (tmp_path / "fstests").mkdir()
+    found.tree.mkdir()
+    for name in ("turn", "end"):
+        os.mkfifo(tmp_path / "fstests" / name)
+    (tmp_path / "fstests.config").write_text(
+        f'export LOGGER_PROG=true\n[ -z "$REVIEWBOT_TURN" ] || . {SCRIPTS / "turns"}\n'
+    )
+    found.check()
+    for name, script in (("001", "echo one"), ("002", "exit 77"), ("003", "echo three"), ("004", "exit 1")):
+        found.test(f"generic/{name}", script)
+    yield found
+    for pid in found.pids():
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + LIMIT
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} never came"
+        time.sleep(0.02)
+
+
+def test_one_check_runs_test_after_test_and_each_is_told_alone(guest: Guest) -> None:
+    told = [guest.run(f"generic/{name}") for name in ("001", "002", "003", "001")]
+    assert [outcome for outcome, _ in told] == [Outcome.PASS, Outcome.NOTRUN, Outcome.PASS, Outcome.PASS]
+    assert len(guest.pids()) == 1
+    assert told[1][1].splitlines() == [
+        "generic/002 [not run] no such thing", "Ran: generic/002", "Not run: generic/002", "Passed all 1 tests",
+    ]  # fmt: skip
+    assert told[2][1].splitlines() == ["generic/003 ", "Ran: generic/003", "Passed all 1 tests"]
+    assert (guest.folder / "results/generic/003/generic/003.full").read_text() == "three\n"
+
+
+def test_a_test_sees_the_same_environment_alone_and_after_another(guest: Guest) -> None:
+    def seen() -> set[str]:
+        guest.run("generic/003")
+        lines = (guest.folder / "results/generic/003/generic/env").read_text().splitlines()
+        return {line for line in lines if not line.startswith(("_=", "SHLVL="))}
+
+    alone = seen()
+    guest.run("generic/004")  # ends that `check`
+    guest.run("generic/001")
+    assert seen() - {"LOGGER_PROG=_reviewbot_turn"} == alone - {"LOGGER_PROG=_reviewbot_turn"}
+    assert not any(line.startswith("REVIEWBOT_TURN") for line in alone)
+
+
+def test_a_test_may_die_of_a_broken_pipe_although_the_agent_cannot(guest: Guest) -> None:
+    guest.test("generic/005", "yes | head -n 1")
+    guest.test("generic/006", "grep SigIgn /proc/self/status")
+    assert guest.run("generic/005")[0] is guest.run("generic/006")[0] is Outcome.PASS
+    assert (guest.folder / "results/generic/005/generic/005.full").read_text() == "y\n"
+    ignored = int((guest.folder / "results/generic/006/generic/006.full").read_text().split()[1], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
+def test_after_a_failure_check_unmounts_and_the_next_test_gets_a_new_one(guest: Guest) -> None:
+    assert [guest.run(f"generic/{name}")[0] for name in ("001", "004", "001")] == [
+        Outcome.PASS, Outcome.FAIL, Outcome.PASS,
+    ]  # fmt: skip
+    assert len(guest.pids()) == 2
+    assert (guest.tree / "unmounts").read_text() == "unmounted\n"
+
+
+@pytest.mark.parametrize("before", [[], ["generic/001"]])
+def test_a_test_whose_step_was_killed_is_killed_before_the_next(guest: Guest, before: list[str]) -> None:
+    guest.test("generic/005", "echo $$ >hanging; sleep 1000")
+    for name in before:
+        guest.run(name)
+    step = guest.start("generic/005")
+    wait_for(guest.tree / "hanging")
+    os.killpg(step.pid, signal.SIGKILL)
+    step.wait(LIMIT)
+    outcome, said = guest.run("generic/003")
+    assert (outcome, "generic/005" in said) == (Outcome.PASS, False)
+    hanging = int((guest.tree / "hanging").read_text() or 0)
+    assert not Path(f"/proc/{hanging}").exists() or "Z" in Path(f"/proc/{hanging}/stat").read_text()
+    assert len(guest.pids()) == 2
+
+
+@pytest.mark.parametrize("before", [[], ["generic/001"]])
+def test_a_check_that_is_killed_costs_its_test_only(guest: Guest, before: list[str]) -> None:
+    guest.test("generic/005", "kill -9 $PPID; sleep 0.2")
+    for name in before:
+        guest.run(name)
+    outcome, said = guest.run("generic/005")
+    assert outcome is Outcome.INFRA
+    assert "check went away in the middle of a test" in said
+    assert guest.run("generic/003")[0] is Outcome.PASS
+
+
+def test_a_check_that_tells_no_outcome_runs_its_one_test_and_ends(guest: Guest) -> None:
+    guest.check(stash="_account")
+    assert [guest.run(f"generic/{name}")[0] for name in ("001", "002", "004")] == [
+        Outcome.PASS, Outcome.NOTRUN, Outcome.FAIL,
+    ]  # fmt: skip
+    assert len(guest.pids()) == 3
+
+
+def test_where_programs_are_is_answered_as_the_question_itself_is(tmp_path: Path) -> None:
+    asked = """\
+export SED_PROG="$(type -P sed)"
+export NO_PROG=$(type -P no-such-program)
+AWK_PROG="$(type -P awk)" # with a word
+UDEVADM_PROG="$(type -P cat)"
+\texport INDENTED_PROG="$(type -P sed)"
+export DF_PROG="$DF_PROG -T -P"
+set_path() { local p=$(type -P mkfs.$1); echo "$p"; }
+"""
+    config = tmp_path / "config"
+    config.write_text(asked)
+    shown = ["bash", "-c", f"PATH=.:$PATH; . {config}; declare -p SED_PROG NO_PROG AWK_PROG UDEVADM_PROG INDENTED_PROG"]
+    before = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+    subprocess.run(["bash", SCRIPTS / "programs", config], check=True)
+    assert subprocess.run(shown, check=True, capture_output=True, text=True).stdout == before
+    lines = config.read_text().splitlines()
+    assert lines[1] == 'export NO_PROG=""'
+    assert [line for line in lines if "type -P" in line] == [asked.splitlines()[n] for n in (2, 4, 6)]
