@@ -66,7 +66,7 @@ def test_every_report_of_the_demo_can_be_read(demo_run: DemoRun) -> None:
     summary = (folder / "summary.md").read_text()
     assert summary.startswith("# ✅ PASS") and "fuse2fs" in summary
     suites = ElementTree.parse(folder / "junit.xml").getroot()
-    assert {suite.get("name") for suite in suites} == {"ext4.smoke", "fuse2fs.smoke"}
+    assert {suite.get("name") for suite in suites} == {"review", "ext4.smoke", "fuse2fs.smoke"}
     reply = message_from_bytes((folder / "reply.eml").read_bytes(), policy=default)
     assert reply["In-Reply-To"] == f"<{Version(1).top}>" and reply["To"].startswith("Dana Example")
     assert max(len(line) for line in reply.get_content().splitlines()) <= 80
