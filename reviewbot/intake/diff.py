@@ -3,10 +3,10 @@
 
 import re
 
+from reviewbot.intake.gitnames import NULL, both_sides, git_name
+
 HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _INDEX = re.compile(r"^index ([0-9a-f]{4,64})\.\.[0-9a-f]{4,64}(?: \d{6})?\s*$")
-_ESCAPE = re.compile(r"\\([0-7]{3}|.)")
-_PLAIN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "r": "\r", "v": "\v"}
 
 
 def preimage_blobs(text: str) -> dict[str, str]:
@@ -33,41 +33,8 @@ def preimage_blobs(text: str) -> dict[str, str]:
 
 def _old_path(names: str, header: list[str]) -> str:
     for below in header:
-        for key, prefix in (("rename from ", ""), ("copy from ", ""), ("--- ", "a/")):
+        for key, strip in (("rename from ", 0), ("copy from ", 0), ("--- ", 1)):
             if below.startswith(key):
-                path = _unquoted(below[len(key) :].split("\t")[0].strip())
-                return "" if path == "/dev/null" else path.removeprefix(prefix)
-    return _same_name(names)
-
-
-def _same_name(names: str) -> str:
-    """The path of `a/X b/X`. Names may hold spaces; both are the same, so the middle divides them."""
-    names = names.strip()
-    if names.startswith('"'):
-        return _unquoted(names[: _closing(names) + 1]).removeprefix("a/")
-    middle = len(names) // 2
-    left, right = names[:middle], names[middle + 1 :]
-    if left[:2] == "a/" and right[:2] == "b/" and left[2:] == right[2:]:
-        return left[2:]
-    if left == right:  # --no-prefix
-        return left
-    return ""
-
-
-def _closing(text: str) -> int:
-    place = 1
-    while place < len(text) and text[place] != '"':
-        place += 2 if text[place] == "\\" else 1
-    return place
-
-
-def _unquoted(name: str) -> str:
-    if not (name.startswith('"') and name.endswith('"') and len(name) > 1):
-        return name
-
-    def plain(match: re.Match[str]) -> str:
-        code = match[1]
-        return chr(int(code, 8)) if code.isdigit() else _PLAIN.get(code, code)
-
-    text = _ESCAPE.sub(plain, name[1:-1])
-    return text.encode("latin-1", errors="replace").decode("utf-8", errors="replace")
+                path = git_name(below[len(key) :], strip)
+                return "" if path == NULL else path
+    return both_sides(names)
