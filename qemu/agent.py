@@ -86,9 +86,12 @@ class Kmsg:
                 self.text += b"[some kernel messages were lost]\n"
                 continue
             head, _, rest = record.partition(b";")
-            stamp = head.split(b",")[2] if head.count(b",") >= 2 else b"0"
+            fields = head.split(b",")
+            stamp = fields[2] if len(fields) > 2 else b"0"
             seconds = int(stamp) / 1e6 if stamp.isdigit() else 0.0
-            self.text += b"[%12.6f] " % seconds + rest.split(b"\n")[0] + b"\n"
+            # As on the console: `T123` is a task, `C1` a CPU.
+            caller = b"".join(b"[%6s]" % field[7:] for field in fields[4:] if field.startswith(b"caller="))
+            self.text += b"[%12.6f]%s " % (seconds, caller) + rest.split(b"\n")[0] + b"\n"
             self.text = self.text[-4 * TAIL :]
 
     def take(self):

@@ -31,7 +31,7 @@ _CHECK_DMESG = re.compile(
     r"|INFO: possible circular locking|general protection fault:|BUG .* remaining|oom-kill|UBSAN:"
 )
 """What fstests' `_check_dmesg` fails a test for."""
-_STAMP = re.compile(r"^\[ *[\d.]+\] ")
+_STAMP = re.compile(r"^\[ *[\d.]+\](?:\[ *[TC]\d+\])? ")
 _NOT_OURS = re.compile(r"mkfs|mount|inconsistent|TEST_DEV|SCRATCH_DEV", re.IGNORECASE)
 
 
