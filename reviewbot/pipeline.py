@@ -23,7 +23,7 @@ from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import Results
+from reviewbot.model.results import LegResult, Results
 from reviewbot.model.review import PatchBuild, Review
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
@@ -234,11 +234,13 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
         disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
         selection=job.planned.tests, fresh=job.request.fresh,
     )  # fmt: skip
-    results = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
-    for leg in job.planned.legs:
-        result = legs.run_leg(job.stack.leg(leg.leg), job.planned.suites, bench)
-        results = results.model_copy(update={"legs": (*results.legs, result)})
-        run.write("results.json", results)
+    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
+
+    def told(found: tuple[LegResult, ...]) -> None:
+        run.write("results.json", blank.model_copy(update={"legs": found}))
+
+    found = legs.run_legs([job.stack.leg(leg.leg) for leg in job.planned.legs], job.planned.suites, bench, told)
+    results = blank.model_copy(update={"legs": found})
     if any(leg.agent_seconds and not leg.reused for leg in results.legs):
         lab.confirm(chosen, cache_dir())
     judged = verdict.judge(run.id, results, trees=resolved, artifacts=artifacts, posting=job.found.posting)

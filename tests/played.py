@@ -2,6 +2,7 @@
 """A lab that plays its part, and one user's store beside it: for tests of what comes of its answers."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
-from reviewbot.legs import Bench, run_leg
+from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
@@ -53,13 +54,14 @@ class Lab:
 
     def run_job(
         self, job: GuestJob, accelerator: Accelerator, folder: Path, *, on_reply: Callable[[StepReply], None],
-        progress: Progress,
+        progress: Progress, take: Callable[[GuestStep], bool], stop: threading.Event,
     ) -> JobReply:  # fmt: skip
         self.jobs.append(job)
         replies: list[StepReply] = []
         problem, gate_failed = "", False
         for step in job.steps:
-            what = "skipped" if problem or gate_failed else self._next(step)
+            free = not problem and not gate_failed and (step.gate or take(step))
+            what = self._next(step) if free else "skipped"
             if what == "interrupt":
                 raise KeyboardInterrupt
             if what == "silence":
@@ -139,8 +141,8 @@ class World:
         """Every planned test has one outcome, whatever the lab did."""
         self.lab = lab or Lab()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("reviewbot.legs.lab.run_job", self.lab.run_job)
-            result = run_leg(LEG, suites or ("fstests",), bench or self.bench())
+            patch.setattr("reviewbot.legs.shard.lab.run_job", self.lab.run_job)
+            (result,) = run_legs([LEG], suites or ("fstests",), bench or self.bench())
         assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
         assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
         return result
