@@ -6,7 +6,8 @@ Nothing is tested twice for the same inputs. Must not know: postings, trees, ver
 """
 
 from reviewbot.legs.bench import Bench
+from reviewbot.legs.machines import how_many
 from reviewbot.legs.run import run_legs
-from reviewbot.legs.work import missing
+from reviewbot.legs.work import Work, missing
 
-__all__ = ["Bench", "missing", "run_legs"]
+__all__ = ["Bench", "Work", "how_many", "missing", "run_legs"]

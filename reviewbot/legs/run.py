@@ -24,16 +24,22 @@ INTERVAL = 5.0
 
 
 def run_legs(
-    legs: Sequence[LegSpec], wanted: Sequence[str], bench: Bench, told: Told = lambda results: None
-) -> tuple[LegResult, ...]:
-    """All wanted suites of all legs, on `bench.machines` machines at once. Raises UsageError, InfraError, OSError."""
+    legs: Sequence[LegSpec], wanted: Sequence[str], bench: Bench, told: Told = lambda results: None,
+    put_off: Callable[[Work], None] | None = None,
+) -> tuple[LegResult, ...]:  # fmt: skip
+    """All wanted suites of all legs, on `bench.machines` machines at once. Raises UsageError, InfraError, OSError.
+
+    put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
+    """
     # All of it first, so that a mistake of the caller's costs no time.
-    course = _Course([_leg(leg, wanted, bench) for leg in legs], bench, told)
+    course = _Course([_leg(leg, wanted, bench, put_off) for leg in legs], bench, told)
     course.run()
     return course.results()
 
 
-def _leg(leg: LegSpec, wanted: Sequence[str], bench: Bench) -> "_Leg":
+def _leg(
+    leg: LegSpec, wanted: Sequence[str], bench: Bench, put_off: Callable[[Work], None] | None
+) -> "_Leg":  # fmt: skip
     """What can be done in it, and why the rest cannot."""
     if reason := missing(leg, bench.artifacts):
         bench.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
@@ -44,7 +50,7 @@ def _leg(leg: LegSpec, wanted: Sequence[str], bench: Bench) -> "_Leg":
     if lacking:
         able.remove("fstests")
         begun = begun.model_copy(update={"reason": f"fstests did not run: {lacking}"})
-    return _Leg(leg, bench, [work_of(leg, suite, bench) for suite in able], begun)
+    return _Leg(leg, bench, [work_of(leg, suite, bench) for suite in able], begun, put_off)
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class _Leg:
     bench: Bench
     todo: list[Work]
     result: LegResult
+    put_off: Callable[[Work], None] | None = None
     work: Work | None = None
     shard: ShardRun | None = None
 
@@ -66,6 +73,9 @@ class _Leg:
                 said = f"{words(found)}, from an earlier run"
                 self.bench.progress(Event("lab", work.name, "done", said))
                 self._add(work, found)
+                continue
+            if self.put_off and work.suite != "smoke":
+                self.put_off(work)
                 continue
             self.work, self.shard = work, self._begin(work, stop, told)
             return self.shard

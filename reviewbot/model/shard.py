@@ -116,8 +116,23 @@ class ShardResult(Model):
         return tuple(reply for machine in self.machines for reply in machine.replies)
 
     @property
+    def tests(self) -> frozenset[str]:
+        """Steps of tests that have an answer."""
+        return frozenset(reply.name for reply in self.replies if not reply.name.startswith("setup/"))
+
+    @property
     def losses(self) -> int:
         return sum(not machine.complete for machine in self.machines)
+
+
+class ShardPlan(Model):
+    """How a run was cut."""
+
+    run: Word
+    nonce: str = Field(pattern=_HEX)
+    works: tuple[Shard, ...]
+    """Each suite of a leg that was put off, in one piece."""
+    shards: tuple[Shard, ...]
 
 
 def merged(*groups: Iterable[ShardResult]) -> tuple[ShardResult, ...]:
