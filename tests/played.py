@@ -3,6 +3,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Lab:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     """Of each test that is done, in a machine of slow factor 10."""
+    pause: float = 0.0
+    """Wall time of each test, so that several machines get their share."""
     interrupted_at_its_end: bool = False
     jobs: list[GuestJob] = field(default_factory=list)
 
@@ -62,6 +65,7 @@ class Lab:
         for step in job.steps:
             free = not problem and not gate_failed and (step.gate or take(step))
             what = self._next(step) if free else "skipped"
+            time.sleep(self.pause if free and not step.gate else 0.0)
             if what == "interrupt":
                 raise KeyboardInterrupt
             if what == "silence":
@@ -130,22 +134,29 @@ class World:
     lab: Lab = field(default_factory=Lab)
     events: list[Event] = field(default_factory=list)
 
-    def bench(self, *, fresh: bool = False, selection: str = "-g auto") -> Bench:
+    def bench(self, *, fresh: bool = False, selection: str = "-g auto", machines: int = 1) -> Bench:
         return Bench(
             artifacts=self.artifacts, accelerator=Accelerator("tcg", "a test"), store=Store(self.folder / "cache"),
             run=Runs(self.folder / "runs").create(), durations=Durations(self.folder / "durations.json"),
             progress=self.events.append, disks=disks(1), memory=512, cpus=1, selection=selection, fresh=fresh,
+            machines=machines,
         )  # fmt: skip
 
     def run(self, *suites: str, lab: Lab | None = None, bench: Bench | None = None) -> LegResult:
         """Every planned test has one outcome, whatever the lab did."""
-        self.lab = lab or Lab()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("reviewbot.legs.shard.lab.run_job", self.lab.run_job)
+        with self.playing(lab or Lab()):
             (result,) = run_legs([LEG], suites or ("fstests",), bench or self.bench())
         assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
         assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
         return result
+
+    @contextmanager
+    def playing(self, lab: Lab) -> Iterator[None]:
+        """The lab plays its part as long as the block lasts."""
+        self.lab = lab
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reviewbot.lab.run_job", lab.run_job)
+            yield
 
 
 @contextmanager
