@@ -43,6 +43,8 @@ class Lab:
     default: str = "done"
     proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
     notes: tuple[str, ...] = ()
+    said: int = 0
+    """Bytes that each test leaves behind, besides what it says of itself."""
     seconds: float = 0.0
     """Of each test that is done, in a machine of slow factor 10."""
     pause: float = 0.0
@@ -95,7 +97,7 @@ class Lab:
             return StepReply(name=step.name, status="skipped")
         test = step.name.partition("/")[2]
         (folder / step.name).mkdir(parents=True, exist_ok=True)
-        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n")
+        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n" + "x" * self.said)
         files = str(folder / step.name)
         match what:
             case "lost" | "timeout":
@@ -118,7 +120,7 @@ def artifacts(folder: Path) -> Artifacts:
         "e2fsprogs": {"fuse2fs": True, SERVER: "good"},
     }  # fmt: skip
     tests = folder / "fstests" / "root" / "stack" / "fstests" / "tests" / "generic"
-    tests.mkdir(parents=True)
+    tests.mkdir(parents=True, exist_ok=True)
     (tests / "group.list").write_text("".join(f"{test.removeprefix('generic/')} auto\n" for test in TESTS))
     return Artifacts(
         artifacts={k: Artifact(kind=k, key=f"key-{k}", path=str(folder / k), facts=dict(f)) for k, f in facts.items()}

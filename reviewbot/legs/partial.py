@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Answers of a suite that is not finished, kept as they come."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.host.files import remove_tree
+from reviewbot.host.files import copy_tree, remove_tree
 from reviewbot.host.locks import locked
 from reviewbot.model.lab import StepReply
 from reviewbot.store import Store
@@ -31,7 +30,7 @@ class Partial:
                 continue
             found[reply.name] = reply.model_copy(update={"files": str(logs / reply.name)})
             if (self.folder / "files" / reply.name).is_dir():
-                shutil.copytree(self.folder / "files" / reply.name, logs / reply.name, dirs_exist_ok=True)
+                copy_tree(self.folder / "files" / reply.name, logs / reply.name)
         return found
 
     def add(self, reply: StepReply) -> None:
@@ -39,7 +38,7 @@ class Partial:
         if reply.status == "lost":
             return  # the machine's fault until shown otherwise: ask again
         if reply.files and Path(reply.files).is_dir():
-            shutil.copytree(reply.files, self.folder / "files" / reply.name, dirs_exist_ok=True)
+            copy_tree(Path(reply.files), self.folder / "files" / reply.name)
         with locked(self.folder / "lock"), (self.folder / "replies.jsonl").open("a") as file:
             file.write("\n" + reply.model_dump_json())  # a line of its own, whatever was left of the one before
 

@@ -21,6 +21,8 @@ Told = Callable[[tuple[LegResult, ...]], None]
 """Gets all that is known of the legs by now; called by one thread at a time."""
 INTERVAL = 5.0
 """Seconds between two calls of it while a suite runs; the end of a suite is always told."""
+RATIO = 50.0
+"""At least so much longer than a call took."""
 
 
 def run_legs(
@@ -165,4 +167,4 @@ class _Course:
             if began >= self.due:
                 self.told(self.results())
                 ended = time.monotonic()
-                self.due = ended + max(INTERVAL, 50 * (ended - began))
+                self.due = ended + max(INTERVAL, RATIO * (ended - began))
