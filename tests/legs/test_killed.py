@@ -7,11 +7,8 @@ The machines play their part; processes, files and the signal are real.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-
-import pytest
 
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, Results
@@ -97,18 +94,6 @@ def test_sigkill_in_the_middle_of_a_suite(tmp_path: Path) -> None:
     told = {t.test for t in leg.tests if t.suite == "fstests" and t.outcome is Outcome.PASS}
     assert told and told <= kept and leg.planned == len(leg.tests), "the killed run says what it knew"
     goes_on(tmp_path / "user")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Two MiB; needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_full_disk_is_one_line_and_what_was_there_is_whole(small_disk: Path) -> None:
