@@ -7,7 +7,7 @@ belongs to one machine: archive, sources, accelerator.
 
 import functools
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -33,6 +33,8 @@ class Machine(Model):
     memory: int = Field(default=2048, ge=512)
     """MiB per machine."""
     cpus: int = Field(default=2, ge=1)
+    vms: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Machines at once; auto: one per core, as far as memory allows."""
     scratch_gib: int = Field(default=4, ge=1)
     """Size of the test and of the scratch disk each, GiB (sparse)."""
 

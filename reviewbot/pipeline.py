@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, lab, legs, report, reviewing, suites, trees, verdict
+from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, trees, verdict
 from reviewbot.config import Site
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
@@ -23,8 +23,8 @@ from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import Results
-from reviewbot.model.review import PatchBuild, Review
+from reviewbot.model.results import LegResult, Results
+from reviewbot.model.review import PatchBuild
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
@@ -62,6 +62,10 @@ class Request:
     """False: `apply_and_test` does not look at the patches one by one."""
     build: bool = True
     """False: `review` builds nothing."""
+    shards: int = 0
+    """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
+    shard_dir: Path | None = None
+    """Where these go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, prog
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
     lab.qemu_version()  # better now than after the builds
+    if request.shard_dir:
+        shards.check_new(request.shard_dir)
     planned, found = plan(request, stack, site, progress)
     return _carry_out(_Job(request, planned, found, stack, site, progress), _test)
 
@@ -149,8 +155,8 @@ def _carry_out(job: _Job, work: Callable[[_Job, Record, RunFolder], Record]) -> 
         remove_tree(run.path)  # nothing was tested: the question was wrong
         raise
     except ReviewbotError as error:
-        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error), **_known(run)})
-    return finish(record, job.found.mails, run)
+        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error), **report.known(run.path)})
+    return Outcome(record, run) if record.verdict is None else finish(record, job.found.mails, run)
 
 
 def _message_ids(posting: Posting) -> Iterator[str]:
@@ -228,25 +234,42 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     chosen = _accelerator(job.site, artifacts, job.progress)
     run.write("lock.json", _lock(job, record, artifacts, chosen, run))
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
+    machines, _ = legs.how_many(job.site.machine, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
         disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
-        selection=job.planned.tests, fresh=job.request.fresh,
+        selection=job.planned.tests, fresh=job.request.fresh, machines=machines,
     )  # fmt: skip
-    results = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
-    for leg in job.planned.legs:
-        result = legs.run_leg(job.stack.leg(leg.leg), job.planned.suites, bench)
-        results = results.model_copy(update={"legs": (*results.legs, result)})
-        run.write("results.json", results)
+    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
+
+    def told(found: tuple[LegResult, ...]) -> None:
+        run.write("results.json", blank.model_copy(update={"legs": found}))
+
+    chosen_legs = [job.stack.leg(leg.leg) for leg in job.planned.legs]
+    put_off: list[legs.Work] = []
+    apart = put_off.append if job.request.shard_dir else None
+    results = blank.model_copy(update={"legs": legs.run_legs(chosen_legs, job.planned.suites, bench, told, apart)})
+    run.write("results.json", results)
     if any(leg.agent_seconds and not leg.reused for leg in results.legs):
         lab.confirm(chosen, cache_dir())
-    judged = verdict.judge(run.id, results, trees=resolved, artifacts=artifacts, posting=job.found.posting)
-    if record.review is not None:
-        judged = verdict.with_review(judged, record.review)
+    record = record.model_copy(update={"results": results})
+    if job.request.shard_dir:
+        shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
+        return record
+    judged = judge(record)
     if unreviewed:
         judged = judged.model_copy(update={"notes": (*judged.notes, f"the patches were not reviewed: {unreviewed}")})
-    return record.model_copy(update={"results": results, "verdict": judged})
+    return record.model_copy(update={"verdict": judged})
+
+
+def judge(record: Record) -> Verdict:
+    """Of a run whose tests are done."""
+    assert record.results and record.trees and record.artifacts
+    judged = verdict.judge(
+        record.run, record.results, trees=record.trees, artifacts=record.artifacts, posting=record.posting
+    )
+    return verdict.with_review(judged, record.review) if record.review else judged
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:
@@ -370,13 +393,3 @@ def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, 
         mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
         accelerator=chosen.name, accelerator_why=chosen.why,
     )  # fmt: skip
-
-
-def _known(run: RunFolder) -> dict[str, object]:
-    """What an aborted run had already found out, from its own files."""
-    known: dict[str, object] = {}
-    for name, model in (("trees", Trees), ("review", Review), ("results", Results)):
-        path = run.path / f"{name}.json"
-        if path.exists():
-            known[name] = model.model_validate_json(path.read_bytes())
-    return known

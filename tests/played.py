@@ -2,6 +2,8 @@
 """A lab that plays its part, and one user's store beside it: for tests of what comes of its answers."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
-from reviewbot.legs import Bench, run_leg
+from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
@@ -41,8 +43,12 @@ class Lab:
     default: str = "done"
     proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
     notes: tuple[str, ...] = ()
+    said: int = 0
+    """Bytes that each test leaves behind, besides what it says of itself."""
     seconds: float = 0.0
     """Of each test that is done, in a machine of slow factor 10."""
+    pause: float = 0.0
+    """Wall time of each test, so that several machines get their share."""
     interrupted_at_its_end: bool = False
     jobs: list[GuestJob] = field(default_factory=list)
 
@@ -53,13 +59,15 @@ class Lab:
 
     def run_job(
         self, job: GuestJob, accelerator: Accelerator, folder: Path, *, on_reply: Callable[[StepReply], None],
-        progress: Progress,
+        progress: Progress, take: Callable[[GuestStep], bool], stop: threading.Event,
     ) -> JobReply:  # fmt: skip
         self.jobs.append(job)
         replies: list[StepReply] = []
         problem, gate_failed = "", False
         for step in job.steps:
-            what = "skipped" if problem or gate_failed else self._next(step)
+            free = not problem and not gate_failed and (step.gate or take(step))
+            what = self._next(step) if free else "skipped"
+            time.sleep(self.pause if free and not step.gate else 0.0)
             if what == "interrupt":
                 raise KeyboardInterrupt
             if what == "silence":
@@ -89,7 +97,7 @@ class Lab:
             return StepReply(name=step.name, status="skipped")
         test = step.name.partition("/")[2]
         (folder / step.name).mkdir(parents=True, exist_ok=True)
-        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n")
+        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n" + "x" * self.said)
         files = str(folder / step.name)
         match what:
             case "lost" | "timeout":
@@ -112,7 +120,7 @@ def artifacts(folder: Path) -> Artifacts:
         "e2fsprogs": {"fuse2fs": True, SERVER: "good"},
     }  # fmt: skip
     tests = folder / "fstests" / "root" / "stack" / "fstests" / "tests" / "generic"
-    tests.mkdir(parents=True)
+    tests.mkdir(parents=True, exist_ok=True)
     (tests / "group.list").write_text("".join(f"{test.removeprefix('generic/')} auto\n" for test in TESTS))
     return Artifacts(
         artifacts={k: Artifact(kind=k, key=f"key-{k}", path=str(folder / k), facts=dict(f)) for k, f in facts.items()}
@@ -128,22 +136,29 @@ class World:
     lab: Lab = field(default_factory=Lab)
     events: list[Event] = field(default_factory=list)
 
-    def bench(self, *, fresh: bool = False, selection: str = "-g auto") -> Bench:
+    def bench(self, *, fresh: bool = False, selection: str = "-g auto", machines: int = 1) -> Bench:
         return Bench(
             artifacts=self.artifacts, accelerator=Accelerator("tcg", "a test"), store=Store(self.folder / "cache"),
             run=Runs(self.folder / "runs").create(), durations=Durations(self.folder / "durations.json"),
             progress=self.events.append, disks=disks(1), memory=512, cpus=1, selection=selection, fresh=fresh,
+            machines=machines,
         )  # fmt: skip
 
     def run(self, *suites: str, lab: Lab | None = None, bench: Bench | None = None) -> LegResult:
         """Every planned test has one outcome, whatever the lab did."""
-        self.lab = lab or Lab()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("reviewbot.legs.lab.run_job", self.lab.run_job)
-            result = run_leg(LEG, suites or ("fstests",), bench or self.bench())
+        with self.playing(lab or Lab()):
+            (result,) = run_legs([LEG], suites or ("fstests",), bench or self.bench())
         assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
         assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
         return result
+
+    @contextmanager
+    def playing(self, lab: Lab) -> Iterator[None]:
+        """The lab plays its part as long as the block lasts."""
+        self.lab = lab
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reviewbot.lab.run_job", lab.run_job)
+            yield
 
 
 @contextmanager

@@ -102,7 +102,7 @@ class Call:
 
     def __init__(self, folder: Path, mails_: list[bytes], *arguments: str) -> None:
         self.data = folder / "data"
-        (folder / "site.yaml").write_text(SITE.format(url="http://127.0.0.1:9/nothing"))
+        (folder / "site.yaml").write_text(SITE.format(url="http://127.0.0.1:9/nothing") + "machine: {vms: 2}\n")
         (folder / "thread.mbox").write_bytes(mbox(mails_))
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
@@ -152,8 +152,8 @@ def test_ctrl_c_leaves_nothing_and_the_next_call_goes_on(demo_run: DemoRun, tmp_
     assert (status, compiling.leftovers()) == (130, [])
     assert "goes on where it stopped" in said
 
-    booting = Call(tmp_path, posting, "--legs", "ext4")
-    wait_for(lambda: processes(f"{booting.data}/runs"), "the machine", booting)
+    booting = Call(tmp_path, posting, "--legs", ",".join(LEGS))
+    wait_for(lambda: len(processes(f"{booting.data}/runs")) == 2, "the second machine", booting)
     status, said, _ = booting.interrupt()
     assert (status, booting.leftovers()) == (130, [])
     run = (booting.data / "runs" / "latest").resolve()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviewbot.legs import MAX_LOSSES
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, TestResult
+from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
@@ -109,11 +109,13 @@ def test_a_test_with_two_results_is_not_believed_and_one_without_is_not_forgotte
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def careless(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
-        one, _, *rest = read(leg, replies)
+        if len(found := read(leg, replies)) < 2:
+            return found
+        one, _, *rest = found
         return (one, one, *rest, one.model_copy(update={"test": "generic/666"}))
 
     read = fstests.results
-    monkeypatch.setattr("reviewbot.legs.fstests.results", careless)
+    monkeypatch.setattr("reviewbot.legs.outcome.fstests.results", careless)
     result = world.run("fstests")
     assert [t.test for t in result.tests] == list(TESTS)
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS) | dict.fromkeys(TESTS[:2], Outcome.INFRA)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.legs import MAX_LOSSES
 from reviewbot.model.results import Outcome
+from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.store import TestSeconds
 from reviewbot.suites.setup import SETUP
 from tests.played import TESTS, Lab, World, artifacts, made_world, outcomes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot import pipeline
+from reviewbot import pipeline, report
 from reviewbot.build.components import RECIPES
 from reviewbot.config import Site, load_stack
 from reviewbot.host.process import ToolMissing
@@ -226,6 +226,6 @@ def test_without_qemu_nothing_is_begun(tmp_path: Path, fake_qemu: Path) -> None:
 
 def test_what_an_aborted_run_had_found_out_is_in_its_record(tmp_path: Path) -> None:
     run = RunFolder("id", tmp_path)
-    assert pipeline._known(run) == {}
+    assert report.known(run.path) == {}
     run.write("results.json", '{"run": "id", "tool": "reviewbot", "legs": []}')
-    assert list(pipeline._known(run)) == ["results"]
+    assert list(report.known(run.path)) == ["results"]

@@ -15,6 +15,7 @@ from reviewbot.cli.group import reviewbot
 from reviewbot.cli.plan_json import plan_json
 from reviewbot.cli.plan_table import print_plan
 from reviewbot.cli.progress import display
+from reviewbot.cli.shard_list import print_shards
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
 from reviewbot.intake import parse_duration
@@ -95,7 +96,7 @@ def _test_options(command: Any) -> Any:
     return command
 
 
-_WISHES = ("legs", "suites", "tests", "fresh", "review", "build")
+_WISHES = ("legs", "suites", "tests", "fresh", "review", "build", "shards", "shard_dir")
 """Options that not every command has; what is absent is as the request has it by default."""
 
 
@@ -110,7 +111,7 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         Request(
             names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
             wait=options["wait"], latest=options["latest"], rfc=options["rfc"],
-            **{name: options[name] for name in _WISHES if name in options},
+            **{name: options[name] for name in _WISHES if options.get(name) is not None},
         ),
         site,
     )  # fmt: skip
@@ -175,6 +176,10 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 @_test_options
 @click.option("--review/--no-review", default=True, show_default=True, help="Build and look at each patch, too.")
 @click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
+@click.option(
+    "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
+)
+@click.option("--shard-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the shards go; a new folder.")
 def apply_and_test(**options: Any) -> int:
     """Apply, build, review, boot, test, and report.
 
@@ -185,13 +190,17 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test 20260223224617.GA2390314@frogsfrogsfrogs
     reviewbot apply-and-test --mbox series.mbox --legs ext4,fuse4fs --suites smoke
     reviewbot apply-and-test MESSAGE-ID --base kernel=v6.19 --tests "-g quick"
+    reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR   then run-shard each, and merge-shards
     """
     request, site = request_of(options)
+    if bool(request.shards) != bool(request.shard_dir):
+        raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)
     with display() as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)
     judged = outcome.record.verdict
-    assert judged is not None
+    if judged is None:
+        return print_shards(options["shard_dir"], outcome.folder.id, options["as_json"])
     if options["as_json"]:
         click.echo(judged.model_dump_json(indent=1))
     else:

@@ -9,7 +9,7 @@ from reviewbot import __version__
 
 _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
 """Commands that do not need what the others import."""
-_MODULES = ("reviewbot.cli.commands", "reviewbot.cli.review", *_ALONE.values())
+_MODULES = ("reviewbot.cli.commands", "reviewbot.cli.review", "reviewbot.cli.shards", *_ALONE.values())
 
 
 class _Commands(click.Group):

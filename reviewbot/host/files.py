@@ -44,6 +44,17 @@ def read_regular(path: Path, limit: int = 16 << 20) -> str:
         return file.read(limit).decode(errors="replace")
 
 
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder into another, which may be there. Raises OSError with its errno, which shutil forgets."""
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except shutil.Error as error:
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(target)) from error
+        raise
+
+
 def sha256_file(path: Path) -> str:
     """Hex digest of the content."""
     with path.open("rb") as file:

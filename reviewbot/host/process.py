@@ -88,6 +88,11 @@ def begin_stop() -> None:
             os.killpg(process.pid, signal.SIGTERM)
 
 
+def stopping() -> bool:
+    """Whether the user wants us to stop: what a process said since then may be our own doing."""
+    return _stopping.is_set()
+
+
 def stop_all() -> None:
     """End every process that is still there, however it resists."""
     _stopping.set()

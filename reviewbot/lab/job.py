@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import shlex
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from reviewbot.lab.machine import RESULTS_BYTES, Places, command
 from reviewbot.lab.ports import Ended, Files, Lost, Port, Silent, connect_qmp, disconnect, ended, or_ended
 from reviewbot.lab.rescue import last_look
 from reviewbot.model.artifacts import Fact
+from reviewbot.model.errors import DiskFull
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
 from reviewbot.model.progress import Event, Progress, silent
 
@@ -38,12 +40,16 @@ GRACE = 120.0
 def run_job(
     job: GuestJob, accelerator: Accelerator, folder: Path, *,
     on_reply: Callable[[StepReply], None] | None = None, progress: Progress = silent,
+    take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
 ) -> JobReply:  # fmt: skip
     """Boot a machine, run the steps in order, and tell what became of each.
 
+    take: asked when a step that is no gate has its turn; False passes it over (`skipped`), another machine has it.
+    stop: once it is set, the machine is ended, and the reply tells of one that was lost.
+
     Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, ConfigError
-    when `qemu/splats.yaml` is missing or wrong, and OSError when the host's disk is full. Files of steps land in
-    `folder/<step>/`, the machine's own logs in `folder/<job>/`.
+    when `qemu/splats.yaml` is missing or wrong, and DiskFull or OSError when the host's disk is full. Files of steps
+    land in `folder/<step>/`, the machine's own logs in `folder/<job>/`.
     """
     load_splats()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
@@ -52,7 +58,10 @@ def run_job(
         places = Places(Path(sockets), logs / "disks", logs)
         try:
             _make_disks(job, places)
-            return _Run(job, accelerator, places, folder, on_reply or (lambda reply: None), progress).run()
+            return _Run(
+                job, accelerator, places, folder, on_reply or (lambda reply: None), progress, take=take,
+                stop=stop or threading.Event(),
+            ).run()  # fmt: skip
         finally:
             remove_tree(places.disks)
 
@@ -75,6 +84,8 @@ class _Run:
     on_reply: Callable[[StepReply], None]
     progress: Progress
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+    take: Callable[[GuestStep], bool] = lambda step: True
+    stop: threading.Event = field(default_factory=threading.Event)
     replies: list[StepReply] = field(default_factory=list)
     hello: dict[str, Fact] = field(default_factory=dict)
     agent_seconds: float = 0.0
@@ -83,8 +94,11 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     unasked: int = 0
     """Words of the agent that were no answer to what it was asked."""
+    disk_is_full: bool = False
+    """Of the host, when the guest wrote to one of its own."""
     qmp: QMPClient | None = None
     shutdowns: EventListener = field(default_factory=lambda: EventListener("SHUTDOWN"))
+    disk_errors: EventListener = field(default_factory=lambda: EventListener("BLOCK_IO_ERROR"))
 
     def run(self) -> JobReply:
         argv = command(self.job, self.accelerator.name, self.places)
@@ -95,6 +109,8 @@ class _Run:
             try:
                 asyncio.run(self._talk(process, started))
             except Lost as lost:
+                if self.disk_is_full:
+                    raise DiskFull(str(self.places.disks)) from lost
                 self.problem = str(lost)
                 self._blame_boot(time.monotonic() - started)
                 if isinstance(lost, Ended) and process.poll() is not None:
@@ -124,6 +140,8 @@ class _Run:
             stack.push_async_callback(disconnect, qmp)
             self.qmp = qmp
             qmp.register_listener(self.shutdowns)
+            qmp.register_listener(self.disk_errors)
+            stack.callback(asyncio.create_task(self._mind(process)).cancel)
             control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
             names = frozenset(step.name for step in self.job.steps)
@@ -137,6 +155,14 @@ class _Run:
             # It powers itself off; what does not is ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(watch), 5.0)
+
+    async def _mind(self, process: Any) -> None:
+        """End the machine when it is told to stop, or when QEMU halts it because the host's disk is full."""
+        while not self.stop.is_set() and not self.disk_is_full:
+            events: list[Any] = self.disk_errors.clear()
+            self.disk_is_full = any((event.get("data") or {}).get("nospace") for event in events)
+            await asyncio.sleep(0.1)
+        process.terminate()
 
     def _note(self, lines: Lines, refused: int) -> None:
         """Keep what a liar, or a bug of the agent, left behind."""
@@ -163,6 +189,8 @@ class _Run:
         for step in self.job.steps:
             if gate_failed:
                 self._reply(StepReply(name=step.name, status="skipped"))
+                continue
+            if not step.gate and not self.take(step):
                 continue
             reply = await self._step(step, slow, control, lines, files)
             self._reply(reply)

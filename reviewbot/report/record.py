@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything known of one run, in one value; and the schemas of what is published of it."""
 
+from pathlib import Path
 from typing import Any
 
 from reviewbot.model.artifacts import Artifacts
@@ -39,6 +40,16 @@ class Record(Model):
         """Those of the verdict that no section of a report says."""
         said = f"review: {self.review.words()}" if self.review else ""
         return tuple(note for note in self.verdict.notes if note != said) if self.verdict else ()
+
+
+def known(run: Path) -> dict[str, object]:
+    """What a run had already found out, from the files in its folder: fields of its record."""
+    found: dict[str, object] = {}
+    for name, model in (("trees", Trees), ("review", Review), ("results", Results)):
+        path = run / f"{name}.json"
+        if path.exists():
+            found[name] = model.model_validate_json(path.read_bytes())
+    return found
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.lab import job
-from reviewbot.legs import MAX_LOSSES
+from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.suites import limits
 
 ROOT = Path(__file__).parents[2]

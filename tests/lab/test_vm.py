@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.lab import run_job
+from reviewbot.model.errors import DiskFull
 from reviewbot.model.lab import Disk, GuestStep, StepReply
 from reviewbot.model.progress import Event
 from tests.machines import TCG, Images, processes, shell
@@ -44,6 +45,18 @@ def test_each_step_has_its_status_output_and_files(machine_images: Images, tmp_p
     assert [p.read_text() for p in files.rglob("file")] == ["kept\n"]
     assert (tmp_path / "test" / "qemu.cmd").read_text().startswith("qemu-system-x86_64 ")
     assert not (tmp_path / "test" / "disks").exists(), "nothing heavy stays behind"
+
+
+def test_a_guest_that_fills_the_hosts_disk_is_the_hosts_fault_and_no_hang(
+    machine_images: Images, small_disk: Path
+) -> None:
+    job = machine_images.job(
+        shell("fill", "dd if=/dev/urandom of=/dev/disk/by-serial/MINE bs=1M count=16 conv=fsync", timeout=100),
+        disks=[Disk(serial="MINE", size=64 << 20)],
+    )
+    with pytest.raises(DiskFull, match=str(small_disk)):
+        run_job(job, TCG, small_disk)
+    assert not processes(str(small_disk)) and not (small_disk / "test" / "disks").exists()
 
 
 def test_a_step_that_outlives_its_limit_is_killed_with_its_children(machine_images: Images, tmp_path: Path) -> None:

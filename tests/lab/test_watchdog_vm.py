@@ -7,6 +7,7 @@ almost every step. `docs/faults.md` names the test of each fault.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot import legs
 from reviewbot.lab import run_job
-from reviewbot.legs import Bench
-from reviewbot.model.artifacts import Artifacts
+from reviewbot.legs.schedule import run_all
+from reviewbot.legs.shard import ShardRun
 from reviewbot.model.lab import Disk, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event
 from reviewbot.model.results import Outcome
-from reviewbot.store import Durations, Runs, Store
+from reviewbot.model.shard import Need, Shard
+from reviewbot.model.stack import LegSpec
 from reviewbot.suites.outcome import Judgement, by_status
 from tests.machines import TCG, Images, processes, shell
 
@@ -128,34 +129,40 @@ def one_machine(machine_images: Images, tmp_path_factory: pytest.TempPathFactory
 def many_machines(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """Steps that cost their machine, and between them some that do not; the suite goes on in another each time."""
     folder = tmp_path_factory.mktemp("many")
-    job = machine_images.job(
+    steps = (
         shell("setup/leg", "true", gate=True),
         shell("fstests/frozen-start", f"{FREEZE} && fsfreeze -f /mnt/test", timeout=60),
         shell("fstests/frozen", "echo > /mnt/test/a", timeout=SOON),
-        shell("fstests/b", "echo fine"), shell("fstests/silent", f"{FROZEN_AGENT}; sleep 100", timeout=100),
+        shell("fstests/b", "echo fine"),
+        shell("fstests/silent", f"{FROZEN_AGENT}; sleep 100", timeout=100),
         shell("fstests/c", "echo fine"),
         GuestStep(name="fstests/dead", argv=("python3", "-S", "-c", DEAD_AGENT), timeout=20),
-        shell("fstests/d", "echo fine > /kept", collect=["/kept"]), shell("fstests/shot", "sleep 100", timeout=100),
+        shell("fstests/d", "echo fine > /kept", collect=["/kept"]),
+        shell("fstests/shot", "sleep 100", timeout=100),
         shell("fstests/e", "echo fine"),
-        name=f"many{os.getpid()}-fstests", disks=DISKS,
+    )
+    leg = LegSpec(name=f"many{os.getpid()}", why="", needs=(), fstyp="ext4")
+    needs = (Need(kind="kernel", key="k"), Need(kind="guest", key="g"), Need(kind="payload", key="p"))
+    shard = Shard(
+        run="run", leg=leg, suite="fstests", steps=steps, needs=needs, release=machine_images.release, disks=DISKS,
+        memory=512, cpus=1,
     )  # fmt: skip
+    images = {"kernel": machine_images.kernel, "guest": machine_images.root, "payload": machine_images.payload}
     told = Told({}, folder)
 
     def watch(event: Event) -> None:
         told.times.setdefault(event.text, time.monotonic())
         if event.text == "fstests/shot":
-            for pid in processes(f"-name {job.name} "):
+            for pid in processes(f"-name {leg.name}-fstests"):
                 os.kill(pid, signal.SIGKILL)
 
-    bench = Bench(
-        artifacts=Artifacts(), accelerator=TCG, store=Store(folder / "cache"), run=Runs(folder / "runs").create(),
-        durations=Durations(folder / "durations.json"), progress=watch, disks=DISKS, memory=512, cpus=1, selection="",
-    )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reviewbot.lab.job.SILENCE", 12.0)
-        tally = legs._run_jobs(job, {"a": "test"}, "fstests", folder, bench)
-    assert (tally.problem, tally.losses) == ("", 4)
-    told.replies = tally.replies
+        running = ShardRun(shard, images, TCG, folder, watch, threading.Event())
+        run_all([running], 1, lambda job: [], threading.Event())
+    result = running.result()
+    assert (result.problem, result.losses) == ("", 4)
+    told.replies = {reply.name: reply for reply in result.replies}
     yield told
 
 

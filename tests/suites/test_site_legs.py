@@ -50,7 +50,8 @@ class Lab:
             durations=Durations(self.folder / "durations.json"), progress=silent, disks=suites.disks(2), memory=2048,
             cpus=2, selection=TESTS, fresh=True,
         )  # fmt: skip
-        return legs.run_leg(self.stack.leg(leg), wanted, bench)
+        (result,) = legs.run_legs([self.stack.leg(leg)], wanted, bench)
+        return result
 
 
 @pytest.fixture(scope="module")

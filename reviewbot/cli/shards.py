@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands for a run on several hosts: run one of its shards, put the results together."""
+
+from pathlib import Path
+
+import click
+
+from reviewbot import merging, shards
+from reviewbot.cli.commands import print_verdict
+from reviewbot.cli.group import reviewbot
+from reviewbot.cli.progress import display
+from reviewbot.config import load_site
+from reviewbot.host.files import write_atomic
+from reviewbot.host.paths import cache_dir
+from reviewbot.model.verdict import ExitStatus
+from reviewbot.store import Store
+
+
+@reviewbot.command("run-shard")
+@click.argument("shard", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="RESULT.json",
+              help="Where the result goes; its logs go beside it [default: SHARD.result.json].")  # fmt: skip
+@click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
+@click.option("--json", "as_json", is_flag=True, help="The result on stdout, too.")
+def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json: bool) -> int:
+    """Run one shard of a run that `apply-and-test --shards` cut.
+
+    What its machines boot from must be in this machine's cache, or in artifacts/ beside the shard. An interrupted
+    call goes on where it stopped. `reviewbot merge-shards` makes a verdict of the results.
+
+    Exit status 0 when every test has an answer, whatever it is; 4 when the machines were lost before that.
+    """
+    target = output or shard.with_suffix(".result.json")
+    with display() as progress:
+        result = shards.run_shard(shard, shards.logs_of(target), Store(cache_dir()), load_site(site_path), progress)
+    text = result.model_dump_json(indent=1) + "\n"
+    write_atomic(target, text)
+    if as_json:
+        click.echo(text, nl=False)
+    else:
+        click.echo(f"{len(result.tests)} tests answered{': ' + result.problem if result.problem else ''}")
+        click.echo(f"result  {target}")
+    return ExitStatus.INFRA if result.problem else ExitStatus.PASS
+
+
+@reviewbot.command("merge-shards")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def merge_shards(folder: Path, results: tuple[Path, ...], as_json: bool) -> int:
+    """Make a verdict of a run that was cut into shards.
+
+    FOLDER is what `apply-and-test --shards` wrote, RESULTS are files of `run-shard`, or folders with them. Their order
+    does not matter. A shard without a result leaves its tests to INFRA. Ends with the verdict's exit status.
+    """
+    outcome = merging.merge_shards(folder, results)
+    judged = outcome.record.verdict
+    assert judged is not None
+    if as_json:
+        click.echo(judged.model_dump_json(indent=1))
+    else:
+        print_verdict(judged, outcome.folder)
+    return judged.kind.exit_status

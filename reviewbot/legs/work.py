@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is to be done in a leg: its suites as steps, and what their outcome depends on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from reviewbot import suites
+from reviewbot.legs.bench import Bench
+from reviewbot.model.artifacts import Artifacts, Fact
+from reviewbot.model.lab import GuestStep
+from reviewbot.model.shard import IMAGES, Need, Shard
+from reviewbot.model.stack import LegSpec
+from reviewbot.store import TestSeconds
+from reviewbot.suites import fstests, smoke
+from reviewbot.suites.selection import read_groups
+
+Suite = Literal["smoke", "fstests"]
+ORDER: tuple[Suite, ...] = ("smoke", "fstests")
+UNKNOWN = 1.0
+"""Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One suite of one leg."""
+
+    shard: Shard
+    """All of it in one piece."""
+    inputs: Mapping[str, str]
+    """What the outcome depends on; not how the work is cut."""
+    lengths: Mapping[str, float]
+    """Step of a test -> seconds it should take on a machine of slow factor 1."""
+
+    @property
+    def leg(self) -> LegSpec:
+        return self.shard.leg
+
+    @property
+    def suite(self) -> Suite:
+        return self.shard.suite
+
+    @property
+    def name(self) -> str:
+        return self.shard.name
+
+    @property
+    def planned(self) -> list[str]:
+        """Names of the tests."""
+        return [step.name.removeprefix(f"{self.suite}/") for step in self.shard.tests]
+
+
+def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> str:
+    """Why the leg cannot run with these artifacts, or an empty string."""
+    for component in (*leg.needs, *needs):
+        if component not in artifacts.artifacts:
+            return f"no {component}: {artifacts.unavailable.get(component, 'it was not built')}"
+    for requirement in leg.requires:
+        if not artifacts.fact(requirement):
+            component, _, fact = requirement.partition(".")
+            return f"this {component} has no {fact.replace('_', ' ')}"
+    return ""
+
+
+def work_of(leg: LegSpec, suite: Suite, bench: Bench) -> Work:
+    """Raises UsageError when the selection names what there is not, ConfigError for a bad data file."""
+    known = bench.durations.tests(leg.name, bench.accelerator.name)
+    steps = _steps(leg, suite, bench, known)
+    lengths = lengths_of([step.name for step in steps if not step.gate], known)
+    built = bench.artifacts.artifacts
+    shard = Shard(
+        run=bench.run.id, leg=leg, suite=suite, steps=(*suites.setup_steps(leg), *steps),
+        needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
+        release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
+        memory=bench.memory, cpus=bench.cpus, expected=round(sum(lengths.values()), 1),
+    )  # fmt: skip
+    return Work(shard, _inputs(shard, bench), lengths)
+
+
+def images(bench: Bench) -> Mapping[str, Path]:
+    """Kind -> the file that a machine boots from."""
+    return {kind: Path(bench.artifacts.artifacts[kind].path) / file for kind, file in IMAGES.items()}
+
+
+def lengths_of(names: Sequence[str], known: Mapping[str, TestSeconds]) -> dict[str, float]:
+    """How long each step takes; one of which nothing is known counts as the median of the others."""
+    usual = median(found.seconds for found in known.values()) if known else UNKNOWN
+    return {name: known[name].seconds if name in known else usual for name in names}
+
+
+def _steps(leg: LegSpec, suite: Suite, bench: Bench, known: Mapping[str, TestSeconds]) -> tuple[GuestStep, ...]:
+    if suite == "smoke":
+        return smoke.steps(leg)
+    tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
+    return fstests.steps(leg, fstests.select(tree, bench.selection, leg), read_groups(tree), known)
+
+
+def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
+    facts = {name: value for artifact in artifacts.artifacts.values() for name, value in artifact.facts.items()}
+    return {name: facts[name] for name in sorted(facts) if name.startswith("sha256:")}
+
+
+def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
+    """A test that ends does not depend on its limit, which follows how long the test took before."""
+    machine = shard.model_dump(mode="json", include={"disks", "memory", "cpus", "release"})
+    steps = [step.model_dump(mode="json", exclude={"timeout"}) for step in shard.steps]
+    return {
+        "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
+        "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,
+        "rules": suites.rules_digest(), **{need.kind: need.key for need in shard.needs},
+    }  # fmt: skip

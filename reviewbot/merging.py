@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The end of a run that was cut into shards: their results become its results, its verdict and its reports."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from reviewbot import intake, pipeline, report, shards
+from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.intake import Mailbag
+from reviewbot.model.errors import UsageError
+from reviewbot.model.lock import Lock
+from reviewbot.model.plan import Plan
+from reviewbot.model.results import Results
+from reviewbot.pipeline import Outcome
+from reviewbot.report import Record
+from reviewbot.store import Durations, RunFolder, Runs
+
+
+def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
+    """folder: of the shards. results: files, or folders of them. May be repeated with more results.
+
+    Raises UsageError when it is no such folder, or a result belongs to another run.
+    """
+    run = _run_of(folder)
+    plan = shards.read_plan(run)
+    found = shards.read_results(results)
+    planned = shards.read(run.path / "plan.json", Plan, "no plan of a run")
+    lock = shards.read(run.path / "lock.json", Lock, "no lock file of a run")
+    begun = shards.read(folder / "run" / "results.json", Results, "no results of a run")
+    legs = shards.merge(plan, begun.legs, found, lock.artifacts, Durations(cache_dir() / "durations.json"))
+    shards.take_logs(plan, found, run)
+    record = Record(run=run.id, tool=pipeline.TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts)
+    record = record.model_copy(
+        update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
+    )  # fmt: skip
+    record = record.model_copy(update={"verdict": pipeline.judge(record)})
+    mails = intake.read_mbox(run.path / "mails.mbox").mails
+    top = next((raw for raw in mails if Mailbag("", (raw,)).has(planned.posting.top)), b"")
+    return pipeline.finish(record, {planned.posting.top: top}, run)
+
+
+def _run_of(folder: Path) -> RunFolder:
+    """The run among this user's; it is put there when it was begun on another machine."""
+    if not (folder / "run" / "plan.json").is_file():
+        raise UsageError(f"{folder} is no folder of shards", hint="`apply-and-test --shards N --shard-dir` makes one")
+    plan = shards.read_plan(RunFolder(folder.name, folder / "run"))
+    runs = Runs(data_dir() / "runs")
+    run = RunFolder(plan.run, runs.root / plan.run)
+    if not run.path.exists():
+        shutil.copytree(folder / "run", run.path, ignore=_links)
+    return run
+
+
+def _links(where: str, names: list[str]) -> list[str]:
+    """What must not be copied: it may lead anywhere."""
+    return [name for name in names if (Path(where) / name).is_symlink()]
