@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.figures import ServerFigures
 from reviewbot.model.splats import SplatClass
 
 
@@ -63,6 +64,8 @@ class TestResult(Model):
     """fstests: golden output against out.bad, unified, at most 4 KiB."""
     fsck: tuple[Fsck, ...] = ()
     """fstests: the devices that were checked after the test. Empty: none was."""
+    server: ServerFigures | None = None
+    """Of a FUSE leg: what its servers took and were asked."""
     log: str = ""
     """Folder of all it left, relative to the run's folder."""
 

@@ -19,6 +19,7 @@ from reviewbot.suites.outcome import (
     last_line,
     passed,
     tail,
+    with_hint,
 )
 from reviewbot.suites.selection import Groups, choose, excluded, load_excludes, parse, read_groups
 from reviewbot.suites.setup import leg_env
@@ -70,7 +71,7 @@ def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> Gu
         return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10)
     return GuestStep(
         name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
-        collect=(f"/results/{test}",),
+        collect=(f"/results/{test}",), measure=bool(env["LEG_SERVER"]),
     )  # fmt: skip
 
 
@@ -84,10 +85,11 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
         judged = judge(test, reply)
         found.append(
             TestResult(
-                suite="fstests", test=test, outcome=judged.outcome, reason=judged.reason,
+                suite="fstests", test=test, outcome=judged.outcome, reason=with_hint(judged, reply),
                 seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
                 diff=diff_of(reply.output)[:_DIFF],
                 crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, fsck=checked(reply),
+                server=reply.server,
             )
         )  # fmt: skip
     return tuple(found)
