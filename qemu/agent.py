@@ -159,6 +159,7 @@ class Agent:
         self.watched = set()  # children whose status somebody waits for
         self.dead = {}
         self.beat = 0.0
+        self.meter = None
 
     def tell(self, **words):
         line = json.dumps({"nonce": self.nonce, **words}).encode() + b"\n"
@@ -202,6 +203,7 @@ class Agent:
         before = self.kmsg.take()  # what was said between steps belongs to the one that ended
         self.kmsg.say(f"step {name}")
         self.tell(t="start", name=name, dmesg=clip(before))
+        meter = self.measure() if order.get("measure") else None
         started = time.monotonic()
         try:
             self.step = Child(order)
@@ -215,10 +217,19 @@ class Agent:
         size = self.collect(name, order["collect"]) if order.get("collect") else 0
         self.tell(
             t="done", name=name, status=self.dead.pop(self.step.pid, -1), seconds=round(seconds, 3),
-            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, **hung,
+            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size,
+            server=meter.end() if meter else None, **hung,
         )  # fmt: skip
         self.watched.clear()
         self.dead.clear()
+
+    def measure(self):
+        if self.meter is None:
+            from figures import Meter
+
+            self.meter = Meter()
+        self.meter.begin()
+        return self.meter
 
     def ended(self):
         return self.step.over(self.step.pid in self.dead)

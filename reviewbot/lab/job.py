@@ -21,6 +21,7 @@ from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines, facts, number, text, unpack_disk
 from reviewbot.lab.console import EXCERPT, TAIL, heard, since, written
+from reviewbot.lab.figures import server_figures
 from reviewbot.lab.machine import RESULTS_BYTES, Places, command
 from reviewbot.lab.ports import Ended, Files, Lost, Port, Silent, connect_qmp, disconnect, ended, or_ended
 from reviewbot.lab.rescue import last_look
@@ -210,7 +211,7 @@ class _Run:
         self.unasked += control.forget()
         marks = self._marks()
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
-                     "collect": step.collect})  # fmt: skip
+                     "collect": step.collect, "measure": step.measure})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
         deadline = time.monotonic() + limit + GRACE
         began = time.monotonic()
@@ -256,6 +257,7 @@ class _Run:
         return StepReply(
             name=step.name, status=status, exit_status=int(number(message, "status")),
             seconds=number(message, "seconds"), limit=limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
+            server=server_figures(message.get("server")) if step.measure else None,
             hang=_hang(hang, message) if status == "timeout" else "",
             unclean=text(message, "unclean", 300).replace("\n", " ") if status == "timeout" else "", **said.fields,
         )  # fmt: skip

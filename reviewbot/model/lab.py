@@ -5,6 +5,7 @@ from typing import Literal
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.figures import ServerFigures
 from reviewbot.model.splats import SplatClass
 
 
@@ -22,6 +23,8 @@ class GuestStep(Model):
     """Files and folders in the guest whose contents come back under the step's log folder."""
     gate: bool = False
     """True: when it fails, the rest of the job is not run."""
+    measure: bool = False
+    """True: the agent measures the FUSE servers that live during it."""
 
 
 class Disk(Model):
@@ -92,6 +95,8 @@ class StepReply(Model):
     """Which entry allows them; or that the entry for `splat` has expired. One line."""
     files: str = ""
     """Folder with what was collected, or empty."""
+    server: ServerFigures | None = None
+    """Of a step that was measured and ended."""
 
 
 class JobReply(Model):

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.figures import ServerFigures
 from reviewbot.model.splats import SplatClass
 
 
@@ -22,6 +23,18 @@ class Outcome(StrEnum):
     HANG = "HANG"
     MISS = "MISS"
     INFRA = "INFRA"
+
+
+class Fsck(Model):
+    """What e2fsck, which changed nothing, said of a device after a test."""
+
+    device: Literal["TEST_DEV", "SCRATCH_DEV"]
+    status: int
+    """Its exit status: 0 clean, else a sum: 4 inconsistent, 8 it gave up, …"""
+    said: str = ""
+    """Its complaints, at most 2 KiB."""
+    clean_after: str = ""
+    """Of an inconsistent one: the test after which it was last found clean, if others ran in between."""
 
 
 class TestResult(Model):
@@ -49,6 +62,10 @@ class TestResult(Model):
     """The kernel's splat, or the last of its messages, at most 4 KiB (the rest is in the log)."""
     diff: str = ""
     """fstests: golden output against out.bad, unified, at most 4 KiB."""
+    fsck: tuple[Fsck, ...] = ()
+    """fstests: the devices that were checked after the test. Empty: none was."""
+    server: ServerFigures | None = None
+    """Of a FUSE leg: what its servers took and were asked."""
     log: str = ""
     """Folder of all it left, relative to the run's folder."""
 
@@ -113,7 +130,7 @@ def accounted(suite: str, planned: Sequence[str], results: Sequence[TestResult])
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 2
+    schema_version: int = 3
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

@@ -10,6 +10,7 @@ from email.header import Header
 from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
+from reviewbot.report.figures import server_lines
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import environment
@@ -99,7 +100,8 @@ def _body(record: Record) -> str:
     assert record.verdict is not None
     lines, more = mail_lines(record.review, record.verdict, _REMARKS) if record.review else ([], 0)
     text = environment().get_template("reply.txt").render(
-        record=record, verdict=record.verdict, table=table, stack=stack_rows(record), lines=lines, more=more
+        record=record, verdict=record.verdict, table=table, servers=server_lines(record), stack=stack_rows(record),
+        lines=lines, more=more,
     )  # fmt: skip
     return without_trailers(re.sub(r"\n{3,}", "\n\n", text))
 

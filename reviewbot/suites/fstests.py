@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reviewbot.model.lab import GuestStep, StepReply
-from reviewbot.model.results import Outcome, TestResult
+from reviewbot.model.results import Fsck, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import TestSeconds
 from reviewbot.suites.limits import limit
@@ -19,6 +19,7 @@ from reviewbot.suites.outcome import (
     last_line,
     passed,
     tail,
+    with_hint,
 )
 from reviewbot.suites.selection import Groups, choose, excluded, load_excludes, parse, read_groups
 from reviewbot.suites.setup import leg_env
@@ -31,6 +32,13 @@ _CHECK_DMESG = re.compile(
     r"|INFO: possible circular locking|general protection fault:|BUG .* remaining|oom-kill|UBSAN:"
 )
 """What fstests' `_check_dmesg` fails a test for."""
+_FSCK = re.compile(
+    r"^e2fsck -n of (TEST_DEV|SCRATCH_DEV) after the test: status (\d{1,3})(?:, last clean after (\S{0,80}))?\n"
+    r"((?:    .*\n)*)",
+    re.MULTILINE,
+)
+"""As our guest programs print it after what `check` said."""
+_FSCK_SAID = 2048
 _STAMP = re.compile(r"^\[ *[\d.]+\](?:\[ *[TC]\d+\])? ")
 _NOT_OURS = re.compile(r"mkfs|mount|inconsistent|TEST_DEV|SCRATCH_DEV", re.IGNORECASE)
 
@@ -63,7 +71,7 @@ def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> Gu
         return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10)
     return GuestStep(
         name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
-        collect=(f"/results/{test}",),
+        collect=(f"/results/{test}",), measure=bool(env["LEG_SERVER"]),
     )  # fmt: skip
 
 
@@ -77,9 +85,11 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
         judged = judge(test, reply)
         found.append(
             TestResult(
-                suite="fstests", test=test, outcome=judged.outcome, reason=judged.reason, seconds=reply.seconds,
-                excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), diff=diff_of(reply.output)[:_DIFF],
-                crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang,
+                suite="fstests", test=test, outcome=judged.outcome, reason=with_hint(judged, reply),
+                seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
+                diff=diff_of(reply.output)[:_DIFF],
+                crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, fsck=checked(reply),
+                server=reply.server,
             )
         )  # fmt: skip
     return tuple(found)
@@ -135,10 +145,13 @@ def failure(test: str, reply: StepReply) -> str:
 
 
 def _complaints(reply: StepReply) -> list[str]:
-    output = reply.output
+    test, output = reply.name.removeprefix("fstests/"), reply.output
+    begin = re.search(rf"^{re.escape(test)}\b", output, re.MULTILINE)
+    output = output[begin.start() :] if begin else output  # before it, `check` looks at what other tests left
     found = []
     if match := re.search(r"filesystem on (\S+) (is inconsistent|has dirty log)", output):
-        found.append(f"{match[0]} after the test")
+        said = [_inconsistent(fsck) for fsck in checked(reply) if fsck.status]
+        found += said or [f"{match[0]} after the test"]
     if "_check_dmesg: something found in dmesg" in output:
         found.append(_DMESG)
     if "[dumped core]" in output:
@@ -150,6 +163,23 @@ def _complaints(reply: StepReply) -> list[str]:
     if "no qualified output" in output:
         found.append("no golden output")
     return found
+
+
+def checked(reply: StepReply) -> tuple[Fsck, ...]:
+    """The devices that were checked after the test, the last word on each; at most two."""
+    found = {}
+    for device, status, clean_after, said in _FSCK.findall(reply.output + "\n"):
+        lines = [line.strip() for line in said.splitlines()]
+        words = "\n".join(line for line in lines if line)[:_FSCK_SAID]
+        found[device] = Fsck(device=device, status=int(status), said=words, clean_after=clean_after)
+    return tuple(found.values())
+
+
+def _inconsistent(fsck: Fsck) -> str:
+    """`e2fsck finds TEST_DEV inconsistent: Inode 12 ref count is 3, should be 2` in one line."""
+    words = next((line for line in fsck.said.splitlines() if "is mounted" not in line), f"status {fsck.status}")
+    since = f" (last clean after {fsck.clean_after})" if fsck.clean_after else ""
+    return f"e2fsck finds {fsck.device} inconsistent: {words[:160]}{since}"
 
 
 def _all_allowed(reply: StepReply) -> bool:

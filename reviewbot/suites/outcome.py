@@ -76,6 +76,14 @@ def passed(reply: StepReply) -> Judgement:
     return Judgement(Outcome.PASS, _and(reply).removeprefix("; ") or reply.splat_note)
 
 
+def with_hint(judged: Judgement, reply: StepReply) -> str:
+    """The reason, and that a server did not go when it was unmounted: what comes of that is hard to read otherwise."""
+    if not (reply.server and reply.server.umounts_late):
+        return judged.reason
+    hint = f"a server was still there {reply.server.umount_seconds_max or 0:.0f} s after it was unmounted"
+    return f"{judged.reason}; {hint}" if judged.reason else hint
+
+
 def kernel(reply: StepReply) -> str:
     """What the kernel said: `oops: fuse_do_readpage:fuse_read_folio (BUG: kernel NULL pointer dereference)`."""
     if not reply.splat:

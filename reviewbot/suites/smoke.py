@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.suites.outcome import by_status, kernel_excerpt, tail
+from reviewbot.suites.outcome import by_status, kernel_excerpt, tail, with_hint
 from reviewbot.suites.setup import PYTHON, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
@@ -25,7 +25,8 @@ def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
     env = dict(leg_env(leg))
     return tuple(
         GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
-                  timeout=_TIMEOUTS.get(check, _TIMEOUT), collect=("/run/reviewbot/server.log",) if leg.server else ())
+                  timeout=_TIMEOUTS.get(check, _TIMEOUT), collect=("/run/reviewbot/server.log",) if leg.server else (),
+                  measure=bool(leg.server))
         for check in CHECKS
     )  # fmt: skip
 
@@ -49,7 +50,8 @@ def _result(
     judged = by_status(reply)
     excuse = known(leg.name, check, judged.reason, entries, fact) if judged.outcome is Outcome.FAIL else ""
     return TestResult(
-        suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome, reason=excuse or judged.reason,
+        suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome,
+        reason=excuse or with_hint(judged, reply),
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
-        crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang,
+        crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, server=reply.server,
     )  # fmt: skip

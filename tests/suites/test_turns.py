@@ -4,124 +4,19 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from reviewbot.host.data import data_path
-from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
-from reviewbot.suites import fstests
-
-SCRIPTS = data_path("qemu/suites/fstests")
-LIMIT = 20.0
-CHECK = r"""#!/bin/bash
-. "$HOST_OPTIONS"
-SRC_DIR=tests max_test_namelen=12 check=$RESULT_BASE/check
-echo $$ >>starts
-trap 'exit ${status:-1}' EXIT
-_test_unmount() { echo unmounted >>unmounts; }
-_scratch_unmount() { :; }
-STASH() { case $2 in fail) bad+=("$1") ;; notrun) notrun+=("$1") ;; esac; }
-run_section()
-{
-	local ix tc_status
-	local -a _list=("$SRC_DIR/$1")
-	echo "FSTYP         -- $1"
-	for ((ix = 0; ix < ${#_list[*]}; ix++)); do
-		seq=${_list[$ix]}
-		export seqnum=${seq#$SRC_DIR/} RESULT_DIR=$RESULT_BASE/${seq#$SRC_DIR/}
-		RESULT_DIR=${RESULT_DIR%/*} seqres=$RESULT_BASE/$seqnum tc_status=pass
-		printf '%-12s' "$seqnum"
-		mkdir -p "$RESULT_DIR"
-		try+=("$seqnum")
-		$LOGGER_PROG "run xfstest $seqnum"
-		env >"$RESULT_DIR/env"
-		"./$seq" >"$seqres.full" 2>&1
-		case $? in 77) tc_status=notrun && echo -n "[not run] no such thing" ;; [1-9]*) tc_status=fail ;; esac
-		echo
-		STASH "$seqnum" $tc_status
-	done
-	echo "Ran: ${try[*]}"
-	[ ${#notrun[*]} = 0 ] || echo "Not run: ${notrun[*]}"
-	[ ${#bad[*]} = 0 ] && echo "Passed all ${#try[*]} tests" || echo "Failures: ${bad[*]}"
-	status=${#bad[*]}
-}
-try=() bad=() notrun=()
-run_section "$1"
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A folder that stands for the guest's."""
-
-    folder: Path
-
-    @property
-    def tree(self) -> Path:
-        return self.folder / "tree"
-
-    def test(self, name: str, script: str) -> None:
-        path = self.tree / "tests" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/bash\n{script}\n")
-        path.chmod(0o755)
-
-    def check(self, stash: str = "_stash_test_status") -> None:
-        (self.tree / "check").write_text(CHECK.replace("STASH", stash))
-        (self.tree / "check").chmod(0o755)
-
-    def start(self, test: str) -> subprocess.Popen[str]:
-        env = {**os.environ, "REVIEWBOT_RUN": str(self.folder), "REVIEWBOT_FSTESTS": str(self.tree),
-               "REVIEWBOT_RESULTS": str(self.folder / "results")}  # fmt: skip
-        return subprocess.Popen(
-            ["bash", SCRIPTS / "run", test], env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True, restore_signals=False,
-        )  # fmt: skip
-
-    def run(self, test: str) -> tuple[Outcome, str]:
-        """Its outcome and what was said."""
-        child = self.start(test)
-        said, _ = child.communicate(timeout=LIMIT)
-        reply = StepReply(name=f"fstests/{test}", status="done", exit_status=child.returncode, output=said)
-        return fstests.judge(test, reply).outcome, said
-
-    def pids(self) -> list[int]:
-        """Of each `check` so far."""
-        path = self.tree / "starts"
-        return [int(line) for line in path.read_text().split()] if path.exists() else []
+from tests.suites.standin import LIMIT, SCRIPTS, Guest, stand_in, wait_for
 
 
 @pytest.fixture
 def guest(tmp_path: Path) -> Iterator[Guest]:
-    found = Guest(tmp_path)
-    (tmp_path / "fstests").mkdir()
-    found.tree.mkdir()
-    for name in ("turn", "end"):
-        os.mkfifo(tmp_path / "fstests" / name)
-    (tmp_path / "fstests.config").write_text(
-        f'export LOGGER_PROG=true\n[ -z "$REVIEWBOT_TURN" ] || . {SCRIPTS / "turns"}\n'
-    )
-    found.check()
-    for name, script in (("001", "echo one"), ("002", "exit 77"), ("003", "echo three"), ("004", "exit 1")):
-        found.test(f"generic/{name}", script)
-    yield found
-    for pid in found.pids():
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def wait_for(path: Path) -> None:
-    until = time.monotonic() + LIMIT
-    while not path.exists():
-        assert time.monotonic() < until, f"{path} never came"
-        time.sleep(0.02)
+    with stand_in(tmp_path) as found:
+        yield found
 
 
 def test_one_check_runs_test_after_test_and_each_is_told_alone(guest: Guest) -> None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the servers of a FUSE leg took and were asked: one line per leg."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from reviewbot.model.figures import ServerFigures
+from reviewbot.model.results import LegResult, TestResult
+from reviewbot.model.words import counted
+from reviewbot.report.record import Record
+
+_OPCODES = 3
+"""Kinds of requests that a line names."""
+
+
+def server_lines(record: Record) -> list[str]:
+    """`fuse4fs: servers used 83 s of CPU, at most 41.2 MiB each (generic/013), …` for each leg that was measured."""
+    legs = record.results.legs if record.results else ()
+    return [f"{leg.leg}: {words}" for leg in legs if (words := _words(leg))]
+
+
+def _words(leg: LegResult) -> str:
+    measured = [(test, test.server) for test in leg.tests if test.server]
+    said = []
+    seconds = [figures.cpu_seconds for _, figures in measured if figures.cpu_seconds is not None]
+    if seconds:
+        said.append(f"servers used {sum(seconds):.3g} s of CPU" if sum(seconds) < 100 else
+                    f"servers used {sum(seconds):.0f} s of CPU")  # fmt: skip
+    if peak := _highest(measured, lambda figures: figures.pss_kib):
+        said.append(f"at most {peak[1] / 1024:.1f} MiB each ({peak[0]})")
+    if asked := _requests(figures.requests for _, figures in measured):
+        said.append(asked)
+    if slowest := _highest(measured, lambda figures: figures.umount_seconds_max):
+        said.append(f"were gone at most {slowest[1]:.1f} s after umount ({slowest[0]})")
+    if late := sum(figures.umounts_late for _, figures in measured):
+        said.append(f"{counted(late, 'server')} outlived that limit")
+    return ", ".join(said)
+
+
+def _highest(
+    measured: Sequence[tuple[TestResult, ServerFigures]], of: Callable[[ServerFigures], float | None]
+) -> tuple[str, float] | None:
+    known = [(test.test, value) for test, figures in measured if (value := of(figures)) is not None]
+    return max(known, key=lambda pair: pair[1], default=None)
+
+
+def _requests(told: Iterable[dict[str, int] | None]) -> str:
+    """`got 1.2 M requests (LOOKUP 40 %, GETATTR 22 %, READ 10 %)`, or nothing."""
+    total: Counter[str] = Counter()
+    for requests in told:
+        total.update(requests or {})
+    if not total:
+        return ""
+    number = total.total()
+    shares = ", ".join(f"{name} {100 * count / number:.0f} %" for name, count in total.most_common(_OPCODES))
+    return f"got {_short(number)} ({shares})"
+
+
+def _short(number: int) -> str:
+    if number < 10_000:
+        return counted(number, "request")
+    return f"{number / 1e6:.1f} M requests" if number >= 1_000_000 else f"{number / 1000:.0f} k requests"

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One line per FUSE leg says what its servers took."""
+
+from reviewbot.model.figures import ServerFigures
+from reviewbot.report import files
+from reviewbot.report.figures import server_lines
+from tests.report.records import PARENT, TOP, case, judged, leg, results
+
+SMALL = ServerFigures(cpu_seconds=1.25, pss_kib=30 << 10, pss_samples=2, mounts=1, umounts=1, umount_seconds_max=0.8,
+                      umount_seconds_total=0.8, requests={"LOOKUP": 60, "READ": 40})  # fmt: skip
+BIG = ServerFigures(cpu_seconds=80.0, pss_kib=41 << 10, pss_samples=9, umount_seconds_max=0.1,
+                    requests={"LOOKUP": 1_199_900, "WRITE": 1})  # fmt: skip
+
+
+def lines(*figures: ServerFigures | None) -> list[str]:
+    tests = [case("fstests", f"generic/{n:03}").model_copy(update={"server": one}) for n, one in enumerate(figures)]
+    return server_lines(judged(results(leg("ext4", case("smoke", "mkfs")), leg("fuse4fs", *tests))))
+
+
+def test_a_leg_with_servers_has_one_line_and_the_kernels_own_none() -> None:
+    assert lines(SMALL, None, BIG) == [
+        "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (generic/002), got 1.2 M requests (LOOKUP 100 %, "
+        "READ 0 %, WRITE 0 %), were gone at most 0.8 s after umount (generic/000)"
+    ]
+
+
+def test_what_is_unknown_is_not_said() -> None:
+    assert lines(ServerFigures(), None) == []
+    assert lines(ServerFigures(cpu_seconds=0.5)) == ["fuse4fs: servers used 0.5 s of CPU"]
+
+
+def test_a_server_that_did_not_go_is_said() -> None:
+    late = SMALL.model_copy(update={"umounts_late": 1, "umount_seconds_max": 60.0})
+    assert lines(late)[0].endswith("were gone at most 60.0 s after umount (generic/000), 1 server outlived that limit")
+
+
+def test_mail_and_summary_say_it() -> None:
+    test = case("fstests", "generic/001").model_copy(update={"server": SMALL})
+    reports = files(judged(results(leg("fuse4fs", test))), {TOP: PARENT})
+    for name in ("summary.md", "reply.eml"):
+        content = reports[name]
+        text = content.decode() if isinstance(content, bytes) else str(content)
+        assert "fuse4fs: servers used 1.25 s of CPU" in text
