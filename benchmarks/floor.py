@@ -12,6 +12,7 @@ from reviewbot.model.artifacts import Artifact
 from reviewbot.model.lab import GuestJob, GuestStep
 from reviewbot.store import Store
 from reviewbot.suites import fstests
+from reviewbot.suites.selection import Selection
 
 WHAT = "fstests: floor of a test (tcg)"
 LIMIT = 2.0
@@ -32,7 +33,7 @@ def floor(store: Store) -> Figure:
     if not {"kernel", "guest", "payload"} <= newest.keys():
         return Figure(WHAT, (), LIMIT, "no payload with fstests: run a leg with --suites fstests first")
     leg = load_stack().leg("ext4")
-    prepare, empty = fstests.steps(leg, [TEST])
+    prepare, empty = fstests.steps(leg, Selection((TEST,)))
     job = GuestJob(
         name="floor", kernel=f"{newest['kernel'].path}/bzImage", root=f"{newest['guest'].path}/root.img",
         payload=f"{newest['payload'].path}/payload.img", disks=suites.disks(1),

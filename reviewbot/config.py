@@ -23,6 +23,10 @@ DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
 
 SPLATS = "qemu/splats.yaml"
 
+SOAK = 30
+"""Seconds. Without SOAK_DURATION fstests' soak tests do a fixed amount of work, four minutes and more of it; hours of
+it are for who looks for a rare crash, half a minute is enough to see whether a patch breaks what they do."""
+
 M = TypeVar("M", bound=Model)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times as fast, where it is there
 
@@ -73,6 +77,8 @@ class Site(Model):
     """Suite of the build root and the guest."""
     machine: Machine = Machine()
     attestation: AttestationPolicy = AttestationPolicy()
+    soak: int = Field(default=SOAK, ge=1)
+    """Seconds that fstests' soak tests run: their SOAK_DURATION."""
     reviewers: tuple[Reviewer, ...] = ()
     bases: dict[str, tuple[Candidate, ...]] = {}
     """Component -> bases to try before those of the stack."""

@@ -14,7 +14,7 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.results import Results
 from reviewbot.pipeline import Outcome
 from reviewbot.report import Record
-from reviewbot.store import Durations, RunFolder, Runs
+from reviewbot.store import Durations, NotRuns, RunFolder, Runs
 
 
 def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
@@ -28,7 +28,8 @@ def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
     planned = shards.read(run.path / "plan.json", Plan, "no plan of a run")
     lock = shards.read(run.path / "lock.json", Lock, "no lock file of a run")
     begun = shards.read(folder / "run" / "results.json", Results, "no results of a run")
-    legs = shards.merge(plan, begun.legs, found, lock.artifacts, Durations(cache_dir() / "durations.json"))
+    durations, notruns = Durations(cache_dir() / "durations.json"), NotRuns(cache_dir() / "notruns.json")
+    legs = shards.merge(plan, begun.legs, found, lock.artifacts, durations, notruns)
     shards.take_logs(plan, found, run)
     record = Record(run=run.id, tool=pipeline.TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts)
     record = record.model_copy(

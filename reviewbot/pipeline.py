@@ -31,7 +31,7 @@ from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.review import partners
 from reviewbot.reviewing import Desk
-from reviewbot.store import Durations, RunFolder, Runs, Store
+from reviewbot.store import Durations, NotRuns, RunFolder, Runs, Store
 
 TOOL = f"reviewbot {__version__}"
 SUITES = ("smoke", "fstests")
@@ -57,6 +57,8 @@ class Request:
     """Empty: the stack's default selection."""
     bases: Mapping[str, str] = field(default_factory=dict)
     rfc: bool = False
+    budget: float = 0.0
+    """Seconds for the tests of all legs; 0: no limit."""
     fresh: bool = False
     review: bool = True
     """False: `apply_and_test` does not look at the patches one by one."""
@@ -88,6 +90,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
         suites=request.suites,
         tests=request.tests or stack.default_tests,
+        budget=request.budget,
     )
     wanted = _components(planned, stack)
     sources = tuple(
@@ -239,7 +242,9 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
         disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
-        selection=job.planned.tests, fresh=job.request.fresh, machines=machines,
+        selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
+        notruns=NotRuns(cache_dir() / "notruns.json"),
+        budget=legs.Budget.of(job.planned.budget, job.found.posting.changed(rfc=job.request.rfc), job.request.shards),
     )  # fmt: skip
     blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
 

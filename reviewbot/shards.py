@@ -22,6 +22,7 @@ from reviewbot.host.files import sha256_file, write_atomic
 from reviewbot.host.process import run
 from reviewbot.legs.bench import Bench
 from reviewbot.legs.cut import cut
+from reviewbot.legs.learned import learn
 from reviewbot.legs.machines import how_many
 from reviewbot.legs.outcome import joined, seconds_of, suite_result
 from reviewbot.legs.partial import Partial
@@ -34,7 +35,7 @@ from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardPlan, ShardResult, merged
-from reviewbot.store import Durations, RunFolder, Store
+from reviewbot.store import Durations, NotRuns, RunFolder, Store
 
 PLAN = "shards.json"
 """Of a run: what was put off."""
@@ -109,7 +110,7 @@ def read_plan(run_folder: RunFolder) -> ShardPlan:
 
 def merge(
     plan: ShardPlan, begun: Sequence[LegResult], results: Mapping[Path, ShardResult], artifacts: Artifacts,
-    durations: Durations,
+    durations: Durations, notruns: NotRuns | None = None,
 ) -> tuple[LegResult, ...]:  # fmt: skip
     """The legs with what the shards brought; a shard without a result leaves its tests to INFRA, by name.
 
@@ -131,6 +132,7 @@ def merge(
         work = Work(whole, {}, {})
         part = suite_result(work, own, artifacts)
         durations.put_tests(whole.leg.name, part.accelerator, seconds_of(work, own, part))
+        learn(whole, part, artifacts, notruns)
         legs[whole.leg.name] = joined(legs[whole.leg.name], part)
     return tuple(legs[leg.leg] for leg in begun)
 
@@ -164,6 +166,8 @@ def _is_log(file: Path) -> bool:
 def _checked(shard: Shard, result: ShardResult) -> ShardResult:
     """A result that answers what its shard did not ask is not believed."""
     strange = {reply.name for reply in result.replies} - {step.name for step in shard.steps}
+    known = {step.name: step.known for step in shard.steps}
+    strange |= {r.name for r in result.replies if r.status == "known" and r.output != known.get(r.name)}
     if strange:
         return _without(result.shard, shard, f"answered what it was not asked ({min(strange)[:80]})")
     return result

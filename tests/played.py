@@ -25,9 +25,11 @@ from reviewbot.suites import disks
 LEG = load_stack().leg("fuse2fs")
 TESTS = tuple(f"generic/{number:03}" for number in range(1, 9))
 SERVER = "sha256:/stack/bin/fuse2fs"
+NOTRUN = "fsverity utility required, skipped this test"
+"""Why a test cannot run."""
 OUTCOMES = {
-    "done": Outcome.PASS, "fail": Outcome.FAIL, "timeout": Outcome.HANG, "crash": Outcome.CRASH,
-    "panic": Outcome.CRASH, "lost": Outcome.INFRA, "hang": Outcome.HANG,
+    "done": Outcome.PASS, "notrun": Outcome.NOTRUN, "fail": Outcome.FAIL, "timeout": Outcome.HANG,
+    "crash": Outcome.CRASH, "panic": Outcome.CRASH, "lost": Outcome.INFRA, "hang": Outcome.HANG,
 }  # fmt: skip
 
 
@@ -35,8 +37,8 @@ OUTCOMES = {
 class Lab:
     """Answers the steps of jobs by a script: name of a step -> what happens in each machine that comes to it.
 
-    `done`, `fail`, `timeout`, `crash` (and goes on), `panic`, `hang` (and ends), `lost`, `silence` (no answer to this
-    step or any after it), `interrupt` (the user has had enough).
+    `done`, `notrun`, `fail`, `timeout`, `crash` (and goes on), `panic`, `hang` (and ends), `lost`, `silence` (no answer
+    to this step or any after it), `interrupt` (the user has had enough).
     """
 
     script: Mapping[str, list[str]] = field(default_factory=dict)
@@ -107,6 +109,8 @@ class Lab:
             case "crash" | "panic":
                 return StepReply(name=step.name, status="crash", splat="kernel BUG at fs/x.c:1!", files=files)
         output = "Passed all 1 tests" if what == "done" else f"Failures: {test}\nFailed 1 of 1 tests"
+        if what == "notrun":
+            output, what = f"{test} [not run] {NOTRUN}\nNot run: {test}\nPassed all 0 tests", "done"
         if step.gate:
             output = json.dumps({"proof": dict(self.proofs)}) if what == "done" else '{"problem": "no such disk"}'
         return StepReply(name=step.name, status="done", exit_status=int(what != "done"), output=output, files=files,

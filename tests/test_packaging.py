@@ -61,7 +61,7 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
     (site / "zz.pth").write_text(f"{here}\n")
     script = (
         "import reviewbot; from reviewbot.config import load_stack; from reviewbot.host.data import data_path\n"
-        "from reviewbot.build.components import RECIPES; from reviewbot.suites.selection import load_excludes\n"
+        "from reviewbot.build.components import RECIPES; from reviewbot.suites.excludes import load_excludes\n"
         "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.lab.splats import splat_blocks\n"
         "from reviewbot.report.render import environment\n"
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"

@@ -23,7 +23,7 @@ from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.shard import IMAGES, Shard, ShardPlan, ShardResult, merged
-from reviewbot.store import Durations, RunFolder, Store
+from reviewbot.store import Durations, NotRuns, RunFolder, Store
 from tests.played import TESTS, Lab, World, made_world, outcomes
 
 LEGS = [load_stack().leg(name) for name in ("ext4", "fuse2fs")]
@@ -57,7 +57,11 @@ class Cut:
     def merge(self, *paths: Path) -> tuple[LegResult, ...]:
         found = shards.read_results(paths)
         durations = Durations(self.folder.parent / "merged.json")
-        return shards.merge(self.plan, self.begun, found, self.world.artifacts, durations)
+        return shards.merge(self.plan, self.begun, found, self.world.artifacts, durations, self.notruns)
+
+    @property
+    def notruns(self) -> NotRuns:
+        return NotRuns(self.folder.parent / "notruns.json")
 
 
 def made_cut(world: World, count: int = 4) -> Cut:
@@ -150,6 +154,16 @@ def test_a_result_that_answers_what_its_shard_did_not_ask_is_not_believed(cut: C
     leg = next(leg for leg in cut.merge(*results) if leg.leg == bad.leg.name)
     assert leg.reason == f"shard {bad.name} answered what it was not asked (fstests/generic/666)"
     assert {t.test for t in leg.tests if t.outcome is Outcome.INFRA} == {s.name.partition("/")[2] for s in bad.tests}
+
+
+def test_a_shard_may_not_say_that_an_answer_was_known_which_was_not(cut: Cut) -> None:
+    results = [cut.elsewhere(name) for name in cut.names]
+    machine = json.loads(results[0].read_bytes())["machines"][0]
+    machine["replies"][-1] |= {"status": "known", "exit_status": 77, "output": "not supported (learned 2026-11-25)"}
+    changed(results[0], machines=[machine])
+    bad = shards.read_shard(cut.folder / cut.names[0])
+    leg = next(leg for leg in cut.merge(*results) if leg.leg == bad.leg.name)
+    assert leg.reason.startswith(f"shard {bad.name} answered what it was not asked")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 2}', "\0"])
@@ -256,6 +270,13 @@ def test_durations_of_shards_are_remembered_where_they_are_merged(cut: Cut) -> N
     cut.merge(*(cut.elsewhere(name, Lab(seconds=30.0)) for name in cut.names))
     known = Durations(cut.folder.parent / "merged.json").tests("fuse2fs", "tcg")
     assert set(known) == {f"fstests/{test}" for test in TESTS}
+
+
+def test_what_cannot_run_is_learned_where_shards_are_merged(cut: Cut) -> None:
+    cut.merge(*(cut.elsewhere(name, Lab({TESTS[0]: ["notrun"], TESTS[1]: ["notrun"]})) for name in cut.names))
+    assert {leg: set(tests) for leg, tests in cut.notruns.known().items()} == {
+        leg.name: {TESTS[0], TESTS[1]} for leg in LEGS
+    }
 
 
 def test_no_artifact_is_needed_to_merge_but_what_is_known_of_them(cut: Cut) -> None:

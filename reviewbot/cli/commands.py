@@ -90,13 +90,15 @@ def _test_options(command: Any) -> Any:
                          help="What runs in each leg; smoke always goes first."),
             click.option("--tests", default="", metavar="SELECTION",
                          help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
+            click.option("--budget", type=_Duration(), default=0.0, metavar="DURATION",
+                         help="Of these fstests only the most valuable ones that run in this time (30m), in all legs."),
         )
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-_WISHES = ("legs", "suites", "tests", "fresh", "review", "build", "shards", "shard_dir")
+_WISHES = ("legs", "suites", "tests", "budget", "fresh", "review", "build", "shards", "shard_dir")
 """Options that not every command has; what is absent is as the request has it by default."""
 
 

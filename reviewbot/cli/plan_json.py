@@ -33,6 +33,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "legs": [leg.leg for leg in plan.legs],
         "suites": list(plan.suites),
         "tests": plan.tests,
+        "budget": plan.budget,
     }
 
 

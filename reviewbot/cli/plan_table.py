@@ -14,7 +14,7 @@ from reviewbot.cli.plan_json import all_patches
 from reviewbot.model.plan import Plan, SourcePlan
 from reviewbot.model.posting import Part, Posting, Prerequisite, Pull, Version
 from reviewbot.model.trees import Tree
-from reviewbot.model.words import counted
+from reviewbot.model.words import about, counted
 
 _WIDE = 110
 """Columns from which on there is room to say why a part is for its component."""
@@ -221,6 +221,9 @@ def _tests(plan: Plan) -> Table:
     grid.add_row(Text("legs", style="dim"), Text(", ".join(leg.leg for leg in plan.legs)))
     tests = f" ({_selection(plan.tests)})" if "fstests" in plan.suites else ""
     grid.add_row(Text("suites", style="dim"), Text(", ".join(plan.suites) + tests))
+    if plan.budget:
+        what = f"the most valuable of these tests that run in {about(plan.budget)}, chosen once fstests are built"
+        grid.add_row(Text("budget", style="dim"), Text(what))
     return grid
 
 

@@ -5,9 +5,9 @@ Joins `suites` (which steps, what their replies mean) and `lab` (how a step reac
 Nothing is tested twice for the same inputs. Must not know: postings, trees, verdicts.
 """
 
-from reviewbot.legs.bench import Bench
+from reviewbot.legs.bench import Bench, Budget
 from reviewbot.legs.machines import how_many
 from reviewbot.legs.run import run_legs
 from reviewbot.legs.work import Work, missing
 
-__all__ = ["Bench", "Work", "how_many", "missing", "run_legs"]
+__all__ = ["Bench", "Budget", "Work", "how_many", "missing", "run_legs"]

@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What all legs of a run share."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from reviewbot.config import SOAK
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import Disk
 from reviewbot.model.progress import Progress
-from reviewbot.store import Durations, RunFolder, Store
+from reviewbot.store import Durations, NotRuns, RunFolder, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long the tests of a run may take, and what helps to choose them."""
+
+    seconds: float
+    """Wall time for all legs, after the builds."""
+    changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Component -> paths that the posting touches; `*`: it is not known which."""
+    machines: int = 0
+    """How many will run at once; 0: those of the bench."""
+
+    @classmethod
+    def of(cls, seconds: float, changed: Mapping[str, Sequence[str]], machines: int = 0) -> "Budget | None":
+        """None for no seconds, which is no limit."""
+        return cls(seconds, changed, machines) if seconds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +50,10 @@ class Bench:
     """True: run even what ran before."""
     machines: int = 1
     """How many may run at once. What they find does not depend on it."""
+    notruns: NotRuns | None = None
+    """What need not be run again; None: everything is, and nothing is learned."""
+    soak: int = SOAK
+    """Seconds that soak tests run."""
+    budget: Budget | None = None
+    variant: str = ""
+    """Of the stack, for conditions of excludes."""

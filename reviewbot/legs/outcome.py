@@ -32,7 +32,11 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
     if reason and over:
         tests = tuple(_infra(t, reason) if t.outcome is Outcome.MISS else t for t in tests)
     logs = f"logs/{work.leg.name}"
-    tests = tuple(t.model_copy(update={"log": f"{logs}/{work.suite}/{t.test}"}) for t in tests)
+    known = {reply.name for machine in machines for reply in machine.replies if reply.status == "known"}
+    tests = tuple(
+        t if f"{t.suite}/{t.test}" in known else t.model_copy(update={"log": f"{logs}/{work.suite}/{t.test}"})
+        for t in tests
+    )
     setup = [answered(reply for reply in machine.replies if reply.name.startswith("setup/")) for machine in machines]
     crashed = next(filter(None, (suites.setup_crash(work.suite, replies, logs) for replies in setup)), ())
     proofs: dict[str, Fact] = {}
@@ -80,10 +84,21 @@ def seconds_of(work: Work, results: Sequence[ShardResult], whole: LegResult) -> 
     return {reply.name: reply.seconds * limits[reply.name] / reply.limit for reply in replies}
 
 
+def slow_of(result: LegResult) -> float:
+    """The slow factor that its machine measured; 0.0: it told none."""
+    try:
+        return float(result.proofs.get("slow_factor", 0.0))
+    except ValueError:
+        return 0.0
+
+
 def words(result: LegResult) -> str:
     """`15 PASS, 2 NOTRUN`, or why there is nothing."""
     counts = ((outcome, result.count(outcome)) for outcome in Outcome)
-    return ", ".join(f"{number} {outcome}" for outcome, number in counts if number) or result.reason
+    learned = sum(test.learned for test in result.tests)
+    said = [f"{number} {outcome}" + (f" ({learned} learned)" if learned and outcome is Outcome.NOTRUN else "")
+            for outcome, number in counts if number]  # fmt: skip
+    return ", ".join(said) or result.reason
 
 
 def _judged(work: Work, machine: JobReply, artifacts: Artifacts) -> tuple[list[TestResult], str]:
@@ -95,6 +110,8 @@ def _judged(work: Work, machine: JobReply, artifacts: Artifacts) -> tuple[list[T
         tests = [test for test in found if f"smoke/{test.test}" in names]
     else:
         tests = list(fstests.results(work.leg, replies))
+    if all(reply.status == "known" for reply in replies):
+        return tests, ""  # no machine was needed
     void = suites.read_setup(replies).reason or wrong_program(replies, work.shard.expect)
     return [_infra(test, void) if void else test for test in tests], void
 

@@ -3,12 +3,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reviewbot.legs import kept
 from reviewbot.legs.bench import Bench
-from reviewbot.legs.outcome import joined, seconds_of, suite_result, words
+from reviewbot.legs.chosen import Chosen, choose
+from reviewbot.legs.learned import learn, spared
+from reviewbot.legs.outcome import joined, seconds_of, slow_of, suite_result, words
 from reviewbot.legs.partial import Partial
 from reviewbot.legs.schedule import Job, run_all
 from reviewbot.legs.shard import ShardRun
@@ -34,13 +36,15 @@ def run_legs(
     put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
     """
     # All of it first, so that a mistake of the caller's costs no time.
-    course = _Course([_leg(leg, wanted, bench, put_off) for leg in legs], bench, told)
+    able = [leg for leg in legs if "fstests" in wanted and not missing(leg, bench.artifacts, ["fstests"])]
+    chosen = choose(able, bench, wanted) if able else {}
+    course = _Course([_leg(leg, wanted, bench, chosen.get(leg.name), put_off) for leg in legs], bench, told)
     course.run()
     return course.results()
 
 
 def _leg(
-    leg: LegSpec, wanted: Sequence[str], bench: Bench, put_off: Callable[[Work], None] | None
+    leg: LegSpec, wanted: Sequence[str], bench: Bench, chosen: Chosen | None, put_off: Callable[[Work], None] | None
 ) -> "_Leg":  # fmt: skip
     """What can be done in it, and why the rest cannot."""
     if reason := missing(leg, bench.artifacts):
@@ -52,7 +56,15 @@ def _leg(
     if lacking:
         able.remove("fstests")
         begun = begun.model_copy(update={"reason": f"fstests did not run: {lacking}"})
-    return _Leg(leg, bench, [work_of(leg, suite, bench) for suite in able], begun, put_off)
+    if chosen:
+        said = {"excluded": chosen.selection.excluded, "left_out": chosen.left_out, "notes": chosen.notes}
+        begun = begun.model_copy(update=said)
+        if not chosen.selection.tests:
+            able.remove("fstests")
+            begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
+    selection = chosen.selection if chosen else None
+    works = [work_of(leg, suite, bench, selection) for suite in able]
+    return _Leg(leg, bench, works, begun, chosen.answers if chosen else {}, put_off)
 
 
 @dataclass(slots=True)
@@ -63,6 +75,8 @@ class _Leg:
     bench: Bench
     todo: list[Work]
     result: LegResult
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Of fstests that need not be run."""
     put_off: Callable[[Work], None] | None = None
     work: Work | None = None
     shard: ShardRun | None = None
@@ -76,6 +90,7 @@ class _Leg:
                 self.bench.progress(Event("lab", work.name, "done", said))
                 self._add(work, found)
                 continue
+            work = spared(work, self.answers) if work.suite == "fstests" else work
             if self.put_off and work.suite != "smoke":
                 self.put_off(work)
                 continue
@@ -102,6 +117,9 @@ class _Leg:
         found = shard.result()
         result = suite_result(work, [found], bench.artifacts)
         bench.durations.put_tests(self.spec.name, bench.accelerator.name, seconds_of(work, [found], result))
+        if slow := slow_of(result):
+            bench.durations.put_slow(bench.accelerator.name, slow)
+        learn(work.shard, result, bench.artifacts, bench.notruns)
         if shard.partial and not found.problem:
             shard.partial.forget()
         state = "failed" if result.count(Outcome.PASS) + result.count(Outcome.NOTRUN) < len(result.tests) else "done"
@@ -129,7 +147,8 @@ class _Leg:
 
 
 def _timed(work: Work, bench: Bench) -> str:
-    return f"{work.name} {bench.accelerator.name} {len(work.planned)} on {bench.machines}"
+    run = sum(not step.known for step in work.shard.tests)
+    return f"{work.name} {bench.accelerator.name} {run} on {bench.machines}"
 
 
 @dataclass(slots=True)

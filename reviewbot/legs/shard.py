@@ -69,7 +69,11 @@ class ShardRun:
         if kept:
             earlier = JobReply(name="earlier", complete=True, replies=tuple(kept.values()))
             self.ended.append(earlier.model_copy(update={"accelerator": self.accelerator.name}))
-        tests = [step for step in self.shard.tests if step.name not in kept]
+        if known := [step for step in self.shard.tests if step.known and step.name not in kept]:
+            said = tuple(StepReply(name=s.name, status="known", exit_status=77, output=s.known) for s in known)
+            without = JobReply(name="known", complete=True, replies=said, accelerator=self.accelerator.name)
+            self.ended.append(without)
+        tests = [step for step in self.shard.tests if step.name not in kept and not step.known]
         order = self.lengths if self.shard.suite == "fstests" else {}  # the checks of smoke build on each other
         self.left = sorted(tests, key=lambda step: -order.get(step.name, 0.0))
 

@@ -11,12 +11,11 @@ from typing import Literal
 from reviewbot import suites
 from reviewbot.legs.bench import Bench
 from reviewbot.model.artifacts import Artifacts, Fact
-from reviewbot.model.lab import GuestStep
 from reviewbot.model.shard import IMAGES, Need, Shard
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import TestSeconds
 from reviewbot.suites import fstests, smoke
-from reviewbot.suites.selection import read_groups
+from reviewbot.suites.selection import Selection
 
 Suite = Literal["smoke", "fstests"]
 ORDER: tuple[Suite, ...] = ("smoke", "fstests")
@@ -65,11 +64,12 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return ""
 
 
-def work_of(leg: LegSpec, suite: Suite, bench: Bench) -> Work:
-    """Raises UsageError when the selection names what there is not, ConfigError for a bad data file."""
+def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | None = None) -> Work:
+    """selection: of fstests. Raises ConfigError for a bad data file."""
     known = bench.durations.tests(leg.name, bench.accelerator.name)
-    steps = _steps(leg, suite, bench, known)
-    lengths = lengths_of([step.name for step in steps if not step.gate], known)
+    fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
+    steps = fs_steps if suite == "fstests" else smoke.steps(leg)
+    lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = bench.artifacts.artifacts
     shard = Shard(
         run=bench.run.id, leg=leg, suite=suite, steps=(*suites.setup_steps(leg), *steps),
@@ -91,22 +91,16 @@ def lengths_of(names: Sequence[str], known: Mapping[str, TestSeconds]) -> dict[s
     return {name: known[name].seconds if name in known else usual for name in names}
 
 
-def _steps(leg: LegSpec, suite: Suite, bench: Bench, known: Mapping[str, TestSeconds]) -> tuple[GuestStep, ...]:
-    if suite == "smoke":
-        return smoke.steps(leg)
-    tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
-    return fstests.steps(leg, fstests.select(tree, bench.selection, leg), read_groups(tree), known)
-
-
 def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
     facts = {name: value for artifact in artifacts.artifacts.values() for name, value in artifact.facts.items()}
     return {name: facts[name] for name in sorted(facts) if name.startswith("sha256:")}
 
 
 def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
-    """A test that ends does not depend on its limit, which follows how long the test took before."""
+    """A test that ends does not depend on its limit, which follows how long the test took before; nor on whether its
+    answer is known already."""
     machine = shard.model_dump(mode="json", include={"disks", "memory", "cpus", "release"})
-    steps = [step.model_dump(mode="json", exclude={"timeout"}) for step in shard.steps]
+    steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
         "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,

@@ -25,6 +25,8 @@ class GuestStep(Model):
     """True: when it fails, the rest of the job is not run."""
     measure: bool = False
     """True: the agent measures the FUSE servers that live during it."""
+    known: str = ""
+    """Not empty: no machine is to run it. It counts as ended with status 77, and this is its output."""
 
 
 class Disk(Model):
@@ -56,7 +58,7 @@ class GuestJob(Model):
     """Kernel release that uname must give, or the job is INFRA."""
 
 
-StepStatus = Literal["done", "timeout", "lost", "crash", "skipped"]
+StepStatus = Literal["done", "timeout", "lost", "crash", "skipped", "known"]
 
 
 class StepReply(Model):
@@ -66,7 +68,7 @@ class StepReply(Model):
     status: StepStatus
     """`done`: exit status is known; `timeout`: ended by its limit, or the VM went silent; `lost`: the VM died;
     `crash`: the command ended, or the VM died, and the kernel had splatted in a way that makes the step a CRASH;
-    `skipped`: never started."""
+    `skipped`: never started; `known`: not run, for its answer was known before."""
     exit_status: int | None = None
     """Of the command; negative: killed by that signal."""
     seconds: float = 0.0

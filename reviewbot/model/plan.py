@@ -34,5 +34,7 @@ class Plan(Model):
     suites: tuple[str, ...]
     tests: str
     """Selection for fstests."""
+    budget: float = 0.0
+    """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
     trees: Trees | None = None
     """What came out when the bases were tried; None: nothing was fetched."""

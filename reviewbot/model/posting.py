@@ -154,6 +154,15 @@ class Posting(Model):
     versions: tuple[Version, ...] = ()
     """Others of the whole posting, oldest first."""
 
+    def changed(self, *, rfc: bool) -> dict[str, tuple[str, ...]]:
+        """Component -> paths that its parts touch; `*` for one that git fetches. Without RFC parts if not `rfc`."""
+        found: dict[str, set[str]] = {}
+        for part in self.parts:
+            if rfc or not part.rfc:
+                paths = {path for patch in part.patches for path in patch.paths}
+                found.setdefault(part.component, set()).update({"*"} if part.pull else paths)
+        return {component: tuple(sorted(paths)) for component, paths in found.items()}
+
     def component_parts(self, component: str, *, rfc: bool = True) -> tuple[Part, ...]:
         """This component's parts in order; without RFC parts if not `rfc`."""
         return tuple(p for p in self.parts if p.component == component and (rfc or not p.rfc))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests said."""
 
+import datetime
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal, Self
@@ -48,6 +49,8 @@ class TestResult(Model):
     outcome: Outcome
     reason: str = ""
     """One line: why not run, what failed first, which fingerprint."""
+    learned: bool = False
+    """Of a NOTRUN: it was not tried this time, for earlier runs proved that it cannot run; `excerpt` says which."""
     crash: SplatClass | Literal[""] = ""
     """Class of the kernel's splat during the test, or empty. `hung-task` and `oom` alone make no CRASH."""
     fingerprint: str = ""
@@ -70,6 +73,33 @@ class TestResult(Model):
     """Folder of all it left, relative to the run's folder."""
 
 
+class Exclusion(Model):
+    """An entry of the excludes that left tests out."""
+
+    by: Literal["test", "group"]
+    """`test`: they are planned, and NOTRUN. `group`: they are not planned."""
+    pattern: str
+    """Shell pattern of tests or groups: `dangerous*`."""
+    reason: str
+    link: str
+    when: str = ""
+    """The condition that held: `kernel < 6.13`; empty: always."""
+    expires: datetime.date | None = None
+    """The last day it excludes; None: it does not end."""
+    tests: tuple[str, ...]
+    """What would have run without it."""
+
+
+class LeftOut(Model):
+    """A test that was selected and did not fit into the budget."""
+
+    suite: str
+    test: str
+    seconds: float
+    """How long it should take on this machine."""
+    reason: str
+
+
 class LegResult(Model):
     """One leg of one run."""
 
@@ -80,6 +110,10 @@ class LegResult(Model):
     planned: int = 0
     """Tests that were to run. `tests` has one result for each of them, so this is the sum over all outcomes."""
     tests: tuple[TestResult, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
+    """Entries of the excludes that left tests out."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Tests that did not fit into the budget: not planned, so in no count."""
     notes: tuple[str, ...] = ()
     """What was odd and changed no outcome: words of the guest that nobody had asked for."""
     proofs: dict[str, Fact] = {}

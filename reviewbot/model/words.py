@@ -15,3 +15,11 @@ def counted(number: int, noun: str) -> str:
 def untagged(subject: str) -> str:
     """A subject without its bracketed prefixes, unless there is nothing else."""
     return _PREFIXES.sub("", subject) or subject
+
+
+def about(seconds: float) -> str:
+    """`40 s`, `48 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

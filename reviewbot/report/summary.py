@@ -6,7 +6,7 @@ from reviewbot.report.figures import server_lines
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.render import environment
-from reviewbot.report.tables import left_out, leg_header, leg_rows, not_run, stack_rows
+from reviewbot.report.tables import left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
 
 _MARK = {VerdictKind.PASS: "✅", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
 
@@ -17,7 +17,7 @@ def summary_markdown(record: Record) -> str:
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
         record=record, verdict=record.verdict, mark=_MARK.get(record.verdict.kind, "❌"), rows=rows, header=header,
-        servers=server_lines(record),
-        stack=stack_rows(record), notrun=not_run(record), patches=patch_rows(record.review) if record.review else [],
+        servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
+        patches=patch_rows(record.review) if record.review else [],
         groups=grouped(record.review) if record.review else [],
     )  # fmt: skip

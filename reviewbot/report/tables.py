@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.results import LeftOut, LegResult, Outcome, TestResult
 from reviewbot.model.trees import Tree
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
@@ -34,6 +34,11 @@ def not_run(record: Record) -> list[tuple[LegResult, TestResult]]:
     """Tests that said why they cannot run."""
     legs = record.results.legs if record.results else ()
     return [(leg, test) for leg in legs for test in leg.tests if test.outcome is Outcome.NOTRUN]
+
+
+def over_budget(record: Record) -> list[tuple[LegResult, LeftOut]]:
+    """Tests that were selected and did not fit."""
+    return [(leg, test) for leg in (record.results.legs if record.results else ()) for test in leg.left_out]
 
 
 def leg_header() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import Review, Severity
+from reviewbot.model.untried import excluded, left_out
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import Remark, remarks
@@ -33,6 +34,8 @@ def junit_xml(record: Record) -> bytes:
             for test in leg.tests:
                 if test.suite == name:
                     suite.add_testcase(_case(leg, test))
+            if name == "fstests":
+                _add_untried(suite, leg)
             xml.add_testsuite(suite)
         if not leg.available:
             suite = TestSuite(f"{leg.leg}")
@@ -81,6 +84,16 @@ def _remarked(case: TestCase, found: Sequence[Remark], detail: str) -> TestCase:
     return case
 
 
+def _add_untried(suite: TestSuite, leg: LegResult) -> None:
+    """What was selected and not planned: a skipped case per entry that excludes a group, and one for the budget."""
+    groups = [(f"group {one.pattern}", excluded(one)) for one in leg.excluded if one.by == "group"]
+    left = [("budget", left_out(leg.left_out))] if leg.left_out else []
+    for name, said in (*groups, *left):
+        case = TestCase(one_line(name), f"{leg.leg}.{suite.name.rpartition('.')[2]}.left-out")
+        case.result = [Skipped(one_line(said, 400))]
+        suite.add_testcase(case)
+
+
 def _case(leg: LegResult, test: TestResult) -> TestCase:
     case = TestCase(one_line(test.test), f"{leg.leg}.{test.suite}", round(test.seconds, 3))
     reason = one_line(test.reason, 400)
@@ -88,7 +101,7 @@ def _case(leg: LegResult, test: TestResult) -> TestCase:
         case Outcome.PASS:
             pass
         case Outcome.NOTRUN:
-            case.result = [Skipped(reason)]
+            case.result = [Skipped(f"NOTRUN(learned): {reason}" if test.learned else reason)]
         case Outcome.FAIL:
             failure = Failure(reason, str(test.outcome))
             failure.text = plain(test.diff)

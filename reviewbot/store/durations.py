@@ -10,6 +10,8 @@ from statistics import median
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
 
+MOST_SLOW = 40.0
+"""No machine counts as slower than this, whatever it measured; the lab's limits grow no further either."""
 _COMMON = 5
 """Tests that two legs must have in common before one is scaled by the other."""
 
@@ -53,6 +55,15 @@ class Durations:
         """
         named = {f"test {leg} {accelerator} {test}": value for test, value in seconds.items()}
         self._update(named, lambda old, new: max(new, (old + new) / 2))
+
+    def slow(self, accelerator: str) -> float | None:
+        """How much slower than a good machine those with this accelerator are on this host."""
+        return self._read().get(f"slow {accelerator}")
+
+    def put_slow(self, accelerator: str, factor: float) -> None:
+        """factor: that a machine measured when it booted. One that a busy host made it measure counts as half."""
+        within = min(max(factor, 1.0), MOST_SLOW)
+        self._update({f"slow {accelerator}": within}, lambda old, new: min(new, (old + new) / 2))
 
     def _update(self, new: Mapping[str, float], joined: Callable[[float, float], float] = lambda old, new: new) -> None:
         if not new:

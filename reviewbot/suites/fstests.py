@@ -5,10 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from reviewbot.config import SOAK
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Fsck, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import TestSeconds
+from reviewbot.suites.conditions import FactOf
+from reviewbot.suites.excludes import load_excludes
 from reviewbot.suites.limits import limit
 from reviewbot.suites.outcome import (
     SERVER_DIED,
@@ -21,7 +24,7 @@ from reviewbot.suites.outcome import (
     tail,
     with_hint,
 )
-from reviewbot.suites.selection import Groups, choose, excluded, load_excludes, parse, read_groups
+from reviewbot.suites.selection import Selection, choose, parse, read_groups
 from reviewbot.suites.setup import leg_env
 
 PREPARE = "setup/fstests"
@@ -43,32 +46,37 @@ _STAMP = re.compile(r"^\[ *[\d.]+\](?:\[ *[TC]\d+\])? ")
 _NOT_OURS = re.compile(r"mkfs|mount|inconsistent|TEST_DEV|SCRATCH_DEV", re.IGNORECASE)
 
 
-def select(fstests_dir: Path, selection: str, leg: LegSpec) -> tuple[str, ...]:
-    """Names of the tests that a selection means, from the group lists of a built tree.
+def select(fstests_dir: Path, selection: str, leg: LegSpec, fact: FactOf = lambda name: None) -> Selection:
+    """The tests that a selection means, from the group lists of a built tree. fact: of what is under test.
 
     Raises UsageError for an unknown test or group, ConfigError for a bad excludes file.
     """
-    return choose(parse(selection), read_groups(fstests_dir), leg, load_excludes())
+    return choose(parse(selection), read_groups(fstests_dir), leg, load_excludes(), fact)
 
 
 def steps(
-    leg: LegSpec, tests: Sequence[str], groups: Groups | None = None, known: Mapping[str, TestSeconds] | None = None
+    leg: LegSpec, selection: Selection, known: Mapping[str, TestSeconds] | None = None, soak: int = SOAK
 ) -> tuple[GuestStep, ...]:
-    """A step that prepares the tree, then one per test; an excluded test's step only says why it is not run.
+    """A step that prepares the tree, then one per test; that of an excluded test is not run.
 
-    groups: of the tests, from `read_groups`. known: step name -> how long it took, for its limit.
+    known: step name -> how long it took, for its limit. soak: seconds that soak tests run.
     """
     env = dict(leg_env(leg))
-    prepare = GuestStep(name=PREPARE, argv=("/stack/suites/fstests/prepare",), env=env, timeout=60, gate=True)
-    excludes = load_excludes()
-    limits = {test: limit((known or {}).get(f"fstests/{test}"), (groups or {}).get(test, ())) for test in tests}
-    return (prepare, *(_step(test, env, limits[test], excluded(leg, test, excludes)) for test in tests))
+    prepare = GuestStep(
+        name=PREPARE, argv=("/stack/suites/fstests/prepare",), env=env | {"SOAK_DURATION": str(soak)}, timeout=60,
+        gate=True,
+    )  # fmt: skip
+    limits = {
+        test: limit((known or {}).get(f"fstests/{test}"), selection.groups.get(test, ()), soak)
+        for test in selection.tests
+    }
+    return (prepare, *(_step(test, env, limits[test], selection.why_not.get(test, "")) for test in selection.tests))
 
 
 def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> GuestStep:
     if why_not:
         argv = ("/bin/sh", "-c", 'echo "$1"; exit 77', "excluded", why_not)
-        return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10)
+        return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10, known=why_not)
     return GuestStep(
         name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
         collect=(f"/results/{test}",), measure=bool(env["LEG_SERVER"]),
@@ -89,7 +97,7 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
                 seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
                 diff=diff_of(reply.output)[:_DIFF],
                 crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, fsck=checked(reply),
-                server=reply.server,
+                server=reply.server, learned=reply.status == "known" and not _is_excluded(reply),
             )
         )  # fmt: skip
     return tuple(found)
@@ -102,8 +110,8 @@ def judge(test: str, reply: StepReply) -> Judgement:
     output = reply.output
     if reply.exit_status == SERVER_DIED:
         return Judgement(Outcome.CRASH, last_line(output))
-    if reply.exit_status == 77 and output.startswith("excluded: "):
-        return Judgement(Outcome.NOTRUN, last_line(output))
+    if reply.status == "known" or _is_excluded(reply):
+        return Judgement(Outcome.NOTRUN, output.partition("\n")[0][:300])
     if reply.exit_status is None or reply.exit_status < 0:
         return Judgement(Outcome.INFRA, f"check was killed by signal {-(reply.exit_status or 0)}")
     if f"{test} - unknown test" in output or re.search(r" - no such test\?$", output, re.MULTILINE):
@@ -119,6 +127,10 @@ def judge(test: str, reply: StepReply) -> Judgement:
     if reply.exit_status == 0 and re.search(r"^Passed all [1-9]", output, re.MULTILINE):
         return passed(reply)
     return _check_gave_up(output)
+
+
+def _is_excluded(reply: StepReply) -> bool:
+    return reply.exit_status == 77 and reply.output.startswith("excluded: ")
 
 
 def _check_gave_up(output: str) -> Judgement:

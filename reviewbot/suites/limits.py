@@ -3,6 +3,7 @@
 
 from collections.abc import Collection
 
+from reviewbot.config import SOAK
 from reviewbot.store import TestSeconds
 
 UNKNOWN = 300.0
@@ -10,17 +11,22 @@ UNKNOWN = 300.0
 LEAST, MOST = 60.0, 1800.0
 MARGIN = 10.0
 """Times the known seconds."""
-SOAK = 300.0
-"""Added for tests that run as long as they are told to, or as fstests thinks long enough: some four minutes."""
-_SOAKS = frozenset({"soak", "long_rw"})
-"""Groups of fstests whose tests do."""
+SOAK_TIMES = 3
+"""A soak test may run for SOAK_DURATION more than once, and checks the filesystem after each."""
+LONG_RW = 300.0
+"""Added for tests that read and write as long as fstests thinks long enough: some four minutes."""
 
 
-def limit(known: TestSeconds | None, groups: Collection[str] = ()) -> float:
-    """Ten times what it took, at least a minute, at most half an hour; but always twice what it took when it passed."""
+def limit(known: TestSeconds | None, groups: Collection[str] = (), soak: int = SOAK) -> float:
+    """Ten times what it took, at least a minute, at most half an hour; but always twice what it took when it passed.
+
+    soak: SOAK_DURATION, which the tests of group `soak` get on top of it, however short they were with another one.
+    """
     if known is None:
         seconds = UNKNOWN
     else:
         seconds = min(max(MARGIN * known.seconds, LEAST if known.own else UNKNOWN), MOST)
         seconds = max(seconds, 2 * known.seconds)
-    return seconds + (SOAK if _SOAKS.intersection(groups) else 0.0)
+    if "long_rw" in groups:
+        seconds += LONG_RW
+    return seconds + (SOAK_TIMES * soak if "soak" in groups else 0)

@@ -44,7 +44,7 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
             return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
         case "done" if crashed:
             return Judgement(Outcome.CRASH, kernel(reply))
-        case "done":
+        case "done" | "known":
             return None
 
 

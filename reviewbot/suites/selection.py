@@ -1,58 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which fstests run: the words of `check`'s command line against the groups of a built tree, and our excludes."""
 
+import datetime
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import Field, model_validator
-
-from reviewbot.config import load_yaml
-from reviewbot.model.base import Model
 from reviewbot.model.errors import UsageError
+from reviewbot.model.results import Exclusion
 from reviewbot.model.stack import LegSpec
+from reviewbot.suites.conditions import FactOf
+from reviewbot.suites.excludes import Exclude, state
 
-EXCLUDES = Path(__file__).with_name("excludes.yaml")
 _TEST = re.compile(r"[A-Za-z0-9_.-]+/[0-9]{3}[A-Za-z0-9-]*")
 
 Groups = Mapping[str, frozenset[str]]
 """Test (`generic/001`) -> its groups."""
-
-
-class Exclude(Model):
-    """Tests that are left out, and why."""
-
-    test: str = ""
-    """Shell pattern, `generic/0[0-9]*`."""
-    group: str = ""
-    """Shell pattern."""
-    legs: tuple[str, ...] = ()
-    """Shell patterns; none: all legs."""
-    reason: str = Field(min_length=10)
-    link: str = Field(pattern=r"^https?://")
-
-    @model_validator(mode="after")
-    def _one_of(self) -> "Exclude":
-        if bool(self.test) == bool(self.group):
-            raise ValueError("needs either `test` or `group`")
-        return self
-
-    def applies(self, leg: str, test: str, groups: frozenset[str]) -> bool:
-        """Whether `test`, which is in `groups`, is left out of this leg."""
-        if self.legs and not any(fnmatchcase(leg, pattern) for pattern in self.legs):
-            return False
-        if self.test:
-            return fnmatchcase(test, self.test)
-        return any(fnmatchcase(group, self.group) for group in groups)
-
-
-class Excludes(Model):
-    """The file of them."""
-
-    excludes: tuple[Exclude, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +29,26 @@ class Words:
     groups: tuple[str, ...]
     without_groups: tuple[str, ...]
     without_tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a selection means in one leg."""
+
+    tests: tuple[str, ...]
+    """In order of their names."""
+    groups: Groups = field(default_factory=dict)
+    """Of all tests of the tree."""
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    """Test of `tests` that is excluded -> `excluded: REASON (LINK)`."""
+    excluded: tuple[Exclusion, ...] = ()
+    """All entries that left out tests: of `tests` by name, and others by group."""
+    notes: tuple[str, ...] = ()
+    """What must be said of entries that did not apply."""
+
+    def without(self, tests: Collection[str]) -> "Selection":
+        """The same with fewer tests."""
+        return replace(self, tests=tuple(test for test in self.tests if test not in tests))
 
 
 def parse(selection: str) -> Words:
@@ -99,40 +85,45 @@ def read_groups(fstests: Path) -> Groups:
     return found
 
 
-def choose(words: Words, groups: Groups, leg: LegSpec, excludes: Sequence[Exclude]) -> tuple[str, ...]:
+def choose(
+    words: Words, groups: Groups, leg: LegSpec, excludes: Sequence[Exclude], fact: FactOf = lambda name: None,
+    today: datetime.date | None = None,
+) -> Selection:  # fmt: skip
     """The tests in order of their names. Raises UsageError for an unknown test or group, or when none is left.
 
     Without names and groups: group `auto`, as `check` does. Excludes by group do not touch what was named, nor a
-    group that was asked for; excludes by test are left to `excluded`, which says why a test was not run.
+    group that was asked for; a test that is excluded by name stays, and says why it is not run.
+    fact: of what is under test, for conditions. today: [now], for entries that end.
     """
     folders = ("generic", "shared", leg.fstyp)
     named = {test for name in words.tests for test in _named(name, groups)}
     wanted = words.groups or (() if words.tests else ("auto",))
     grouped = {test for group in wanted for test in _members(group, groups, folders)}
+    without = {test for group in words.without_groups for test in _members(group, groups, folders)}
+    without |= {test for name in words.without_tests for test in _named(name, groups)}
+    chosen = (named | grouped) - without
+    found: list[Exclusion] = []
+    notes: list[str] = []
+    why_not: dict[str, str] = {}
     for exclude in excludes:
-        if exclude.group and not any(fnmatchcase(g.rpartition("/")[2], exclude.group) for g in wanted):
-            grouped -= {test for test in grouped if exclude.applies(leg.name, test, groups[test])}
-    chosen = named | grouped
-    for group in words.without_groups:
-        chosen -= _members(group, groups, folders)
-    for name in words.without_tests:
-        chosen -= set(_named(name, groups))
+        if not exclude.in_leg(leg.name):
+            continue
+        within = chosen - why_not.keys()
+        if exclude.group:
+            asked = any(fnmatchcase(group.rpartition("/")[2], exclude.group) for group in wanted)
+            within = set() if asked else within - named
+        about = {test for test in within if exclude.matches(test, groups[test])}
+        applies, note = state(exclude, fact, today or datetime.date.today()) if about else (False, "")
+        notes += [note] if note else []
+        if applies:
+            found.append(exclude.exclusion(sorted(about)))
+            if exclude.group:
+                chosen -= about
+            else:
+                why_not |= dict.fromkeys(about, exclude.words)
     if not chosen:
         raise UsageError("--tests selects nothing", hint="see tests/*/group.list of fstests")
-    return tuple(sorted(chosen))
-
-
-def excluded(leg: LegSpec, test: str, excludes: Sequence[Exclude]) -> str:
-    """Why this test is not run in this leg, with its link, or an empty string."""
-    for exclude in excludes:
-        if exclude.test and exclude.applies(leg.name, test, frozenset()):
-            return f"excluded: {exclude.reason} ({exclude.link})"
-    return ""
-
-
-def load_excludes(path: Path = EXCLUDES) -> tuple[Exclude, ...]:
-    """Raises ConfigError that names file, line and key."""
-    return load_yaml(path, Excludes).excludes
+    return Selection(tuple(sorted(chosen)), groups, why_not, tuple(found), tuple(notes))
 
 
 def _named(name: str, groups: Groups) -> list[str]:

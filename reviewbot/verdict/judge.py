@@ -15,6 +15,7 @@ from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Finding, Verdict, VerdictKind
 from reviewbot.model.words import counted
+from reviewbot.verdict.untried import not_tried
 
 BROKEN = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
 """Outcomes that are the tested code's doing."""
@@ -93,6 +94,7 @@ def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
         elif leg.reason:
             notes.append(f"leg {leg.leg}: {leg.reason}")
         notes += [f"leg {leg.leg}: {note}" for note in leg.notes]
+    notes += not_tried(results)
     reused = [leg.leg for leg in results.legs if leg.available and leg.reused and leg.tests]
     if reused:
         notes.append(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}")

@@ -117,3 +117,9 @@ def test_bases_of_a_blocked_posting_are_not_tried(site: Path) -> None:
     said = plan(site, "--try-bases", "--mbox", "thread.mbox", mails=posting()[:-1], status=3)
     assert "No base was tried: see below." in said
     assert not (site / "cache" / "repos").exists()
+
+
+def test_a_budget_is_said(site: Path) -> None:
+    said = plan(site, "--mbox", "thread.mbox", "--budget", "1h30m", columns="80")
+    assert "the most valuable of these tests that run in 90 min" in " ".join(said.split())
+    assert json.loads(plan(site, "--mbox", "thread.mbox", "--budget", "30m", "--json"))["budget"] == 1800.0

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
+from reviewbot.legs.bench import Bench
+from reviewbot.legs.chosen import choose
 from reviewbot.legs.cut import cut, deal, share_out
 from reviewbot.legs.shard import START
 from reviewbot.legs.work import Work, lengths_of, work_of
+from reviewbot.model.stack import LegSpec
 from reviewbot.store import TestSeconds
 from tests.played import TESTS, World, made_world
 
@@ -67,7 +70,11 @@ def works(world: World) -> list[Work]:
     bench = world.bench()
     bench.durations.put_tests("fuse2fs", "tcg", {f"fstests/{test}": 10.0 * n for n, test in enumerate(TESTS, 1)})
     stack = load_stack()
-    return [work_of(stack.leg(leg), "fstests", bench) for leg in ("ext4", "fuse2fs")]
+    return [work(stack.leg(leg), bench) for leg in ("ext4", "fuse2fs")]
+
+
+def work(leg: LegSpec, bench: Bench) -> Work:
+    return work_of(leg, "fstests", bench, choose([leg], bench, ["fstests"])[leg.name].selection)
 
 
 def test_shards_of_all_legs_come_longest_first_and_hold_each_test_once(world: World) -> None:
@@ -88,7 +95,7 @@ def test_durations_of_another_leg_seed_a_new_one(world: World) -> None:
 
 
 def test_what_an_outcome_depends_on_has_nothing_of_the_cut(world: World) -> None:
-    before, _ = work_of(load_stack().leg("ext4"), "fstests", world.bench()), works(world)
-    after = work_of(load_stack().leg("ext4"), "fstests", world.bench(machines=4))
+    before, _ = work(load_stack().leg("ext4"), world.bench()), works(world)
+    after = work(load_stack().leg("ext4"), world.bench(machines=4))
     assert before.shard.key != after.shard.key and before.lengths != after.lengths
     assert before.inputs == after.inputs

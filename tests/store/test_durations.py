@@ -50,3 +50,15 @@ def test_another_leg_is_scaled_by_the_tests_that_both_know() -> None:
 def test_of_several_other_legs_the_slowest_is_believed() -> None:
     found = estimates({}, [{"t": 3.0}, {"t": 7.0, "u": 0.0}, {"t": 5.0}])
     assert found == {"t": TestSeconds(7.0, own=False), "u": TestSeconds(0.0, own=False)}
+
+
+def test_how_slow_machines_are_is_no_matter_of_one_busy_moment(tmp_path: Path) -> None:
+    durations = Durations(tmp_path / "durations.json")
+    assert durations.slow("tcg") is None
+    durations.put_slow("tcg", 9.0)
+    durations.put_slow("tcg", 118.0)
+    assert durations.slow("tcg") == 24.5  # (9 + 40) / 2
+    durations.put_slow("tcg", 8.0)
+    assert durations.slow("tcg") == 8.0 and durations.slow("kvm") is None
+    durations.put_slow("kvm", 0.3)
+    assert durations.slow("kvm") == 1.0
