@@ -240,6 +240,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
         disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines,
+        saved=job.site.machine.saved == "auto",
     )  # fmt: skip
     blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
 

@@ -31,3 +31,5 @@ class Bench:
     """True: run even what ran before."""
     machines: int = 1
     """How many may run at once. What they find does not depend on it."""
+    saved: bool = True
+    """True: machines may begin from a saved one; False: each is booted."""
