@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.floor import floor
+from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure, repeat
 from benchmarks.plan import plan_fixture
 from benchmarks.review import review_of_ten
+from benchmarks.starts import starts
 from reviewbot import intake, lab
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.lab import Accelerator
-from reviewbot.model.lab import GuestJob
 from reviewbot.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     yield from review_of_ten()
     yield first_word()
     yield floor(Store(cache_dir()))
+    yield from starts(Store(cache_dir()))
 
 
 def split_fixture() -> Figure:
@@ -76,14 +78,10 @@ def demo_from_nothing() -> Figure:
 def first_word() -> Figure:
     """From starting QEMU to the agent's first word, with the artifacts of the last demo."""
     what = "QEMU start to the agent's first word"
-    newest = {a.kind: a for a in sorted(Store(cache_dir()), key=lambda a: Path(a.path).stat().st_mtime)}
-    if not {"kernel", "guest", "payload"} <= newest.keys():
+    built = newest(Store(cache_dir()))
+    if not built:
         return Figure(what, (), 5.0, "run `make demo` first")
-    paths = {kind: Path(newest[kind].path) for kind in ("kernel", "guest", "payload")}
-    job = GuestJob(
-        name="bench", kernel=str(paths["kernel"] / "bzImage"), root=str(paths["guest"] / "root.img"),
-        payload=str(paths["payload"] / "payload.img"), steps=(),
-    )  # fmt: skip
+    job = job_of(built, "bench")
     policy = load_site().accelerator
     chosen: Accelerator = lab.choose_accelerator(policy, Path(job.kernel), Path(job.root), cache_dir())
     seconds = []

@@ -4,12 +4,12 @@
 import tempfile
 from pathlib import Path
 
+from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure
 from reviewbot import lab, suites
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
-from reviewbot.model.artifacts import Artifact
-from reviewbot.model.lab import GuestJob, GuestStep
+from reviewbot.model.lab import GuestStep
 from reviewbot.store import Store
 from reviewbot.suites import fstests
 from reviewbot.suites.selection import Selection
@@ -29,19 +29,16 @@ echo '000 auto' >>generic/group.list
 
 def floor(store: Store) -> Figure:
     """An empty test, seven times after the one that starts `check`, in leg ext4 of the newest stack with fstests."""
-    newest = {a.kind: a for a in sorted(store, key=_age) if a.kind != "payload" or "artifact fstests" in a.inputs}
-    if not {"kernel", "guest", "payload"} <= newest.keys():
+    built = newest(store, fstests=True)
+    if not built:
         return Figure(WHAT, (), LIMIT, "no payload with fstests: run a leg with --suites fstests first")
     leg = load_stack().leg("ext4")
     prepare, empty = fstests.steps(leg, Selection((TEST,)))
-    job = GuestJob(
-        name="floor", kernel=f"{newest['kernel'].path}/bzImage", root=f"{newest['guest'].path}/root.img",
-        payload=f"{newest['payload'].path}/payload.img", disks=suites.disks(1),
-        steps=(
-            *suites.setup_steps(leg), prepare,
-            GuestStep(name="setup/empty", argv=("/bin/sh", "-ec", EMPTY), timeout=20, gate=True),
-            *(empty.model_copy(update={"name": f"{empty.name}-{turn}"}) for turn in range(TIMES + 1)),
-        ),
+    job = job_of(
+        built, "floor", *suites.setup_steps(leg), prepare,
+        GuestStep(name="setup/empty", argv=("/bin/sh", "-ec", EMPTY), timeout=20, gate=True),
+        *(empty.model_copy(update={"name": f"{empty.name}-{turn}"}) for turn in range(TIMES + 1)),
+        disks=suites.disks(1),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="reviewbot-bench-") as folder:
         reply = lab.run_job(job, Accelerator("tcg", "the promise is about emulation"), Path(folder))
@@ -50,7 +47,3 @@ def floor(store: Store) -> Figure:
     if bad:
         return Figure(WHAT, (), LIMIT, f"{bad.name}: {bad.status} {bad.output.strip()[-200:]}")
     return Figure(WHAT, tuple(r.seconds for r in tests[1:]), LIMIT)
-
-
-def _age(artifact: Artifact) -> float:
-    return Path(artifact.path).stat().st_mtime

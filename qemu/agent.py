@@ -176,11 +176,17 @@ class Agent:
         return json.loads(line)
 
     def serve(self):
+        from saved import freshen, warm
+
         while True:
             order = self.listen()
             if order["op"] == "hello":
                 self.nonce = order["nonce"]
+                freshen(order)
                 self.hello()
+            elif order["op"] == "warm":
+                warm(ENV)
+                self.tell(t="warm")
             elif order["op"] == "run":
                 self.run(order)
             elif order["op"] == "off":

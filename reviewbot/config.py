@@ -41,6 +41,8 @@ class Machine(Model):
     """Machines at once; auto: one per core, as far as memory allows."""
     scratch_gib: int = Field(default=4, ge=1)
     """Size of the test and of the scratch disk each, GiB (sparse)."""
+    saved: Literal["auto", "never"] = "auto"
+    """auto: machines begin from a saved one where that was measured to be faster; never: each is booted."""
 
 
 class AttestationPolicy(Model):

@@ -87,7 +87,8 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
     logs.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
-    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial)
+    shelf = store if site.machine.saved == "auto" else None
+    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf)
     run_all([running], count, lambda job: [], stop)
     result = running.result()
     if partial and not result.problem:

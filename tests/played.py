@@ -60,8 +60,9 @@ class Lab:
         return [[s.name.partition("/")[2] for s in job.steps if not s.gate] for job in self.jobs]
 
     def run_job(
-        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, on_reply: Callable[[StepReply], None],
-        progress: Progress, take: Callable[[GuestStep], bool], stop: threading.Event,
+        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None,
+        on_reply: Callable[[StepReply], None], progress: Progress, take: Callable[[GuestStep], bool],
+        stop: threading.Event,
     ) -> JobReply:  # fmt: skip
         self.jobs.append(job)
         replies: list[StepReply] = []

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot import lab
 from reviewbot.config import load_site
 from reviewbot.host.apt import codename, debian_sources, machine_stanzas, sources_for
 from reviewbot.host.paths import cache_dir, data_dir, site_file
@@ -47,7 +48,8 @@ PROGRAMS = (
 def checks() -> tuple[Check, ...]:
     """All checks, in the order a reader wants them."""
     return (
-        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _memory(), _disk(), _site()
+        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _machines(), _memory(), _disk(),
+        _site(),
     )  # fmt: skip
 
 
@@ -121,6 +123,18 @@ def _kvm() -> Check:
     known = cache_dir() / "accelerator.json"
     hint = f"answer of an earlier probe in {known}" if known.exists() else "the first run finds out if it works"
     return Check("kvm", True, f"/dev/kvm opens, which proves nothing; {hint}", required=False)
+
+
+def _machines() -> Check:
+    """How machines start here, for each kind that ran."""
+    try:
+        known = lab.starts_here(cache_dir())
+        never = load_site().machine.saved == "never"
+    except (InfraError, ConfigError):
+        known, never = {}, False  # other lines say so
+    figures = "; ".join(f"{kind}: {starts.chosen(never=never)}" for kind, starts in known.items())
+    untold = "booted, as the site file says" if never else "the first run measures if a saved one starts faster"
+    return Check("machines", True, figures or untold, required=False)
 
 
 def _memory() -> Check:

@@ -22,29 +22,49 @@ from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines, facts, number, text, unpack_disk
 from reviewbot.lab.console import EXCERPT, TAIL, heard, since, written
 from reviewbot.lab.figures import server_figures
-from reviewbot.lab.machine import RESULTS_BYTES, Places, command
-from reviewbot.lab.ports import Ended, Files, Lost, Port, Silent, connect_qmp, disconnect, ended, or_ended
+from reviewbot.lab.machine import Places, command, expendable, make_disks
+from reviewbot.lab.ports import (
+    FIRST_WORD,
+    Ended,
+    Files,
+    Lost,
+    Port,
+    Silent,
+    connect_qmp,
+    disconnect,
+    ended,
+    greeting,
+    or_ended,
+)  # fmt: skip
 from reviewbot.lab.rescue import last_look
+from reviewbot.lab.saved import Saved, Start, find_start, note_start
+from reviewbot.lab.saving import LIMIT, restore
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
 from reviewbot.model.progress import Event, Progress, silent
+from reviewbot.store import Store
 
-FIRST_WORD = 90.0
-"""Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
+RESTORED_WORD = 20.0
+"""The same for a machine that was restored, before it is given up and another is booted."""
 SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 120.0
 """Seconds on top of a step's limit for the agent to look at it, end it, clean up and tell: some 10, 80 at the worst."""
 
 
+class NotRestored(Exception):
+    """A restored machine never spoke; nothing was asked of it."""
+
+
 def run_job(
-    job: GuestJob, accelerator: Accelerator, folder: Path, *,
+    job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
     on_reply: Callable[[StepReply], None] | None = None, progress: Progress = silent,
     take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
 ) -> JobReply:  # fmt: skip
-    """Boot a machine, run the steps in order, and tell what became of each.
+    """Start a machine, run the steps in order, and tell what became of each.
 
+    store: where saved machines are kept, to begin from one where that is faster; None: the machine is booted.
     take: asked when a step that is no gate has its turn; False passes it over (`skipped`), another machine has it.
     stop: once it is set, the machine is ended, and the reply tells of one that was lost.
 
@@ -55,25 +75,27 @@ def run_job(
     load_splats()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
     logs.mkdir(parents=True, exist_ok=True)
+    start = find_start(job, accelerator, store, progress, stop) if store else Start()
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
         places = Places(Path(sockets), logs / "disks", logs)
+        run = _Run(
+            job, accelerator, places, folder, on_reply or (lambda reply: None), progress, take=take,
+            stop=stop or threading.Event(),
+        )  # fmt: skip
+        run.saved, run.notes = start.saved, list(start.notes)
         try:
-            _make_disks(job, places)
-            return _Run(
-                job, accelerator, places, folder, on_reply or (lambda reply: None), progress, take=take,
-                stop=stop or threading.Event(),
-            ).run()  # fmt: skip
+            make_disks(job, places)
+            try:
+                reply = run.run()
+            except NotRestored as why:
+                run.forget_saved(str(why))
+                make_disks(job, places)
+                reply = run.run()
         finally:
             remove_tree(places.disks)
-
-
-def _make_disks(job: GuestJob, places: Places) -> None:
-    remove_tree(places.disks)
-    places.disks.mkdir(parents=True)
-    sizes = {"results": RESULTS_BYTES, **{disk.serial: disk.size for disk in job.disks}}
-    for serial, size in sizes.items():
-        with (places.disks / f"{serial}.img").open("wb") as file:
-            file.truncate(size)
+    if store:
+        note_start(job, accelerator, store, run.given_up or reply.agent_seconds, restored=start.saved is not None)
+    return reply
 
 
 @dataclass(slots=True)
@@ -93,6 +115,10 @@ class _Run:
     problem: str = ""
     complete: bool = False
     notes: list[str] = field(default_factory=list)
+    saved: Saved | None = None
+    """What it begins from."""
+    given_up: float = 0.0
+    """Seconds that a restored machine was waited for in vain."""
     unasked: int = 0
     """Words of the agent that were no answer to what it was asked."""
     disk_is_full: bool = False
@@ -104,14 +130,20 @@ class _Run:
     def run(self) -> JobReply:
         argv = command(self.job, self.accelerator.name, self.places)
         (self.places.logs / "qemu.cmd").write_text(shlex.join(argv) + "\n")
+        if self.saved:  # what boots such a machine is of more use to a reader
+            argv = command(self.job, self.accelerator.name, self.places, self.saved.memory)
+            self.saved.leave_boot_logs(self.places.logs)
         started = time.monotonic()
         with (self.places.logs / "qemu.log").open("wb") as said, background(argv, log=said) as process:
-            _expendable(process.pid)
+            expendable(process.pid)
             try:
                 asyncio.run(self._talk(process, started))
             except Lost as lost:
                 if self.disk_is_full:
                     raise DiskFull(str(self.places.disks)) from lost
+                if self.saved and not self.agent_seconds and not self.stop.is_set():
+                    self.given_up = time.monotonic() - started
+                    raise NotRestored(str(lost)) from lost
                 self.problem = str(lost)
                 self._blame_boot(time.monotonic() - started)
                 if isinstance(lost, Ended) and process.poll() is not None:
@@ -120,8 +152,18 @@ class _Run:
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
             replies=tuple(self.replies), notes=tuple(self.notes), accelerator=self.accelerator.name,
-            seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
+            restored=self.saved is not None, seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
         )  # fmt: skip
+
+    def forget_saved(self, why: str) -> None:
+        """The saved machine is of no use: drop it, and boot."""
+        if self.saved:
+            self.saved.drop()
+        self.saved = None
+        self.notes.append(f"the saved machine was dropped and this one booted: {why}")
+        for path in self._consoles():
+            with contextlib.suppress(OSError):
+                path.replace(path.with_name(f"dropped-{path.name}"))
 
     def _blame_boot(self, seconds: float) -> None:
         """A kernel that crashed before its first step crashes that step: it is no fault of the lab."""
@@ -143,6 +185,8 @@ class _Run:
             qmp.register_listener(self.shutdowns)
             qmp.register_listener(self.disk_errors)
             stack.callback(asyncio.create_task(self._mind(process)).cancel)
+            if self.saved:
+                await or_ended(restore(qmp, self.saved.devices), watch, LIMIT, "the machine was not restored")
             control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
             names = frozenset(step.name for step in self.job.steps)
@@ -175,13 +219,14 @@ class _Run:
             self.notes.append(f"the guest answered {self.unasked} times what it was not asked, or twice")
 
     async def _converse(self, control: Port, lines: Lines, files: Files, started: float) -> None:
-        control.say({"op": "hello", "nonce": self.nonce})
-        first = await control.next(lines, FIRST_WORD, "no word from the agent")
+        control.say(greeting(self.nonce))
+        first = await control.next(lines, RESTORED_WORD if self.saved else FIRST_WORD, "no word from the agent")
         if first.get("t") != "hello":
             raise Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
         self.hello = facts(first)
         self.hello["slow_factor"] = f"{number(first, 'slow_factor'):.1f}"
+        self.hello["start"] = "restored" if self.saved else "booted"
         release = self.hello.get("kernel_release")
         if self.job.expect_release and release != self.job.expect_release:
             raise Lost(f"the guest runs kernel {release}, not {self.job.expect_release}")
@@ -330,12 +375,6 @@ class _Run:
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")
-
-
-def _expendable(pid: int) -> None:
-    """Out of memory on the host: the machine goes first."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text("800")
 
 
 def _reset(shutdowns: EventListener) -> str:

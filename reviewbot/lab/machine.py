@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The QEMU command line: each odd flag with its reason."""
+"""The QEMU command line, each odd flag with its reason, and the files that it names."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot.host.files import remove_tree
 from reviewbot.model.lab import GuestJob
 
 QEMU = "qemu-system-x86_64"
@@ -48,6 +50,32 @@ class Places:
         return self.logs / "console.log"
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The guest's memory in a file."""
+
+    file: Path
+    restored: bool
+    """False: the guest's memory is the file. True: the file is how it begins, and each machine keeps to itself what it
+    changes; QEMU then waits to be told where the state of the devices is."""
+
+
+def make_disks(job: GuestJob, places: Places) -> None:
+    """The machine's own disks, empty, whatever was there before."""
+    remove_tree(places.disks)
+    places.disks.mkdir(parents=True)
+    sizes = {"results": RESULTS_BYTES, **{disk.serial: disk.size for disk in job.disks}}
+    for serial, size in sizes.items():
+        with (places.disks / f"{serial}.img").open("wb") as file:
+            file.truncate(size)
+
+
+def expendable(pid: int) -> None:
+    """Out of memory on the host: the machine goes first."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("800")
+
+
 def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> str:
     """Kernel command line."""
     words = [
@@ -69,12 +97,13 @@ def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> st
     return " ".join([*words, *extra])
 
 
-def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
-    """argv of QEMU for one job."""
+def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | None = None) -> list[str]:
+    """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored."""
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
-        *_machine(accelerator), "-m", str(job.memory), "-smp", str(cpus),
+        *_machine(accelerator, ",memory-backend=memory" if memory else ""),
+        "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory) if memory else ()),
         "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus),
         *_disk(Path(job.root), "root", read_only=True),
         *_disk(Path(job.payload), "payload", read_only=True),
@@ -92,12 +121,21 @@ def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
     ]  # fmt: skip
 
 
-def _machine(accelerator: str) -> list[str]:
+def _memory(job: GuestJob, memory: Memory) -> list[str]:
+    share = "off" if memory.restored else "on"
+    words = [
+        "-object",
+        f"memory-backend-file,id=memory,size={job.memory}M,share={share},mem-path={_quoted(memory.file)}",
+    ]
+    return [*words, "-incoming", "defer"] if memory.restored else words
+
+
+def _machine(accelerator: str, options: str = "") -> list[str]:
     if accelerator == "kvm":
-        return ["-machine", "q35,accel=kvm", "-cpu", "host"]
+        return ["-machine", f"q35,accel=kvm{options}", "-cpu", "host"]
     # `pc` has fewer PCI bridges to probe than q35: half a second under emulation. 512 MB of translated code is room
     # for a kernel and its user space; QEMU's default throws code away and translates it again.
-    return ["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
+    return ["-machine", f"pc{options}", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
 
 
 def _quoted(path: Path) -> str:

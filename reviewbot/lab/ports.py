@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 from qemu.qmp import QMPClient, QMPError
 
 from reviewbot.lab.channel import Frames, Lines, unpack
+
+FIRST_WORD = 90.0
+"""Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
 
 
 class Lost(Exception):
@@ -24,6 +28,11 @@ class Silent(Lost):
 
 class Ended(Lost):
     """QEMU ended by itself."""
+
+
+def greeting(nonce: str) -> dict[str, Any]:
+    """First words to an agent. Its machine may be one of many copies, so it gets its random numbers and the time."""
+    return {"op": "hello", "nonce": nonce, "entropy": secrets.token_hex(64), "now": time.time()}
 
 
 async def ended(process: Any) -> None:
@@ -49,10 +58,12 @@ async def connect_qmp(client: QMPClient, path: Path) -> None:
     """QEMU makes its socket some 50 ms after it starts."""
     while True:
         try:
+            while not path.exists():
+                await asyncio.sleep(0.005)
             await client.connect(str(path))
             return
         except (QMPError, OSError):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.01)
 
 
 async def disconnect(client: QMPClient) -> None:

@@ -57,3 +57,5 @@ class Bench:
     budget: Budget | None = None
     variant: str = ""
     """Of the stack, for conditions of excludes."""
+    saved: bool = True
+    """True: machines may begin from a saved one; False: each is booted."""

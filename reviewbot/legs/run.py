@@ -108,6 +108,7 @@ class _Leg:
             work.shard, images(bench), bench.accelerator, bench.run.logs(work.leg.name), bench.progress, stop,
             work.lengths, bench.durations.get(_timed(work, bench)),
             ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
+            store=bench.store if bench.saved else None,
         )  # fmt: skip
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from reviewbot.legs.partial import Partial
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
+from reviewbot.store import Store
 
 START = 2.0
 """Seconds, on a machine of slow factor 1, that a machine takes until its first test: boot, setup, fstests' `check`."""
@@ -42,6 +43,8 @@ class ShardRun:
     ahead: float = 0.0
     """The same of the work that waits for this one's end."""
     partial: Partial | None = None
+    store: Store | None = None
+    """Where saved machines are kept; None: each is booted."""
     told: Callable[[], None] = lambda: None
     """Called after each answer."""
     left: list[GuestStep] = field(default_factory=list)
@@ -176,8 +179,9 @@ class ShardRun:
             self.progress(replace(event, what=self.shard.name))
 
         return lab.run_job(
-            job, self.accelerator, self.logs, on_reply=heard, progress=relayed, take=take, stop=self.stop
-        )
+            job, self.accelerator, self.logs, store=self.store, on_reply=heard, progress=relayed, take=take,
+            stop=self.stop,
+        )  # fmt: skip
 
     def _heard(self, reply: StepReply, number: int) -> None:
         gate = reply.name.startswith("setup/")

@@ -115,5 +115,8 @@ class JobReply(Model):
     notes: tuple[str, ...] = ()
     """What the guest said or sent that nobody had asked for; one line each."""
     accelerator: str = ""
+    restored: bool = False
+    """True: the machine began where a saved one stood; False: it was booted."""
     seconds: float = 0.0
     agent_seconds: float = 0.0
+    """From QEMU's start to the agent's first word."""

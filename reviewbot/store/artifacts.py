@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The store: each artifact is built once, whole, and found by the hash of its inputs."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -94,6 +95,26 @@ class Store:
             raise
         return artifact
 
+    def drop(self, artifact: Artifact) -> None:
+        """Remove an artifact that proved to be of no use; nothing happens if it is gone, or another is in its place.
+
+        Who has its files open keeps them.
+        """
+        final, name = Path(artifact.path), f"{artifact.kind}-{artifact.key}"
+        with locked(self.root / "locks" / f"{name}.lock"):
+            try:
+                there = Artifact.model_validate_json((final / _RECORD).read_bytes())
+            except OSError:
+                return
+            except ValueError:
+                there = artifact
+            if there.model_copy(update={"reused": artifact.reused}) == artifact:
+                folder = self.root / "building" / name
+                remove_tree(folder)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                final.rename(folder)
+                remove_tree(folder)
+
     def _final(self, kind: str, key: str) -> Path:
         return self.root / "artifacts" / f"{kind}-{key}"
 
@@ -106,6 +127,12 @@ class Store:
     def lock(self, name: str) -> Path:
         """Path of a lock file for something kept in `scratch`."""
         return self.root / "locks" / f"scratch-{name.replace('/', '-')}.lock"
+
+    def of(self, kind: str) -> Iterator[Artifact]:
+        """All artifacts of a kind; one whose record is damaged is passed over."""
+        for record in sorted((self.root / "artifacts").glob(f"{kind}-*/{_RECORD}")):
+            with contextlib.suppress(OSError, ValueError):
+                yield Artifact.model_validate_json(record.read_bytes())
 
     def __iter__(self) -> Iterator[Artifact]:
         for record in sorted((self.root / "artifacts").glob(f"*/{_RECORD}")):

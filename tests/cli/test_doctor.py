@@ -22,6 +22,7 @@ NAMES = [
     "owners",
     "archive",
     "kvm",
+    "machines",
     "memory",
     "disk",
     "site file",

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from reviewbot.lab.machine import QEMU, Places, command, kernel_line, probe_command
+from reviewbot.lab.machine import QEMU, Memory, Places, command, kernel_line, probe_command
 from reviewbot.model.lab import Disk, GuestJob, GuestStep
 from reviewbot.suites import disks
 
@@ -92,6 +92,17 @@ def test_emulation_uses_threads_and_a_kernel_that_forgives_a_slow_cpu() -> None:
 def test_a_machine_never_has_more_cpus_than_the_host() -> None:
     assert values(argv(cpus=4096), "-smp") == [str(os.cpu_count())]
     assert values(argv(cpus=1), "-smp") == ["1"]
+
+
+def test_only_a_restored_machine_leaves_the_memory_file_as_it_is() -> None:
+    job, places = job_in(Path("/a")), places_in(Path("/b"))
+    saving, restored = (command(job, "tcg", places, Memory(Path("/c,d/memory"), restored=r)) for r in (False, True))
+    assert values(argv(), "-machine") == ["pc"] and "-incoming" not in argv()
+    for words, share in ((saving, "on"), (restored, "off")):
+        assert values(words, "-machine") == ["pc,memory-backend=memory"]
+        backend = f"memory-backend-file,id=memory,size=512M,share={share},mem-path=/c,,d/memory"
+        assert values(words, "-object")[0] == backend
+    assert "-incoming" not in saving and values(restored, "-incoming") == ["defer"]
 
 
 def test_the_console_comes_early_and_by_virtio() -> None:

@@ -54,6 +54,18 @@ def test_two_processes_that_ask_at_once_build_once(tmp_path: Path) -> None:
     assert len(log.read_text().splitlines()) == 1
 
 
+def test_what_was_dropped_is_built_again_and_nothing_newer_is_dropped(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old = store.get("thing", {"a": "1"}, fill)
+    assert [a.key for a in store.of("thing")] == [old.key] and list(store.of("thin")) == []
+    store.drop(old)
+    assert store.find("thing", {"a": "1"}) is None and list(store.of("thing")) == []
+    store.drop(old)
+    new = store.get("thing", {"a": "1"}, fill)
+    store.drop(old)
+    assert store.find("thing", {"a": "1"}) == new.model_copy(update={"reused": True})
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail(folder: Path) -> Mapping[str, Fact]:
         (folder / "half").write_text("x")
