@@ -113,7 +113,9 @@ class Child:
                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]  # fmt: skip
         argv, env = order["argv"], {**ENV, **order.get("env", {})}
         try:
-            self.pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True)
+            # Python ignores these two; a test must not, or `zgrep | head` complains of a broken pipe.
+            self.pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True,
+                                       setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])  # fmt: skip
         except OSError:
             os.close(reader)
             raise
@@ -214,11 +216,14 @@ class Agent:
         hung = {} if self.attend(order["timeout"], self.ended) else self.end(name, order["timeout"])
         seconds = time.monotonic() - started
         self.step.close()
+        taken = meter.end() if meter else None
+        status = self.dead.pop(self.step.pid, -1)
+        if status < 0 and not hung:  # what it started in other sessions has nobody to end it
+            hung = {"unclean": self.clean()}
         size = self.collect(name, order["collect"]) if order.get("collect") else 0
         self.tell(
-            t="done", name=name, status=self.dead.pop(self.step.pid, -1), seconds=round(seconds, 3),
-            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size,
-            server=meter.end() if meter else None, **hung,
+            t="done", name=name, status=status, seconds=round(seconds, 3),
+            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, server=taken, **hung,
         )  # fmt: skip
         self.watched.clear()
         self.dead.clear()
@@ -279,12 +284,15 @@ class Agent:
             kill(-self.step.pid)
             kill(self.step.pid)
             self.attend(KILL_WAIT, self.ended)
-        unclean = self.apart("clean", CLEAN_LIMIT)
-        if unclean is None:
-            unclean = f"cleaning up did not end within {CLEAN_LIMIT:.0f} s"
+        unclean = self.clean()
         if not unclean:
             self.attend(KILL_WAIT, self.ended)
         return {"timeout": True, "aborted": aborted or "", "by": by, "unclean": unclean}
+
+    def clean(self):
+        """End what a step left; why nothing else should run here, or empty."""
+        unclean = self.apart("clean", CLEAN_LIMIT)
+        return f"cleaning up did not end within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
 
     def apart(self, work, seconds):
         """The words of a function of `hang.py`, called in a process of its own; None when it does not end in time."""
