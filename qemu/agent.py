@@ -22,6 +22,7 @@ HEARTBEAT = 5.0
 PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
 # Seconds that each rung of the ladder may take when a step reached its limit; the waits end early.
 COLLECT_LIMIT, ABORT_LIMIT, ABORT_WAIT, KILL_WAIT, CLEAN_LIMIT = 20.0, 5.0, 8.0, 3.0, 30.0
+EXAMINE_LIMIT = 30.0  # seconds to look at servers that died
 ENV = {
     "PATH": "/stack/sbin:/stack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -201,6 +202,8 @@ class Agent:
         )  # fmt: skip
 
     def run(self, order):
+        import deaths
+
         name = order["name"]
         before = self.kmsg.take()  # what was said between steps belongs to the one that ended
         self.kmsg.say(f"step {name}")
@@ -218,9 +221,11 @@ class Agent:
         self.step.close()
         taken = meter.end() if meter else None
         status = self.dead.pop(self.step.pid, -1)
+        if deaths.died():
+            self.apart("examine", EXAMINE_LIMIT, "deaths")
         if status < 0 and not hung:  # what it started in other sessions has nobody to end it
             hung = {"unclean": self.clean()}
-        size = self.collect(name, order["collect"]) if order.get("collect") else 0
+        size = self.collect(name, [*order.get("collect", ()), deaths.DEAD])
         self.tell(
             t="done", name=name, status=status, seconds=round(seconds, 3),
             output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, server=taken, **hung,
@@ -294,15 +299,13 @@ class Agent:
         unclean = self.apart("clean", CLEAN_LIMIT)
         return f"cleaning up did not end within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
 
-    def apart(self, work, seconds):
-        """The words of a function of `hang.py`, called in a process of its own; None when it does not end in time."""
+    def apart(self, work, seconds, module="hang"):
+        """The words of a module's function, called in a process of its own; None when it does not end in time."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
         if pid == 0:
             try:
-                import hang
-
-                os.write(writer, getattr(hang, work)().encode(errors="replace"))
+                os.write(writer, getattr(__import__(module), work)().encode(errors="replace"))
             except BaseException as error:
                 os.write(writer, f"{work} failed: {error!r}".encode(errors="replace"))
             finally:
@@ -322,6 +325,8 @@ class Agent:
         from archive import archive
 
         data, end = archive(name, patterns)
+        if not data:
+            return 0
         if self.disk is None:
             try:
                 self.disk = os.open("/dev/disk/by-serial/results", os.O_WRONLY | os.O_CLOEXEC)

@@ -45,13 +45,14 @@ def prepare():
     # Each server moves into a group when it starts: without this option a move takes an RCU grace period, 15-30 ms.
     if mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2", 0, "favordynmods"):
         mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2")  # before Linux 6.0
+    mount(library, "results", "/results", "tmpfs", 0, "size=25%")  # a test that fills it takes no more
     library.umount2(b"/old", 2)  # MNT_DETACH
     for name in ("fd", "stdin", "stdout", "stderr"):
         if not os.path.lexists("/dev/" + name):
             os.symlink(
                 "/proc/self/fd" + {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}[name], "/dev/" + name
             )
-    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch", "/results"):
+    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch"):
         os.makedirs(folder, exist_ok=True)
     for disk in os.listdir("/sys/block"):
         serial = read(f"/sys/block/{disk}/serial")
@@ -64,7 +65,8 @@ def prepare():
             os.symlink("/stack/helpers/" + name, "/sbin/" + name)
     write("/proc/sys/kernel/sysrq", "1")
     write("/proc/sys/kernel/printk", "5")
-    write("/proc/sys/kernel/core_pattern", "/run/reviewbot/core.%e.%p")
+    # Beside the program: fstests looks for the cores of tests there; servers have / as their folder, see deaths.py.
+    write("/proc/sys/kernel/core_pattern", "core.%e.%p")
     write("/proc/sys/kernel/hostname", "reviewbot")
     loopback()
 
