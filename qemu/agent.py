@@ -59,15 +59,6 @@ def port(name):
     raise OSError(errno.ENODEV, f"no port {name}")
 
 
-def slow_factor():
-    """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there."""
-    started = time.perf_counter()
-    total = 0
-    for number in range(60_000):
-        total += number & 7
-    return round(max(1.0, (time.perf_counter() - started) / 0.003), 2)
-
-
 class Kmsg:
     """Kernel messages since the last look."""
 
@@ -192,6 +183,8 @@ class Agent:
                 power_off()
 
     def hello(self):
+        from boot import slow_factor
+
         uname = os.uname()
         memory = next(
             (line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "0"
