@@ -22,6 +22,7 @@ HEARTBEAT = 5.0
 PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
 # Seconds that each rung of the ladder may take when a step reached its limit; the waits end early.
 COLLECT_LIMIT, ABORT_LIMIT, ABORT_WAIT, KILL_WAIT, CLEAN_LIMIT = 20.0, 5.0, 8.0, 3.0, 30.0
+EXAMINE_LIMIT = 30.0  # seconds to look at servers that died
 ENV = {
     "PATH": "/stack/sbin:/stack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -56,15 +57,6 @@ def port(name):
         if read(f"{base}/{device}/name") == name:
             return os.open("/dev/" + device, os.O_RDWR | os.O_CLOEXEC)
     raise OSError(errno.ENODEV, f"no port {name}")
-
-
-def slow_factor():
-    """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there."""
-    started = time.perf_counter()
-    total = 0
-    for number in range(60_000):
-        total += number & 7
-    return round(max(1.0, (time.perf_counter() - started) / 0.003), 2)
 
 
 class Kmsg:
@@ -113,7 +105,9 @@ class Child:
                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]  # fmt: skip
         argv, env = order["argv"], {**ENV, **order.get("env", {})}
         try:
-            self.pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True)
+            # Python ignores these two; a test must not, or `zgrep | head` complains of a broken pipe.
+            self.pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True,
+                                       setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])  # fmt: skip
         except OSError:
             os.close(reader)
             raise
@@ -195,16 +189,13 @@ class Agent:
                 power_off()
 
     def hello(self):
-        uname = os.uname()
-        memory = next(
-            (line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "0"
-        )
-        self.tell(
-            t="hello", kernel_release=uname.release, kernel_version=uname.version, cpus=os.cpu_count(),
-            memory_kib=int(memory), slow_factor=slow_factor(), uptime=float(read("/proc/uptime").split()[0]),
-        )  # fmt: skip
+        from boot import facts
+
+        self.tell(t="hello", **facts())
 
     def run(self, order):
+        import deaths
+
         name = order["name"]
         before = self.kmsg.take()  # what was said between steps belongs to the one that ended
         self.kmsg.say(f"step {name}")
@@ -220,11 +211,16 @@ class Agent:
         hung = {} if self.attend(order["timeout"], self.ended) else self.end(name, order["timeout"])
         seconds = time.monotonic() - started
         self.step.close()
-        size = self.collect(name, order["collect"]) if order.get("collect") else 0
+        taken = meter.end() if meter else None
+        status = self.dead.pop(self.step.pid, -1)
+        if deaths.died():
+            self.apart("examine", EXAMINE_LIMIT, "deaths")
+        if status < 0 and not hung:  # what it started in other sessions has nobody to end it
+            hung = {"unclean": self.clean()}
+        size = self.collect(name, [*order.get("collect", ()), deaths.DEAD])
         self.tell(
-            t="done", name=name, status=self.dead.pop(self.step.pid, -1), seconds=round(seconds, 3),
-            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size,
-            server=meter.end() if meter else None, **hung,
+            t="done", name=name, status=status, seconds=round(seconds, 3),
+            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, server=taken, **hung,
         )  # fmt: skip
         self.watched.clear()
         self.dead.clear()
@@ -285,22 +281,23 @@ class Agent:
             kill(-self.step.pid)
             kill(self.step.pid)
             self.attend(KILL_WAIT, self.ended)
-        unclean = self.apart("clean", CLEAN_LIMIT)
-        if unclean is None:
-            unclean = f"cleaning up did not end within {CLEAN_LIMIT:.0f} s"
+        unclean = self.clean()
         if not unclean:
             self.attend(KILL_WAIT, self.ended)
         return {"timeout": True, "aborted": aborted or "", "by": by, "unclean": unclean}
 
-    def apart(self, work, seconds):
-        """The words of a function of `hang.py`, called in a process of its own; None when it does not end in time."""
+    def clean(self):
+        """End what a step left; why nothing else should run here, or empty."""
+        unclean = self.apart("clean", CLEAN_LIMIT)
+        return f"cleaning up did not end within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
+
+    def apart(self, work, seconds, module="hang"):
+        """The words of a module's function, called in a process of its own; None when it does not end in time."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
         if pid == 0:
             try:
-                import hang
-
-                os.write(writer, getattr(hang, work)().encode(errors="replace"))
+                os.write(writer, getattr(__import__(module), work)().encode(errors="replace"))
             except BaseException as error:
                 os.write(writer, f"{work} failed: {error!r}".encode(errors="replace"))
             finally:
@@ -320,6 +317,8 @@ class Agent:
         from archive import archive
 
         data, end = archive(name, patterns)
+        if not data:
+            return 0
         if self.disk is None:
             try:
                 self.disk = os.open("/dev/disk/by-serial/results", os.O_WRONLY | os.O_CLOEXEC)

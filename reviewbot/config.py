@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from reviewbot.host.data import data_path
 from reviewbot.host.paths import site_file
 from reviewbot.model.base import Model
+from reviewbot.model.deaths import ServerRules
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.splats import SplatRules
 from reviewbot.model.stack import Candidate, Source, Stack
@@ -22,6 +23,7 @@ from reviewbot.model.stack import Candidate, Source, Stack
 DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
 
 SPLATS = "qemu/splats.yaml"
+SERVERS = "qemu/servers.yaml"
 
 SOAK = 30
 """Seconds. Without SOAK_DURATION fstests' soak tests do a fixed amount of work, four minutes and more of it; hours of
@@ -137,6 +139,15 @@ def load_splats(path: Path | None = None) -> SplatRules:
         return load_yaml(path or data_path(SPLATS), SplatRules)
     except FileNotFoundError as error:
         raise ConfigError(SPLATS, 0, "", "no such file", hint="the installation is not complete") from error
+
+
+@functools.cache
+def load_servers(path: Path | None = None) -> ServerRules:
+    """What servers say when something is wrong: the shipped `qemu/servers.yaml`, or another. Raises ConfigError."""
+    try:
+        return load_yaml(path or data_path(SERVERS), ServerRules)
+    except FileNotFoundError as error:
+        raise ConfigError(SERVERS, 0, "", "no such file", hint="the installation is not complete") from error
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

@@ -10,6 +10,7 @@ from reviewbot.model.results import Outcome
 from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.store import TestSeconds
 from reviewbot.suites.setup import SETUP
+from tests.faults import fault
 from tests.played import TESTS, Lab, World, artifacts, made_world, outcomes
 
 
@@ -27,6 +28,12 @@ def test_a_lost_machine_is_followed_by_another_that_goes_on_after_that_test(worl
     assert (outcomes(result), result.reason, result.seconds) == (expected, "", 30.0)
 
 
+@fault(
+    "five machines lost in one leg",
+    collected="each one's last words",
+    outcome="INFRA for the rest",
+    machine="the leg stops",
+)
 def test_too_many_lost_machines_stop_the_suite(world: World) -> None:
     result = world.run("fstests", lab=Lab(default="lost"))
     assert len(world.lab.jobs) == MAX_LOSSES

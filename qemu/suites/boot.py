@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the agent does once, before the first step: mounts, device links and helpers that every step may rely on."""
+"""What the agent does once, before the first step: mounts, links and helpers that steps rely on; how slow this is."""
 
 import fcntl
 import os
+import time
 
 
 def read(path):
@@ -19,6 +20,25 @@ def write(path, text):
             file.write(text)
     except OSError:
         pass
+
+
+def slow_factor():
+    """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there."""
+    started = time.perf_counter()
+    total = 0
+    for number in range(60_000):
+        total += number & 7
+    return round(max(1.0, (time.perf_counter() - started) / 0.003), 2)
+
+
+def facts():
+    """What the agent's first word tells of the machine."""
+    uname = os.uname()
+    memory = next((line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "0")
+    return {
+        "kernel_release": uname.release, "kernel_version": uname.version, "cpus": os.cpu_count(),
+        "memory_kib": int(memory), "slow_factor": slow_factor(), "uptime": float(read("/proc/uptime").split()[0]),
+    }  # fmt: skip
 
 
 def libc():
@@ -45,13 +65,14 @@ def prepare():
     # Each server moves into a group when it starts: without this option a move takes an RCU grace period, 15-30 ms.
     if mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2", 0, "favordynmods"):
         mount(library, "cgroup2", "/sys/fs/cgroup", "cgroup2")  # before Linux 6.0
+    mount(library, "results", "/results", "tmpfs", 0, "size=25%")  # a test that fills it takes no more
     library.umount2(b"/old", 2)  # MNT_DETACH
     for name in ("fd", "stdin", "stdout", "stderr"):
         if not os.path.lexists("/dev/" + name):
             os.symlink(
                 "/proc/self/fd" + {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}[name], "/dev/" + name
             )
-    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch", "/results"):
+    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch"):
         os.makedirs(folder, exist_ok=True)
     for disk in os.listdir("/sys/block"):
         serial = read(f"/sys/block/{disk}/serial")
@@ -64,7 +85,8 @@ def prepare():
             os.symlink("/stack/helpers/" + name, "/sbin/" + name)
     write("/proc/sys/kernel/sysrq", "1")
     write("/proc/sys/kernel/printk", "5")
-    write("/proc/sys/kernel/core_pattern", "/run/reviewbot/core.%e.%p")
+    # Beside the program: fstests looks for the cores of tests there; servers have / as their folder, see deaths.py.
+    write("/proc/sys/kernel/core_pattern", "core.%e.%p")
     write("/proc/sys/kernel/hostname", "reviewbot")
     loopback()
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 FOLDER = "/run/reviewbot/hang"
 """What `collect` leaves for the step's log folder."""
 CONNECTIONS = "/sys/fs/fuse/connections"
+ABORTED = "/run/reviewbot/aborted"
 OURS = ("root", "payload", "results")
 """Serials of disks that no step uses."""
 EXCERPT = 4000
@@ -155,7 +156,11 @@ def collect() -> str:
 
 
 def abort() -> str:
-    """Abort every FUSE connection: requests that wait fail, and who waited for them can be killed. Which they were."""
+    """Abort every FUSE connection: requests that wait fail, and who waited for them can be killed. Which they were.
+
+    A server that ends over it did not die of itself; its supervisor looks for the file.
+    """
+    write(ABORTED, "")
     aborted = [n for n in numbers(CONNECTIONS) if write(f"{CONNECTIONS}/{n}/abort", "1")]
     return " ".join(str(number) for number in aborted)
 
@@ -169,6 +174,8 @@ def clean() -> str:
         return f"{left[0]} cannot be killed: state {left[0].state}, in {left[0].wchan or '?'}"
     for name in os.listdir("/run/reviewbot/servers") if os.path.isdir("/run/reviewbot/servers") else ():
         os.unlink(f"/run/reviewbot/servers/{name}")
+    if os.path.exists(ABORTED):
+        os.unlink(ABORTED)
     if len(read("/proc/swaps").splitlines()) > 1:
         call("swapoff", "-a")
     disks = _disks()

@@ -15,7 +15,7 @@ from typing import Any
 
 from qemu.qmp import EventListener, QMPClient
 
-from reviewbot.config import load_splats
+from reviewbot.config import load_servers, load_splats
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
@@ -39,6 +39,7 @@ from reviewbot.lab.ports import (
 from reviewbot.lab.rescue import last_look
 from reviewbot.lab.saved import Saved, Start, find_start, note_start
 from reviewbot.lab.saving import LIMIT, restore
+from reviewbot.lab.servers import forget, served
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
@@ -50,7 +51,7 @@ RESTORED_WORD = 20.0
 SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 120.0
-"""Seconds on top of a step's limit for the agent to look at it, end it, clean up and tell: some 10, 80 at the worst."""
+"""Seconds on top of a step's limit for the agent to look at it, end it, clean up, tell: some 10, 100 at the worst."""
 
 
 class NotRestored(Exception):
@@ -69,10 +70,10 @@ def run_job(
     stop: once it is set, the machine is ended, and the reply tells of one that was lost.
 
     Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, ConfigError
-    when `qemu/splats.yaml` is missing or wrong, and DiskFull or OSError when the host's disk is full. Files of steps
-    land in `folder/<step>/`, the machine's own logs in `folder/<job>/`.
+    when `qemu/splats.yaml` or `qemu/servers.yaml` is missing or wrong, and DiskFull or OSError when the host's disk is
+    full. Files of steps land in `folder/<step>/`, the machine's own logs in `folder/<job>/`.
     """
-    load_splats()  # a machine whose words cannot be judged is not worth booting
+    load_splats(), load_servers()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
     logs.mkdir(parents=True, exist_ok=True)
     start = find_start(job, accelerator, store, progress, stop) if store else Start()
@@ -254,6 +255,7 @@ class _Run:
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         limit = step.timeout * slow
         self.unasked += control.forget()
+        forget(self.folder / step.name)
         marks = self._marks()
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
                      "collect": step.collect, "measure": step.measure})  # fmt: skip
@@ -299,12 +301,13 @@ class _Run:
             status = "crash"
         output = text(message, "output")
         folder = self._write(step, dmesg, output)
+        server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
         return StepReply(
             name=step.name, status=status, exit_status=int(number(message, "status")),
             seconds=number(message, "seconds"), limit=limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
             server=server_figures(message.get("server")) if step.measure else None,
             hang=_hang(hang, message) if status == "timeout" else "",
-            unclean=text(message, "unclean", 300).replace("\n", " ") if status == "timeout" else "", **said.fields,
+            unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,
         )  # fmt: skip
 
     async def _lost_during(

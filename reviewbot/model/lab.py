@@ -5,6 +5,7 @@ from typing import Literal
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.deaths import Death, ServerError
 from reviewbot.model.figures import ServerFigures
 from reviewbot.model.splats import SplatClass
 
@@ -78,7 +79,7 @@ class StepReply(Model):
     """What it hung in, when its limit struck: what ended it, FUSE connections, servers, blocked tasks; at most 4 KiB.
     All of it is in `hang/` of its files."""
     unclean: str = ""
-    """Why the machine could not be used on after its limit struck; one line, or empty."""
+    """Why the machine could not be used on after its limit struck, or a signal its command; one line, or empty."""
     output: str = ""
     """stdout and stderr together, last 64 KiB, undecodable bytes replaced."""
     dmesg: str = ""
@@ -99,6 +100,10 @@ class StepReply(Model):
     """Folder with what was collected, or empty."""
     server: ServerFigures | None = None
     """Of a step that was measured and ended."""
+    death: Death | None = None
+    """A FUSE server that died meanwhile, or reported a fault of its own."""
+    server_errors: tuple[ServerError, ...] = ()
+    """What servers said in their log that `qemu/servers.yaml` knows."""
 
 
 class JobReply(Model):

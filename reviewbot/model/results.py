@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.deaths import Death, ServerError
 from reviewbot.model.figures import ServerFigures
 from reviewbot.model.splats import SplatClass
 
@@ -54,7 +55,12 @@ class TestResult(Model):
     crash: SplatClass | Literal[""] = ""
     """Class of the kernel's splat during the test, or empty. `hung-task` and `oom` alone make no CRASH."""
     fingerprint: str = ""
-    """First functions of its call trace, joined by `:`; the same for the same crash. Empty without a trace."""
+    """First functions of its call trace, or else of the server's death, joined by `:`; the same for the same crash.
+    Empty without a trace."""
+    death: Death | None = None
+    """A FUSE server that died during the test, or reported a fault of its own."""
+    server_errors: tuple[ServerError, ...] = ()
+    """Errors that servers told of in their log during the test. They alone change no outcome."""
     seconds: float = 0.0
     """Wall time inside the guest."""
     hang: str = ""

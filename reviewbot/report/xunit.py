@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from reviewbot.model.deaths import evidence
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import Review, Severity
 from reviewbot.model.untried import excluded, left_out
@@ -108,7 +109,7 @@ def _case(leg: LegResult, test: TestResult) -> TestCase:
             case.result = [failure]
         case _:
             error = Error(reason, str(test.outcome))
-            error.text = plain(test.dmesg)
+            error.text = plain(evidence(test.death) if test.death and not test.crash else test.dmesg)
             case.result = [error]
     if test.excerpt:
         case.system_out = plain(test.excerpt)

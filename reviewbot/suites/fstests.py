@@ -17,6 +17,8 @@ from reviewbot.suites.outcome import (
     SERVER_DIED,
     Judgement,
     beyond_the_test,
+    fingerprint,
+    internal,
     kernel,
     kernel_excerpt,
     last_line,
@@ -96,8 +98,9 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
                 suite="fstests", test=test, outcome=judged.outcome, reason=with_hint(judged, reply),
                 seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
                 diff=diff_of(reply.output)[:_DIFF],
-                crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, fsck=checked(reply),
-                server=reply.server, learned=reply.status == "known" and not _is_excluded(reply),
+                crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, fsck=checked(reply),
+                server=reply.server, death=reply.death, server_errors=reply.server_errors,
+                learned=reply.status == "known" and not _is_excluded(reply),
             )
         )  # fmt: skip
     return tuple(found)
@@ -153,7 +156,7 @@ def failure(test: str, reply: StepReply) -> str:
     found = [f"kernel: {said}" if said and one == _DMESG else one for one in _complaints(reply)]
     if said and _DMESG not in _complaints(reply):
         found.append(f"kernel: {said}")
-    return "; ".join(found)[:300] or "check gives no reason"
+    return ("; ".join(found)[:300] or "check gives no reason") + internal(reply)
 
 
 def _complaints(reply: StepReply) -> list[str]:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
 from reviewbot.model.splats import NO_CRASH
@@ -25,7 +26,8 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
     """What became of a step that gave no verdict of its own; None when its exit status counts.
 
     A splat of the kernel makes it CRASH whatever the test said, a warning too, unless it is allowed or of a class that
-    alone is no crash (hung-task, oom). A machine that was lost without one is the lab's fault (INFRA).
+    alone is no crash (hung-task, oom). So does a FUSE server that died or reported a fault of its own. A machine that
+    was lost without a splat is the lab's fault (INFRA).
     """
     crashed = bool(reply.splat) and reply.crash not in NO_CRASH
     match reply.status:
@@ -33,10 +35,13 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
             return Judgement(Outcome.MISS, "never started")
         case "timeout" if crashed:
             return Judgement(Outcome.CRASH, f"{kernel(reply)}; {_hung(reply)}"[:600])
+        case "timeout" if reply.death:
+            return Judgement(Outcome.CRASH, f"{in_words(reply.death)}; {_hung(reply)}{_and(reply)}"[:600])
         case "timeout":
             return Judgement(Outcome.HANG, f"{_hung(reply)}{_and(reply)}"[:600])
         case "crash":
-            died = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
+            unnoted = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
+            died = f"; {in_words(reply.death)}" if reply.death else unnoted
             return Judgement(Outcome.CRASH, f"{kernel(reply) or 'the kernel crashed'}{died}"[:600])
         case "lost" if crashed:
             return Judgement(Outcome.CRASH, kernel(reply))
@@ -44,6 +49,8 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
             return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
         case "done" if crashed:
             return Judgement(Outcome.CRASH, kernel(reply))
+        case "done" if reply.death:
+            return Judgement(Outcome.CRASH, f"{in_words(reply.death)}{_and(reply)}"[:600])
         case "done" | "known":
             return None
 
@@ -63,9 +70,10 @@ def by_status(reply: StepReply) -> Judgement:
         case None:
             return Judgement(Outcome.INFRA, "ended without an exit status")
         case status if status < 0:
-            return Judgement(Outcome.FAIL, f"killed by signal {-status}{_and(reply)}")
+            return Judgement(Outcome.FAIL, f"killed by signal {-status}{_and(reply)}{internal(reply)}")
         case status:
-            return Judgement(Outcome.FAIL, (reason or f"exit status {status} without a word") + _and(reply))
+            words = reason or f"exit status {status} without a word"
+            return Judgement(Outcome.FAIL, f"{words}{_and(reply)}{internal(reply)}")
 
 
 def passed(reply: StepReply) -> Judgement:
@@ -92,6 +100,17 @@ def kernel(reply: StepReply) -> str:
     note = f"; {reply.splat_note}" if reply.splat_note else ""
     named = not reply.crash or where.startswith(f"{reply.crash}: ")
     return f"{where if named else f'{reply.crash}: {where}'}{note}"
+
+
+def fingerprint(reply: StepReply) -> str:
+    """Of the kernel's splat, else of the server's death."""
+    return reply.fingerprint or (reply.death.fingerprint if reply.death and not reply.splat else "")
+
+
+def internal(reply: StepReply) -> str:
+    """`; server: …`: where a server broke its own rules, for the reason of a test that failed anyway."""
+    said = next((error.line for error in reply.server_errors if error.kind == "internal"), "")
+    return f"; server: {said[:200]}" if said else ""
 
 
 def kernel_excerpt(reply: StepReply) -> str:

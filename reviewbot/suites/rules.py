@@ -6,14 +6,14 @@ import functools
 import hashlib
 from pathlib import Path
 
-from reviewbot.config import SPLATS, load_splats
+from reviewbot.config import SERVERS, SPLATS, load_splats
 from reviewbot.host.data import data_path
 
 
 @functools.cache
 def rules_digest() -> str:
-    """Hex digest of all that judges: this package's code, excludes and shortcomings; the splat patterns, the code that
-    reads them, and which allowed splats have expired.
+    """Hex digest of all that judges: this package's code, excludes and shortcomings; the patterns of splats and of
+    servers' words, the code that reads them, and which allowed splats have expired.
 
     Kept results were judged by these; with other rules they may mean something else. Raises ConfigError.
     """
@@ -21,8 +21,8 @@ def rules_digest() -> str:
     digest = hashlib.sha256()
     here = Path(__file__).parent
     lab = here.parent / "lab"
-    judges = (*sorted((*here.glob("*.py"), *here.glob("*.yaml"))), data_path(SPLATS),
-              *(lab / f"{name}.py" for name in ("console", "splats", "traces")))  # fmt: skip
+    judges = (*sorted((*here.glob("*.py"), *here.glob("*.yaml"))), data_path(SPLATS), data_path(SERVERS),
+              *(lab / f"{name}.py" for name in ("console", "sanitizers", "servers", "splats", "traces")))  # fmt: skip
     for path in judges:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     today = datetime.date.today()

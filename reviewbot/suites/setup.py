@@ -9,7 +9,7 @@ from reviewbot.model.base import Model
 from reviewbot.model.lab import Disk, GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.suites.outcome import beyond_the_test, kernel, kernel_excerpt, tail
+from reviewbot.suites.outcome import beyond_the_test, fingerprint, kernel, kernel_excerpt, tail
 
 SETUP = "setup/leg"
 PYTHON = ("python3", "-S", "/stack/suites/run.py")
@@ -77,7 +77,7 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
 
 
 def setup_crash(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
-    """Splats of the kernel while it booted and the leg was set up, as a result `setup` of the suite; empty without one.
+    """Splats and deaths while it booted and the leg was set up, as a result `setup` of the suite; empty without one.
 
     The stack under test did it, so it must not end as the lab's fault.
     """
@@ -88,7 +88,8 @@ def setup_crash(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[Te
                 TestResult(
                     suite=suite, test="setup", outcome=Outcome.CRASH, reason=f"during {reply.name}: {judged.reason}",
                     seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), crash=reply.crash,
-                    fingerprint=reply.fingerprint, log=f"{logs}/{reply.name}",
+                    fingerprint=fingerprint(reply), log=f"{logs}/{reply.name}", death=reply.death,
+                    server_errors=reply.server_errors,
                 ),
             )  # fmt: skip
     return ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.suites.outcome import by_status, kernel_excerpt, tail, with_hint
+from reviewbot.suites.outcome import by_status, fingerprint, kernel_excerpt, tail, with_hint
 from reviewbot.suites.setup import PYTHON, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
@@ -25,8 +25,7 @@ def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
     env = dict(leg_env(leg))
     return tuple(
         GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
-                  timeout=_TIMEOUTS.get(check, _TIMEOUT), collect=("/run/reviewbot/server.log",) if leg.server else (),
-                  measure=bool(leg.server))
+                  timeout=_TIMEOUTS.get(check, _TIMEOUT), measure=bool(leg.server))
         for check in CHECKS
     )  # fmt: skip
 
@@ -53,5 +52,6 @@ def _result(
         suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome,
         reason=excuse or with_hint(judged, reply),
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
-        crash=reply.crash, fingerprint=reply.fingerprint, hang=reply.hang, server=reply.server,
+        crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, death=reply.death,
+        server_errors=reply.server_errors, server=reply.server,
     )  # fmt: skip

@@ -9,6 +9,7 @@ the series.
 from collections.abc import Sequence
 
 from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.deaths import evidence
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
@@ -79,7 +80,7 @@ def _inside_run(run: str, log: str) -> str:
 def _finding(leg: LegResult, test: TestResult) -> Finding:
     reason = f": {test.reason}" if test.reason else ""
     splat = test.dmesg if test.crash else ""  # it begins with the splat
-    detail = test.hang or splat or test.diff or test.excerpt
+    detail = test.hang or splat or (evidence(test.death) if test.death else "") or test.diff or test.excerpt
     return Finding(
         what=f"{leg.leg} {test.suite}/{test.test} {test.outcome}{reason}", where=f"{leg.leg}/{test.suite}/{test.test}",
         detail="\n".join(detail.splitlines()[:20])[:4096], log=test.log,

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`docs/faults.md` promises nothing that no test proves."""
+"""`docs/faults.md` promises nothing that no test proves: its table is made of the tests."""
 
 import ast
-import re
-from pathlib import Path
 
 import pytest
 
 from reviewbot.lab import job
+from reviewbot.model.results import Outcome
 from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.suites import limits
+from tests.faults import PAGE, ROOT, Fault, faults, written
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "faults.md").read_text()
-ROWS = [line.strip("| ").split(" | ") for line in TEXT.splitlines() if line.startswith("| ")]
-FAULTS = [row for row in ROWS if row[0] != "fault" and not row[0].startswith("---")]
-
-
-def functions(path: Path) -> set[str]:
-    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+TEXT = PAGE.read_text()
+FAULTS = tuple(faults())
+OUTCOMES = ("its own", "none", *(str(outcome) for outcome in Outcome))
 
 
-@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row[0])
-def test_every_fault_names_what_is_collected_its_outcome_and_an_existing_test(row: list[str]) -> None:
-    assert len(row) == 5 and all(row)
-    proof = re.fullmatch(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[4])
-    assert proof and proof[2] in functions(ROOT / proof[1])
+def test_the_table_is_that_of_the_tests() -> None:
+    assert written(TEXT) == TEXT, "run `python -m tests.faults`"
 
 
-def test_every_test_of_the_watchdog_is_in_the_table() -> None:
-    proofs = {row[4].strip("`").partition("::")[2] for row in FAULTS}
-    named = {name for name in functions(ROOT / "tests" / "lab" / "test_watchdog_vm.py") if name.startswith("test_")}
-    assert named and named <= proofs
+@pytest.mark.parametrize("found", FAULTS, ids=lambda found: found.fault)
+def test_every_fault_has_words_for_a_table_and_a_known_outcome(found: Fault) -> None:
+    words = (found.fault, found.collected, found.outcome, found.machine)
+    assert all(words) and not any("|" in word or "\n" in word for word in words)
+    assert found.outcome.startswith(OUTCOMES)
+
+
+@pytest.mark.parametrize("name", ["test_watchdog_vm", "test_faults_vm"])
+def test_every_test_of_a_fault_is_in_the_table(name: str) -> None:
+    path = f"tests/lab/{name}.py"
+    tests = [node.name for node in ast.parse((ROOT / path).read_text()).body
+             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]  # fmt: skip
+    assert tests and {f"{path}::{test}" for test in tests} <= {found.proof for found in FAULTS}
 
 
 def test_the_figures_are_those_of_the_code() -> None:

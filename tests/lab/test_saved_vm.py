@@ -21,6 +21,7 @@ from reviewbot.model.lab import JobReply
 from reviewbot.model.results import Outcome
 from reviewbot.store import Store
 from reviewbot.suites import disks, read_setup, setup_steps, smoke
+from tests.faults import fault
 from tests.machines import TCG, Images, processes, shell
 
 pytestmark = pytest.mark.vm
@@ -131,6 +132,12 @@ def test_smoke_passes_in_a_restored_machine_as_in_a_booted_one(
     assert found["mount"][0] is found["fsck"][0] is Outcome.PASS
 
 
+@fault(
+    "a saved machine that is damaged or does not come back",
+    collected="a note in the leg",
+    outcome="its own",
+    machine="is booted",
+)
 def test_one_that_cannot_be_restored_is_dropped_and_the_job_is_done_all_the_same(
     copies: Copies, machine_images: Images, tmp_path: Path
 ) -> None:
@@ -145,6 +152,12 @@ def test_one_that_cannot_be_restored_is_dropped_and_the_job_is_done_all_the_same
     assert list(copies.store.of(KIND)) == []
 
 
+@fault(
+    "a kernel that crashes before it can be saved",
+    collected="what it said, in each run",
+    outcome="its own",
+    machine="is booted each time",
+)
 def test_a_kernel_that_crashes_before_it_can_be_saved_is_booted_each_time(
     machine_images: Images, tmp_path: Path
 ) -> None:

@@ -9,30 +9,47 @@ import pytest
 
 from reviewbot.lab import run_job
 from reviewbot.model.errors import DiskFull
-from reviewbot.model.lab import Disk, GuestStep, StepReply
+from reviewbot.model.lab import Disk, GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event
+from tests.faults import fault
 from tests.machines import TCG, Images, processes, shell
 
 pytestmark = pytest.mark.vm
 
 
-def test_each_step_has_its_status_output_and_files(machine_images: Images, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def told(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> tuple[GuestJob, JobReply, Path]:
+    """Steps that share a machine, the last of which switches it off."""
+    folder = tmp_path_factory.mktemp("vm")
+    outside = folder / "outside"
+    outside.write_text("untouched")
+    tricks = f"mkdir /r2; ln -s {outside} /r2/link; mkfifo /r2/fifo; echo ok > /r2/plain; echo x > '/r2/a b\\n..c'"
     job = machine_images.job(
         shell("a/ok", "uname -r; echo to stderr >&2; mkdir -p /r/sub; echo kept > /r/sub/file", collect=["/r"]),
         shell("a/fails", "exit 3"),
-        shell("a/killed", "kill -9 $$"),
         GuestStep(name="a/nothing", argv=("no-such-program",), timeout=5),
         shell("a/disk", "cd /dev/disk/by-serial && blockdev --getsize64 MINE"),
         shell("a/kmsg", "echo hello from the test > /dev/kmsg"),
+        shell("a/signals", "yes | head -n 1; ulimit -f 8; dd if=/dev/zero of=/big bs=1M count=1; echo $?"),
+        shell("a/killed", "kill -9 $$"),
+        shell("slow", "sleep 1001 & sleep 1002", timeout=1.0),
+        shell("after", "pgrep -c -x sleep; echo left"),
+        shell("tricks", tricks, collect=["/r2"]),
+        shell("off", "echo o > /proc/sysrq-trigger; sleep 60", timeout=60),
         disks=[Disk(serial="MINE", size=64 << 20)],
     )
-    reply = run_job(job, TCG, tmp_path)
-    assert (reply.complete, reply.problem) == (True, "")
+    return job, run_job(job, TCG, folder / "logs"), folder
+
+
+def test_each_step_has_its_status_output_and_files(
+    machine_images: Images, told: tuple[GuestJob, JobReply, Path]
+) -> None:
+    job, reply, folder = told
     assert reply.hello["kernel_release"] == machine_images.release
     assert 0 < reply.agent_seconds <= reply.seconds
     steps = {step.name: step for step in reply.replies}
     assert [step.name for step in reply.replies] == [step.name for step in job.steps], "in order, each once"
-    assert {step.status for step in reply.replies} == {"done"}
+    assert {step.status for step in reply.replies if step.name.startswith("a/")} == {"done"}
     assert steps["a/ok"].output == f"{machine_images.release}\nto stderr\n"
     assert steps["a/ok"].exit_status == 0
     assert steps["a/fails"].exit_status == 3
@@ -43,10 +60,16 @@ def test_each_step_has_its_status_output_and_files(machine_images: Images, tmp_p
     assert "hello from the test" not in steps["a/disk"].dmesg
     files = Path(steps["a/ok"].files)
     assert [p.read_text() for p in files.rglob("file")] == ["kept\n"]
-    assert (tmp_path / "test" / "qemu.cmd").read_text().startswith("qemu-system-x86_64 ")
-    assert not (tmp_path / "test" / "disks").exists(), "nothing heavy stays behind"
+    assert (folder / "logs" / "test" / "qemu.cmd").read_text().startswith("qemu-system-x86_64 ")
+    assert not (folder / "logs" / "test" / "disks").exists(), "nothing heavy stays behind"
 
 
+@fault(
+    "a guest that fills the host's disk",
+    collected="what came before",
+    outcome="none: the run ends and says so",
+    machine="is ended",
+)
 def test_a_guest_that_fills_the_hosts_disk_is_the_hosts_fault_and_no_hang(
     machine_images: Images, small_disk: Path
 ) -> None:
@@ -59,13 +82,41 @@ def test_a_guest_that_fills_the_hosts_disk_is_the_hosts_fault_and_no_hang(
     assert not processes(str(small_disk)) and not (small_disk / "test" / "disks").exists()
 
 
-def test_a_step_that_outlives_its_limit_is_killed_with_its_children(machine_images: Images, tmp_path: Path) -> None:
-    job = machine_images.job(
-        shell("slow", "sleep 1001 & sleep 1002", timeout=1.0), shell("after", "pgrep -c -x sleep; echo left"),
-    )  # fmt: skip
-    slow, after = run_job(job, TCG, tmp_path).replies
-    assert slow.status == "timeout"
-    assert after.status == "done" and after.output == "0\nleft\n"
+def test_a_step_has_the_usual_signals(told: tuple[GuestJob, JobReply, Path]) -> None:
+    """The agent is a Python program, which ignores SIGPIPE and SIGXFSZ."""
+    _, reply, _ = told
+    (signals,) = (step for step in reply.replies if step.name == "a/signals")
+    assert "Broken pipe" not in signals.output
+    assert signals.output.splitlines()[-1] == str(128 + signal.SIGXFSZ)
+
+
+def test_a_step_that_outlives_its_limit_is_killed_with_its_children(told: tuple[GuestJob, JobReply, Path]) -> None:
+    steps = {step.name: step for step in told[1].replies}
+    assert steps["slow"].status == "timeout"
+    assert steps["after"].status == "done" and steps["after"].output == "0\nleft\n"
+
+
+@fault(
+    "links, devices and odd names among the files of a test",
+    collected="the plain files",
+    outcome="its own",
+    machine="goes on",
+)
+def test_what_the_guest_sends_stays_in_its_folder(told: tuple[GuestJob, JobReply, Path]) -> None:
+    _, _, folder = told
+    names = {p.name for p in (folder / "logs" / "tricks").rglob("*") if p.is_file()}
+    assert "plain" in names and "link" not in names and "fifo" not in names
+    assert (folder / "outside").read_text() == "untouched"
+    assert not any(p.is_symlink() for p in (folder / "logs").rglob("*"))
+
+
+@fault("a test that switches the guest off", collected="the kernel's words", outcome="CRASH", machine="is replaced")
+def test_a_guest_that_powers_off_in_mid_step_says_so_and_is_no_fault_of_the_lab(
+    told: tuple[GuestJob, JobReply, Path],
+) -> None:
+    off = told[1].replies[-1]
+    assert (off.status, off.crash, off.splat) == ("crash", "reboot", "reboot: Power down")
+    assert not told[1].complete
 
 
 def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_path: Path) -> None:
@@ -74,26 +125,7 @@ def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_pat
     assert reply.complete
 
 
-def test_what_the_guest_sends_stays_in_its_folder(machine_images: Images, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.write_text("untouched")
-    script = f"mkdir /r; ln -s {outside} /r/link; mkfifo /r/fifo; echo ok > /r/plain; echo x > '/r/a b\\n..c'"
-    reply = run_job(machine_images.job(shell("tricks", script, collect=["/r"])), TCG, tmp_path / "logs")
-    names = {p.name for p in (tmp_path / "logs" / "tricks").rglob("*") if p.is_file()}
-    assert "plain" in names and "link" not in names and "fifo" not in names
-    assert outside.read_text() == "untouched"
-    assert not any(p.is_symlink() for p in (tmp_path / "logs").rglob("*"))
-    assert reply.complete
-
-
-def test_noise_on_the_agents_ports_is_not_believed(machine_images: Images, tmp_path: Path) -> None:
-    lie = '{"t":"done","name":"liar","status":0,"seconds":1,"output":"all good"}'
-    script = f"for p in /dev/vport*; do echo '{lie}' > $p; head -c 3000 /dev/urandom > $p; done 2>&1; exit 7"
-    liar, after = run_job(machine_images.job(shell("liar", script), shell("after", "echo fine")), TCG, tmp_path).replies
-    assert liar.exit_status == 7
-    assert after.output == "fine\n"
-
-
+@fault("a kernel that crashes", collected="the splat, its fingerprint", outcome="CRASH", machine="is replaced")
 def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_path: Path) -> None:
     job = machine_images.job(
         shell("before", "echo done > /kept", collect=["/kept"]),
@@ -127,16 +159,6 @@ def test_qemu_killed_from_outside_loses_one_step_only(machine_images: Images, tm
     assert "QEMU" in reply.problem or "machine went away" in reply.problem
     assert [*Path(reply.replies[0].files).rglob("kept")], "what came before is not lost"
     assert [step.name for step in heard][:2] == ["before", "during"]
-
-
-def test_a_guest_that_powers_off_in_mid_step_says_so_and_is_no_fault_of_the_lab(
-    machine_images: Images, tmp_path: Path
-) -> None:
-    job = machine_images.job(shell("off", "echo o > /proc/sysrq-trigger; sleep 60", timeout=60))
-    reply = run_job(job, TCG, tmp_path)
-    (off,) = reply.replies
-    assert (off.status, off.crash, off.splat) == ("crash", "reboot", "reboot: Power down")
-    assert not reply.complete
 
 
 def test_another_kernel_than_was_built_is_refused(machine_images: Images, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from reviewbot.model.results import Outcome
 from reviewbot.model.shard import Need, Shard
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.outcome import Judgement, by_status
+from tests.faults import fault
 from tests.machines import TCG, Images, processes, shell
 
 pytestmark = pytest.mark.vm
@@ -171,6 +172,12 @@ def left(told: Told, step: str) -> str:
     return told.replies[step].output
 
 
+@fault(
+    "a FUSE server that never answers",
+    collected="stacks, requests waiting, server's state",
+    outcome="HANG",
+    machine="goes on",
+)
 def test_a_server_that_never_answers(one_machine: Told) -> None:
     judged, reply = one_machine.judged("deaf"), one_machine.replies["deaf"]
     assert judged.outcome is Outcome.HANG
@@ -183,6 +190,12 @@ def test_a_server_that_never_answers(one_machine: Told) -> None:
     assert left(one_machine, "deaf-after") == "end\n"
 
 
+@fault(
+    "a killed task that waits for a FUSE server, uninterruptibly",
+    collected="its stack",
+    outcome="HANG",
+    machine="goes on",
+)
 def test_a_task_that_nothing_but_the_abort_ends(one_machine: Told) -> None:
     reply = one_machine.replies["blocked"]
     assert one_machine.outcome("blocked") is Outcome.HANG
@@ -192,6 +205,12 @@ def test_a_task_that_nothing_but_the_abort_ends(one_machine: Told) -> None:
     assert left(one_machine, "blocked-after") == "end\n"
 
 
+@fault(
+    "a server stopped (SIGSTOP) in mid-test",
+    collected="its threads' state, its log",
+    outcome="HANG",
+    machine="goes on, the disk can be mounted again",
+)
 def test_a_server_that_is_stopped_in_mid_test(one_machine: Told) -> None:
     assert one_machine.outcome("stopped-start") is Outcome.PASS, one_machine.replies["stopped-start"].output
     assert one_machine.outcome("stopped") is Outcome.HANG
@@ -202,18 +221,31 @@ def test_a_server_that_is_stopped_in_mid_test(one_machine: Told) -> None:
     assert (again.exit_status, again.output) == (0, "kept\n"), "the disk is free and can be mounted again"
 
 
+@fault(
+    "a test that ignores SIGTERM, with children in other sessions",
+    collected="stacks",
+    outcome="HANG",
+    machine="goes on, no process is left",
+)
 def test_a_step_that_no_signal_but_sigkill_ends_in_two_sessions(one_machine: Told) -> None:
     judged = one_machine.judged("stubborn")
     assert judged.outcome is Outcome.HANG and "; was killed; waiting sleep pid " in judged.reason
     assert left(one_machine, "stubborn-after") == "end\n"
 
 
+@fault(
+    "SIGKILL and SIGSTOP to the agent",
+    collected="nothing: the kernel spares PID 1",
+    outcome="its own",
+    machine="goes on",
+)
 def test_signals_to_the_agent_change_nothing(one_machine: Told) -> None:
     assert one_machine.replies["signals"].output.endswith("sent\n")
     assert one_machine.outcome("signals") is Outcome.PASS
     assert left(one_machine, "signals-after") == "end\n"
 
 
+@fault("a test that prints a gigabyte", collected="its last 64 KiB", outcome="its own", machine="goes on")
 def test_a_gigabyte_of_output_keeps_its_tail_only(one_machine: Told) -> None:
     loud = one_machine.replies["loud"]
     assert loud.status == "done" and len(loud.output) <= 64 << 10
@@ -221,6 +253,7 @@ def test_a_gigabyte_of_output_keeps_its_tail_only(one_machine: Told) -> None:
     assert left(one_machine, "loud-after") == "end\n"
 
 
+@fault("a test that restarts the guest", collected="QEMU's reason", outcome="CRASH", machine="is replaced")
 def test_a_guest_that_restarts_without_a_word(one_machine: Told) -> None:
     judged = one_machine.judged("restart")
     assert judged == Judgement(Outcome.CRASH, "reboot: the guest restarted or went off without a word (guest-reset)"), (
@@ -230,6 +263,7 @@ def test_a_guest_that_restarts_without_a_word(one_machine: Told) -> None:
     assert not one_machine.machines[0].complete
 
 
+@fault("a task that neither abort nor SIGKILL ends", collected="its stack", outcome="HANG", machine="is replaced")
 def test_a_task_that_nothing_ends_costs_the_machine_only(many_machines: Told) -> None:
     judged, reply = many_machines.judged("fstests/frozen"), many_machines.replies["fstests/frozen"]
     assert judged.outcome is Outcome.HANG
@@ -238,6 +272,7 @@ def test_a_task_that_nothing_ends_costs_the_machine_only(many_machines: Told) ->
     assert many_machines.replies["fstests/b"].output == "fine\n"
 
 
+@fault("an agent that falls silent", collected="registers, all stacks", outcome="HANG", machine="is replaced")
 def test_an_agent_that_falls_silent_is_looked_at_from_outside(many_machines: Told) -> None:
     judged = many_machines.judged("fstests/silent")
     assert (
@@ -250,6 +285,7 @@ def test_an_agent_that_falls_silent_is_looked_at_from_outside(many_machines: Tol
     assert many_machines.replies["fstests/c"].output == "fine\n"
 
 
+@fault("an agent that dies", collected="the kernel's panic", outcome="CRASH", machine="is replaced")
 def test_an_agent_that_dies_takes_the_kernel_with_it_and_one_step(many_machines: Told) -> None:
     judged = many_machines.judged("fstests/dead")
     assert judged.outcome is Outcome.CRASH and "Attempted to kill init" in judged.reason
@@ -257,6 +293,7 @@ def test_an_agent_that_dies_takes_the_kernel_with_it_and_one_step(many_machines:
     assert many_machines.file("fstests/d", "kept") == "fine\n"
 
 
+@fault("QEMU killed", collected="what the results disk holds", outcome="INFRA", machine="is replaced")
 def test_qemu_killed_from_outside_costs_one_step(many_machines: Told) -> None:
     assert many_machines.outcome("fstests/shot") is Outcome.INFRA
     assert many_machines.replies["fstests/e"].output == "fine\n"

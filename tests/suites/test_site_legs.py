@@ -5,7 +5,7 @@ A FUSE server may fail a check or a test; what must hold is that each one gets a
 nothing is lost to the lab, and what cannot fail on any sane server does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import Stack
-from reviewbot.store import Durations, Runs, Store
+from reviewbot.store import Durations, Runs, Store, TestSeconds
+from reviewbot.suites import limits
 from reviewbot.trees import resolve
+from tests.faults import fault
 from tests.machines import TCG, DemoRun
 
 pytestmark = pytest.mark.vm
@@ -44,11 +46,11 @@ class Lab:
     artifacts: Artifacts
     folder: Path
 
-    def run(self, leg: str, wanted: Sequence[str]) -> LegResult:
+    def run(self, leg: str, wanted: Sequence[str], tests: str = TESTS) -> LegResult:
         bench = Bench(
             artifacts=self.artifacts, accelerator=TCG, store=Store(cache_dir()), run=Runs(self.folder).create(),
             durations=Durations(self.folder / "durations.json"), progress=silent, disks=suites.disks(2), memory=2048,
-            cpus=2, selection=TESTS, fresh=True,
+            cpus=2, selection=tests, fresh=True,
         )  # fmt: skip
         (result,) = legs.run_legs([self.stack.leg(leg)], wanted, bench)
         return result
@@ -109,6 +111,33 @@ def test_a_handful_of_fstests(site_lab: Lab, leg: str) -> None:
     assert outcomes["generic/001"] is Outcome.PASS
     for test in result.tests:
         assert "output.txt" in [p.name for p in (site_lab.folder / "latest" / test.log).iterdir()]
+
+
+@fault(
+    "fstests' own `selftest/*`: pass, other output, _fail, skip, crash, hang, flaky",
+    collected="what each of them leaves",
+    outcome="PASS, FAIL, FAIL, NOTRUN, CRASH, HANG, PASS or FAIL",
+    machine="is replaced after the crash",
+)
+@has("fstests", "e2fsprogs")
+def test_fstests_own_tests_of_a_runner_have_their_designed_outcomes(
+    site_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def soon(known: TestSeconds | None, groups: Collection[str] = ()) -> float:
+        """006 sleeps for days."""
+        return 4.0 if "dangerous_selftest" in groups else limits.limit(known, groups)
+
+    monkeypatch.setattr("reviewbot.suites.fstests.limit", soon)
+    result = site_lab.run("fuse2fs", ["fstests"], "selftest/*")
+    found = {test.test.removeprefix("selftest/"): (test.outcome, test.reason) for test in result.tests}
+    assert found["001"] == (Outcome.PASS, "")
+    assert found["002"] == (Outcome.FAIL, "unexpected output: I am intentionally broken")
+    assert found["003"][0] is Outcome.FAIL and "I have _fail'ed" in found["003"][1]
+    assert found["004"] == (Outcome.NOTRUN, "Always skip me")
+    assert found["005"][0] is Outcome.CRASH and "sysrq triggered crash" in found["005"][1]
+    assert found["006"][0] is Outcome.HANG
+    assert found["007"] in ((Outcome.PASS, ""), (Outcome.FAIL, "unexpected output: Silence is flakey"))
+    assert len(found) == 7 and not result.reason
 
 
 @has("fstests", "lkl", "e2fsprogs")

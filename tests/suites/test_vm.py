@@ -13,6 +13,7 @@ from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites import smoke
+from tests.faults import fault
 from tests.machines import TCG, Images
 
 pytestmark = pytest.mark.vm
@@ -57,6 +58,7 @@ def test_a_corrupted_inode_table_fails_fsck_and_nothing_before(machine_images: I
     assert "e2fsck -fn ended with status 4" in results["fsck"].reason
 
 
+@fault("a server killed in mid-test", collected="its signal, its log", outcome="CRASH", machine="goes on")
 def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_images: Images, tmp_path: Path) -> None:
     leg = load_stack().leg("fuse2fs")
     script = "(sleep 1; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & exit 0"
@@ -69,5 +71,6 @@ def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_
     steps = [slow if step.name == "smoke/fio" else step for step in between(leg, "fsync", script)]
     results = by_name(leg, boot(machine_images, leg, steps, tmp_path))
     assert results["fio"].outcome is Outcome.CRASH
-    assert "exit status 137" in results["fio"].reason
+    assert " died of SIGKILL" in results["fio"].reason
+    assert results["fio"].death and results["fio"].death.mounted and not results["fio"].death.backtrace
     assert results["stress"].outcome is Outcome.PASS
