@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, trees, verdict
-from reviewbot.config import Site
+from reviewbot.config import Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Ask, Intake
@@ -55,6 +55,8 @@ class Request:
     suites: tuple[str, ...] = SUITES
     tests: str = ""
     """Empty: the stack's default selection."""
+    variants: tuple[str, ...] = ()
+    """Names, all in one build; empty: the plain stack."""
     bases: Mapping[str, str] = field(default_factory=dict)
     rfc: bool = False
     budget: float = 0.0
@@ -83,6 +85,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
     found = _take_in(request, stack, site, progress)
     chosen = _chosen_legs(request, stack)
     _check_names(request, stack)
+    variant = choose_variant(request.variants)
     planned = Plan(
         posting=found.posting,
         rfc=request.rfc,
@@ -91,6 +94,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         suites=request.suites,
         tests=request.tests or stack.default_tests,
         budget=request.budget,
+        variant=variant,
     )
     wanted = _components(planned, stack)
     sources = tuple(
@@ -229,7 +233,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     try:
         artifacts = build.build_all(
             resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
-            logs=run.logs("build"), progress=job.progress,
+            logs=run.logs("build"), progress=job.progress, variant=job.planned.variant,
         )  # fmt: skip
     except build.BuildFails as error:
         return record.model_copy(update={"verdict": _blame(job, desk, error)})
@@ -237,16 +241,18 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     chosen = _accelerator(job.site, artifacts, job.progress)
     run.write("lock.json", _lock(job, record, artifacts, chosen, run))
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
-    machines, _ = legs.how_many(job.site.machine, chosen.name)
+    variant, machine = job.planned.variant, job.site.machine
+    roomy = machine.model_copy(update={"memory": machine.memory + variant.memory})
+    machines, _ = legs.how_many(roomy, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
-        disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
+        disks=suites.disks(machine.scratch_gib), memory=roomy.memory, cpus=machine.cpus, variant=variant,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),
         budget=legs.Budget.of(job.planned.budget, job.found.posting.changed(rfc=job.request.rfc), job.request.shards),
     )  # fmt: skip
-    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
+    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, variant=variant.name, legs=())
 
     def told(found: tuple[LegResult, ...]) -> None:
         run.write("results.json", blank.model_copy(update={"legs": found}))
@@ -396,5 +402,5 @@ def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, 
     return Lock(
         run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top,
         mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
-        accelerator=chosen.name, accelerator_why=chosen.why,
+        accelerator=chosen.name, accelerator_why=chosen.why, variant=job.planned.variant.name,
     )  # fmt: skip

@@ -75,7 +75,7 @@ def command(job: GuestJob, accelerator: str, places: Places) -> list[str]:
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
         *_machine(accelerator), "-m", str(job.memory), "-smp", str(cpus),
-        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus),
+        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
         *_disk(Path(job.root), "root", read_only=True),
         *_disk(Path(job.payload), "payload", read_only=True),
         *_disk(places.results_disk, "results", read_only=False),

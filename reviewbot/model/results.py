@@ -170,4 +170,6 @@ class Results(Model):
     """`reviewbot 0.1.0`."""
     accelerator_why: str = ""
     """Why kvm or tcg was used."""
+    variant: str = ""
+    """`kasan`, `asan-server,lockdep`: how the stack was built and run; empty: plainly."""
     legs: tuple[LegResult, ...]

@@ -31,6 +31,8 @@ def junit_xml(record: Record) -> bytes:
             suite = TestSuite(f"{leg.leg}.{name}")
             suite.add_property("leg", leg.leg)
             suite.add_property("accelerator", leg.accelerator)
+            if record.variant:
+                suite.add_property("variant", record.variant)
             for test in leg.tests:
                 if test.suite == name:
                     suite.add_testcase(_case(leg, test))

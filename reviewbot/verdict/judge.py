@@ -88,6 +88,7 @@ def _finding(leg: LegResult, test: TestResult) -> Finding:
 
 def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
     notes = ["compared with nothing: whether a failure is new is not yet known"]
+    notes += [f"variant {results.variant}: not what the plain stack would show"] if results.variant else []
     for leg in results.legs:
         if not leg.available:
             notes.append(f"leg {leg.leg} is unavailable: {leg.reason}")
