@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, trees, verdict
+from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, symbols, trees, verdict
 from reviewbot.config import Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
@@ -22,7 +22,7 @@ from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageErr
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Results
 from reviewbot.model.review import PatchBuild
 from reviewbot.model.stack import Stack
@@ -241,13 +241,13 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     chosen = _accelerator(job.site, artifacts, job.progress)
     run.write("lock.json", _lock(job, record, artifacts, chosen, run))
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
-    variant, machine = job.planned.variant, job.site.machine
-    roomy = machine.model_copy(update={"memory": machine.memory + variant.memory})
-    machines, _ = legs.how_many(roomy, chosen.name)
+    variant, site = job.planned.variant, job.site.machine
+    machine = site.model_copy(update={"memory": site.memory + variant.memory})
+    machines, _ = legs.how_many(machine, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
-        disks=suites.disks(machine.scratch_gib), memory=roomy.memory, cpus=machine.cpus, variant=variant,
+        disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus, variant=variant,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),
         budget=legs.Budget.of(job.planned.budget, job.found.posting.changed(rfc=job.request.rfc), job.request.shards),
@@ -268,19 +268,20 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    judged = judge(record)
-    if unreviewed:
-        judged = judged.model_copy(update={"notes": (*judged.notes, f"the patches were not reviewed: {unreviewed}")})
-    return record.model_copy(update={"verdict": judged})
+    notes = (f"the patches were not reviewed: {unreviewed}",) if unreviewed else ()
+    return judged(record, run, job.progress, notes)
 
 
-def judge(record: Record) -> Verdict:
-    """Of a run whose tests are done."""
-    assert record.results and record.trees and record.artifacts
-    judged = verdict.judge(
-        record.run, record.results, trees=record.trees, artifacts=record.artifacts, posting=record.posting
+def judged(record: Record, run: RunFolder, progress: Progress = silent, notes: tuple[str, ...] = ()) -> Record:
+    """A run whose tests are done, with the lines of its crashes and its verdict, to which notes are added."""
+    assert record.plan and record.results and record.trees and record.artifacts
+    results = symbols.explained(
+        record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
     )
-    return verdict.with_review(judged, record.review) if record.review else judged
+    found = verdict.judge(record.run, results, trees=record.trees, artifacts=record.artifacts, posting=record.posting)
+    found = verdict.with_review(found, record.review) if record.review else found
+    found = found.model_copy(update={"notes": (*found.notes, *notes)})
+    return record.model_copy(update={"results": results, "verdict": found})
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:
@@ -292,8 +293,8 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
     heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e.component, resolved) for e in failures]
-    judged = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
-    return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": judged})
+    found = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
+    return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": found})
 
 
 def _build_for_review(

@@ -31,6 +31,11 @@ def scratch_name(variant: Variant) -> str:
     return f"kernel-{variant.folder}" if variant.fragments else "kernel"
 
 
+def kept_objects(store: Store, root: Artifact, variant: Variant) -> Path:
+    """The folder of them; who uses it holds the lock named `scratch_name`."""
+    return store.scratch(f"obj/kernel-{root.key[:12]}{scratch_name(variant).removeprefix('kernel')}")
+
+
 def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant = PLAIN) -> Artifact:
     """`bzImage`, `config`, `System.map`. Facts: `release`, `fuse_iomap`, how many symbols, which were unknown.
 
@@ -43,7 +48,7 @@ def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant
 
     def build(folder: Path) -> Mapping[str, Fact]:
         kept = scratch_name(variant)
-        source, objects = store.scratch(f"src/{kept}"), store.scratch(f"obj/kernel-{root.key[:12]}{kept[6:]}")
+        source, objects = store.scratch(f"src/{kept}"), kept_objects(store, root, variant)
         with locked(store.lock(kept)):
             checkout(Path(tree.repository), tree.head_commit, source)
             box = partial(

@@ -78,7 +78,7 @@ def _inside_run(run: str, log: str) -> str:
 
 def _finding(leg: LegResult, test: TestResult) -> Finding:
     reason = f": {test.reason}" if test.reason else ""
-    splat = test.dmesg if test.crash else ""  # it begins with the splat
+    splat = (test.trace or test.dmesg) if test.crash else ""  # messages begin with the splat
     detail = test.hang or splat or test.diff or test.excerpt
     return Finding(
         what=f"{leg.leg} {test.suite}/{test.test} {test.outcome}{reason}", where=f"{leg.leg}/{test.suite}/{test.test}",
