@@ -18,6 +18,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
 RULES = load_splats()
 READPAGE = "fuse_do_readpage:fuse_read_folio:filemap_read_folio:filemap_get_pages:filemap_read"
 UNLINK = "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
+RENAME = "fuse_rename2:vfs_rename:do_renameat2:__x64_sys_rename"
+SYMLINK = "fuse_symlink:vfs_symlink:do_symlinkat:__x64_sys_symlink"
 NULL = "BUG: kernel NULL pointer dereference"
 LOGS: dict[str, list[tuple[str, str, str]]] = {
     "oops-null": [("oops", NULL, READPAGE)],
@@ -83,6 +85,9 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "oom": [("oom", "Out of memory: Killed process (fuse4fs)", "filemap_fault:__do_fault:do_fault")],
     "interleaved": [("oops", NULL, READPAGE), ("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK)],
+    # Of our own kernel, with CONFIG_PRINTK_CALLER and CONFIG_UNWINDER_ORC.
+    "warn-caller": [("warn", "WARNING: fs/fuse/dir.c at fuse_rename2", RENAME)],
+    "oops-caller": [("oops", NULL, SYMLINK), ("panic", "Kernel panic - not syncing: Fatal exception", "")],
     "nested": [("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK), ("oops", NULL, READPAGE)],
 }  # fmt: skip
 
