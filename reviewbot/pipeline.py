@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, symbols, trees, verdict
+from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
 from reviewbot.config import Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
@@ -22,7 +22,7 @@ from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageErr
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Event, Progress, silent
+from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import LegResult, Results
 from reviewbot.model.review import PatchBuild
 from reviewbot.model.stack import Stack
@@ -85,7 +85,6 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
     found = _take_in(request, stack, site, progress)
     chosen = _chosen_legs(request, stack)
     _check_names(request, stack)
-    variant = choose_variant(request.variants)
     planned = Plan(
         posting=found.posting,
         rfc=request.rfc,
@@ -94,7 +93,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         suites=request.suites,
         tests=request.tests or stack.default_tests,
         budget=request.budget,
-        variant=variant,
+        variant=choose_variant(request.variants),
     )
     wanted = _components(planned, stack)
     sources = tuple(
@@ -268,20 +267,9 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    notes = (f"the patches were not reviewed: {unreviewed}",) if unreviewed else ()
-    return judged(record, run, job.progress, notes)
-
-
-def judged(record: Record, run: RunFolder, progress: Progress = silent, notes: tuple[str, ...] = ()) -> Record:
-    """A run whose tests are done, with the lines of its crashes and its verdict, to which notes are added."""
-    assert record.plan and record.results and record.trees and record.artifacts
-    results = symbols.explained(
-        record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
+    return judging.judged(
+        record, run, job.progress, (f"the patches were not reviewed: {unreviewed}",) if unreviewed else ()
     )
-    found = verdict.judge(record.run, results, trees=record.trees, artifacts=record.artifacts, posting=record.posting)
-    found = verdict.with_review(found, record.review) if record.review else found
-    found = found.model_copy(update={"notes": (*found.notes, *notes)})
-    return record.model_copy(update={"results": results, "verdict": found})
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:

@@ -110,7 +110,7 @@ def _case(leg: LegResult, test: TestResult) -> TestCase:
             case.result = [failure]
         case _:
             error = Error(reason, str(test.outcome))
-            error.text = plain(test.dmesg)
+            error.text = plain(test.trace or test.dmesg)
             case.result = [error]
     if test.excerpt:
         case.system_out = plain(test.excerpt)

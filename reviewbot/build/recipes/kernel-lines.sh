@@ -29,7 +29,7 @@ for frame in "$@"; do
 	while read -r _ object; do
 		case " $objects " in
 		*" $object "*) ;;
-		*) [ "$(echo $objects | wc -w)" -ge "$MOST" ] || objects="$objects $object" ;;
+		*) [ "$(wc -w <<< "$objects")" -ge "$MOST" ] || objects="$objects $object" ;;
 		esac
 	done < <(objects_of "$frame")
 done
