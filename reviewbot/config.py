@@ -6,6 +6,7 @@ belongs to one machine: archive, sources, accelerator.
 """
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,14 +17,16 @@ from reviewbot.host.data import data_path
 from reviewbot.host.paths import site_file
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import ServerRules
-from reviewbot.model.errors import ConfigError
+from reviewbot.model.errors import ConfigError, UsageError
 from reviewbot.model.splats import SplatRules
 from reviewbot.model.stack import Candidate, Source, Stack
+from reviewbot.model.variants import Variant, Variants, joined
 
 DEFAULT_ARCHIVE = "https://lore.kernel.org/all"
 
 SPLATS = "qemu/splats.yaml"
 SERVERS = "qemu/servers.yaml"
+VARIANTS = "kconfigs/variants.yaml"
 
 SOAK = 30
 """Seconds. Without SOAK_DURATION fstests' soak tests do a fixed amount of work, four minutes and more of it; hours of
@@ -148,6 +151,35 @@ def load_servers(path: Path | None = None) -> ServerRules:
         return load_yaml(path or data_path(SERVERS), ServerRules)
     except FileNotFoundError as error:
         raise ConfigError(SERVERS, 0, "", "no such file", hint="the installation is not complete") from error
+
+
+def load_variants(path: Path | None = None) -> Variants:
+    """All variants of the stack: the shipped `kconfigs/variants.yaml`, or another file.
+
+    Raises ConfigError, also for a fragment that is not there.
+    """
+    chosen = path or data_path(VARIANTS)
+    found = load_yaml(chosen, Variants)
+    for place, variant in enumerate(found.variants):
+        for fragment in variant.fragments:
+            if not (chosen.parent / "variants" / f"{fragment}.config").is_file():
+                line = line_of(chosen, ("variants", place, "fragments"))
+                raise ConfigError(str(chosen), line, "fragments", f"there is no variants/{fragment}.config")
+    return found
+
+
+def choose_variant(names: Sequence[str]) -> Variant:
+    """The named variants in one build; none: the plain stack. Raises ConfigError, UsageError."""
+    known = load_variants()
+    chosen = []
+    for name in dict.fromkeys(names):
+        if (variant := known.get(name)) is None:
+            raise UsageError(f"no variant {name}", hint=f"variants: {', '.join(v.name for v in known.variants)}")
+        chosen.append(variant)
+    for variant in chosen:
+        if clash := [name for name in variant.conflicts if name in names]:
+            raise UsageError(f"{variant.name} and {clash[0]} cannot be in one build", hint="run them one by one")
+    return joined(chosen)
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reviewbot import intake, pipeline, report, shards
+from reviewbot import intake, judging, pipeline, report, shards
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Mailbag
 from reviewbot.model.errors import UsageError
@@ -35,7 +35,7 @@ def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
     record = record.model_copy(
         update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
     )  # fmt: skip
-    record = record.model_copy(update={"verdict": pipeline.judge(record)})
+    record = judging.judged(record, run)
     mails = intake.read_mbox(run.path / "mails.mbox").mails
     top = next((raw for raw in mails if Mailbag("", (raw,)).has(planned.posting.top)), b"")
     return pipeline.finish(record, {planned.posting.top: top}, run)

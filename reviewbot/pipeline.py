@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, lab, legs, report, reviewing, shards, suites, trees, verdict
-from reviewbot.config import Site
+from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
+from reviewbot.config import Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Ask, Intake
@@ -55,6 +55,8 @@ class Request:
     suites: tuple[str, ...] = SUITES
     tests: str = ""
     """Empty: the stack's default selection."""
+    variants: tuple[str, ...] = ()
+    """Names, all in one build; empty: the plain stack."""
     bases: Mapping[str, str] = field(default_factory=dict)
     rfc: bool = False
     budget: float = 0.0
@@ -91,6 +93,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         suites=request.suites,
         tests=request.tests or stack.default_tests,
         budget=request.budget,
+        variant=choose_variant(request.variants),
     )
     wanted = _components(planned, stack)
     sources = tuple(
@@ -229,7 +232,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     try:
         artifacts = build.build_all(
             resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
-            logs=run.logs("build"), progress=job.progress,
+            logs=run.logs("build"), progress=job.progress, variant=job.planned.variant,
         )  # fmt: skip
     except build.BuildFails as error:
         return record.model_copy(update={"verdict": _blame(job, desk, error)})
@@ -237,17 +240,19 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     chosen = _accelerator(job.site, artifacts, job.progress)
     run.write("lock.json", _lock(job, record, artifacts, chosen, run))
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
-    machines, _ = legs.how_many(job.site.machine, chosen.name)
+    variant, site = job.planned.variant, job.site.machine
+    machine = site.model_copy(update={"memory": site.memory + variant.memory})
+    machines, _ = legs.how_many(machine, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
         durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
-        disks=suites.disks(job.site.machine.scratch_gib), memory=job.site.machine.memory, cpus=job.site.machine.cpus,
+        disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus, variant=variant,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),
         budget=legs.Budget.of(job.planned.budget, job.found.posting.changed(rfc=job.request.rfc), job.request.shards),
         saved=job.site.machine.saved == "auto",
     )  # fmt: skip
-    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, legs=())
+    blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, variant=variant.name, legs=())
 
     def told(found: tuple[LegResult, ...]) -> None:
         run.write("results.json", blank.model_copy(update={"legs": found}))
@@ -263,19 +268,9 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    judged = judge(record)
-    if unreviewed:
-        judged = judged.model_copy(update={"notes": (*judged.notes, f"the patches were not reviewed: {unreviewed}")})
-    return record.model_copy(update={"verdict": judged})
-
-
-def judge(record: Record) -> Verdict:
-    """Of a run whose tests are done."""
-    assert record.results and record.trees and record.artifacts
-    judged = verdict.judge(
-        record.run, record.results, trees=record.trees, artifacts=record.artifacts, posting=record.posting
+    return judging.judged(
+        record, run, job.progress, (f"the patches were not reviewed: {unreviewed}",) if unreviewed else ()
     )
-    return verdict.with_review(judged, record.review) if record.review else judged
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:
@@ -287,8 +282,8 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
     heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e.component, resolved) for e in failures]
-    judged = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
-    return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": judged})
+    found = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
+    return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": found})
 
 
 def _build_for_review(
@@ -397,5 +392,5 @@ def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, 
     return Lock(
         run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top,
         mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
-        accelerator=chosen.name, accelerator_why=chosen.why,
+        accelerator=chosen.name, accelerator_why=chosen.why, variant=job.planned.variant.name,
     )  # fmt: skip

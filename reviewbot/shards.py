@@ -83,7 +83,7 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
     count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
     partial = Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if shard.suite == "fstests" else None
-    known = Durations(store.root / "durations.json").tests(shard.leg.name, chosen.name)
+    known = Durations(store.root / "durations.json").tests(shard.measured_as, chosen.name)
     lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
     logs.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
@@ -132,7 +132,7 @@ def merge(
         own = [result for result in found if shards[result.shard].leg.name == whole.leg.name]
         work = Work(whole, {}, {})
         part = suite_result(work, own, artifacts)
-        durations.put_tests(whole.leg.name, part.accelerator, seconds_of(work, own, part))
+        durations.put_tests(whole.measured_as, part.accelerator, seconds_of(work, own, part))
         learn(whole, part, artifacts, notruns)
         legs[whole.leg.name] = joined(legs[whole.leg.name], part)
     return tuple(legs[leg.leg] for leg in begun)

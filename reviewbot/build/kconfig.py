@@ -63,10 +63,18 @@ def parse_fragment(name: str, text: str) -> Fragment:
     return Fragment(heads[0], heads[1], tuple(values), tuple(either))
 
 
-def load_fragments() -> tuple[Fragment, ...]:
-    """All shipped fragments in the order of their names. Raises ConfigError."""
-    paths = sorted(data_path("kconfigs").glob("*.config"))
-    return tuple(parse_fragment(f"kconfigs/{path.name}", path.read_text()) for path in paths)
+def load_fragments(more: Iterable[str] = ()) -> tuple[Fragment, ...]:
+    """All shipped fragments in the order of their names, then the named ones of variants. Raises ConfigError."""
+    names = [path.name for path in sorted(data_path("kconfigs").glob("*.config"))]
+    names += [f"variants/{name}.config" for name in more]
+    return tuple(_load(f"kconfigs/{name}") for name in names)
+
+
+def _load(name: str) -> Fragment:
+    try:
+        return parse_fragment(name, data_path(name).read_text())
+    except FileNotFoundError:
+        raise ConfigError(name, 0, "", "no such file") from None
 
 
 def fragment_text(fragments: Iterable[Fragment]) -> str:

@@ -13,6 +13,7 @@ from reviewbot.host.locks import locked
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
+from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
 VERSION = "1"
@@ -25,19 +26,30 @@ def local_version(tree: Tree) -> str:
     return f"-rb-{tree.head_tree[:12]}"
 
 
-def kernel(store: Store, tree: Tree, root: Artifact, log: Path) -> Artifact:
+def scratch_name(variant: Variant) -> str:
+    """Under which name a variant's source and objects are kept: none makes another one compile again."""
+    return f"kernel-{variant.folder}" if variant.fragments else "kernel"
+
+
+def kept_objects(store: Store, root: Artifact, variant: Variant) -> Path:
+    """The folder of them; who uses it holds the lock named `scratch_name`."""
+    return store.scratch(f"obj/kernel-{root.key[:12]}{scratch_name(variant).removeprefix('kernel')}")
+
+
+def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant = PLAIN) -> Artifact:
     """`bzImage`, `config`, `System.map`. Facts: `release`, `fuse_iomap`, how many symbols, which were unknown.
 
     Raises CommandFailed (its log holds the compiler's words), ConfigLost.
     """
-    fragments = load_fragments()
+    fragments = load_fragments(variant.fragments)
     text = fragment_text(fragments)
     inputs = {"tree": tree.head_tree, "config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": root.key,
               "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
 
     def build(folder: Path) -> Mapping[str, Fact]:
-        source, objects = store.scratch("src/kernel"), store.scratch(f"obj/kernel-{root.key[:12]}")
-        with locked(store.lock("kernel")):
+        kept = scratch_name(variant)
+        source, objects = store.scratch(f"src/{kept}"), kept_objects(store, root, variant)
+        with locked(store.lock(kept)):
             checkout(Path(tree.repository), tree.head_commit, source)
             box = partial(
                 Sandbox(Path(root.path) / "root").run,

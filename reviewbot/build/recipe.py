@@ -8,12 +8,15 @@ from pathlib import Path
 from reviewbot.host.files import read_regular, remove_tree, sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
-from reviewbot.host.sandbox import Bind, Sandbox
+from reviewbot.host.sandbox import MEMORY, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
+from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
 _SCRIPTS = Path(__file__).parent / "recipes"
+_ADDRESSES = 1 << 47
+"""Bytes: all that a process can have. A program with the address sanitizer reserves 16 TiB, and configure runs some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +44,25 @@ class Recipe:
 
 
 def run_recipe(
-    recipe: Recipe, store: Store, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path
-) -> Artifact:
-    """The artifact; its `root/` holds what the script made. Raises CommandFailed, WrongProduct."""
+    recipe: Recipe, store: Store, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path,
+    variant: Variant = PLAIN,
+) -> Artifact:  # fmt: skip
+    """The artifact; its `root/` holds what the script made. Raises CommandFailed, WrongProduct.
+
+    The variant's variables for this recipe are in the script's environment.
+    """
     deps = {name: built[name] for name in recipe.needs}
+    flags = variant.flags(recipe.name)
     inputs = {"tree": tree.head_tree, "buildroot": root.key, "version": str(recipe.version),
-              "script": sha256_file(recipe.script), **{f"needs {n}": a.key for n, a in deps.items()}}  # fmt: skip
+              "script": sha256_file(recipe.script), **{f"needs {n}": a.key for n, a in deps.items()},
+              **{f"flags {name}": value for name, value in flags.items()}}  # fmt: skip
 
     def build(folder: Path) -> Mapping[str, Fact]:
-        out, objects, source = folder / "root", folder / "obj", store.scratch(f"src/{recipe.name}")
+        kept = f"{recipe.name}-{variant.folder}" if recipe.in_tree and flags else recipe.name
+        out, objects, source = folder / "root", folder / "obj", store.scratch(f"src/{kept}")
         out.mkdir()
         objects.mkdir()
-        with locked(store.lock(recipe.name)):
+        with locked(store.lock(kept)):
             checkout(Path(tree.repository), tree.head_commit, source, clean=not recipe.in_tree)
             binds = {"/src": Bind(source, writable=recipe.in_tree), "/obj": Bind(objects, writable=True),
                      "/out": Bind(out, writable=True), "/recipe": Bind(_SCRIPTS)}  # fmt: skip
@@ -60,7 +70,8 @@ def run_recipe(
                 binds["/stack"] = Bind(Path(artifact.path) / "root" / "stack")
             Sandbox(Path(root.path) / "root").run(
                 ["bash", "-eu", "-o", "pipefail", f"/recipe/{recipe.script.name}"], binds=binds, log=log,
-                env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date)}, timeout=recipe.timeout,
+                env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date), **flags},
+                timeout=recipe.timeout, memory=_ADDRESSES if flags else MEMORY,
             )  # fmt: skip
         remove_tree(objects)
         return recipe.check(out, _facts(out / "facts"))

@@ -20,6 +20,7 @@ from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Tree, Trees
+from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, Store
 
 
@@ -29,14 +30,14 @@ class KernelUnbuildable(InfraError):
 
 def build_all(
     trees: Trees, stack: Stack, *, store: Store, site: Site, kinds: Collection[str], logs: Path,
-    progress: Progress = silent,
+    progress: Progress = silent, variant: Variant = PLAIN,
 ) -> Artifacts:  # fmt: skip
     """Build root, guest, the named components, and the payload made of them.
 
     A component that fails without patches, its own or of what it needs, becomes unavailable; with patches the
     series is at fault. Raises BuildFails, KernelUnbuildable, InfraError.
     """
-    return _Builder(trees, stack, store, site, logs, progress).run(kinds)
+    return _Builder(trees, stack, store, site, logs, progress, variant).run(kinds)
 
 
 def build_components(
@@ -54,7 +55,10 @@ def build_components(
 
 
 class _Builder:
-    def __init__(self, trees: Trees, stack: Stack, store: Store, site: Site, logs: Path, progress: Progress) -> None:
+    def __init__(
+        self, trees: Trees, stack: Stack, store: Store, site: Site, logs: Path, progress: Progress,
+        variant: Variant = PLAIN,
+    ) -> None:  # fmt: skip
         self.trees, self.stack, self.store, self.site, self.logs, self.progress = (
             trees,
             stack,
@@ -63,9 +67,10 @@ class _Builder:
             logs,
             progress,
         )
+        self.variant = variant
         self.durations = Durations(store.root / "durations.json")
         self.built: dict[str, Artifact] = {}
-        self.unavailable: dict[str, str] = dict(trees.unavailable)
+        self.unavailable: dict[str, str] = {**trees.unavailable, **variant.without}
 
     def components(self, kinds: Collection[str], *, give_up: bool) -> tuple[BuildFails, ...]:
         """The build root and the named components; give_up: at the first one that the series breaks."""
@@ -123,8 +128,8 @@ class _Builder:
 
     def _build(self, recipe: str, tree: Tree, root: Artifact, log: Path) -> Artifact:
         if recipe == "kernel":
-            return kernel(self.store, tree, root, log)
-        return run_recipe(RECIPES[recipe], self.store, tree, root, self.built, log)
+            return kernel(self.store, tree, root, log, self.variant)
+        return run_recipe(RECIPES[recipe], self.store, tree, root, self.built, log, self.variant)
 
     def _first_error(self, error: InfraError, log: Path) -> FirstError:
         if isinstance(error, (WrongProduct, ConfigLost)):
@@ -143,11 +148,12 @@ class _Builder:
 
     @contextmanager
     def _shown(self, kind: str) -> Iterator[Callable[[Artifact], None]]:
-        self.progress(Event("build", kind, "start", expected=self.durations.get(f"build {kind}")))
+        name = f"build {kind}{f'[{self.variant.name}]' if self.variant.name else ''}"
+        self.progress(Event("build", kind, "start", expected=self.durations.get(name)))
 
         def show(artifact: Artifact) -> None:
             if not artifact.reused:
-                self.durations.put(f"build {kind}", artifact.seconds)
+                self.durations.put(name, artifact.seconds)
             self.progress(Event("build", kind, "done", "from the store" if artifact.reused else _words(artifact)))
 
         yield show

@@ -92,13 +92,15 @@ def _test_options(command: Any) -> Any:
                          help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
             click.option("--budget", type=_Duration(), default=0.0, metavar="DURATION",
                          help="Of these fstests only the most valuable ones that run in this time (30m), in all legs."),
+            click.option("--variant", "variants", type=_Comma(), default=(), metavar="NAME,…",
+                         help="Built and run so that mistakes show: kasan, lockdep, kmemleak, asan-server, …"),
         )
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-_WISHES = ("legs", "suites", "tests", "budget", "fresh", "review", "build", "shards", "shard_dir")
+_WISHES = ("legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir")
 """Options that not every command has; what is absent is as the request has it by default."""
 
 

@@ -34,6 +34,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "suites": list(plan.suites),
         "tests": plan.tests,
         "budget": plan.budget,
+        "variant": plan.variant.name,
     }
 
 

@@ -224,6 +224,8 @@ def _tests(plan: Plan) -> Table:
     if plan.budget:
         what = f"the most valuable of these tests that run in {about(plan.budget)}, chosen once fstests are built"
         grid.add_row(Text("budget", style="dim"), Text(what))
+    if plan.variant.name:
+        grid.add_row(Text("variant", style="dim"), Text(f"{plan.variant.name}: {plan.variant.why}"))
     return grid
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from reviewbot.host.process import Completed, run
 
+MEMORY = 12 << 30
+"""Bytes of address space that a process in the sandbox has."""
+
 MOUNT_POINTS = ("src", "obj", "out", "stack", "recipe", "kconfigs")
 """Empty folders of the build root that binds go to."""
 
@@ -34,7 +37,7 @@ class Sandbox:
     def run(
         self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: Path, timeout: float,
         env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True, stdin: bytes = b"",
-        stdout: Path | None = None, memory: int = 12 << 30, file_size: int = 8 << 30, log_limit: int | None = None,
+        stdout: Path | None = None, memory: int = MEMORY, file_size: int = 8 << 30, log_limit: int | None = None,
     ) -> Completed:  # fmt: skip
         """Run to the end; output goes to `log`, but stdout to its own file if one is named.
 

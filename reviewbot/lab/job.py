@@ -221,7 +221,8 @@ class _Run:
 
     async def _converse(self, control: Port, lines: Lines, files: Files, started: float) -> None:
         control.say(greeting(self.nonce))
-        first = await control.next(lines, RESTORED_WORD if self.saved else FIRST_WORD, "no word from the agent")
+        limit = RESTORED_WORD if self.saved else FIRST_WORD
+        first = await control.next(lines, limit * self.job.slow, "no word from the agent")
         if first.get("t") != "hello":
             raise Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
@@ -231,7 +232,7 @@ class _Run:
         release = self.hello.get("kernel_release")
         if self.job.expect_release and release != self.job.expect_release:
             raise Lost(f"the guest runs kernel {release}, not {self.job.expect_release}")
-        slow = min(max(number(first, "slow_factor"), 1.0), 40.0)
+        slow = min(max(number(first, "slow_factor"), 1.0), 40.0) * self.job.slow
         gate_failed = False
         for step in self.job.steps:
             if gate_failed:

@@ -104,7 +104,7 @@ def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | No
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
         *_machine(accelerator, ",memory-backend=memory" if memory else ""),
         "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory) if memory else ()),
-        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus),
+        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
         *_disk(Path(job.root), "root", read_only=True),
         *_disk(Path(job.payload), "payload", read_only=True),
         *_disk(places.results_disk, "results", read_only=False),

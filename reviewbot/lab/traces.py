@@ -113,3 +113,24 @@ def title_of(headline: str) -> str:
     for rule, words in _RULES:
         title = rule.sub(words, title)
     return re.sub(r"\s+", " ", title).strip(" :,.-")[:200]
+
+
+_DULL = re.compile(
+    r"\s*$|\s*(?:</?[A-Z#]\w*>|Call [Tt]race:"
+    r"|(?:RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS|#PF|CPU): |PGD \S+ P4D"
+    r"|Hardware name:|Modules linked in:|irq event stamp:|hardirqs last|softirqs last|Workqueue:|Tainted:|=+$|-+$"
+    r"|-+\[ (?:cut here|end) ?|RIP: 0033:|Oops: Oops:|Memory state around|[ >]?[0-9a-f]{16}: (?:[0-9a-f]{2} ?){8})"
+)
+NAMED = re.compile(r"(?<![\w.$])([A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+)")
+"""A place in a function, as the kernel writes it."""
+
+
+def telling_lines(text: str) -> tuple[str, ...]:
+    """What a reader wants of a splat: its words and its functions, no registers, guesses, or frames that are noise."""
+    found = []
+    for line in text.split("\n"):
+        frame = FRAME.match(line)
+        if _DULL.match(line) or (frame and (frame[1] or _noise().match(_plain(frame[2])))):
+            continue
+        found.append(line)
+    return tuple(dict.fromkeys(found))

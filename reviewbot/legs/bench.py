@@ -9,6 +9,7 @@ from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import Disk
 from reviewbot.model.progress import Progress
+from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
 
 
@@ -48,6 +49,8 @@ class Bench:
     """For fstests."""
     fresh: bool = False
     """True: run even what ran before."""
+    variant: Variant = PLAIN
+    """What the artifacts were built as. Its memory is in `memory` already."""
     machines: int = 1
     """How many may run at once. What they find does not depend on it."""
     notruns: NotRuns | None = None
@@ -55,7 +58,5 @@ class Bench:
     soak: int = SOAK
     """Seconds that soak tests run."""
     budget: Budget | None = None
-    variant: str = ""
-    """Of the stack, for conditions of excludes."""
     saved: bool = True
     """True: machines may begin from a saved one; False: each is booted."""

@@ -54,8 +54,8 @@ def choose(legs: Sequence[LegSpec], bench: Bench, suites: Sequence[str]) -> dict
 def fact(name: str, bench: Bench) -> Fact | None:
     """What is under test, for the conditions of excludes."""
     plain: Mapping[str, Fact] = {
-        "accelerator": bench.accelerator.name, "variant": bench.variant, "memory": bench.memory, "cpus": bench.cpus,
-        "scratch_gib": min((disk.size for disk in bench.disks), default=0) >> 30,
+        "accelerator": bench.accelerator.name, "variant": bench.variant.name, "memory": bench.memory,
+        "cpus": bench.cpus, "scratch_gib": min((disk.size for disk in bench.disks), default=0) >> 30,
     }  # fmt: skip
     return plain[name] if name in plain else bench.artifacts.fact(name)
 

@@ -117,7 +117,7 @@ class _Leg:
         work, shard, bench = self.work, self.shard, self.bench
         found = shard.result()
         result = suite_result(work, [found], bench.artifacts)
-        bench.durations.put_tests(self.spec.name, bench.accelerator.name, seconds_of(work, [found], result))
+        bench.durations.put_tests(work.shard.measured_as, bench.accelerator.name, seconds_of(work, [found], result))
         if slow := slow_of(result):
             bench.durations.put_slow(bench.accelerator.name, slow)
         learn(work.shard, result, bench.artifacts, bench.notruns)
@@ -149,7 +149,7 @@ class _Leg:
 
 def _timed(work: Work, bench: Bench) -> str:
     run = sum(not step.known for step in work.shard.tests)
-    return f"{work.name} {bench.accelerator.name} {run} on {bench.machines}"
+    return f"{work.shard.measured_as} {work.suite} {bench.accelerator.name} {run} on {bench.machines}"
 
 
 @dataclass(slots=True)

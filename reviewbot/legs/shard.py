@@ -153,7 +153,7 @@ class ShardRun:
             name=name if number == 1 else f"{name}.{number}", kernel=str(self.images["kernel"]),
             root=str(self.images["guest"]), payload=str(self.images["payload"]), disks=self.shard.disks,
             memory=self.shard.memory, cpus=self.shard.cpus, steps=(*self.shard.setup, *self.left),
-            expect_release=self.shard.release,
+            expect_release=self.shard.release, kernel_line=self.shard.kernel_line, slow=self.shard.slow,
         )  # fmt: skip
 
     def _run(self, job: GuestJob, number: int, mine: dict[str, GuestStep]) -> JobReply:

@@ -11,8 +11,10 @@ from typing import Literal
 from reviewbot import suites
 from reviewbot.legs.bench import Bench
 from reviewbot.model.artifacts import Artifacts, Fact
-from reviewbot.model.shard import IMAGES, Need, Shard
+from reviewbot.model.lab import GuestStep
+from reviewbot.model.shard import IMAGES, Need, Shard, measured_as
 from reviewbot.model.stack import LegSpec
+from reviewbot.model.variants import Variant
 from reviewbot.store import TestSeconds
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -66,18 +68,26 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
 
 def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | None = None) -> Work:
     """selection: of fstests. Raises ConfigError for a bad data file."""
-    known = bench.durations.tests(leg.name, bench.accelerator.name)
+    variant = bench.variant
+    known = bench.durations.tests(measured_as(leg, variant.name), bench.accelerator.name)
     fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
     steps = fs_steps if suite == "fstests" else smoke.steps(leg)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = bench.artifacts.artifacts
     shard = Shard(
-        run=bench.run.id, leg=leg, suite=suite, steps=(*suites.setup_steps(leg), *steps),
+        run=bench.run.id, leg=leg, suite=suite, variant=variant.name,
+        steps=tuple(_varied(step, variant) for step in (*suites.setup_steps(leg), *steps)),
+        kernel_line=variant.kernel_line, slow=variant.slow,
         needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
         release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
         memory=bench.memory, cpus=bench.cpus, expected=round(sum(lengths.values()), 1),
     )  # fmt: skip
     return Work(shard, _inputs(shard, bench), lengths)
+
+
+def _varied(step: GuestStep, variant: Variant) -> GuestStep:
+    """A step as the variant wants it run."""
+    return step.model_copy(update={"argv": (*variant.wrap, *step.argv), "env": {**step.env, **variant.env}})
 
 
 def images(bench: Bench) -> Mapping[str, Path]:
@@ -99,7 +109,7 @@ def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
 def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
     """A test that ends does not depend on its limit, which follows how long the test took before; nor on whether its
     answer is known already."""
-    machine = shard.model_dump(mode="json", include={"disks", "memory", "cpus", "release"})
+    machine = shard.model_dump(mode="json", include={"disks", "memory", "cpus", "release", "kernel_line", "slow"})
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),

@@ -54,6 +54,10 @@ class GuestJob(Model):
     memory: int = 2048
     """MiB."""
     cpus: int = 2
+    kernel_line: tuple[str, ...] = ()
+    """Words of the kernel's command line beside the lab's own."""
+    slow: float = 1.0
+    """How many times slower than usual what is in the images runs, by its making: multiplies limits."""
     steps: tuple[GuestStep, ...]
     expect_release: str = ""
     """Kernel release that uname must give, or the job is INFRA."""

@@ -21,3 +21,5 @@ class Lock(Model):
     artifacts: Artifacts
     accelerator: str = ""
     accelerator_why: str = ""
+    variant: str = ""
+    """As in results.json."""

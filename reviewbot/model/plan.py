@@ -4,6 +4,7 @@
 from reviewbot.model.base import Model
 from reviewbot.model.posting import Posting
 from reviewbot.model.trees import Trees
+from reviewbot.model.variants import PLAIN, Variant
 
 
 class SourcePlan(Model):
@@ -36,5 +37,7 @@ class Plan(Model):
     """Selection for fstests."""
     budget: float = 0.0
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
+    variant: Variant = PLAIN
+    """What is built and run otherwise than in the plain stack."""
     trees: Trees | None = None
     """What came out when the bases were tried; None: nothing was fetched."""

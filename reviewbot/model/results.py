@@ -69,6 +69,9 @@ class TestResult(Model):
     """The last lines of the test's own output, at most 4 KiB."""
     dmesg: str = ""
     """The kernel's splat, or the last of its messages, at most 4 KiB (the rest is in the log)."""
+    trace: str = ""
+    """Of a kernel that splatted: what tells of the splat, with `(file:line)` after each function whose line is known;
+    at most 4 KiB. Empty when none is."""
     diff: str = ""
     """fstests: golden output against out.bad, unified, at most 4 KiB."""
     fsck: tuple[Fsck, ...] = ()
@@ -176,4 +179,6 @@ class Results(Model):
     """`reviewbot 0.1.0`."""
     accelerator_why: str = ""
     """Why kvm or tcg was used."""
+    variant: str = ""
+    """`kasan`, `asan-server,lockdep`: how the stack was built and run; empty: plainly."""
     legs: tuple[LegResult, ...]

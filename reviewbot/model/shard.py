@@ -58,6 +58,12 @@ class Shard(Model):
     memory: int = Field(ge=128, le=1 << 20)
     """MiB per machine."""
     cpus: int = Field(ge=1, le=1024)
+    variant: str = Field(default="", pattern=r"^[a-z0-9,-]{0,200}$")
+    """Of the stack that was built; empty: the plain one."""
+    kernel_line: tuple[str, ...] = ()
+    """Words of the kernel's command line that it wants."""
+    slow: float = Field(default=1.0, ge=1.0, le=1000.0)
+    """How many times slower than the plain stack it may be: multiplies limits."""
     max_losses: int = Field(default=MAX_LOSSES, ge=1, le=100)
     expected: float = 0.0
     """Seconds that its tests should take on a machine of slow factor 1, as far as anything is known."""
@@ -88,6 +94,11 @@ class Shard(Model):
     def name(self) -> str:
         """`ext4 fstests`, `ext4 fstests 2/3`."""
         return f"{self.leg.name} {self.suite}" + (f" {self.number}/{self.of}" if self.of > 1 else "")
+
+    @property
+    def measured_as(self) -> str:
+        """The leg's name for durations."""
+        return measured_as(self.leg, self.variant)
 
     @property
     def setup(self) -> tuple[GuestStep, ...]:
@@ -143,6 +154,11 @@ def merged(*groups: Iterable[ShardResult]) -> tuple[ShardResult, ...]:
     """
     found = {result.model_dump_json(): result for group in groups for result in group}
     return tuple(result for _, result in sorted(found.items(), key=lambda item: (item[1].shard, item[0])))
+
+
+def measured_as(leg: LegSpec, variant: str) -> str:
+    """`ext4`, `ext4[kasan]`: what a leg is called where durations are kept; each variant takes a time of its own."""
+    return f"{leg.name}[{variant}]" if variant else leg.name
 
 
 def is_plain(name: str) -> bool:

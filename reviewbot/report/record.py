@@ -36,6 +36,11 @@ class Record(Model):
         return "review" if self.plan and not self.plan.legs else "apply-and-test"
 
     @property
+    def variant(self) -> str:
+        """`kasan`; empty: the plain stack was tested."""
+        return self.plan.variant.name if self.plan else ""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Those of the verdict that no section of a report says."""
         said = f"review: {self.review.words()}" if self.review else ""

@@ -16,6 +16,7 @@ def named(record: Record) -> str:
     posting = record.posting
     kinds = {problem.kind for problem in posting.problems}
     words = ["--rfc"] if record.plan and record.plan.rfc and any(part.rfc for part in posting.parts) else []
+    words += ["--variant", shell(record.variant)] if record.variant else []
     if posting.manifest:
         return " ".join([*words, "--manifest", shell(posting.manifest)])
     if not posting.sent:

@@ -32,6 +32,8 @@ def junit_xml(record: Record) -> bytes:
             suite = TestSuite(f"{leg.leg}.{name}")
             suite.add_property("leg", leg.leg)
             suite.add_property("accelerator", leg.accelerator)
+            if record.variant:
+                suite.add_property("variant", record.variant)
             for test in leg.tests:
                 if test.suite == name:
                     suite.add_testcase(_case(leg, test))
@@ -109,7 +111,8 @@ def _case(leg: LegResult, test: TestResult) -> TestCase:
             case.result = [failure]
         case _:
             error = Error(reason, str(test.outcome))
-            error.text = plain(evidence(test.death) if test.death and not test.crash else test.dmesg)
+            kernel = test.trace or test.dmesg
+            error.text = plain(evidence(test.death) if test.death and not test.crash else kernel)
             case.result = [error]
     if test.excerpt:
         case.system_out = plain(test.excerpt)

@@ -40,10 +40,15 @@ class Durations:
         self._update({name: seconds})
 
     def tests(self, leg: str, accelerator: str) -> dict[str, TestSeconds]:
-        """`fstests/generic/001` -> how long it takes in this leg, as far as any leg knows."""
+        """`fstests/generic/001` -> how long it takes in this leg, as far as any leg knows.
+
+        leg: its name, with the variant as in `ext4[kasan]`. A leg of a variant learns from the plain ones and from
+        those of its own variant; the plain ones learn from no variant.
+        """
         known: dict[tuple[str, str], dict[str, float]] = {}
         for name, seconds in self._read().items():
-            if name.startswith("test ") and len(words := name.split(" ")) == 4:
+            words = name.split(" ")
+            if words[0] == "test" and len(words) == 4 and _variant(words[1]) in ("", _variant(leg)):
                 known.setdefault((words[1], words[2]), {})[words[3]] = seconds
         return estimates(known.pop((leg, accelerator), {}), list(known.values()))
 
@@ -79,6 +84,11 @@ class Durations:
         except (OSError, ValueError):
             return {}
         return {k: v for k, v in data.items() if isinstance(v, (int, float))} if isinstance(data, dict) else {}
+
+
+def _variant(leg: str) -> str:
+    """`kasan` of `ext4[kasan]`."""
+    return leg.partition("[")[2].rstrip("]")
 
 
 def estimates(own: Mapping[str, float], others: list[dict[str, float]]) -> dict[str, TestSeconds]:

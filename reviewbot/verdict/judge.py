@@ -79,7 +79,7 @@ def _inside_run(run: str, log: str) -> str:
 
 def _finding(leg: LegResult, test: TestResult) -> Finding:
     reason = f": {test.reason}" if test.reason else ""
-    splat = test.dmesg if test.crash else ""  # it begins with the splat
+    splat = (test.trace or test.dmesg) if test.crash else ""  # messages begin with the splat
     detail = test.hang or splat or (evidence(test.death) if test.death else "") or test.diff or test.excerpt
     return Finding(
         what=f"{leg.leg} {test.suite}/{test.test} {test.outcome}{reason}", where=f"{leg.leg}/{test.suite}/{test.test}",
@@ -89,6 +89,7 @@ def _finding(leg: LegResult, test: TestResult) -> Finding:
 
 def _notes(results: Results, trees: Trees | None) -> tuple[str, ...]:
     notes = ["compared with nothing: whether a failure is new is not yet known"]
+    notes += [f"variant {results.variant}: not what the plain stack would show"] if results.variant else []
     for leg in results.legs:
         if not leg.available:
             notes.append(f"leg {leg.leg} is unavailable: {leg.reason}")

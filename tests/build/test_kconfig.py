@@ -68,7 +68,7 @@ def test_a_malformed_fragment_is_named_by_file_and_line(text: str, line: int, wo
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(data_path("kconfigs").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(data_path("kconfigs").rglob("*.config")), ids=lambda path: path.name)
 def test_each_shipped_fragment_is_read_and_says_why(path: Path) -> None:
     found = parse_fragment(path.name, path.read_text())
     assert found.tag == path.stem
@@ -82,6 +82,16 @@ def test_shipped_fragments_come_in_the_order_of_their_names_and_do_not_ask_twice
     assert [f.tag for f in found] == sorted(f.tag for f in found)
     symbols = [symbol for f in found for symbol, _ in f.values]
     assert len(symbols) == len(set(symbols))
+
+
+def test_a_variants_fragments_come_last_and_only_when_they_are_named() -> None:
+    plain = load_fragments()
+    assert load_fragments(("lockdep", "kasan"))[len(plain) :] == tuple(
+        parse_fragment(name, data_path(f"kconfigs/variants/{name}.config").read_text()) for name in ("lockdep", "kasan")
+    )
+    assert not {"kasan", "lockdep"} & {f.tag for f in plain}
+    with pytest.raises(ConfigError, match=r"kconfigs/variants/none\.config: no such file"):
+        load_fragments(("none",))
 
 
 def test_fragments_are_merged_in_order_and_read_again() -> None:

@@ -123,3 +123,10 @@ def test_a_budget_is_said(site: Path) -> None:
     said = plan(site, "--mbox", "thread.mbox", "--budget", "1h30m", columns="80")
     assert "the most valuable of these tests that run in 90 min" in " ".join(said.split())
     assert json.loads(plan(site, "--mbox", "thread.mbox", "--budget", "30m", "--json"))["budget"] == 1800.0
+
+
+def test_the_variant_is_shown_and_a_wrong_one_is_a_wrong_call(site: Path) -> None:
+    said = plan(site, "--mbox", "thread.mbox", "--variant", "lockdep,kasan")
+    assert "variant   kasan,lockdep: use after free" in said
+    assert json.loads(plan(site, "--mbox", "thread.mbox", "--variant", "kasan", "--json"))["variant"] == "kasan"
+    plan(site, "--mbox", "thread.mbox", "--variant", "kasn", status=2)

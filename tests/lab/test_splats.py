@@ -18,19 +18,17 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
 RULES = load_splats()
 READPAGE = "fuse_do_readpage:fuse_read_folio:filemap_read_folio:filemap_get_pages:filemap_read"
 UNLINK = "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
+RENAME = "fuse_rename2:vfs_rename:do_renameat2:__x64_sys_rename"
+SYMLINK = "fuse_symlink:vfs_symlink:do_symlinkat:__x64_sys_symlink"
 NULL = "BUG: kernel NULL pointer dereference"
+SYSRQ = ("panic", "Kernel panic - not syncing: sysrq triggered crash",
+         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write")  # fmt: skip
 LOGS: dict[str, list[tuple[str, str, str]]] = {
     "oops-null": [("oops", NULL, READPAGE)],
     "oops-null-again": [("oops", NULL, READPAGE)],
     "panic-after-oops": [("oops", NULL, READPAGE), ("panic", "Kernel panic - not syncing: Fatal exception", "")],
-    "panic-sysrq": [
-        ("panic", "Kernel panic - not syncing: sysrq triggered crash",
-         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write"),
-    ],
-    "panic-guesses": [
-        ("panic", "Kernel panic - not syncing: sysrq triggered crash",
-         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write"),
-    ],
+    "panic-sysrq": [SYSRQ],
+    "panic-guesses": [SYSRQ],
     "gpf-kasan": [
         ("oops", "Oops: general protection fault",
          "fuse_iomap_begin:iomap_iter:iomap_file_buffered_write:fuse_iomap_buffered_write:vfs_write"),
@@ -83,6 +81,13 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "oom": [("oom", "Out of memory: Killed process (fuse4fs)", "filemap_fault:__do_fault:do_fault")],
     "interleaved": [("oops", NULL, READPAGE), ("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK)],
+    # Of our own kernel, with CONFIG_PRINTK_CALLER and CONFIG_UNWINDER_ORC.
+    "warn-caller": [("warn", "WARNING: fs/fuse/dir.c at fuse_rename2", RENAME)],
+    "oops-caller": [("oops", NULL, SYMLINK), ("panic", "Kernel panic - not syncing: Fatal exception", "")],
+    "two-at-once": [
+        ("warn", "WARNING: fs/fuse/dir.c at fuse_rename2", RENAME),
+        ("warn", "WARNING: fs/fuse/dir.c at fuse_unlink", "fuse_unlink:vfs_unlink:do_unlinkat:__x64_sys_unlink"),
+    ],
     "nested": [("warn", "WARNING: fs/inode.c at drop_nlink", UNLINK), ("oops", NULL, READPAGE)],
 }  # fmt: skip
 

@@ -31,6 +31,16 @@ def test_tests_are_kept_by_leg_and_accelerator_beside_the_rest(durations: Durati
     assert durations.tests("fuse2fs", "kvm") == {"fstests/generic/001": TestSeconds(3.0, own=False)}
 
 
+def test_a_variant_learns_from_the_plain_stack_and_the_plain_stack_from_no_variant(durations: Durations) -> None:
+    durations.put_tests("ext4", "tcg", {"fstests/generic/001": 2.0})
+    durations.put_tests("ext4[kasan]", "tcg", {"fstests/generic/002": 30.0})
+    assert set(durations.tests("fuse2fs", "tcg")) == {"fstests/generic/001"}
+    assert set(durations.tests("ext4[lockdep]", "tcg")) == {"fstests/generic/001"}
+    assert durations.tests("fuse2fs[kasan]", "tcg") == {
+        "fstests/generic/001": TestSeconds(2.0, own=False), "fstests/generic/002": TestSeconds(30.0, own=False),
+    }  # fmt: skip
+
+
 def test_one_lucky_run_does_not_undo_what_was_known(durations: Durations) -> None:
     for seconds, kept in ((8.0, 8.0), (2.0, 5.0), (9.0, 9.0)):
         durations.put_tests("ext4", "tcg", {"fstests/generic/001": seconds})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The stack's libfuse is at /stack. Asking for a server turns a silent "no libfuse found" into an error of configure.
-export PKG_CONFIG_PATH=/stack/lib/pkgconfig LDFLAGS="-L/stack/lib -Wl,-rpath,/stack/lib"
+# A variant adds its CFLAGS and LDFLAGS.
+export PKG_CONFIG_PATH=/stack/lib/pkgconfig LDFLAGS="-L/stack/lib -Wl,-rpath,/stack/lib ${LDFLAGS:-}"
 servers=--enable-fuse2fs
 if [ -e /src/fuse4fs/Makefile.in ]; then servers="$servers --enable-fuse4fs"; fi
 cd /obj

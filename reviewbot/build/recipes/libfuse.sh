@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# MESON_OPTIONS, and CFLAGS and LDFLAGS, which meson reads: of a variant.
 # No set-uid, no device node, no init script, no udev rule: the guest's agent is root and needs none of them.
-meson setup /obj /src --prefix=/stack --libdir=lib --sysconfdir=/stack/etc --buildtype=debugoptimized \
+# shellcheck disable=SC2086 # the words of $MESON_OPTIONS
+meson setup /obj /src ${MESON_OPTIONS:-} --prefix=/stack --libdir=lib --sysconfdir=/stack/etc --buildtype=debugoptimized \
 	-Dexamples=false -Dtests=false -Duseroot=false -Dinitscriptdir= -Dudevrulesdir=/stack/lib/udev/rules.d
 ninja -C /obj -j "$JOBS"
 DESTDIR=/out ninja -C /obj install

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Results with crashes in, the same with file and line in their traces out. No verdict depends on it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from reviewbot import build, lab
+from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.errors import ReviewbotError
+from reviewbot.model.progress import Event, Progress
+from reviewbot.model.results import LegResult, Results, TestResult
+from reviewbot.model.trees import Trees
+from reviewbot.model.variants import Variant
+from reviewbot.store import RunFolder, Store
+
+Lines = Callable[[Sequence[str]], Mapping[str, str]]
+"""From `function+0x26/0x60`, the most telling first, to `file:line`, where it is known. Raises ReviewbotError."""
+_TRACE = 4096
+
+
+def explained(
+    results: Results, trees: Trees, artifacts: Artifacts, variant: Variant, store: Store, run: RunFolder,
+    progress: Progress,
+) -> Results:  # fmt: skip
+    """The results of a run of these trees."""
+    tree = trees.get("kernel")
+    if tree is None:
+        return results
+    kernel, root = artifacts.artifacts["kernel"], artifacts.artifacts["buildroot"]
+    log = run.path / "logs" / "build" / "lines.log"
+
+    def lines(frames: Sequence[str]) -> Mapping[str, str]:
+        return build.source_lines(store, kernel, tree, root, frames, log, variant)
+
+    return with_source_lines(results, lines, run.path, progress)
+
+
+def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Progress) -> Results:
+    """Each crash gets its `trace`, and `trace.txt` beside its messages; without a crash `lines` is not asked.
+
+    folder: of the run. What keeps us from finding the lines is a note of the leg.
+    """
+    splats = [test.dmesg for leg in results.legs for test in leg.tests if test.crash]
+    frames = [frame for splat in splats for line in lab.telling_lines(splat) for frame in lab.NAMED.findall(line)]
+    if not frames:
+        return results
+    progress(Event("lab", "lines", "start", "looking for the lines of the source"))
+    try:
+        known = lines(frames)
+    except ReviewbotError as error:
+        progress(Event("lab", "lines", "failed", str(error)))
+        note = f"traces without lines of the source: {error}"
+        legs = [leg.model_copy(update={"notes": (*leg.notes, note)}) if _crashed(leg) else leg for leg in results.legs]
+        return results.model_copy(update={"legs": tuple(legs)})
+    progress(Event("lab", "lines", "done", f"{len(known)} of {len(set(frames))} functions"))
+    if not known:
+        return results
+    legs = [
+        leg.model_copy(update={"tests": tuple(_explained(test, known, folder) for test in leg.tests)})
+        for leg in results.legs
+    ]
+    return results.model_copy(update={"legs": tuple(legs)})
+
+
+def _crashed(leg: LegResult) -> bool:
+    return any(test.crash for test in leg.tests)
+
+
+def _explained(test: TestResult, known: Mapping[str, str], folder: Path) -> TestResult:
+    if not test.crash:
+        return test
+    messages = folder / test.log / "dmesg.txt"
+    if test.log and messages.is_file():
+        whole = messages.read_text(errors="replace").split("\n")
+        messages.with_name("trace.txt").write_text("\n".join(located(line, known) for line in whole))
+    trace = "\n".join(located(line, known) for line in lab.telling_lines(test.dmesg))
+    return test.model_copy(update={"trace": trace[:_TRACE]}) if trace != test.dmesg else test
+
+
+def located(line: str, known: Mapping[str, str]) -> str:
+    """`fuse_symlink+0x26/0x60` -> `fuse_symlink+0x26/0x60 (fs/fuse/dir.c:930)`, wherever in the line."""
+    return lab.NAMED.sub(lambda found: f"{found[0]} ({known[found[0]]})" if found[0] in known else found[0], line)
