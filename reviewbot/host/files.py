@@ -37,11 +37,16 @@ def read_regular(path: Path, limit: int = 16 << 20) -> str:
 
     Raises OSError when it is not there or anything but a plain file.
     """
+    return read_regular_bytes(path, limit).decode(errors="replace")
+
+
+def read_regular_bytes(path: Path, limit: int) -> bytes:
+    """As `read_regular`, undecoded."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
-        return file.read(limit).decode(errors="replace")
+        return file.read(limit)
 
 
 def copy_tree(source: Path, target: Path) -> None:
