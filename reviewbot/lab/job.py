@@ -149,6 +149,8 @@ class _Run:
                 self._blame_boot(time.monotonic() - started)
                 if isinstance(lost, Ended) and process.poll() is not None:
                     self.problem += self._last_words(process.returncode)
+                if self.job.last:
+                    self.notes.append(f"{self.job.last.name} was lost with the machine")
         self._account_for_rest()
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
@@ -190,7 +192,7 @@ class _Run:
                 await or_ended(restore(qmp, self.saved.devices), watch, LIMIT, "the machine was not restored")
             control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
-            names = frozenset(step.name for step in self.job.steps)
+            names = frozenset(step.name for step in (*self.job.steps, *((self.job.last,) if self.job.last else ())))
             files = Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
             stack.callback(files.close)
             lines = Lines(self.nonce)
@@ -245,6 +247,8 @@ class _Run:
             if reply.unclean:
                 raise Lost(f"the machine was given up after {step.name}: {reply.unclean}")
             gate_failed = step.gate and (reply.exit_status != 0 or reply.status == "timeout")
+        if self.job.last and not await self._at_last(self.job.last, slow, control, lines, files):
+            return
         self.unasked += control.forget()
         marks = self._marks()
         control.say({"op": "off"})
@@ -252,6 +256,22 @@ class _Run:
         self.complete = last.get("t") == "final"
         if (late := heard(*self._said_since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
+
+    async def _at_last(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> bool:
+        """What is no test. False: the machine is of no more use, and has done all that counts."""
+        try:
+            reply = await self._step(step, slow, control, lines, files)
+        except Lost as lost:
+            self.notes.append(f"{step.name} was lost: {lost}")
+            self.complete = True
+            return False
+        if reply.splat:
+            self.notes.append(f"the kernel splatted during {step.name}: {reply.splat}")
+        if reply.exit_status != 0 or reply.status == "timeout":
+            said = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
+            self.notes.append(f"{step.name} failed ({reply.status}): {said[0][:200]}")
+        self.complete = bool(reply.unclean)
+        return not reply.unclean
 
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         limit = step.timeout * slow
@@ -368,6 +388,8 @@ class _Run:
         return str(folder)
 
     def _reply(self, reply: StepReply) -> None:
+        if self.job.last and reply.name == self.job.last.name:
+            return
         self.replies.append(reply)
         self.on_reply(reply)
 

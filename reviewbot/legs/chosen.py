@@ -12,8 +12,9 @@ from reviewbot.legs.shard import START
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.results import LeftOut, Results
 from reviewbot.model.stack import LegSpec
+from reviewbot.model.shard import measured_as
 from reviewbot.model.words import counted
-from reviewbot.store import Runs
+from reviewbot.store import Runs, TestSeconds
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.budget import Budgeted, Host, Wanted, within
 from reviewbot.suites.selection import Selection
@@ -82,7 +83,7 @@ def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[s
     assert budget is not None
     wanted, guessed = [], {}
     for name, chosen in found.items():
-        known = {test: one.seconds for test, one in bench.durations.tests(name, bench.accelerator.name).items()}
+        known = {test: one.seconds for test, one in _durations(name, bench).items()}
         tests = [known[test] for test in known if test.startswith("fstests/")]
         usual, quick = (mean(tests), median(tests)) if tests else (UNKNOWN, UNKNOWN)
         free = chosen.selection.why_not.keys() | chosen.answers.keys()
@@ -98,12 +99,16 @@ def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[s
     return {name: _cut(name, chosen, fitting, guessed[name]) for name, chosen in found.items()}
 
 
+def _durations(leg: str, bench: Bench) -> Mapping[str, TestSeconds]:
+    return bench.durations.tests(measured_as(leg, bench.variant.name), bench.accelerator.name)
+
+
 def _smoke(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str], slow: float) -> dict[str, float]:
     if "smoke" not in suites:
         return dict.fromkeys(found, 0.0)
     seconds = {}
     for name in found:
-        known = bench.durations.tests(name, bench.accelerator.name)
+        known = _durations(name, bench)
         checks = [known.get(f"smoke/{check}") for check in smoke.CHECKS]
         seconds[name] = slow * sum(check.seconds if check else SMOKE for check in checks)
     return seconds

@@ -69,7 +69,7 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
 def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | None = None) -> Work:
     """selection: of fstests. Raises ConfigError for a bad data file."""
     variant = bench.variant
-    known = bench.durations.tests(measured_as(leg, variant.name), bench.accelerator.name)
+    known = bench.durations.tests(measured_as(leg.name, variant.name), bench.accelerator.name)
     fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
     steps = fs_steps if suite == "fstests" else smoke.steps(leg)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)

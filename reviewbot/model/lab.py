@@ -59,6 +59,8 @@ class GuestJob(Model):
     slow: float = 1.0
     """How many times slower than usual what is in the images runs, by its making: multiplies limits."""
     steps: tuple[GuestStep, ...]
+    last: GuestStep | None = None
+    """Run after all steps, for the files it collects. It has no reply; that it failed is a note."""
     expect_release: str = ""
     """Kernel release that uname must give, or the job is INFRA."""
 

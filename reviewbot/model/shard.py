@@ -98,7 +98,7 @@ class Shard(Model):
     @property
     def measured_as(self) -> str:
         """The leg's name for durations."""
-        return measured_as(self.leg, self.variant)
+        return measured_as(self.leg.name, self.variant)
 
     @property
     def setup(self) -> tuple[GuestStep, ...]:
@@ -156,9 +156,9 @@ def merged(*groups: Iterable[ShardResult]) -> tuple[ShardResult, ...]:
     return tuple(result for _, result in sorted(found.items(), key=lambda item: (item[1].shard, item[0])))
 
 
-def measured_as(leg: LegSpec, variant: str) -> str:
+def measured_as(leg: str, variant: str) -> str:
     """`ext4`, `ext4[kasan]`: what a leg is called where durations are kept; each variant takes a time of its own."""
-    return f"{leg.name}[{variant}]" if variant else leg.name
+    return f"{leg}[{variant}]" if variant else leg
 
 
 def is_plain(name: str) -> bool:

@@ -227,3 +227,26 @@ def test_an_answer_before_the_step_began_is_not_believed(guest: Guest) -> None:
     assert guest.run.unasked == 2
     guest.run._note(Lines(NONCE), 0)
     assert guest.run.notes == ["the guest answered 2 times what it was not asked, or twice"]
+
+
+AT_LAST = GuestStep(name="ext4/coverage", argv=("true",), timeout=1.0)
+LAST = [words | {"name": AT_LAST.name} for words in (START, DONE)]
+
+
+@pytest.mark.parametrize(
+    ("end", "note"),
+    [
+        ({}, ""),
+        ({"status": 1, "output": "no room\n"}, "ext4/coverage failed (done): no room"),
+        ({"dmesg": log("warn-7.0")}, "the kernel splatted during ext4/coverage: "),
+        ({"timeout": True, "unclean": "/dev/vdd is in use"}, "ext4/coverage failed (timeout): fine"),
+    ],
+)
+def test_what_comes_at_last_has_no_reply_and_its_failure_is_a_note(
+    guest: Guest, end: dict[str, Any], note: str
+) -> None:
+    guest.run.job = guest.run.job.model_copy(update={"last": AT_LAST})
+    guest.job(run=[START, DONE, LAST[0], LAST[1] | end])
+    assert guest.run.complete
+    assert [(reply.name, reply.status) for reply in guest.run.replies] == [(STEP.name, "done")]
+    assert [found.startswith(note) for found in guest.run.notes] == ([True] if note else [])

@@ -120,9 +120,12 @@ def test_a_guest_that_powers_off_in_mid_step_says_so_and_is_no_fault_of_the_lab(
 
 
 def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_path: Path) -> None:
-    reply = run_job(machine_images.job(shell("gate", "false", gate=True), shell("rest", "true")), TCG, tmp_path)
+    job = machine_images.job(shell("gate", "false", gate=True), shell("rest", "true"))
+    last = shell("test/at-last", "echo c > /proc/sysrq-trigger; sleep 60", timeout=60)
+    reply = run_job(job.model_copy(update={"last": last}), TCG, tmp_path)
     assert [step.status for step in reply.replies] == ["done", "skipped"]
-    assert reply.complete
+    assert reply.complete, "nothing that counts is lost with what comes at last"
+    assert len(reply.notes) == 1 and reply.notes[0].startswith("test/at-last was lost: ")
 
 
 @fault("a kernel that crashes", collected="the splat, its fingerprint", outcome="CRASH", machine="is replaced")
@@ -130,9 +133,10 @@ def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_
     job = machine_images.job(
         shell("before", "echo done > /kept", collect=["/kept"]),
         shell("crash", "echo c > /proc/sysrq-trigger; sleep 60", timeout=60), shell("never", "true"),
-    )  # fmt: skip
+    ).model_copy(update={"last": shell("test/at-last", "true")})  # fmt: skip
     reply = run_job(job, TCG, tmp_path)
     assert not reply.complete and reply.problem
+    assert reply.notes == ("test/at-last was lost with the machine",)
     before, crash, never = reply.replies
     assert before.exit_status == 0
     assert [p.read_text() for p in Path(before.files).rglob("kept")] == ["done\n"]
