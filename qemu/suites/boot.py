@@ -72,7 +72,7 @@ def prepare():
             os.symlink(
                 "/proc/self/fd" + {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}[name], "/dev/" + name
             )
-    for folder in ("/run/reviewbot", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch"):
+    for folder in ("/run/reviewbot/gcov", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch"):
         os.makedirs(folder, exist_ok=True)
     for disk in os.listdir("/sys/block"):
         serial = read(f"/sys/block/{disk}/serial")

@@ -144,6 +144,20 @@ def folders_of(changed: Iterable[Change]) -> frozenset[str]:
     return frozenset(dirname(change.path) for change in changed if change.path.endswith((".c", ".S")))
 
 
+def profiled(changed: Iterable[Change]) -> tuple[str, ...]:
+    """Directories of the kernel whose objects count what runs, for a change: those of its sources and private headers.
+
+    None of what is not linked into the kernel, where nothing would hold the counters, or of another architecture. What
+    lies in include/ is counted where it is inlined in one of these. Sorted.
+    """
+    paths = (change.path for change in changed if change.status != "D" and change.path.endswith((".c", ".S", ".h")))
+    return tuple(sorted({
+        dirname(path) for path in paths
+        if not path.startswith((*_APART, "include/")) and "/include/" not in path and not _foreign(path)
+        and _SAFE.match(path) and dirname(path)
+    }))  # fmt: skip
+
+
 def affected(
     changed: Sequence[Change], known: Objects, first: Collection[str], ignored: Collection[str], fresh: Collection[str]
 ) -> Affected:

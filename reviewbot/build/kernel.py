@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from reviewbot.build.affected import changes, profiled
 from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
 from reviewbot.host.files import read_regular
 from reviewbot.host.git import checkout
@@ -39,12 +40,17 @@ def kept_objects(store: Store, root: Artifact, variant: Variant) -> Path:
 def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant = PLAIN) -> Artifact:
     """`bzImage`, `config`, `System.map`. Facts: `release`, `fuse_iomap`, how many symbols, which were unknown.
 
+    Of a variant with counters also `gcno/`, the compiler's notes of each object in directories that the tree's patches
+    touch: these count what runs.
     Raises CommandFailed (its log holds the compiler's words), ConfigLost.
     """
     fragments = load_fragments(variant.fragments)
     text = fragment_text(fragments)
     inputs = {"tree": tree.head_tree, "config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": root.key,
               "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
+    folders = profiled(changes(Path(tree.repository), tree.base_commit, tree.head_commit)) if variant.counters else ()
+    if folders:
+        inputs["profiled"] = " ".join(folders)
 
     def build(folder: Path) -> Mapping[str, Fact]:
         kept = scratch_name(variant)
@@ -55,7 +61,7 @@ def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant
                 Sandbox(Path(root.path) / "root").run,
                 binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
                        "/out": Bind(folder, writable=True)},
-                env={"LOCAL_VERSION": local_version(tree)}, log=log, timeout=_LIMIT,
+                env={"LOCAL_VERSION": local_version(tree), "PROFILED": " ".join(folders)}, log=log, timeout=_LIMIT,
             )  # fmt: skip
             box(["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=text.encode())
             config = parse_config(read_regular(folder / "config"))

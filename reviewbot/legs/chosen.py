@@ -11,8 +11,8 @@ from reviewbot.legs.bench import Bench
 from reviewbot.legs.shard import START
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.results import LeftOut, Results
-from reviewbot.model.stack import LegSpec
 from reviewbot.model.shard import measured_as
+from reviewbot.model.stack import LegSpec
 from reviewbot.model.words import counted
 from reviewbot.store import Runs, TestSeconds
 from reviewbot.suites import fstests, smoke

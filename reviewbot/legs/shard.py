@@ -148,12 +148,14 @@ class ShardRun:
         return sum(not reply.name.startswith("setup/") for replies in said for reply in replies)
 
     def _job(self, number: int) -> GuestJob:
-        name = f"{self.shard.leg.name}-{self.shard.suite}"
+        name = f"{self.shard.leg.name}-{self.shard.suite}" + (f".{number}" if number > 1 else "")
+        last = self.shard.last
         return GuestJob(
-            name=name if number == 1 else f"{name}.{number}", kernel=str(self.images["kernel"]),
-            root=str(self.images["guest"]), payload=str(self.images["payload"]), disks=self.shard.disks,
-            memory=self.shard.memory, cpus=self.shard.cpus, steps=(*self.shard.setup, *self.left),
-            expect_release=self.shard.release, kernel_line=self.shard.kernel_line, slow=self.shard.slow,
+            name=name, last=last and last.model_copy(update={"name": f"{name}/{last.name}"}),
+            kernel=str(self.images["kernel"]), root=str(self.images["guest"]), payload=str(self.images["payload"]),
+            disks=self.shard.disks, memory=self.shard.memory, cpus=self.shard.cpus,
+            steps=(*self.shard.setup, *self.left), expect_release=self.shard.release,
+            kernel_line=self.shard.kernel_line, slow=self.shard.slow,
         )  # fmt: skip
 
     def _run(self, job: GuestJob, number: int, mine: dict[str, GuestStep]) -> JobReply:

@@ -77,6 +77,7 @@ def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | Non
     shard = Shard(
         run=bench.run.id, leg=leg, suite=suite, variant=variant.name,
         steps=tuple(_varied(step, variant) for step in (*suites.setup_steps(leg), *steps)),
+        last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
         kernel_line=variant.kernel_line, slow=variant.slow,
         needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
         release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
@@ -109,7 +110,8 @@ def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
 def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
     """A test that ends does not depend on its limit, which follows how long the test took before; nor on whether its
     answer is known already."""
-    machine = shard.model_dump(mode="json", include={"disks", "memory", "cpus", "release", "kernel_line", "slow"})
+    decides = {"disks", "memory", "cpus", "release", "kernel_line", "slow", "last"}
+    machine = shard.model_dump(mode="json", include=decides)
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),

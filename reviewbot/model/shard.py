@@ -49,6 +49,8 @@ class Shard(Model):
     suite: Literal["smoke", "fstests"]
     steps: tuple[GuestStep, ...]
     """Those that set a machine up first (`gate`), then one per test."""
+    last: GuestStep | None = None
+    """What each machine is asked for after its tests; it is none. Its files go below the machine's own folder."""
     needs: tuple[Need, ...]
     release: str
     """Kernel release that uname must give."""
@@ -78,7 +80,8 @@ class Shard(Model):
             suite, _, rest = step.name.partition("/")
             if not rest or suite != ("setup" if step.gate else self.suite):
                 raise ValueError(f"step {step.name!r} does not belong to suite {self.suite}")
-        for name in (self.leg.name, *(disk.serial for disk in self.disks), *names):
+        last = [self.last.name] if self.last else []
+        for name in (self.leg.name, *last, *(disk.serial for disk in self.disks), *names):
             if not is_plain(name):
                 raise ValueError(f"{name!r} is no plain name")
         if sorted(need.kind for need in self.needs) != sorted(IMAGES):

@@ -31,6 +31,9 @@ class Variant(Model):
     """How many times slower than the plain stack a test may be: multiplies limits."""
     memory: int = Field(default=0, ge=0)
     """MiB that a machine needs on top of the usual."""
+    counters: bool = False
+    """The stack counts what it runs: kernel directories that the posting touches are profiled, notes of objects are
+    kept, each machine brings its counters back in the end, and the run says which patched lines they reached."""
     conflicts: tuple[str, ...] = ()
     """Variants that cannot be in the same build."""
 
@@ -88,6 +91,7 @@ def joined(variants: Iterable[Variant]) -> Variant:
             wrap=(*whole.wrap, *one.wrap),
             slow=whole.slow * one.slow,
             memory=whole.memory + one.memory,
+            counters=whole.counters or one.counters,
             conflicts=tuple(dict.fromkeys((*whole.conflicts, *one.conflicts))),
         )
     return whole

@@ -4,7 +4,17 @@
 One module per suite: `smoke`, `fstests`. Must not know: QEMU, or how a step reached the guest.
 """
 
+from reviewbot.suites.counters import about_counters, counters_step
 from reviewbot.suites.rules import rules_digest
 from reviewbot.suites.setup import Setup, disks, read_setup, setup_crash, setup_steps
 
-__all__ = ["Setup", "disks", "read_setup", "rules_digest", "setup_crash", "setup_steps"]
+__all__ = [
+    "Setup",
+    "about_counters",
+    "counters_step",
+    "disks",
+    "read_setup",
+    "rules_digest",
+    "setup_crash",
+    "setup_steps",
+]

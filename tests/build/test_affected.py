@@ -20,6 +20,7 @@ from reviewbot.build.affected import (
     learn,
     load_unaffecting,
     parse_cmd,
+    profiled,
 )  # fmt: skip
 from tests.build.commits import Series
 
@@ -179,3 +180,22 @@ def test_changes_of_a_commit_know_what_came_and_went(tmp_path: Path) -> None:
     first, second = (patch.commit for patch in source.patches)
     assert changes(source.repository, source.base, first) == (Change("A", "fs/a.c"), Change("A", "fs/b c.h"))
     assert changes(source.repository, first, second) == (Change("D", "fs/a.c"), Change("A", "fs/é.c"))
+
+
+@pytest.mark.parametrize(
+    ("paths", "folders"),
+    [
+        (("fs/fuse/dir.c", "fs/fuse/fuse_i.h", "fs/iomap/direct-io.c"), ("fs/fuse", "fs/iomap")),
+        (("fs/ext4/ext4.h", "include/linux/fuse.h", "arch/x86/include/asm/page.h", "fs/fuse/Makefile"), ("fs/ext4",)),
+        (("arch/x86/boot/main.c", "arch/arm64/mm/fault.c", "scripts/mod/modpost.c", "usr/gen_init_cpio.c"), ()),
+        (("fs/$(shell id)/x.c", "fs/%/x.c", "x.c"), ()),
+    ],
+)
+def test_directories_that_count_what_runs_are_those_of_sources_and_private_headers(
+    paths: Sequence[str], folders: Sequence[str]
+) -> None:
+    assert profiled([Change("M", path) for path in paths]) == folders
+
+
+def test_a_source_that_goes_away_makes_no_directory_count() -> None:
+    assert profiled([Change("D", "fs/fuse/dir.c")]) == ()

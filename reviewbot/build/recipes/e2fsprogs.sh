@@ -40,3 +40,5 @@ fuse4fs_rpath=$(dynamic 'R[UN]*PATH' $bin/fuse4fs)
 iomap=$iomap
 iomap_source=$(says HAVE_FUSE_IOMAP /src/configure.ac)
 FACTS
+# With counters: gcov wants what the compiler noted of each object.
+(cd /obj && find . -name '*.gcno' -not -name 'conftest*' -exec sh -c 'mkdir -p /out/gcno && cp --parents -t /out/gcno "$@"' sh {} +)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine brings its counters back in the end, and that is no test."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from reviewbot.config import choose_variant
+from reviewbot.model.variants import PLAIN, Variant
+from reviewbot.suites import about_counters
+from tests.played import TESTS, World, made_world
+
+GCOV = choose_variant(["gcov"])
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with made_world() as made:
+        yield made
+
+
+@pytest.mark.parametrize(("variant", "names"), [(GCOV, ["fuse2fs-fstests/coverage"]), (PLAIN, [])])
+def test_only_a_variant_with_counters_asks_for_them(world: World, variant: Variant, names: list[str]) -> None:
+    result = world.run("fstests", bench=replace(world.bench(), variant=variant))
+    (job,) = world.lab.jobs
+    assert [job.last.name for _ in range(1) if job.last] == names
+    assert result.planned == len(TESTS) and {test.test for test in result.tests} == set(TESTS)
+
+
+def test_they_come_back_from_where_programs_write_them_into_the_machines_own_folder(world: World) -> None:
+    world.run("fstests", bench=replace(world.bench(), variant=GCOV))
+    job = world.lab.jobs[0]
+    assert job.last is not None
+    (folder,) = job.last.collect
+    assert all(f"-fprofile-dir={folder}" in flags["CFLAGS"] for flags in GCOV.recipes.values())
+    assert job.last.name.startswith(f"{job.name}/")
+    assert job.last.env["GCOV_ERROR_FILE"] == "/dev/null" and job.last.env["LEG_SERVER"] == "fuse2fs"
+
+
+def test_notes_of_lost_counters_are_told_from_others() -> None:
+    lost = "ext4-smoke/coverage was lost with the machine"
+    assert about_counters(("the guest sent files that were refused", lost, "coverage of smoke/x")) == (lost,)
