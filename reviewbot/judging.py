@@ -3,13 +3,14 @@
 
 from reviewbot import symbols, verdict
 from reviewbot.host.paths import cache_dir
+from reviewbot.measuring import with_coverage
 from reviewbot.model.progress import Progress, silent
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, Store
 
 
 def judged(record: Record, run: RunFolder, progress: Progress = silent, notes: tuple[str, ...] = ()) -> Record:
-    """A run whose tests are done, with the lines of its crashes and its verdict, to which notes are added."""
+    """A run whose tests are done, with the lines of its crashes, its verdict with more notes, and its coverage."""
     assert record.plan and record.results and record.trees and record.artifacts
     results = symbols.explained(
         record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
@@ -17,4 +18,4 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, notes: t
     found = verdict.judge(record.run, results, trees=record.trees, artifacts=record.artifacts, posting=record.posting)
     found = verdict.with_review(found, record.review) if record.review else found
     found = found.model_copy(update={"notes": (*found.notes, *notes)})
-    return record.model_copy(update={"results": results, "verdict": found})
+    return with_coverage(record.model_copy(update={"results": results, "verdict": found}), run, progress)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The order of the steps: the only module that knows it.
 
-mails → posting → plan → trees → artifacts → review → results → verdict → report
+mails → posting → plan → trees → artifacts → review → results → verdict → coverage → report
 
 A review of a small series takes a minute or two, its tests take longer and may find that a machine is lost: so the
 review goes first. It does not go before the builds: a head that does not build is the first thing to be said.
@@ -352,9 +352,7 @@ def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
     return _blamed(job, judged, builds, error.component, desk.trees)
 
 
-def _blamed(
-    job: _Job, judged: Verdict, builds: Mapping[str, PatchBuild], component: str, resolved: Trees
-) -> Verdict:  # fmt: skip
+def _blamed(job: _Job, judged: Verdict, builds: Mapping[str, PatchBuild], component: str, resolved: Trees) -> Verdict:
     """With the first bad patch of a component, by how its patches build; or with the news that base is bad."""
     tree = resolved.get(component)
     if tree is None:

@@ -146,7 +146,9 @@ def take_logs(plan: ShardPlan, results: Mapping[Path, ShardResult], run_folder: 
         own = {step.name for step in shard.steps}
         for source in sorted(logs_of(path).rglob("*")):
             name = source.relative_to(logs_of(path))
-            machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and len(name.parts) == 2
+            machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and (
+                len(name.parts) == 2 or bool(shard.last and name.parts[1:2] == (shard.last.name,))
+            )
             if not stat.S_ISREG(source.lstat().st_mode) or not (machine or own & {str(p) for p in name.parents}):
                 continue
             first = Path(f"{name.parts[0]}.shard{shard.number}", *name.parts[1:]) if machine else name

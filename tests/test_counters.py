@@ -3,13 +3,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from reviewbot import shards
 from reviewbot.config import choose_variant
+from reviewbot.coverage.counters import sets_of_counters
+from reviewbot.legs.work import work_of
+from reviewbot.model.shard import ShardPlan, ShardResult
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.suites import about_counters
-from tests.played import TESTS, World, made_world
+from tests.played import LEG, TESTS, World, made_world
 
 GCOV = choose_variant(["gcov"])
 
@@ -41,3 +46,17 @@ def test_they_come_back_from_where_programs_write_them_into_the_machines_own_fol
 def test_notes_of_lost_counters_are_told_from_others() -> None:
     lost = "ext4-smoke/coverage was lost with the machine"
     assert about_counters(("the guest sent files that were refused", lost, "coverage of smoke/x")) == (lost,)
+
+
+def test_counters_of_a_shard_that_ran_elsewhere_come_along_with_its_logs(world: World, tmp_path: Path) -> None:
+    bench = replace(world.bench(), variant=GCOV)
+    shard = work_of(LEG, "fstests", bench).shard
+    result = tmp_path / "result.json"
+    for name in ("coverage/gcov/notes", "other/gcov/notes"):
+        (shards.logs_of(result) / "fuse2fs-fstests.2" / name).parent.mkdir(parents=True)
+        (shards.logs_of(result) / "fuse2fs-fstests.2" / name).write_text("")
+    plan = ShardPlan(run=shard.run, nonce="", works=(), shards=(shard,))
+    shards.take_logs(plan, {result: ShardResult(shard=shard.key, run=shard.run)}, bench.run)
+    logs = bench.run.logs(LEG.name)
+    assert sets_of_counters(logs) == (logs / "fuse2fs-fstests.2.shard1" / "coverage" / "gcov",)
+    assert [path.name for path in logs.rglob("other")] == []

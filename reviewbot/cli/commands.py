@@ -237,7 +237,8 @@ def print_verdict(judged: Verdict, folder: RunFolder) -> None:
 
 
 FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "results.json",
-           "review": "review.json",            "verdict": "verdict.json", "lock": "lock.json"}  # fmt: skip
+           "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
+           "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
 
 
 @reviewbot.command("report")

@@ -18,6 +18,8 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
         found["results.json"] = record.results
     if record.review is not None:
         found["review.json"] = record.review
+    if record.coverage is not None:
+        found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
     found["summary.md"] = summary_markdown(record)
     found["reply.eml"] = reply_mail(record, files_parent(mails, record.posting))

@@ -11,6 +11,7 @@ from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
 from reviewbot.report.figures import server_lines
+from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import environment
@@ -21,6 +22,8 @@ SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
 _REMARKS = 7
 """Of the review, in a mail: about 15 lines."""
+_UNREACHED = 7
+"""Places in a mail that no test reached."""
 _MSGID = re.compile(r"<(?!\S*=\?)[!-;=?-~]{1,900}>")
 _SAFE_ID = re.compile(r"(?!\S*=\?)[!-;=?-~]+@[!-;=?-~]+")
 """Nothing in it may be taken for an encoded word."""
@@ -99,9 +102,11 @@ def _body(record: Record) -> str:
         table = aligned([header, *kept], right_from=2)
     assert record.verdict is not None
     lines, more = mail_lines(record.review, record.verdict, _REMARKS) if record.review else ([], 0)
+    missed, far = unreached(record.coverage, _UNREACHED) if record.coverage else ([], 0)
     text = environment().get_template("reply.txt").render(
         record=record, verdict=record.verdict, table=table, servers=server_lines(record), stack=stack_rows(record),
         lines=lines, more=more,
+        missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
     )  # fmt: skip
     return without_trailers(re.sub(r"\n{3,}", "\n\n", text))
 

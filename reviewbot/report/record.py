@@ -6,6 +6,7 @@ from typing import Any
 
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
+from reviewbot.model.coverage import Coverage
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import Results
@@ -13,7 +14,7 @@ from reviewbot.model.review import Review
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 
-PUBLISHED: dict[str, type[Model]] = {"results": Results, "review": Review, "verdict": Verdict}
+PUBLISHED: dict[str, type[Model]] = {"coverage": Coverage, "results": Results, "review": Review, "verdict": Verdict}
 """Files of a run whose shape is promised."""
 
 
@@ -28,6 +29,7 @@ class Record(Model):
     artifacts: Artifacts | None = None
     review: Review | None = None
     results: Results | None = None
+    coverage: Coverage | None = None
     verdict: Verdict | None = None
 
     @property

@@ -3,6 +3,7 @@
 
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.report.figures import server_lines
+from reviewbot.report.reach import by_file, missing
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.render import environment
@@ -20,4 +21,6 @@ def summary_markdown(record: Record) -> str:
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
         patches=patch_rows(record.review) if record.review else [],
         groups=grouped(record.review) if record.review else [],
+        reach=by_file(record.coverage) if record.coverage else [],
+        unknown=missing(record.coverage) if record.coverage else [],
     )  # fmt: skip

@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Literal
 
+from reviewbot.model.coverage import Coverage, FileCoverage, PatchedLines
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
@@ -236,7 +237,25 @@ def passing_with_review() -> Record:
     return record.model_copy(update={"review": review, "verdict": with_review(record.verdict, review)})
 
 
-RECORDS = {"pass": passing, "fail": failing, "does-not-apply": unapplied,
+def counted() -> Record:
+    """A run of variant gcov, in which a server was killed."""
+    patches = (
+        PatchedLines(component="libfuse", file="lib/fuse.c", patch="libfuse patch 2/3", commit="e5" * 20,
+                     executable=(10, 11, 12, 20), not_reached=(11, 12, 20), legs={"ext4": (), "fuse2fs": (10,)}),
+        PatchedLines(component="libfuse", file="lib/fuse_i.h", patch="libfuse patch 3/3", commit="e5" * 20,
+                     executable=(7,), legs={"fuse2fs": (7,)}),
+        PatchedLines(component="e2fsprogs", file="misc/fuse2fs.c", patch="e2fsprogs patch 1/1", commit="e5" * 20,
+                     executable=(3988, 3990), not_reached=(3990,), legs={"ext4": (), "fuse2fs": (3988,)}),
+    )  # fmt: skip
+    coverage = Coverage(
+        run=RUN, tool=TOOL, patches=patches, unmeasured={"libfuse": ("lib/mount_bsd.c", "test/hello.c")},
+        files=(FileCoverage(component="libfuse", file="lib/fuse.c", executable=2100, reached=700),),
+        notes=("fuse2fs: a server was killed and wrote no counters: fuse2fs /dev/vdd pid 99 exit status 137",),
+    )  # fmt: skip
+    return passing().model_copy(update={"coverage": coverage})
+
+
+RECORDS = {"pass": passing, "counted": counted, "fail": failing, "does-not-apply": unapplied,
            "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
            "pass-reviewed": passing_with_review}  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"
