@@ -67,10 +67,12 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"
         "print(data_path('qemu/agent.py'), splat_blocks('nothing'), environment().get_template('summary.md').name)\n"
     )
-    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(str(site)) == 2, done.stdout
-    plan = subprocess.run([python, "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False)
+    plan = subprocess.run(
+        [python, "-I", "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False
+    )
     assert plan.returncode == 0 and "Show what would be tested" in plan.stdout
 
 
