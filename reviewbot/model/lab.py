@@ -56,6 +56,8 @@ class GuestJob(Model):
     steps: tuple[GuestStep, ...]
     expect_release: str = ""
     """Kernel release that uname must give, or the job is INFRA."""
+    ports: dict[str, str] = {}
+    """Further ports: name -> path of the unix socket that QEMU makes for it."""
 
 
 StepStatus = Literal["done", "timeout", "lost", "crash", "skipped", "known"]
