@@ -19,7 +19,7 @@ from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
-from reviewbot.model.lock import Conditions, Lock
+from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
@@ -394,11 +394,7 @@ def _accelerator(site: Site, artifacts: Artifacts, progress: Progress) -> Accele
 def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, run: RunFolder) -> Lock:
     assert record.trees is not None
     return Lock(
-        run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top,
-        mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
-        accelerator=chosen.name, accelerator_why=chosen.why,
-        conditions=Conditions(
-            legs=tuple(job.stack.leg(leg.leg) for leg in job.planned.legs), memory=job.site.machine.memory,
-            cpus=job.site.machine.cpus, disks=suites.disks(job.site.machine.scratch_gib),
-        ),
+        run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top, artifacts=artifacts,
+        mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, accelerator=chosen.name,
+        accelerator_why=chosen.why, conditions=legs.conditions(job.site.machine, job.stack, job.planned.legs),
     )  # fmt: skip

@@ -87,7 +87,15 @@ def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/results.md", "docs/site-file.md", "docs/prerequisites.md"]
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/results.md",
+        "docs/site-file.md",
+        "docs/prerequisites.md",
+        "docs/reproducing.md",
+    ],
 )
 def test_links_of_the_documents_lead_somewhere(name: str) -> None:
     page = ROOT / name
