@@ -388,7 +388,8 @@ def _accelerator(site: Site, artifacts: Artifacts, progress: Progress) -> Accele
 def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, run: RunFolder) -> Lock:
     assert record.trees is not None
     return Lock(
-        run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top,
-        mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, artifacts=artifacts,
-        accelerator=chosen.name, accelerator_why=chosen.why, variant=job.planned.variant.name,
+        run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top, artifacts=artifacts,
+        mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, accelerator=chosen.name,
+        accelerator_why=chosen.why, variant=job.planned.variant.name,
+        conditions=legs.conditions(job.site.machine, job.stack, job.planned.legs),
     )  # fmt: skip

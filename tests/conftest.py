@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Quick tests first; what needs the fixture data or a machine says so when it cannot run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from demo.inbox import installed
+from reviewbot.host.locks import locked
 from reviewbot.host.process import ToolMissing
 from reviewbot.lab.accel import qemu_version
 from tests.machines import DemoRun, Images, images_of
@@ -62,19 +64,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """The demo, run as its user runs it, with this user's cache: what was built before is not built again."""
+    """The demo, run as its user runs it, with this user's cache: what was built before is not built again.
+
+    Of the processes of `pytest -n`, the first runs it, and the others read what it said.
+    """
     if not installed():
         pytest.skip("public-inbox is not installed")
     try:
         qemu_version()
     except ToolMissing as error:
         pytest.skip(str(error))
-    data = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "REVIEWBOT_DATA": str(data), "CI": ""},
-    )  # fmt: skip
-    return DemoRun(done.returncode, done.stdout, done.stderr, data)
+    ours = tmp_path_factory.getbasetemp()
+    shared = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
+    data, told = shared / "demo", shared / "demo.json"
+    with locked(shared / "demo.lock"):
+        if not told.exists():
+            done = subprocess.run(
+                [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, check=False,
+                env={**os.environ, "REVIEWBOT_DATA": str(data), "CI": ""},
+            )  # fmt: skip
+            folder = (data / "runs" / "latest").resolve()  # a test may start another run in there
+            told.write_text(json.dumps([done.returncode, done.stdout, done.stderr, str(data), str(folder)]))
+    status, stdout, stderr, *folders = json.loads(told.read_text())
+    return DemoRun(status, stdout, stderr, *(Path(folder) for folder in folders))
 
 
 @pytest.fixture(scope="session")

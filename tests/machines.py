@@ -2,7 +2,7 @@
 """What tests that boot machines share."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,8 @@ class DemoRun:
     stdout: str
     stderr: str
     data: Path
-
-    @property
-    def folder(self) -> Path:
-        """Of its run."""
-        return (self.data / "runs" / "latest").resolve()
+    folder: Path
+    """Of its run."""
 
     @property
     def lock(self) -> Lock:
@@ -64,8 +61,11 @@ def shell(
     return GuestStep(name=name, argv=("/bin/sh", "-c", script), timeout=timeout, gate=gate, collect=tuple(collect))
 
 
-def processes(words: str) -> list[int]:
-    """Ids of the processes whose command line has these words, without this one."""
+def processes(words: str, below: int = 0) -> list[int]:
+    """Ids of the processes whose command line has these words, without this one.
+
+    below: only descendants of this process. Other tests, and other users of this machine, have theirs.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -74,6 +74,15 @@ def processes(words: str) -> list[int]:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if words in line:
+        if words in line and (not below or below in _ancestors(int(entry.name))):
             found.append(int(entry.name))
     return found
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return
+        yield pid

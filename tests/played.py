@@ -17,7 +17,7 @@ from reviewbot.lab import Accelerator
 from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.store import Durations, Runs, Store
 from reviewbot.suites import disks
@@ -60,9 +60,9 @@ class Lab:
         return [[s.name.partition("/")[2] for s in job.steps if not s.gate] for job in self.jobs]
 
     def run_job(
-        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None,
-        on_reply: Callable[[StepReply], None], progress: Progress, take: Callable[[GuestStep], bool],
-        stop: threading.Event,
+        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
+        on_reply: Callable[[StepReply], None] = lambda reply: None, progress: Progress = silent,
+        take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
     ) -> JobReply:  # fmt: skip
         self.jobs.append(job)
         replies: list[StepReply] = []

@@ -14,10 +14,12 @@ from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
+import filelock
 import pytest
 
 from demo.__main__ import SITE
 from demo.posting import Version, mails
+from reviewbot.host.locks import locked
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.lock import Lock
 from reviewbot.model.results import Outcome, Results
@@ -129,9 +131,19 @@ class Call:
         """Processes, worktrees, sockets, half-made artifacts."""
         found = [f"process {pid}" for pid in processes(str(self.data))]
         found += [str(path) for path in self.temporary.iterdir()]
-        found += [str(path) for path in (cache_dir() / "building").glob("*")]
-        found += [str(path) for path in (cache_dir() / "worktrees").glob("*") if path.is_dir()]
+        found += [str(path) for path in (cache_dir() / "building").glob("*") if left(path, path.name)]
+        worktrees = (cache_dir() / "worktrees").glob("*")
+        found += [str(path) for path in worktrees if left(path, f"repository-{path.name}")]
         return found
+
+
+def left(folder: Path, lock: str) -> bool:
+    """Whether the folder is there and nobody works on it: the cache is this user's, who may do more at once."""
+    try:
+        with locked(cache_dir() / "locks" / f"{lock}.lock", timeout=0):
+            return folder.is_dir()
+    except filelock.Timeout:
+        return False
 
 
 def wait_for(condition: object, what: str, call: Call, seconds: float = 1800) -> None:
@@ -147,7 +159,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_call_goes_on(demo_run: DemoRun, tmp_
     assert demo_run.status == 0
     posting = list(mails(Version(2, f"t{os.getpid()}-{int(time.time())}")))
     compiling = Call(tmp_path, posting, "--legs", "ext4")
-    wait_for(lambda: processes("/src O=/obj"), "the kernel's build", compiling)
+    wait_for(lambda: processes("/src O=/obj", compiling.process.pid), "the kernel's build", compiling)
     status, said, _ = compiling.interrupt()
     assert (status, compiling.leftovers()) == (130, [])
     assert "goes on where it stopped" in said

@@ -68,10 +68,12 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"
         "print(data_path('qemu/agent.py'), splat_blocks('nothing'), environment().get_template('summary.md').name)\n"
     )
-    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(str(site)) == 2, done.stdout
-    plan = subprocess.run([python, "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False)
+    plan = subprocess.run(
+        [python, "-I", "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False
+    )
     assert plan.returncode == 0 and "Show what would be tested" in plan.stdout
 
 
@@ -86,7 +88,15 @@ def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/results.md", "docs/site-file.md", "docs/prerequisites.md"]
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/results.md",
+        "docs/site-file.md",
+        "docs/prerequisites.md",
+        "docs/reproducing.md",
+    ],
 )
 def test_links_of_the_documents_lead_somewhere(name: str) -> None:
     page = ROOT / name

@@ -9,7 +9,14 @@ from reviewbot import __version__
 
 _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
 """Commands that do not need what the others import."""
-_MODULES = ("reviewbot.cli.commands", "reviewbot.cli.review", "reviewbot.cli.shards", *_ALONE.values())
+_MODULES = (
+    "reviewbot.cli.commands",
+    "reviewbot.cli.review",
+    "reviewbot.cli.reproduce",
+    "reviewbot.cli.shards",
+    "reviewbot.cli.shell",
+    *_ALONE.values(),
+)
 
 
 class _Commands(click.Group):
@@ -36,6 +43,8 @@ def reviewbot() -> None:
     reviewbot review MESSAGE-ID          build and look at each patch; boot nothing
     reviewbot apply-and-test MESSAGE-ID  apply, build, review, boot, test, report
     reviewbot report latest              read the result
+    reviewbot reproduce latest TEST      run one test again, with the same artifacts
+    reviewbot shell latest --leg fuse4fs a root shell in that leg's machine
     reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
 
     A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,

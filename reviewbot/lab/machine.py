@@ -3,7 +3,8 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +118,7 @@ def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | No
                     f"logfile={_quoted(places.console)}",
         "-device", "virtconsole,chardev=console",
         *_port("control", places.control), *_port("results", places.results),
+        *(word for name, path in job.ports.items() for word in _port(name, Path(path))),
         "-chardev", f"socket,id=qmp,path={_quoted(places.qmp)},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
 
@@ -164,3 +166,26 @@ def probe_command(kernel: Path, root: Path, accelerator: str, log: Path) -> list
         "-m", "512", "-kernel", str(kernel), "-append", line, *_disk(root, "root", read_only=True),
         "-chardev", f"file,id=early,path={_quoted(log)}", "-serial", "chardev:early",
     ]  # fmt: skip
+
+
+def bare_command(job: GuestJob, accelerator: str, env: Mapping[str, str]) -> str:
+    """Lines for a POSIX shell that boot the job's machine to a shell on its console, with no host side of ours.
+
+    env: of the guest's shell; values hold no quotes. The agent's ports are not there, nor is the results disk.
+    """
+    for_init = [f'{name}="{value}"' for name, value in env.items()]
+    cpus = min(job.cpus, os.cpu_count() or 1)
+    line = kernel_line(accelerator=accelerator, cpus=cpus, extra=["reviewbot.shell", *for_init])
+    files = {disk.serial: Path("$disks") / f"{disk.serial}.img" for disk in job.disks}
+    argv = [
+        QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
+        *_machine(accelerator), "-m", str(job.memory), "-smp", str(cpus), "-kernel", job.kernel,
+        "-append", line.replace("console=hvc0 ", ""),
+        *_disk(Path(job.root), "root", read_only=True), *_disk(Path(job.payload), "payload", read_only=True),
+        *(word for serial, path in files.items() for word in _disk(path, serial, read_only=False)),
+        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
+        "-serial", "mon:stdio",
+    ]  # fmt: skip
+    disks = [f"truncate -s {disk.size} {files[disk.serial]}" for disk in job.disks]
+    words = [word if "=$disks/" in word else shlex.quote(word) for word in argv]
+    return " &&\n".join(["disks=$(mktemp -d)", *disks, " ".join(words)])

@@ -5,9 +5,12 @@ Joins `suites` (which steps, what their replies mean) and `lab` (how a step reac
 Nothing is tested twice for the same inputs. Must not know: postings, trees, verdicts.
 """
 
-from reviewbot.legs.bench import Bench, Budget
+from reviewbot.legs.bench import Bench, Budget, conditions
 from reviewbot.legs.machines import how_many
+from reviewbot.legs.outcome import suite_result
 from reviewbot.legs.run import run_legs
-from reviewbot.legs.work import Work, missing
+from reviewbot.legs.work import Suite, Work, missing, work_of
 
-__all__ = ["Bench", "Budget", "Work", "how_many", "missing", "run_legs"]
+__all__ = [
+    "Bench", "Budget", "Suite", "Work", "conditions", "how_many", "missing", "run_legs", "suite_result", "work_of",
+]  # fmt: skip

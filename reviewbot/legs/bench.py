@@ -4,11 +4,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reviewbot.config import SOAK
+from reviewbot import suites
+from reviewbot.config import SOAK, Machine
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import Disk
+from reviewbot.model.lock import Conditions
+from reviewbot.model.plan import LegPlan
 from reviewbot.model.progress import Progress
+from reviewbot.model.stack import Stack
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
 
@@ -60,3 +64,13 @@ class Bench:
     budget: Budget | None = None
     saved: bool = True
     """True: machines may begin from a saved one; False: each is booted."""
+
+
+def conditions(machine: Machine, stack: Stack, chosen: Sequence[LegPlan]) -> Conditions:
+    """What the lock file records of machines and legs."""
+    return Conditions(
+        legs=tuple(stack.leg(plan.leg) for plan in chosen),
+        disks=suites.disks(machine.scratch_gib),
+        memory=machine.memory,
+        cpus=machine.cpus,
+    )

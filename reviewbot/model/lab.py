@@ -63,6 +63,8 @@ class GuestJob(Model):
     """Run after all steps, for the files it collects. It has no reply; that it failed is a note."""
     expect_release: str = ""
     """Kernel release that uname must give, or the job is INFRA."""
+    ports: dict[str, str] = {}
+    """Further ports: name -> path of the unix socket that QEMU makes for it."""
 
 
 StepStatus = Literal["done", "timeout", "lost", "crash", "skipped", "known"]

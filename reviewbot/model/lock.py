@@ -3,7 +3,19 @@
 
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
+from reviewbot.model.lab import Disk
+from reviewbot.model.stack import LegSpec
 from reviewbot.model.trees import Trees
+
+
+class Conditions(Model):
+    """How the tests were run: what a machine and a leg were then, whatever settings say now."""
+
+    legs: tuple[LegSpec, ...]
+    disks: tuple[Disk, ...]
+    memory: int
+    """MiB per machine."""
+    cpus: int
 
 
 class Lock(Model):
@@ -23,3 +35,5 @@ class Lock(Model):
     accelerator_why: str = ""
     variant: str = ""
     """As in results.json."""
+    conditions: Conditions | None = None
+    """None: of a run before these were recorded."""

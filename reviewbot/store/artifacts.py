@@ -43,7 +43,7 @@ class Store:
 
     def find(self, kind: str, inputs: Mapping[str, str]) -> Artifact | None:
         """The artifact, if it is there."""
-        record = self._final(kind, key_of(kind, inputs)) / _RECORD
+        record = self.path(kind, key_of(kind, inputs)) / _RECORD
         if not record.exists():
             return None
         os.utime(record)  # garbage collection goes by last use
@@ -83,11 +83,11 @@ class Store:
         try:
             facts = dict(build(folder))
             artifact = Artifact(
-                kind=kind, key=key, path=str(self._final(kind, key)), facts=facts, inputs=dict(inputs),
+                kind=kind, key=key, path=str(self.path(kind, key)), facts=facts, inputs=dict(inputs),
                 seconds=time.monotonic() - started,
             )  # fmt: skip
             write_atomic(folder / _RECORD, artifact.model_dump_json(indent=1))
-            final = self._final(kind, key)
+            final = self.path(kind, key)
             final.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(final)
         except BaseException:
@@ -115,8 +115,21 @@ class Store:
                 final.rename(folder)
                 remove_tree(folder)
 
-    def _final(self, kind: str, key: str) -> Path:
+    def path(self, kind: str, key: str) -> Path:
+        """The folder of an artifact, whether or not it is there."""
         return self.root / "artifacts" / f"{kind}-{key}"
+
+    @staticmethod
+    def read(folder: Path, key: str) -> Artifact | None:
+        """The artifact in a folder, if it is there, whole, and has this key."""
+        try:
+            found = Artifact.model_validate_json((folder / _RECORD).read_bytes())
+        except (OSError, ValueError):
+            return None
+        if found.key != key:
+            return None
+        os.utime(folder / _RECORD)
+        return found.model_copy(update={"path": str(folder), "reused": True})
 
     def scratch(self, name: str) -> Path:
         """A folder that is kept between builds (kernel objects, checked-out sources); made if needed."""

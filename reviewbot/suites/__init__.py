@@ -6,15 +6,9 @@ One module per suite: `smoke`, `fstests`. Must not know: QEMU, or how a step rea
 
 from reviewbot.suites.counters import about_counters, counters_step
 from reviewbot.suites.rules import rules_digest
-from reviewbot.suites.setup import Setup, disks, read_setup, setup_crash, setup_steps
+from reviewbot.suites.setup import Setup, disks, leg_env, read_setup, setup_crash, setup_steps
 
 __all__ = [
-    "Setup",
-    "about_counters",
-    "counters_step",
-    "disks",
-    "read_setup",
-    "rules_digest",
-    "setup_crash",
+    "Setup", "about_counters", "counters_step", "disks", "leg_env", "read_setup", "rules_digest", "setup_crash",
     "setup_steps",
-]
+]  # fmt: skip

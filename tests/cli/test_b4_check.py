@@ -252,7 +252,7 @@ def test_a_file_where_the_runs_should_be_is_a_warning(data: Path) -> None:
 def call(*arguments: str, raw: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "reviewbot", "b4-check", *arguments], input=raw, capture_output=True, check=False,
-        timeout=60, env={**os.environ, **env},
+        timeout=600, env={**os.environ, **env},
     )  # fmt: skip
 
 
@@ -267,7 +267,7 @@ def test_it_loads_neither_the_pipeline_nor_what_fetches_mails() -> None:
         "heavy = ('reviewbot.pipeline', 'requests', 'liblore', 'b4', 'jinja2', 'rich')\n"
         "print(*(name for name in sys.modules if name.startswith(heavy)), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], input=b"x", capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], input=b"x", capture_output=True, check=True, timeout=600)
     assert json.loads(done.stdout) and done.stderr.strip() == b""
 
 
@@ -312,7 +312,7 @@ def b4_checks(folder: Path, data: Path) -> dict[str, list[dict[str, str]]]:
            "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", CHECKS], cwd=tree, input=json.dumps(mails), capture_output=True, text=True, check=False,
-        timeout=120, env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        timeout=600, env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     perpatch, series, known = json.loads(done.stdout)

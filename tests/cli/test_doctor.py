@@ -32,7 +32,7 @@ NAMES = [
 def call(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "reviewbot", "doctor", *arguments], capture_output=True, text=True, check=False,
-        env={**os.environ, **env}, timeout=120,
+        env={**os.environ, **env}, timeout=600,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class World:
         names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
         own = {name: str(self.folder / where) for name, where in names.items()}
         return subprocess.run(
-            [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=120,
+            [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=600,
             cwd=self.folder, env={**os.environ, **own, **env},
         )  # fmt: skip
 

@@ -99,7 +99,7 @@ class World:
         env["https_proxy"] = "http://127.0.0.1:9"  # nobody looks for the stack's own repositories
         done = subprocess.run(
             [sys.executable, "-m", "reviewbot", "plan", "--json", "--legs", "ext4", "--suites", "smoke", *arguments],
-            capture_output=True, text=True, check=False, timeout=120, cwd=self.folder, env=env,
+            capture_output=True, text=True, check=False, timeout=600, cwd=self.folder, env=env,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -61,7 +61,7 @@ def test_a_corrupted_inode_table_fails_fsck_and_nothing_before(machine_images: I
 @fault("a server killed in mid-test", collected="its signal, its log", outcome="CRASH", machine="goes on")
 def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_images: Images, tmp_path: Path) -> None:
     leg = load_stack().leg("fuse2fs")
-    script = "(sleep 1; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & exit 0"
+    script = "(until pgrep -x fio; do sleep 0.1; done; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & :"
     slow = GuestStep(
         name="smoke/fio", timeout=60, env=dict(suites.setup.leg_env(leg)),
         argv=("/bin/sh", "-c", 'sed "s/--size=1m/--size=64m/" /stack/suites/smoke/load.py >/tmp/load.py; '

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot reproduce`: one test of a recorded run again, and whether it still says the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from reviewbot import again, pipeline
+from reviewbot.again import Recorded, Repeated
+from reviewbot.cli.commands import print_verdict
+from reviewbot.cli.group import reviewbot
+from reviewbot.cli.progress import display
+from reviewbot.config import Site, load_site, load_stack
+from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.model.errors import UsageError
+from reviewbot.model.lock import Lock
+from reviewbot.model.plan import Plan
+from reviewbot.model.results import Outcome
+from reviewbot.model.trees import Trees
+from reviewbot.model.verdict import ExitStatus
+from reviewbot.pipeline import Request
+from reviewbot.store import RunFolder, Runs, Store
+
+
+@reviewbot.command()
+@click.argument("run")
+@click.argument("test", required=False)
+@click.option("--leg", "legs", multiple=True,
+              help="In this leg; repeatable [default: where it did not pass, else wherever it ran].")  # fmt: skip
+@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Each in a machine of its own.")
+@click.option("--print-command", is_flag=True,
+              help="Run nothing; print a QEMU command that boots to a shell on the console.")  # fmt: skip
+@click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def reproduce(
+    run: str,
+    test: str | None,
+    legs: tuple[str, ...],
+    times: int,
+    print_command: bool,
+    site_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Run one TEST of RUN again, with the same artifacts, in a fresh machine; without TEST, do all of RUN again.
+
+    RUN is an id, a unique prefix, or `latest`; TEST is `generic/013` or `smoke/rename`. A check of smoke runs with all
+    checks before it, because they build on each other. The recorded outcome is shown beside the new ones; logs are
+    kept in the run's folder, below `again/`.
+
+    Without TEST the stored mails are applied to the same base commits, and the same legs and suites run, as a new
+    run; what is built otherwise than then is named.
+
+    Exit status of a test: 0 it passed every time; 1 it did not; 4 the lab failed. Of a run: as apply-and-test.
+
+    \b
+    reviewbot reproduce latest generic/013
+    reviewbot reproduce 20261125 generic/013 --leg fuse4fs --times 5
+    reviewbot reproduce latest generic/013 --leg fuse4fs --print-command
+    reviewbot reproduce 20261125
+    """
+    site, store = load_site(site_path), Store(cache_dir())
+    if test is None:
+        if legs or times != 1 or print_command:
+            raise UsageError("--leg, --times and --print-command are for one test", hint="name it: reproduce RUN TEST")
+        return _all_of(Runs(data_dir() / "runs").find(run), site, as_json)
+    recorded = again.read_run(Runs(data_dir() / "runs").find(run), site)
+    cases = again.cases(recorded, test, legs)
+    accelerator = again.accelerator_of(recorded, site, cache_dir(), store)
+    bench = again.bench_of(recorded, accelerator, store, cache_dir(), cases[0].test)
+    if print_command:
+        click.echo("\n".join(again.bare_command(case, bench) for case in cases))
+        return ExitStatus.PASS
+    with display() as progress:
+        found = [again.repeat(case, times, bench, progress) for case in cases]
+    if as_json:
+        click.echo(json.dumps([_row(recorded, one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        _show(recorded, found)
+    outcomes = {result.outcome for one in found for result in one.results}
+    if outcomes & set(again.LOST):
+        return ExitStatus.INFRA
+    return ExitStatus.PASS if outcomes == {Outcome.PASS} else ExitStatus.SERIES
+
+
+def _all_of(folder: RunFolder, site: Site, as_json: bool) -> int:
+    request, stack_name = _request(folder)
+    with display() as progress:
+        outcome = pipeline.apply_and_test(request, load_stack(stack_name, site), site, progress)
+    judged = outcome.record.verdict
+    assert judged is not None
+    differs = again.differences(folder, outcome.folder)
+    if as_json:
+        whole = {"of": folder.id, "differs": list(differs), "verdict": judged.model_dump(mode="json")}
+        click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
+        return judged.kind.exit_status
+    print_verdict(judged, outcome.folder)
+    for line in differs or (f"built from the same inputs as run {folder.id}",):
+        click.echo(line)
+    return judged.kind.exit_status
+
+
+def _request(folder: RunFolder) -> tuple[Request, str]:
+    """What was asked for then, on the bases that were found then; and the stack. Raises UsageError."""
+    planned = again.read_file(folder, "plan.json", Plan)
+    if planned is None:
+        raise UsageError(f"run {folder.id} has no plan", hint="it ended before it began")
+    trees, lock = again.read_file(folder, "trees.json", Trees), again.read_file(folder, "lock.json", Lock)
+    bases = {tree.component: tree.base_commit for tree in trees.trees} if trees else {}
+    stack_name = lock.stack if lock else "fuse"
+    return Request(
+        names=(planned.posting.top,), mbox=folder.path / "mails.mbox", legs=tuple(leg.leg for leg in planned.legs),
+        suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
+    ), stack_name  # fmt: skip
+
+
+def _row(recorded: Recorded, one: Repeated) -> dict[str, Any]:
+    was = one.case.was
+    return {
+        "run": recorded.folder.id, "leg": one.case.leg.name, "suite": one.case.suite, "test": one.case.test,
+        "recorded": was.model_dump(mode="json") if was else None,
+        "results": [result.model_dump(mode="json") for result in one.results],
+        "notes": list(recorded.notes),
+    }  # fmt: skip
+
+
+def _show(recorded: Recorded, found: list[Repeated]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for note in recorded.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+    for one in found:
+        was = one.case.was
+        console.print(Text(f"{one.case.name} in {one.case.leg.name}", style="bold"))
+        told = _line(was.outcome, was.seconds, was.reason) if was else Text("it did not run there")
+        console.print(Text.assemble((f"  in run {recorded.folder.id}  ", "dim"), told))
+        for number, result in enumerate(one.results, 1):
+            line = _line(result.outcome, result.seconds, result.reason)
+            console.print(Text.assemble((f"  {'now' if len(one.results) == 1 else number}  ", "dim"), line))
+        if len(one.results) > 1:
+            passed = sum(result.outcome is Outcome.PASS for result in one.results)
+            console.print(f"  passed {passed} of {len(one.results)} times")
+        for result in one.results:
+            console.print(Text(f"  log: {recorded.folder.path / result.log}", style="dim"))
+
+
+def _line(outcome: Outcome, seconds: float, reason: str) -> Text:
+    colour = "green" if outcome is Outcome.PASS else "yellow" if outcome is Outcome.NOTRUN else "red"
+    return Text.assemble((outcome.value, colour), f"  {seconds:.1f} s", f"  {reason}" if reason else "")
