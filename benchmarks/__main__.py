@@ -19,6 +19,7 @@ from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure, repeat
 from benchmarks.plan import plan_fixture
 from benchmarks.review import review_of_ten
+from benchmarks.shards import shards
 from benchmarks.starts import starts
 from reviewbot import intake, lab
 from reviewbot.config import load_site, load_stack
@@ -41,6 +42,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     yield from review_of_ten()
     yield first_word()
     yield floor(Store(cache_dir()))
+    yield from shards(Store(cache_dir()))
     yield from starts(Store(cache_dir()))
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from reviewbot import build, lab, legs, pipeline, reviewing
+from reviewbot import build, lab, legs, merging, pipeline, reviewing
 from reviewbot.build.errors import BuildFails, FirstError
 from reviewbot.config import Reviewer, Site
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import OF_BASE, PatchBuild
@@ -251,6 +251,24 @@ def test_beside_tests_the_review_is_a_note_and_a_section(world: World, builds: B
     assert verdict.notes[0].startswith("review: no errors")
     assert "## Review" in (outcome.folder.path / "summary.md").read_text()
     assert (outcome.folder.path / "review.json").exists()
+
+
+def test_a_run_that_was_cut_gets_its_verdict_when_its_shards_are_merged(
+    world: World, builds: Builds, machines: Tests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cut"
+    outcome = world.test(shards=2, shard_dir=folder)
+    assert (outcome.record.verdict, machines.ran) == (None, 1)
+    assert not (outcome.folder.path / "verdict.json").exists()
+    monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path / "another host"))
+    merged = merging.merge_shards(folder, [])
+    assert verdict_of(merged).kind is VerdictKind.PASS and merged.record.review is not None
+    assert [run.id for run in Runs(tmp_path / "another host" / "runs").list()] == [outcome.folder.id]
+    reply = (merged.folder.path / "reply.eml").read_text()
+    assert "In-Reply-To: <" in reply and (merged.folder.path / "summary.md").exists()
+    assert verdict_of(merging.merge_shards(folder, [])) == verdict_of(merged), "and again"
+    with pytest.raises(UsageError, match="is no folder of shards"):
+        merging.merge_shards(tmp_path, [])
 
 
 def test_a_patch_that_does_not_build_stops_no_test(world: World, builds: Builds, machines: Tests) -> None:

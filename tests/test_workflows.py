@@ -14,10 +14,15 @@ import yaml
 from reviewbot.host.data import data_path
 
 NAMES = ("apply-and-test", "review")
-TEXTS = {name: data_path(f"workflows/{name}.yml").read_text() for name in NAMES}
+SHARDS = "apply-and-test-shards"
+ALL = (*NAMES, SHARDS)
+TEXTS = {name: data_path(f"workflows/{name}.yml").read_text() for name in ALL}
 DATA: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
-STEPS: dict[str, list[dict[str, Any]]] = {name: DATA[name]["jobs"][name]["steps"] for name in NAMES}
-every_workflow = pytest.mark.parametrize("workflow", NAMES)
+STEPS: dict[str, list[dict[str, Any]]] = {
+    name: [step for job in DATA[name]["jobs"].values() for step in job["steps"]] for name in ALL
+}
+every_workflow = pytest.mark.parametrize("workflow", ALL)
+of_one_job = pytest.mark.parametrize("workflow", NAMES)
 
 
 def step(workflow: str, name: str) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def step(workflow: str, name: str) -> dict[str, Any]:
 
 
 def test_every_workflow_is_tested() -> None:
-    assert {path.stem for path in data_path("workflows").glob("*.yml")} == set(NAMES)
+    assert {path.stem for path in data_path("workflows").glob("*.yml")} == set(ALL)
 
 
 @every_workflow
@@ -41,7 +46,7 @@ def test_it_has_the_published_schema(workflow: str) -> None:
 @every_workflow
 def test_it_has_no_rights_and_no_secrets(workflow: str) -> None:
     assert DATA[workflow]["permissions"] == {}
-    assert [job["permissions"] for job in DATA[workflow]["jobs"].values()] == [{"contents": "read"}]
+    assert all(job["permissions"] == {"contents": "read"} for job in DATA[workflow]["jobs"].values())
     text = TEXTS[workflow]
     assert "secrets." not in text and "GITHUB_TOKEN" not in text and "pull_request_target" not in text
     (checkout,) = (s for s in STEPS[workflow] if s.get("uses", "").startswith("actions/checkout@"))
@@ -60,7 +65,7 @@ def test_no_expression_reaches_a_script(workflow: str) -> None:
     assert [s["run"] for s in STEPS[workflow] if "${{" in s.get("run", "")] == []
 
 
-@pytest.mark.parametrize("script", [s["run"] for name in NAMES for s in STEPS[name] if "run" in s])
+@pytest.mark.parametrize("script", [s["run"] for name in ALL for s in STEPS[name] if "run" in s])
 def test_scripts_are_bash(script: str) -> None:
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
 
@@ -86,7 +91,7 @@ CALLS = {
 }
 
 
-@every_workflow
+@of_one_job
 @pytest.mark.parametrize("status", [0, 1, 3, 4])
 def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
     tmp_path: Path, workflow: str, status: int
@@ -103,7 +108,7 @@ def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
 
 
 @pytest.mark.parametrize("rfc", ["", "yes"])
-@every_workflow
+@of_one_job
 def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path, workflow: str, rfc: str) -> None:
     play(workflow, CALLS[workflow][0], tmp_path, 0, MESSAGE_ID="x@y", LEGS="", SUITES="smoke", TESTS="", RFC=rfc)
     assert ("--rfc" in (tmp_path / "called").read_text().splitlines()) is bool(rfc)
@@ -118,7 +123,7 @@ def test_the_call_is_one_that_the_command_line_takes(words: list[str]) -> None:
     assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
 
 
-@every_workflow
+@of_one_job
 def test_the_summary_is_shown_and_bounded(tmp_path: Path, workflow: str) -> None:
     run = tmp_path / "data" / "runs" / "latest"
     run.mkdir(parents=True)
@@ -129,8 +134,46 @@ def test_the_summary_is_shown_and_bounded(tmp_path: Path, workflow: str) -> None
     assert shown.read_text().startswith("# PASS") and shown.stat().st_size <= 1 << 20
 
 
-@every_workflow
+@of_one_job
 def test_a_job_without_a_run_says_so(tmp_path: Path, workflow: str) -> None:
     shown = tmp_path / "shown"
     done = play(workflow, "Summary", tmp_path, 0, REVIEWBOT_DATA=str(tmp_path / "data"), GITHUB_STEP_SUMMARY=str(shown))
     assert done.returncode == 0 and "No run was made" in shown.read_text()
+
+
+CUT = "Apply, build, and cut"
+
+
+@pytest.mark.parametrize("status", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (CUT, ["apply-and-test", "--legs=ext4", "--tests=", f"--shards={EVIL}", "--shard-dir=cut", "--json", "--",
+               EVIL]),
+        ("Run the shard", ["run-shard", f"--output=results/{EVIL}", "--", f"cut/{EVIL}"]),
+        ("Merge", ["merge-shards", "--", "cut", "results"]),
+    ],
+)  # fmt: skip
+def test_each_job_of_a_matrix_ends_with_the_tools_status(
+    tmp_path: Path, name: str, words: list[str], status: int
+) -> None:
+    given = {"MESSAGE_ID": EVIL, "LEGS": "ext4", "TESTS": "", "SHARDS": EVIL, "SHARD": EVIL}
+    (tmp_path / "output").touch()
+    done = play(SHARDS, name, tmp_path, status, **given, GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert (tmp_path / "called").read_text().splitlines() == words
+    assert not (tmp_path / "pwned").exists()
+    assert done.stdout.startswith("::stop-commands::")
+    if name != CUT or status:  # the fake tool prints no JSON
+        assert done.returncode == status and (tmp_path / "output").read_text() == ""
+
+
+def test_the_calls_for_shards_are_ones_that_the_command_line_takes(tmp_path: Path) -> None:
+    calls = [
+        ["apply-and-test", "--legs=", "--tests=", "--shards=8", "--shard-dir=cut", "--json", "--mbox=/nowhere"],
+        ["run-shard", "--output=/nowhere/r.json", "--", "/nowhere"], ["merge-shards", "--", "/nowhere", "/nowhere"],
+    ]  # fmt: skip
+    for words in calls:
+        done = subprocess.run(
+            [sys.executable, "-m", "reviewbot", *words], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr

@@ -34,9 +34,10 @@ from reviewbot.lab.ports import (
     disconnect,
     ended,
     greeting,
+    guests_doing,
     or_ended,
 )  # fmt: skip
-from reviewbot.lab.rescue import last_look
+from reviewbot.lab.rescue import last_look, what_hung
 from reviewbot.lab.saved import Saved, Start, find_start, note_start
 from reviewbot.lab.saving import LIMIT, restore
 from reviewbot.lab.servers import forget, served
@@ -327,7 +328,7 @@ class _Run:
             name=step.name, status=status, exit_status=int(number(message, "status")),
             seconds=number(message, "seconds"), limit=limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
             server=server_figures(message.get("server")) if step.measure else None,
-            hang=_hang(hang, message) if status == "timeout" else "",
+            hang=what_hung(hang, message) if status == "timeout" else "",
             unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,
         )  # fmt: skip
 
@@ -358,7 +359,7 @@ class _Run:
         consoles = self._said_since(marks)
         said, splat = "".join(consoles), heard(*consoles)
         fields, crashed = splat.fields, splat.crash
-        if (reason := _reset(self.shutdowns)) and not crashed:
+        if (reason := guests_doing(self.shutdowns)) and not crashed:
             fields |= {"splat": f"the guest restarted or went off without a word ({reason})", "crash": "reboot",
                        "fingerprint": "", "splat_text": ""}  # fmt: skip
             crashed = True
@@ -401,21 +402,3 @@ class _Run:
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")
-
-
-def _reset(shutdowns: EventListener) -> str:
-    """Why QEMU ended, if it was the guest's doing: `guest-reset`, `guest-shutdown`, `guest-panic`; or empty."""
-    data: list[Any] = [event.get("data") or {} for event in shutdowns.clear()]
-    reasons = [str(words.get("reason", "")) for words in data]
-    return next((reason for reason in reasons if reason.startswith("guest-")), "")
-
-
-def _hang(hang: dict[str, Any], done: dict[str, Any]) -> str:
-    """What the agent found, and what ended the step; the first line says how."""
-    aborted = text(done, "aborted", 100)
-    how = {"abort": "ended when its fuse connections were aborted", "kill": "was killed"}.get(text(done, "by"), "")
-    if how == "was killed" and aborted:
-        how = "was killed; aborting its fuse connections did not end it"
-    unclean = text(done, "unclean", 300)
-    lines = [how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
-    return "\n".join(line for line in lines if line)[:EXCERPT]

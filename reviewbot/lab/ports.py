@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import EventListener, QMPClient, QMPError
 
 from reviewbot.lab.channel import Frames, Lines, unpack
 
@@ -147,3 +147,10 @@ class Files:
     def close(self) -> None:
         self.task.cancel()
         self.writer.close()
+
+
+def guests_doing(shutdowns: EventListener) -> str:
+    """Why QEMU ended, if it was the guest's doing: `guest-reset`, `guest-shutdown`, `guest-panic`; or empty."""
+    data: list[Any] = [event.get("data") or {} for event in shutdowns.clear()]
+    reasons = [str(words.get("reason", "")) for words in data]
+    return next((reason for reason in reasons if reason.startswith("guest-")), "")

@@ -4,10 +4,12 @@
 import asyncio
 import contextlib
 import time
+from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
-from reviewbot.lab.console import written
+from reviewbot.lab.channel import text
+from reviewbot.lab.console import EXCERPT, written
 from reviewbot.lab.machine import Places
 
 KEYS = "9wlt"
@@ -58,3 +60,14 @@ async def _until_quiet(places: Places) -> None:
         await asyncio.sleep(0.1)
         if written(places.console) != size:
             size, changed = written(places.console), time.monotonic()
+
+
+def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:
+    """What the agent found, and what ended the step; the first line says how."""
+    aborted = text(done, "aborted", 100)
+    how = {"abort": "ended when its fuse connections were aborted", "kill": "was killed"}.get(text(done, "by"), "")
+    if how == "was killed" and aborted:
+        how = "was killed; aborting its fuse connections did not end it"
+    unclean = text(done, "unclean", 300)
+    lines = [how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
+    return "\n".join(line for line in lines if line)[:EXCERPT]

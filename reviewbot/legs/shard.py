@@ -47,8 +47,8 @@ class ShardRun:
     """Where saved machines are kept; None: each is booted."""
     told: Callable[[], None] = lambda: None
     """Called after each answer."""
-    left: list[GuestStep] = field(default_factory=list)
-    """What no machine has taken yet."""
+    left: dict[str, GuestStep] = field(default_factory=dict)
+    """What no machine has taken yet, by name, in the order in which it is taken."""
     running: int = 0
     """Machines that are at it."""
     started: int = 0
@@ -78,7 +78,7 @@ class ShardRun:
             self.ended.append(without)
         tests = [step for step in self.shard.tests if step.name not in kept and not step.known]
         order = self.lengths if self.shard.suite == "fstests" else {}  # the checks of smoke build on each other
-        self.left = sorted(tests, key=lambda step: -order.get(step.name, 0.0))
+        self.left = {step.name: step for step in sorted(tests, key=lambda step: -order.get(step.name, 0.0))}
 
     @property
     def over(self) -> bool:
@@ -90,7 +90,7 @@ class ShardRun:
         with self.lock:
             if self.closed or not self.left or (self.running and (self.alone or self.shard.suite == "smoke")):
                 return 0.0
-            share = sum(self.lengths.get(step.name, 1.0) for step in self.left) / (self.running + 1)
+            share = sum(self.lengths.get(name, 1.0) for name in self.left) / (self.running + 1)
             if self.running and share < START:
                 return 0.0
             return max(share + self.ahead, 0.001)
@@ -131,7 +131,7 @@ class ShardRun:
         self.running -= 1
         self.doing.pop(number, None)
         told = {reply.name for reply in self.answers.pop(number)}
-        self.left = [*(step for name, step in mine.items() if name not in told), *self.left]
+        self.left = {**{name: step for name, step in mine.items() if name not in told}, **self.left}
 
     def result(self) -> ShardResult:
         """What is known by now."""
@@ -154,7 +154,7 @@ class ShardRun:
             name=name, last=last and last.model_copy(update={"name": f"{name}/{last.name}"}),
             kernel=str(self.images["kernel"]), root=str(self.images["guest"]), payload=str(self.images["payload"]),
             disks=self.shard.disks, memory=self.shard.memory, cpus=self.shard.cpus,
-            steps=(*self.shard.setup, *self.left), expect_release=self.shard.release,
+            steps=(*self.shard.setup, *self.left.values()), expect_release=self.shard.release,
             kernel_line=self.shard.kernel_line, slow=self.shard.slow,
         )  # fmt: skip
 
@@ -163,10 +163,9 @@ class ShardRun:
 
         def take(step: GuestStep) -> bool:
             with self.lock:
-                if self.spent or self.stop.is_set() or step not in self.left:
+                if self.spent or self.stop.is_set() or step.name not in self.left:
                     return False
-                self.left.remove(step)
-                mine[step.name] = step
+                mine[step.name] = self.left.pop(step.name)
                 return True
 
         def heard(reply: StepReply) -> None:

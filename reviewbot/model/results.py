@@ -128,11 +128,11 @@ class LegResult(Model):
     proofs: dict[str, Fact] = {}
     """What the guest reported of itself: `kernel_release`, `sha256:/stack/bin/fuse2fs`, `slow_factor`."""
     accelerator: str = ""
-    """`kvm` or `tcg`."""
+    """`kvm` or `tcg`; `kvm+tcg` when its shards ran on several hosts."""
     seconds: float = 0.0
-    """Wall time from starting QEMU to its end."""
+    """Wall time from starting QEMU to its end, summed over all machines."""
     agent_seconds: float = 0.0
-    """Wall time from starting QEMU to the agent's first word."""
+    """Wall time from starting QEMU to the agent's first word, the least of all machines."""
     reused: bool = False
     """True: same inputs were tested before; these are those results."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, Results
 from tests.conftest import ROOT
+from tests.faults import fault
 from tests.played import TESTS, Lab, World, artifacts, outcomes
 
 KILLED = """
@@ -84,6 +85,12 @@ def goes_on(folder: Path) -> None:
     assert world.run("fstests").reused
 
 
+@fault(
+    "reviewbot itself killed",
+    collected="all answers so far",
+    outcome="none yet: the next call asks it again",
+    machine="dies with it",
+)
 def test_sigkill_in_the_middle_of_a_suite(tmp_path: Path) -> None:
     done = child(KILLED, tmp_path / "user")
     assert done.returncode == -9, done.stderr

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What reviewbot costs around fstests, and what a second machine saves: 40 tests in leg ext4, in emulated machines.
+
+The yardstick is what an upstream user does: one machine of the same size, one `check` with the whole list.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Figure
+from reviewbot import lab, suites
+from reviewbot.config import Machine, load_stack
+from reviewbot.host.paths import cache_dir
+from reviewbot.lab import Accelerator
+from reviewbot.legs import Bench, run_legs
+from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.lab import GuestJob, GuestStep
+from reviewbot.model.progress import silent
+from reviewbot.model.results import LegResult, Outcome
+from reviewbot.store import Durations, Runs, Store
+
+OVERHEAD = "40 fstests on two machines: share of their time outside tests (tcg)"
+SAVED = "40 fstests on two machines: share of the time of plain check on one (tcg)"
+MOST_OVERHEAD = 5.0
+MOST_TIME = round(100 / 1.7, 1)
+NUMBERS = """
+001 002 003 004 005 006 007 008 009 011 012 013 014 015 016 018 020 021 022 023
+024 025 026 028 029 030 035 037 070 080 087 091 112 221 236 245 257 258 309 401
+"""
+TESTS = tuple(f"generic/{number}" for number in NUMBERS.split())
+SIZE = Machine()
+TCG = Accelerator("tcg", "the promise is about emulation")
+PLAIN = """\
+tree=/stack/fstests config=/run/plain.config
+mkdir -p /run/plain/upper /run/plain/work /results /mnt/test /mnt/scratch
+mount -t overlay -o lowerdir=$tree,upperdir=/run/plain/upper,workdir=/run/plain/work plain $tree
+{
+	echo "export FSTYP=ext4 LOGGER_PROG=true"
+	echo "export TEST_DEV=$(readlink -f /dev/disk/by-serial/TEST_DEV) TEST_DIR=/mnt/test"
+	echo "export SCRATCH_DEV=$(readlink -f /dev/disk/by-serial/SCRATCH_DEV) SCRATCH_MNT=/mnt/scratch"
+} >$config
+cd $tree
+HOST_OPTIONS=$config RESULT_BASE=/results/plain env --default-signal=PIPE,XFSZ ./check "$@" || true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One way to run the list."""
+
+    wall: float
+    """Seconds, from nothing to the last answer."""
+    ran: int
+    """Tests that passed or failed by themselves."""
+
+
+def shards(store: Store) -> Iterator[Figure]:
+    """Both figures; each needs some six quiet minutes."""
+    built = newest(store)
+    if built is None:
+        why = "no payload with fstests: run a leg with --suites fstests first"
+        yield Figure(OVERHEAD, (), MOST_OVERHEAD, why, "%")
+        yield Figure(SAVED, (), MOST_TIME, why, "%")
+        return
+    ours, result = on_machines(built, 2)
+    bad = [t for t in result.tests if t.outcome in (Outcome.INFRA, Outcome.MISS)]
+    why = result.reason or (f"{bad[0].test}: {bad[0].reason}" if bad else "")
+    inside = sum(test.seconds for test in result.tests)
+    yield Figure(OVERHEAD, () if why else (100 * (result.seconds - inside) / result.seconds,), MOST_OVERHEAD, why, "%")
+    plain = plain_check(built)
+    if not why and plain.ran != ours.ran:
+        why = f"plain check ran {plain.ran} tests, we {ours.ran}"
+    yield Figure(SAVED, () if why else (100 * ours.wall / plain.wall,), MOST_TIME, why, "%")
+
+
+def newest(store: Store) -> Artifacts | None:
+    """The newest stack with fstests."""
+    ordered = sorted(store, key=lambda artifact: Path(artifact.path).stat().st_mtime)
+    payload = next((a for a in reversed(ordered) if a.kind == "payload" and "artifact fstests" in a.inputs), None)
+    if payload is None:
+        return None
+    keys = {name.removeprefix("artifact "): key for name, key in payload.inputs.items() if name.startswith("artifact ")}
+    found: dict[str, Artifact] = {a.kind: a for a in ordered if keys.get(a.kind, a.key) == a.key}
+    return Artifacts(artifacts={**found, "payload": payload}) if {"kernel", "guest"} <= found.keys() else None
+
+
+def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[Taken, LegResult]:
+    """The list as reviewbot runs it: from the first machine's start to the result."""
+    with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", dir=cache_dir().parent) as name:
+        folder = Path(name)
+        known = cache_dir() / "durations.json"
+        if known.exists():
+            shutil.copy(known, folder)
+        bench = Bench(
+            artifacts=built, accelerator=TCG, store=Store(folder), run=Runs(folder / "runs").create(),
+            durations=Durations(folder / known.name), progress=silent, disks=suites.disks(machine.scratch_gib),
+            memory=machine.memory, cpus=machine.cpus, selection=" ".join(TESTS), machines=count,
+        )  # fmt: skip
+        started = time.monotonic()
+        (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], bench)
+        wall = time.monotonic() - started
+    return Taken(wall, sum(t.outcome is not Outcome.NOTRUN for t in result.tests)), result
+
+
+def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
+    """The list as `check` runs it by itself."""
+    leg = load_stack().leg("ext4")
+    paths = {kind: built.artifacts[kind].path for kind in ("kernel", "guest", "payload")}
+    check = GuestStep(name="fstests/all", argv=("/bin/sh", "-ec", PLAIN, "plain", *TESTS), timeout=1800)
+    job = GuestJob(
+        name="plain", kernel=f"{paths['kernel']}/bzImage", root=f"{paths['guest']}/root.img",
+        payload=f"{paths['payload']}/payload.img", disks=suites.disks(machine.scratch_gib), memory=machine.memory,
+        cpus=machine.cpus, steps=(*suites.setup_steps(leg), check),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", dir=cache_dir().parent) as name:
+        started = time.monotonic()
+        reply = lab.run_job(job, TCG, Path(name))
+        wall = time.monotonic() - started
+    said = reply.replies[-1].output
+    ran = [line.split()[1:] for line in said.splitlines() if line.startswith("Ran: ")]
+    notrun = [line.split()[2:] for line in said.splitlines() if line.startswith("Not run: ")]
+    return Taken(wall, len(ran[-1]) - len(notrun[-1] if notrun else []) if ran else 0)
