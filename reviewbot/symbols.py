@@ -24,9 +24,9 @@ def explained(
 ) -> Results:  # fmt: skip
     """The results of a run of these trees."""
     tree = trees.get("kernel")
-    if tree is None:
+    kernel, root = artifacts.artifacts.get("kernel"), artifacts.artifacts.get("buildroot")
+    if tree is None or kernel is None or root is None:
         return results
-    kernel, root = artifacts.artifacts["kernel"], artifacts.artifacts["buildroot"]
     log = run.path / "logs" / "build" / "lines.log"
 
     def lines(frames: Sequence[str]) -> Mapping[str, str]:

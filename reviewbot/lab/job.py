@@ -25,9 +25,11 @@ from reviewbot.lab.figures import server_figures
 from reviewbot.lab.machine import Places, command, expendable, make_disks
 from reviewbot.lab.ports import (
     FIRST_WORD,
+    RESTORED_WORD,
     Ended,
     Files,
     Lost,
+    NotRestored,
     Port,
     Silent,
     connect_qmp,
@@ -47,16 +49,10 @@ from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepSt
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.store import Store
 
-RESTORED_WORD = 20.0
-"""The same for a machine that was restored, before it is given up and another is booted."""
 SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 120.0
 """Seconds on top of a step's limit for the agent to look at it, end it, clean up, tell: some 10, 100 at the worst."""
-
-
-class NotRestored(Exception):
-    """A restored machine never spoke; nothing was asked of it."""
 
 
 def run_job(

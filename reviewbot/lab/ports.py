@@ -16,6 +16,8 @@ from reviewbot.lab.channel import Frames, Lines, unpack
 
 FIRST_WORD = 90.0
 """Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
+RESTORED_WORD = 20.0
+"""The same for a machine that was restored, before it is given up and another is booted."""
 
 
 class Lost(Exception):
@@ -24,6 +26,10 @@ class Lost(Exception):
 
 class Silent(Lost):
     """QEMU runs, and the agent does not answer."""
+
+
+class NotRestored(Exception):
+    """A restored machine never spoke; nothing was asked of it."""
 
 
 class Ended(Lost):
