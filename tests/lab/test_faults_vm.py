@@ -77,7 +77,7 @@ def told(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> To
         name="faults", disks=(Disk(serial="TEST_DEV", size=64 << 20),),
     ).model_copy(update={"memory": MEMORY})  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reviewbot.lab.job.RESULTS_BYTES", SMALL_DISK)
+        patch.setattr("reviewbot.lab.machine.RESULTS_BYTES", SMALL_DISK)
         reply = run_job(job, TCG, folder)
     assert [step.name for step in reply.replies] == [step.name for step in job.steps], "in order, each once"
     return Told(reply, folder)

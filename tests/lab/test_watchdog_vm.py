@@ -153,7 +153,7 @@ def many_machines(machine_images: Images, tmp_path_factory: pytest.TempPathFacto
 
     def watch(event: Event) -> None:
         told.times.setdefault(event.text, time.monotonic())
-        if event.text == "fstests/shot":
+        if event.text == "shot":
             for pid in processes(f"-name {leg.name}-fstests"):
                 os.kill(pid, signal.SIGKILL)
 

@@ -18,13 +18,18 @@ KILL = "kill -9 $(cat /run/reviewbot/servers/*.pid)"
 STAND_IN = r"""
 cat >/usr/bin/lklfuse <<'X'
 #!/bin/sh
-fuse2fs -f "$2" "$3" -o "$(echo "$5" | sed "s/,type=ext4//; s/,mb=[0-9]*//; $(cat /run/change)")"
-sleep 3
+words=$(echo "$5" | sed "s/,type=ext4//; s/,mb=[0-9]*//")
+[ -e /run/falls-back ] || { fuse2fs -f "$2" "$3" -o "$words" && sleep 3; exit; }
+mkdir /run/aside
+fuse2fs -f "$2" /run/aside -o "$words" &
+until grep -q ' /run/aside ' /proc/mounts; do sleep 0.05; done
+mount -i -o remount,ro /run/aside && mount -i --move /run/aside "$3"
+wait
 X
 chmod +x /usr/bin/lklfuse
 echo lklfuse >/run/reviewbot/server
 """
-"""A server that changes its options and is slow to go."""
+"""A server that is slow to go, or mounts read-only without a word."""
 STEPS = {
     "work": f"{MOUNT}; for n in 1 2 3 4 5 6 7; do echo $n >/mnt/test/$n; done; mkdir /mnt/test/d; umount /mnt/test",
     "idle": "true",
@@ -34,8 +39,8 @@ STEPS = {
                "umount /mnt/test",
     "started-ro": f"opts=ro,$opts; {MOUNT}; ! touch /mnt/test/x; mount -o remount,rw /mnt/test; echo status $?; "
                   "umount /mnt/test",
-    "late": f"{STAND_IN} : >/run/change; {MOUNT}; export REVIEWBOT_UMOUNT_LIMIT=1; umount /mnt/test; sleep 4",
-    "falls-back": f"echo s/,rw,/,ro,/ >/run/change; {MOUNT}; echo status $?; ! grep ' /mnt/test ' /proc/mounts",
+    "late": f"{STAND_IN} {MOUNT}; export REVIEWBOT_UMOUNT_LIMIT=1; umount /mnt/test; sleep 4",
+    "falls-back": f": >/run/falls-back; {MOUNT}; echo status $?; ! grep ' /mnt/test ' /proc/mounts",
     "blind": "umount -l /sys/kernel/tracing; umount -l /sys/fs/cgroup",
 }  # fmt: skip
 
