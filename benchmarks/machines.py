@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the machines of benchmarks are made of: the newest that an earlier run built."""
 
+import hashlib
 from pathlib import Path
 
+from reviewbot.build.kconfig import fragment_text, load_fragments
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.lab import Disk, GuestJob, GuestStep
 from reviewbot.store import Store
@@ -13,7 +15,9 @@ def newest(store: Store, *, fstests: bool = False) -> dict[str, Artifact]:
 
     fstests: the payload has them.
     """
-    found = sorted(store, key=lambda artifact: Path(artifact.path).stat().st_mtime)
+    plain = hashlib.sha256(fragment_text(load_fragments()).encode()).hexdigest()  # no variant, which is slower
+    usable = (artifact for artifact in store if artifact.kind != "kernel" or artifact.inputs["config"] == plain)
+    found = sorted(usable, key=lambda artifact: Path(artifact.path).stat().st_mtime)
     built = {a.kind: a for a in found if a.kind != "payload" or not fstests or "artifact fstests" in a.inputs}
     if not {"kernel", "guest", "payload"} <= built.keys():
         return {}

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.machines import newest
 from benchmarks.measure import Figure
 from reviewbot import lab, suites
 from reviewbot.config import Machine, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.lab import Accelerator
 from reviewbot.legs import Bench, run_legs
-from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import GuestJob, GuestStep
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
@@ -60,12 +61,13 @@ class Taken:
 
 def shards(store: Store) -> Iterator[Figure]:
     """Both figures; each needs some six quiet minutes."""
-    built = newest(store)
-    if built is None:
+    found = newest(store, fstests=True)
+    if "fstests" not in found:
         why = "no payload with fstests: run a leg with --suites fstests first"
         yield Figure(OVERHEAD, (), MOST_OVERHEAD, why, "%")
         yield Figure(SAVED, (), MOST_TIME, why, "%")
         return
+    built = Artifacts(artifacts=found)
     ours, result = on_machines(built, 2)
     bad = [t for t in result.tests if t.outcome in (Outcome.INFRA, Outcome.MISS)]
     why = result.reason or (f"{bad[0].test}: {bad[0].reason}" if bad else "")
@@ -75,17 +77,6 @@ def shards(store: Store) -> Iterator[Figure]:
     if not why and plain.ran != ours.ran:
         why = f"plain check ran {plain.ran} tests, we {ours.ran}"
     yield Figure(SAVED, () if why else (100 * ours.wall / plain.wall,), MOST_TIME, why, "%")
-
-
-def newest(store: Store) -> Artifacts | None:
-    """The newest stack with fstests."""
-    ordered = sorted(store, key=lambda artifact: Path(artifact.path).stat().st_mtime)
-    payload = next((a for a in reversed(ordered) if a.kind == "payload" and "artifact fstests" in a.inputs), None)
-    if payload is None:
-        return None
-    keys = {name.removeprefix("artifact "): key for name, key in payload.inputs.items() if name.startswith("artifact ")}
-    found: dict[str, Artifact] = {a.kind: a for a in ordered if keys.get(a.kind, a.key) == a.key}
-    return Artifacts(artifacts={**found, "payload": payload}) if {"kernel", "guest"} <= found.keys() else None
 
 
 def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[Taken, LegResult]:
