@@ -17,7 +17,7 @@ from reviewbot.model.results import Outcome, TestResult
 from reviewbot.suites import fstests
 
 SCRIPTS, HELPERS = data_path("qemu/suites/fstests"), data_path("qemu/helpers")
-LIMIT = 20.0
+LIMIT = 90.0
 CHECK = r"""#!/bin/bash
 . "$HOST_OPTIONS"
 SRC_DIR=tests max_test_namelen=12 check=$RESULT_BASE/check
