@@ -13,9 +13,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from reviewbot import lab, suites
-from reviewbot.config import Site, load_stack
+from reviewbot.config import Site, choose_variant, load_stack
 from reviewbot.lab import Accelerator, Ends
-from reviewbot.legs import Bench, Suite, Work, suite_result, work_of
+from reviewbot.legs import Bench, Suite, Work, images, job_of, suite_result, work_of
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.base import Model
 from reviewbot.model.errors import UsageError
@@ -125,17 +125,12 @@ def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path,
         artifacts=artifacts, accelerator=accelerator, store=store, run=run.folder,
         durations=Durations(cache / "durations.json"), progress=silent, disks=run.conditions.disks,
         memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
+        variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
     )  # fmt: skip
 
 
-def job_of(work: Work, steps: Sequence[GuestStep], bench: Bench) -> GuestJob:
-    """A machine of this work, with these steps."""
-    files = {kind: str(Path(bench.artifacts.artifacts[kind].path) / file) for kind, file in IMAGES.items()}
-    return GuestJob(
-        name=f"{work.leg.name}-{work.suite}", kernel=files["kernel"], root=files["guest"], payload=files["payload"],
-        disks=work.shard.disks, memory=work.shard.memory, cpus=work.shard.cpus, steps=tuple(steps),
-        expect_release=work.shard.release,
-    )  # fmt: skip
+def _job(work: Work, steps: Sequence[GuestStep], bench: Bench) -> GuestJob:
+    return job_of(work.shard, images(bench), steps)
 
 
 def shell_job(leg: LegSpec, suite: Suite, ends: Ends, bench: Bench) -> GuestJob:
@@ -143,7 +138,7 @@ def shell_job(leg: LegSpec, suite: Suite, ends: Ends, bench: Bench) -> GuestJob:
     prepare = fstests.steps(leg, Selection(())) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
-    return job_of(work_of(leg, "smoke", bench), (*setup, lab.shell_step(env, "/root", ends)), bench)
+    return _job(work_of(leg, "smoke", bench), (*setup, lab.shell_step(env, "/root", ends)), bench)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +218,7 @@ def _once(work: Work, case: Case, bench: Bench, what: str, progress: Progress) -
     def relayed(event: Event) -> None:
         progress(Event("lab", what, "note", event.text))
 
-    reply = lab.run_job(job_of(work, work.shard.steps, bench), bench.accelerator, logs, progress=relayed)
+    reply = lab.run_job(_job(work, work.shard.steps, bench), bench.accelerator, logs, progress=relayed)
     began = [step for step in reply.replies if step.status != "skipped"]
     problem = (suites.read_setup(began).reason if began else "") or reply.problem
     shard = ShardResult(shard=work.shard.key, run=work.shard.run, machines=(reply,), problem=problem)
@@ -247,7 +242,7 @@ def bare_command(case: Case, bench: Bench) -> str:
             "the guest of this run cannot start a shell by itself: an older reviewbot made it",
             hint="`reviewbot shell` works with any guest",
         )
-    job = job_of(work_of(case.leg, "smoke", bench), (), bench)
+    job = _job(work_of(case.leg, "smoke", bench), (), bench)
     leg = {name: value for name, value in suites.leg_env(case.leg).items() if name.startswith("LEG_") and value}
     env = {**leg, **({"LEG_PROVE": " ".join(case.leg.prove)} if case.leg.prove else {})}
     return lab.bare_command(job, bench.accelerator.name, env)

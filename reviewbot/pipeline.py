@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
-from reviewbot.config import Site, choose_variant
+from reviewbot.config import Machine, Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Ask, Intake
@@ -240,8 +240,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     chosen = _accelerator(job.site, artifacts, job.progress)
     run.write("lock.json", _lock(job, record, artifacts, chosen, run))
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
-    variant, site = job.planned.variant, job.site.machine
-    machine = site.model_copy(update={"memory": site.memory + variant.memory})
+    variant, machine = job.planned.variant, _machine(job)
     machines, _ = legs.how_many(machine, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
@@ -385,11 +384,17 @@ def _accelerator(site: Site, artifacts: Artifacts, progress: Progress) -> Accele
     return lab.choose_accelerator(site.accelerator, kernel, root, cache_dir(), progress=progress)
 
 
+def _machine(job: _Job) -> Machine:
+    """The site's, with what the variant needs."""
+    site = job.site.machine
+    return site.model_copy(update={"memory": site.memory + job.planned.variant.memory})
+
+
 def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, run: RunFolder) -> Lock:
     assert record.trees is not None
     return Lock(
         run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top, artifacts=artifacts,
         mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, accelerator=chosen.name,
         accelerator_why=chosen.why, variant=job.planned.variant.name,
-        conditions=legs.conditions(job.site.machine, job.stack, job.planned.legs),
+        conditions=legs.conditions(_machine(job), job.stack, job.planned.legs),
     )  # fmt: skip

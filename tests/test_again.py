@@ -9,7 +9,7 @@ import pytest
 
 from reviewbot import again
 from reviewbot.again import Recorded, Repeated
-from reviewbot.config import Site, load_stack
+from reviewbot.config import Site, choose_variant, load_stack
 from reviewbot.lab import Ends
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Conditions, Lock
@@ -190,6 +190,18 @@ def test_a_shell_has_the_legs_setup_and_no_gate_before_it(world: World) -> None:
     assert job.steps[-1].env["LEG_SERVER"] == "fuse2fs" and "check" not in job.steps[-1].argv
     with pytest.raises(UsageError, match="older reviewbot"):
         again.bare_command(again.cases(run, "smoke/mkfs", ["fuse2fs"])[0], bench)
+
+
+def test_a_variant_is_run_as_the_variant_it_was(world: World) -> None:
+    folder = record(world)
+    lock = Lock.model_validate_json((folder.path / "lock.json").read_bytes())
+    folder.write("lock.json", lock.model_copy(update={"variant": "kmemleak,lockdep"}))
+    run = again.read_run(folder, Site())
+    bench = again.bench_of(run, again.accelerator_of(run, Site(), world.folder, Store(world.folder)),
+                           Store(world.folder), world.folder)  # fmt: skip
+    job = again.shell_job(LEG, "smoke", Ends(), bench)
+    assert job.kernel_line == choose_variant(("kmemleak", "lockdep")).kernel_line != ()
+    assert job.slow == choose_variant(("kmemleak", "lockdep")).slow > 1
 
 
 def test_what_was_built_of_other_inputs_is_named(world: World) -> None:

@@ -114,6 +114,7 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     return Request(
         names=(planned.posting.top,), mbox=folder.path / "mails.mbox", legs=tuple(leg.leg for leg in planned.legs),
         suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
+        variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),
     ), stack_name  # fmt: skip
 
 

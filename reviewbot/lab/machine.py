@@ -175,7 +175,7 @@ def bare_command(job: GuestJob, accelerator: str, env: Mapping[str, str]) -> str
     """
     for_init = [f'{name}="{value}"' for name, value in env.items()]
     cpus = min(job.cpus, os.cpu_count() or 1)
-    line = kernel_line(accelerator=accelerator, cpus=cpus, extra=["reviewbot.shell", *for_init])
+    line = kernel_line(accelerator=accelerator, cpus=cpus, extra=[*job.kernel_line, "reviewbot.shell", *for_init])
     files = {disk.serial: Path("$disks") / f"{disk.serial}.img" for disk in job.disks}
     argv = [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,

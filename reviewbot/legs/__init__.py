@@ -9,8 +9,10 @@ from reviewbot.legs.bench import Bench, Budget, conditions
 from reviewbot.legs.machines import how_many
 from reviewbot.legs.outcome import suite_result
 from reviewbot.legs.run import run_legs
-from reviewbot.legs.work import Suite, Work, missing, work_of
+from reviewbot.legs.shard import job_of
+from reviewbot.legs.work import Suite, Work, images, missing, work_of
 
 __all__ = [
-    "Bench", "Budget", "Suite", "Work", "conditions", "how_many", "missing", "run_legs", "suite_result", "work_of",
+    "Bench", "Budget", "Suite", "Work", "conditions", "how_many", "images", "job_of", "missing", "run_legs",
+    "suite_result", "work_of",
 ]  # fmt: skip

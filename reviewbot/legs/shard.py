@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,15 @@ from reviewbot.store import Store
 
 START = 2.0
 """Seconds, on a machine of slow factor 1, that a machine takes until its first test: boot, setup, fstests' `check`."""
+
+
+def job_of(shard: Shard, images: Mapping[str, Path], steps: Sequence[GuestStep]) -> GuestJob:
+    """A machine of this shard, with these steps. images: kind -> file."""
+    return GuestJob(
+        name=f"{shard.leg.name}-{shard.suite}", kernel=str(images["kernel"]), root=str(images["guest"]),
+        payload=str(images["payload"]), disks=shard.disks, memory=shard.memory, cpus=shard.cpus, steps=tuple(steps),
+        expect_release=shard.release, kernel_line=shard.kernel_line, slow=shard.slow,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -150,13 +159,10 @@ class ShardRun:
     def _job(self, number: int) -> GuestJob:
         name = f"{self.shard.leg.name}-{self.shard.suite}" + (f".{number}" if number > 1 else "")
         last = self.shard.last
-        return GuestJob(
-            name=name, last=last and last.model_copy(update={"name": f"{name}/{last.name}"}),
-            kernel=str(self.images["kernel"]), root=str(self.images["guest"]), payload=str(self.images["payload"]),
-            disks=self.shard.disks, memory=self.shard.memory, cpus=self.shard.cpus,
-            steps=(*self.shard.setup, *self.left.values()), expect_release=self.shard.release,
-            kernel_line=self.shard.kernel_line, slow=self.shard.slow,
-        )  # fmt: skip
+        job = job_of(self.shard, self.images, (*self.shard.setup, *self.left.values()))
+        return job.model_copy(
+            update={"name": name, "last": last and last.model_copy(update={"name": f"{name}/{last.name}"})}
+        )
 
     def _run(self, job: GuestJob, number: int, mine: dict[str, GuestStep]) -> JobReply:
         names = {step.name for step in job.steps}
