@@ -17,7 +17,7 @@ from reviewbot.model.results import Outcome, TestResult
 from reviewbot.suites import fstests
 
 SCRIPTS, HELPERS = data_path("qemu/suites/fstests"), data_path("qemu/helpers")
-LIMIT = 90.0
+LIMIT = 20.0
 CHECK = r"""#!/bin/bash
 . "$HOST_OPTIONS"
 SRC_DIR=tests max_test_namelen=12 check=$RESULT_BASE/check
@@ -101,7 +101,7 @@ class Guest:
                "LEG_MKFS_OPTIONS": "-O ^has_journal"}  # fmt: skip
         return subprocess.Popen(
             ["bash", SCRIPTS / "run", test], env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True, restore_signals=False,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
     def run(self, test: str) -> tuple[Outcome, str]:
