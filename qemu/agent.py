@@ -34,27 +34,13 @@ ENV = {
 }
 
 
-def read(path):
-    try:
-        with open(path, errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def write(path, text):
-    try:
-        with open(path, "w") as file:
-            file.write(text)
-    except OSError:
-        pass
-
-
 def port(name):
     """The virtio-serial port of this name, open for both ways. There is no udev here to name its device."""
+    from texts import read
+
     base = "/sys/class/virtio-ports"
     for device in os.listdir(base):
-        if read(f"{base}/{device}/name") == name:
+        if read(f"{base}/{device}/name").strip() == name:
             return os.open("/dev/" + device, os.O_RDWR | os.O_CLOEXEC)
     raise OSError(errno.ENODEV, f"no port {name}")
 
@@ -370,6 +356,8 @@ def clip(data):
 
 
 def power_off():
+    from texts import write
+
     os.sync()
     write("/proc/sysrq-trigger", "o")
     time.sleep(60)

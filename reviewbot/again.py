@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from reviewbot import lab, suites
 from reviewbot.config import Site, choose_variant, load_stack
 from reviewbot.lab import Accelerator, Ends
@@ -25,7 +23,7 @@ from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES, ShardResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.store import Durations, RunFolder, Store
+from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
 
@@ -59,16 +57,10 @@ class Recorded:
 
 def read_file(folder: RunFolder, name: str, model: type[M]) -> M | None:
     """A file of a run, if it is there. Raises UsageError when it is not as this reviewbot writes it."""
-    try:
-        return model.model_validate_json((folder.path / name).read_bytes())
-    except FileNotFoundError:
+    if not (folder.path / name).exists():
         return None
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise UsageError(
-            f"{name} of run {folder.id} cannot be read ({where}: {error.errors()[0]['msg']})",
-            hint="another version of reviewbot wrote it; use that one, or run the series again",
-        ) from error
+    hint = "another version of reviewbot wrote it; use that one, or run the series again"
+    return read_model(folder.path / name, model, f"cannot be read as {name} of a run", hint)
 
 
 def read_run(folder: RunFolder, site: Site) -> Recorded:

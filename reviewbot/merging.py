@@ -14,7 +14,7 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.results import Results
 from reviewbot.pipeline import Outcome
 from reviewbot.report import Record
-from reviewbot.store import Durations, NotRuns, RunFolder, Runs
+from reviewbot.store import Durations, NotRuns, RunFolder, Runs, read_model
 
 
 def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
@@ -25,9 +25,9 @@ def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
     run = _run_of(folder)
     plan = shards.read_plan(run)
     found = shards.read_results(results)
-    planned = shards.read(run.path / "plan.json", Plan, "no plan of a run")
-    lock = shards.read(run.path / "lock.json", Lock, "no lock file of a run")
-    begun = shards.read(folder / "run" / "results.json", Results, "no results of a run")
+    planned = read_model(run.path / "plan.json", Plan, "no plan of a run")
+    lock = read_model(run.path / "lock.json", Lock, "no lock file of a run")
+    begun = read_model(folder / "run" / "results.json", Results, "no results of a run")
     durations, notruns = Durations(cache_dir() / "durations.json"), NotRuns(cache_dir() / "notruns.json")
     legs = shards.merge(plan, begun.legs, found, lock.artifacts, durations, notruns)
     shards.take_logs(plan, found, run)

@@ -12,9 +12,6 @@ import stat
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from reviewbot import lab
 from reviewbot.config import Site
@@ -30,16 +27,14 @@ from reviewbot.legs.schedule import run_all
 from reviewbot.legs.shard import ShardRun
 from reviewbot.legs.work import Work, lengths_of
 from reviewbot.model.artifacts import Artifacts
-from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardPlan, ShardResult, merged
-from reviewbot.store import Durations, NotRuns, RunFolder, Store
+from reviewbot.store import Durations, NotRuns, RunFolder, Store, read_model
 
 PLAN = "shards.json"
 """Of a run: what was put off."""
-M = TypeVar("M", bound=Model)
 
 
 def check_new(folder: Path) -> None:
@@ -70,7 +65,7 @@ def write_shards(works: Sequence[Work], count: int, bench: Bench, folder: Path) 
 
 def read_shard(path: Path) -> Shard:
     """Raises UsageError when the file is no shard."""
-    return read(path, Shard, "no shard")
+    return read_model(path, Shard, "no shard")
 
 
 def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progress) -> ShardResult:
@@ -99,14 +94,14 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
 def read_results(paths: Sequence[Path]) -> dict[Path, ShardResult]:
     """Of files, and of all `*.json` below folders. Raises UsageError when one is no result."""
     files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
-    return {file: read(file, ShardResult, "no result of a shard") for file in files if not _is_log(file)}
+    return {file: read_model(file, ShardResult, "no result of a shard") for file in files if not _is_log(file)}
 
 
 def read_plan(run_folder: RunFolder) -> ShardPlan:
     """What a run has put off. Raises UsageError."""
     if not (run_folder.path / PLAN).exists():
         raise UsageError(f"run {run_folder.id} was not cut into shards", hint="`apply-and-test --shards N` does that")
-    return read(run_folder.path / PLAN, ShardPlan, "no plan of shards")
+    return read_model(run_folder.path / PLAN, ShardPlan, "no plan of shards")
 
 
 def merge(
@@ -200,9 +195,10 @@ def _give(source: Path, need: Need, folder: Path) -> None:
 
 
 def _image(need: Need, store: Store, beside: Path) -> Path:
-    name = f"{need.kind}-{need.key}"
-    for folder in (store.root / "artifacts", beside):
-        image = folder / name / IMAGES[need.kind]
+    kept = store.path(need.kind, need.key)
+    name = kept.name
+    for folder in (kept, beside / name):
+        image = folder / IMAGES[need.kind]
         if image.is_file():
             if need.sha256 and sha256_file(image) != need.sha256:
                 raise InfraError(f"{image} is not what the shard was made for", hint="copy it again, or remove it")
@@ -210,17 +206,5 @@ def _image(need: Need, store: Store, beside: Path) -> Path:
     raise InfraError(
         f"{name} is not here, and the shard's machines boot from it",
         hint=f"copy artifacts/{name} of the shard folder, or of the cache of the machine that made the shard, "
-             f"to {store.root / 'artifacts'} or beside the shard into artifacts/",
+             f"to {kept.parent} or beside the shard into artifacts/",
     )  # fmt: skip
-
-
-def read(path: Path, model: type[M], what: str) -> M:
-    """A file of ours that came from elsewhere. what: said of one that is not. Raises UsageError."""
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: {what}: {place + ': ' if place else ''}{first['msg']}") from error

@@ -175,7 +175,7 @@ def test_a_file_that_another_version_wrote_is_named(world: World) -> None:
     folder = record(world)
     lock = json.loads((folder.path / "lock.json").read_bytes())
     folder.write("lock.json", json.dumps(lock | {"colour": "blue"}))
-    with pytest.raises(UsageError, match=r"lock.json of run .* cannot be read .colour: Extra inputs") as caught:
+    with pytest.raises(UsageError, match=r"lock.json: cannot be read as .*: colour: Extra inputs") as caught:
         again.read_run(folder, Site())
     assert "another version" in caught.value.hint
 

@@ -5,21 +5,7 @@ import fcntl
 import os
 import time
 
-
-def read(path):
-    try:
-        with open(path, errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def write(path, text):
-    try:
-        with open(path, "w") as file:
-            file.write(text)
-    except OSError:
-        pass
+from texts import read, write
 
 
 def slow_factor():
@@ -75,7 +61,7 @@ def prepare():
     for folder in ("/run/reviewbot/gcov", "/run/lock", "/dev/disk/by-serial", "/mnt/test", "/mnt/scratch"):
         os.makedirs(folder, exist_ok=True)
     for disk in os.listdir("/sys/block"):
-        serial = read(f"/sys/block/{disk}/serial")
+        serial = read(f"/sys/block/{disk}/serial").strip()
         if serial:
             os.symlink(f"/dev/{disk}", f"/dev/disk/by-serial/{serial}")
     if os.path.isdir("/stack/helpers"):

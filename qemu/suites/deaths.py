@@ -9,6 +9,8 @@ import glob
 import os
 import time
 
+from texts import read
+
 RUN = "/run/reviewbot"
 DEAD = RUN + "/dead"
 MOST = 2
@@ -46,7 +48,7 @@ def _gone() -> list[str]:
     for name in names:
         if not name.endswith(".pid") or name[:-3] + "status" in names:
             continue
-        pid = _read(f"{RUN}/servers/{name}").strip()
+        pid = read(f"{RUN}/servers/{name}").strip()
         gone = pid and pid not in _missed and not os.path.exists(f"/proc/{pid}")
         if gone and not os.path.exists(f"{RUN}/servers/{name[:-3]}status"):
             found.append(pid)
@@ -60,18 +62,10 @@ def _dead() -> list[str]:
         return []
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def examine() -> str:
     """Make a backtrace of each core of a server that died, and remove it."""
     for number, pid in enumerate(_dead()):
-        words = dict(line.partition(" ")[::2] for line in _read(f"{DEAD}/{pid}").splitlines())
+        words = dict(line.partition(" ")[::2] for line in read(f"{DEAD}/{pid}").splitlines())
         for core in glob.glob(f"/core.*.{pid}"):
             if number < MOST:
                 _trace(_program(words.get("server", "")), core, f"{DEAD}/{pid}.backtrace")

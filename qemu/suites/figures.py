@@ -12,6 +12,8 @@ import os
 import re
 import time
 
+from texts import read, write
+
 RUN = "/run/reviewbot"
 LEDGER = f"{RUN}/ledger"
 """A line for each mount and umount by the helpers: `mount DEV`, `umount DEV CENTISECONDS gone|late PSS_KIB`."""
@@ -20,23 +22,6 @@ TRACE = "/sys/kernel/tracing/instances/reviewbot"
 EVENT = f"{TRACE}/events/fuse/fuse_request_send"
 INTERVAL = 2.0
 """Seconds between two looks at the memory of servers that live; one costs 3 ms per server under emulation."""
-
-
-def read(path: str) -> str:
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def write(path: str, text: str, mode: str = "w") -> bool:
-    try:
-        with open(path, mode) as file:
-            file.write(text)
-    except OSError:
-        return False
-    return True
 
 
 def made(folder: str) -> bool:

@@ -11,6 +11,8 @@ import signal
 import time
 from collections.abc import Iterator
 
+from texts import read, write
+
 FOLDER = "/run/reviewbot/hang"
 """What `collect` leaves for the step's log folder."""
 CONNECTIONS = "/sys/fs/fuse/connections"
@@ -50,23 +52,6 @@ class Task:
     @property
     def stack(self) -> list[str]:
         return [line.removeprefix("[<0>] ") for line in read(f"{self.folder}/stack").splitlines()]
-
-
-def read(path: str) -> str:
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except (OSError, ValueError):
-        return ""
-
-
-def write(path: str, text: str) -> bool:
-    try:
-        with open(path, "w") as file:
-            file.write(text)
-    except OSError:
-        return False
-    return True
 
 
 def numbers(folder: str) -> list[int]:

@@ -107,7 +107,7 @@ def _found(store: Store, inputs: dict[str, str]) -> Start | None:
         found = store.find(KIND, inputs)
     except ValueError:  # its record is damaged
         key = store.key(KIND, inputs)
-        found = Artifact(kind=KIND, key=key, path=str(store.root / "artifacts" / f"{KIND}-{key}"))
+        found = Artifact(kind=KIND, key=key, path=str(store.path(KIND, key)))
     if found is None:
         return None
     if "why" not in found.facts and not is_whole(Path(found.path), found.facts):

@@ -3,8 +3,6 @@
 
 from guest import Failed, folder, run
 
-_TAIL = 12
-
 
 def fio() -> None:
     """Two threads of random writes in two files; fio reads all back and compares checksums."""
