@@ -13,7 +13,7 @@ import time
 _RNDADDENTROPY, _RNDRESEEDCRNG = 0x40085203, 0x5207
 _READ = ("/stack/bin", "/stack/sbin", "/stack/lib", "/stack/helpers", "/stack/suites")
 """What most steps of most legs start, or load."""
-_OURS = ("agent", "archive", "bare", "boot", "deaths", "hang", "run", "saved")
+_OURS = ("agent", "archive", "bare", "boot", "deaths", "hang", "run", "saved", "start")
 """Modules that the agent imports, not the suites."""
 _IMPORT = "import sys; sys.path.insert(0, '/stack/suites'); [__import__(name) for name in sys.argv[1:]]"
 
@@ -35,6 +35,9 @@ def warm(env):
 
     env: what a step would get.
     """
+    from start import ready
+
+    ready()
     for module in ("archive", "deaths", "hang"):
         __import__(module)
     if os.path.exists("/stack/fstests/check"):
