@@ -23,6 +23,7 @@ from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.store import Store
 from reviewbot.symbols import with_source_lines
 from tests.conftest import ROOT
+from tests.faults import fault
 from tests.machines import DemoRun
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -113,6 +114,10 @@ def crash(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.vm
+@fault("a kernel that warns (WARN) in a test that passes", collected="the splat with source lines, its fingerprint",
+       outcome="CRASH", machine="goes on")  # fmt: skip
+@fault("a kernel that oopses", collected="the splat with source lines, its fingerprint", outcome="CRASH",
+       machine="is replaced")  # fmt: skip
 def test_a_mail_names_the_lines_of_the_patch_that_crash(crash: Path) -> None:
     (leg,) = json.loads((crash / "results.json").read_bytes())["legs"]
     tests = {test["test"]: test for test in leg["tests"]}
