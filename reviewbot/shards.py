@@ -20,7 +20,7 @@ from reviewbot.host.process import run
 from reviewbot.legs.bench import Bench
 from reviewbot.legs.cut import cut
 from reviewbot.legs.learned import learn
-from reviewbot.legs.machines import how_many
+from reviewbot.legs.machines import crowded, how_many
 from reviewbot.legs.outcome import joined, seconds_of, suite_result
 from reviewbot.legs.partial import Partial
 from reviewbot.legs.schedule import run_all
@@ -83,7 +83,8 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     logs.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     shelf = store if site.machine.saved == "auto" else None
-    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf)
+    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf,
+                       crowded=crowded(count, shard.cpus))  # fmt: skip
     run_all([running], count, lambda job: [], stop)
     result = running.result()
     if partial and not result.problem:

@@ -103,7 +103,7 @@ def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | No
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
-        *_machine(accelerator, ",memory-backend=memory" if memory else ""),
+        *_machine(accelerator, ",memory-backend=memory" if memory else "", "single" if job.one_thread else "multi"),
         "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory) if memory else ()),
         "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
         *_disk(Path(job.root), "root", read_only=True),
@@ -132,12 +132,12 @@ def _memory(job: GuestJob, memory: Memory) -> list[str]:
     return [*words, "-incoming", "defer"] if memory.restored else words
 
 
-def _machine(accelerator: str, options: str = "") -> list[str]:
+def _machine(accelerator: str, options: str = "", threads: str = "multi") -> list[str]:
     if accelerator == "kvm":
         return ["-machine", f"q35,accel=kvm{options}", "-cpu", "host"]
     # `pc` has fewer PCI bridges to probe than q35: half a second under emulation. 512 MB of translated code is room
     # for a kernel and its user space; QEMU's default throws code away and translates it again.
-    return ["-machine", f"pc{options}", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
+    return ["-machine", f"pc{options}", "-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "max,la57=off"]
 
 
 def _quoted(path: Path) -> str:

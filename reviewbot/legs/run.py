@@ -10,6 +10,7 @@ from reviewbot.legs import kept
 from reviewbot.legs.bench import Bench
 from reviewbot.legs.chosen import Chosen, choose
 from reviewbot.legs.learned import learn, spared
+from reviewbot.legs.machines import crowded
 from reviewbot.legs.outcome import joined, seconds_of, slow_of, suite_result, words
 from reviewbot.legs.partial import Partial
 from reviewbot.legs.schedule import Job, run_all
@@ -39,6 +40,8 @@ def run_legs(
     able = [leg for leg in legs if "fstests" in wanted and not missing(leg, bench.artifacts, ["fstests"])]
     chosen = choose(able, bench, wanted) if able else {}
     course = _Course([_leg(leg, wanted, bench, chosen.get(leg.name), put_off) for leg in legs], bench, told)
+    for leg in course.legs:  # smoke of one leg alone has one machine only
+        leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(bench.machines, bench.cpus)
     course.run()
     return course.results()
 
@@ -78,6 +81,8 @@ class _Leg:
     answers: Mapping[str, str] = field(default_factory=dict)
     """Of fstests that need not be run."""
     put_off: Callable[[Work], None] | None = None
+    crowded: bool = False
+    """See `ShardRun`."""
     work: Work | None = None
     shard: ShardRun | None = None
 
@@ -108,7 +113,7 @@ class _Leg:
             work.shard, images(bench), bench.accelerator, bench.run.logs(work.leg.name), bench.progress, stop,
             work.lengths, bench.durations.get(_timed(work, bench)),
             ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
-            store=bench.store if bench.saved else None,
+            store=bench.store if bench.saved else None, crowded=self.crowded,
         )  # fmt: skip
 
     def end(self) -> None:

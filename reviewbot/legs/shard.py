@@ -54,6 +54,8 @@ class ShardRun:
     partial: Partial | None = None
     store: Store | None = None
     """Where saved machines are kept; None: each is booted."""
+    crowded: bool = False
+    """Machines that run beside these leave no core for each of their CPUs."""
     told: Callable[[], None] = lambda: None
     """Called after each answer."""
     left: dict[str, GuestStep] = field(default_factory=dict)
@@ -158,11 +160,9 @@ class ShardRun:
 
     def _job(self, number: int) -> GuestJob:
         name = f"{self.shard.leg.name}-{self.shard.suite}" + (f".{number}" if number > 1 else "")
-        last = self.shard.last
+        last = self.shard.last and self.shard.last.model_copy(update={"name": f"{name}/{self.shard.last.name}"})
         job = job_of(self.shard, self.images, (*self.shard.setup, *self.left.values()))
-        return job.model_copy(
-            update={"name": name, "last": last and last.model_copy(update={"name": f"{name}/{last.name}"})}
-        )
+        return job.model_copy(update={"name": name, "last": last, "one_thread": self.crowded})
 
     def _run(self, job: GuestJob, number: int, mine: dict[str, GuestStep]) -> JobReply:
         names = {step.name for step in job.steps}
