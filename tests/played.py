@@ -14,6 +14,7 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
+from reviewbot.lab.leavings import Leavings
 from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -75,7 +76,7 @@ class Lab:
                 raise KeyboardInterrupt
             if what == "silence":
                 problem, what = "no word from the agent within 90 s", "skipped"
-            reply = self._reply(step, what, folder)
+            reply = self._reply(step, what, Leavings(folder, folder / job.name).folder(step))
             replies.append(reply)
             if what != "skipped":
                 progress(Event("lab", job.name, "note", step.name))
@@ -99,9 +100,9 @@ class Lab:
         if what == "skipped":
             return StepReply(name=step.name, status="skipped")
         test = step.name.partition("/")[2]
-        (folder / step.name).mkdir(parents=True, exist_ok=True)
-        (folder / step.name / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n" + "x" * self.said)
-        files = str(folder / step.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "output.txt").write_text(f"{test} in machine {len(self.jobs)}\n" + "x" * self.said)
+        files = str(folder)
         match what:
             case "lost" | "timeout":
                 return StepReply(name=step.name, status=what, seconds=5, files=files)

@@ -100,7 +100,7 @@ def test_a_setup_that_fails_makes_all_tests_infra_with_the_guests_reason(world: 
 def test_a_kernel_that_crashes_while_the_leg_is_set_up_is_the_stacks_fault(world: World) -> None:
     result = world.run("fstests", lab=Lab({SETUP: ["panic"]}))
     crash, *rest = result.tests
-    assert (crash.test, crash.outcome, crash.log) == ("setup", Outcome.CRASH, f"logs/fuse2fs/{SETUP}")
+    assert (crash.test, crash.outcome, crash.log) == ("setup", Outcome.CRASH, f"logs/fuse2fs/fuse2fs-fstests/{SETUP}")
     assert "kernel BUG at fs/x.c:1!" in crash.reason and crash.reason.startswith(f"during {SETUP}: ")
     assert [t.test for t in rest] == list(TESTS) and {t.outcome for t in rest} == {Outcome.INFRA}
 

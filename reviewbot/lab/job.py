@@ -19,9 +19,10 @@ from reviewbot.config import load_servers, load_splats
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
-from reviewbot.lab.channel import Lines, facts, number, text, unpack_disk
+from reviewbot.lab.channel import Lines, facts, number, text
 from reviewbot.lab.console import EXCERPT, TAIL, heard, since, written
 from reviewbot.lab.figures import server_figures
+from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places, command, expendable, make_disks
 from reviewbot.lab.ports import (
     FIRST_WORD,
@@ -68,7 +69,7 @@ def run_job(
 
     Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, ConfigError
     when `qemu/splats.yaml` or `qemu/servers.yaml` is missing or wrong, and DiskFull or OSError when the host's disk is
-    full. Files of steps land in `folder/<step>/`, the machine's own logs in `folder/<job>/`.
+    full. Files of tests land in `folder/<step>/`, those of the setup, and the machine's own logs, in `folder/<job>/`.
     """
     load_splats(), load_servers()  # a machine whose words cannot be judged is not worth booting
     logs = folder / job.name
@@ -77,7 +78,7 @@ def run_job(
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
         places = Places(Path(sockets), logs / "disks", logs)
         run = _Run(
-            job, accelerator, places, folder, on_reply or (lambda reply: None), progress, take=take,
+            job, accelerator, places, Leavings(folder, logs), on_reply or (lambda reply: None), progress, take=take,
             stop=stop or threading.Event(),
         )  # fmt: skip
         run.saved, run.notes = start.saved, list(start.notes)
@@ -101,7 +102,7 @@ class _Run:
     job: GuestJob
     accelerator: Accelerator
     places: Places
-    folder: Path
+    leavings: Leavings
     on_reply: Callable[[StepReply], None]
     progress: Progress
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -189,8 +190,9 @@ class _Run:
                 await or_ended(restore(qmp, self.saved.devices), watch, LIMIT, "the machine was not restored")
             control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
             stack.callback(control.close)
-            names = frozenset(step.name for step in (*self.job.steps, *((self.job.last,) if self.job.last else ())))
-            files = Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, names, self.folder)
+            steps = (*self.job.steps, *((self.job.last,) if self.job.last else ()))
+            homes = {step.name: self.leavings.home(step) for step in steps}
+            files = Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, homes)
             stack.callback(files.close)
             lines = Lines(self.nonce)
             try:
@@ -273,7 +275,7 @@ class _Run:
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         limit = step.timeout * slow
         self.unasked += control.forget()
-        forget(self.folder / step.name)
+        forget(self.leavings.folder(step))
         marks = self._marks()
         control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
                      "collect": step.collect, "measure": step.measure})  # fmt: skip
@@ -318,7 +320,7 @@ class _Run:
         elif said.crash:
             status = "crash"
         output = text(message, "output")
-        folder = self._write(step, dmesg, output)
+        folder = self.leavings.write(step, dmesg, output)
         server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
         return StepReply(
             name=step.name, status=status, exit_status=int(number(message, "status")),
@@ -339,7 +341,7 @@ class _Run:
         if isinstance(lost, Silent) and self.qmp:
             self.progress(Event("lab", self.job.name, "note", f"{lost}: looking from outside"))
             state, seen = await last_look(self.qmp, self.places)
-            self._write(step, "", None, seen)
+            self.leavings.write(step, "", None, seen)
             why = f"{lost}; QEMU says: {state or 'nothing'}"
         await asyncio.sleep(0.1)  # QEMU's last words come by another socket
         reply = self._lost(step, seconds, marks)
@@ -361,7 +363,7 @@ class _Run:
             crashed = True
         return StepReply(
             name=step.name, status="crash" if crashed else "lost", seconds=seconds, dmesg=said[-TAIL:],
-            files=self._write(step, said), **fields,
+            files=self.leavings.write(step, said), **fields,
         )  # fmt: skip
 
     def _marks(self) -> list[int]:
@@ -374,16 +376,6 @@ class _Run:
     def _consoles(self) -> tuple[Path, Path]:
         return self.places.console, self.places.logs / "serial.log"
 
-    def _write(self, step: GuestStep, dmesg: str, output: str | None = None, machine: str = "") -> str:
-        folder = self.folder / step.name
-        folder.mkdir(parents=True, exist_ok=True)
-        if machine:
-            (folder / "machine.txt").write_text(machine)
-        if output is not None:
-            (folder / "output.txt").write_text(output)
-        (folder / "dmesg.txt").write_text(dmesg)
-        return str(folder)
-
     def _reply(self, reply: StepReply) -> None:
         if self.job.last and reply.name == self.job.last.name:
             return
@@ -394,7 +386,7 @@ class _Run:
         """Every step has an answer, and what a lost machine had collected is not lost."""
         told = {reply.name for reply in self.replies}
         if self.problem:
-            unpack_disk(self.places.results_disk, self.folder, frozenset(told))
+            self.leavings.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told])
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")

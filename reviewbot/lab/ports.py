@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,13 +123,12 @@ class Files:
     """The results port: unpack what comes, as it comes."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, steps: frozenset[str],
-        folder: Path,
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, homes: Mapping[str, Path]
     ) -> None:  # fmt: skip
+        """homes: step -> below which folder its own is."""
         self.frames = Frames(nonce)
-        self.steps = steps
+        self.homes = homes
         self.refused = 0
-        self.folder = folder
         self.seen: dict[str, int] = {}
         """Step -> frames of it so far."""
         self.writer = writer
@@ -138,7 +138,7 @@ class Files:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(1 << 20):
             for step, archive in self.frames.feed(data):
-                self.refused += unpack(archive, self.folder, step) if step in self.steps else 1
+                self.refused += unpack(archive, self.homes[step], step) if step in self.homes else 1
                 self.seen[step] = self.seen.get(step, 0) + 1
                 self.news.set()
 

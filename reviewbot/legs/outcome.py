@@ -37,10 +37,11 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
         t if f"{t.suite}/{t.test}" in known else t.model_copy(update={"log": f"{logs}/{work.suite}/{t.test}"})
         for t in tests
     )
-    setup = [answered(reply for reply in machine.replies if reply.name.startswith("setup/")) for machine in machines]
-    crashed = next(filter(None, (suites.setup_crash(work.suite, replies, logs) for replies in setup)), ())
+    setups = [(m, answered(reply for reply in m.replies if reply.name.startswith("setup/"))) for m in machines]
+    crashes = (suites.setup_crash(work.suite, replies, f"{logs}/{machine.name}") for machine, replies in setups)
+    crashed = next(filter(None, crashes), ())
     proofs: dict[str, Fact] = {}
-    for machine, replies in reversed(list(zip(machines, setup, strict=True))):
+    for machine, replies in reversed(setups):
         proofs |= {**machine.hello, **suites.read_setup(replies).proofs}
     return LegResult(
         leg=work.leg.name, available=True, reason=reason, planned=len(tests) + len(crashed), tests=(*crashed, *tests),

@@ -9,6 +9,9 @@ from reviewbot.host.locks import locked
 from reviewbot.model.lab import StepReply
 from reviewbot.store import Store
 
+EARLIER = "earlier"
+"""As if a machine of this name had answered."""
+
 
 class Partial:
     """`replies.jsonl`, and what each step left behind: an interrupted or killed call goes on where it stopped."""
@@ -28,9 +31,10 @@ class Partial:
                 reply = StepReply.model_validate_json(line)
             except ValueError:
                 continue
-            found[reply.name] = reply.model_copy(update={"files": str(logs / reply.name)})
+            files = (logs / EARLIER if reply.name.startswith("setup/") else logs) / reply.name
+            found[reply.name] = reply.model_copy(update={"files": str(files)})
             if (self.folder / "files" / reply.name).is_dir():
-                copy_tree(self.folder / "files" / reply.name, logs / reply.name)
+                copy_tree(self.folder / "files" / reply.name, files)
         return found
 
     def add(self, reply: StepReply) -> None:

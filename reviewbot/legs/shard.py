@@ -11,7 +11,7 @@ from reviewbot import lab, suites
 from reviewbot.host.process import Stopping, stopping
 from reviewbot.lab import Accelerator
 from reviewbot.legs.outcome import answered, wrong_program
-from reviewbot.legs.partial import Partial
+from reviewbot.legs.partial import EARLIER, Partial
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
@@ -81,7 +81,7 @@ class ShardRun:
     def __post_init__(self) -> None:
         kept = self.partial.load(self.logs) if self.partial else {}
         if kept:
-            earlier = JobReply(name="earlier", complete=True, replies=tuple(kept.values()))
+            earlier = JobReply(name=EARLIER, complete=True, replies=tuple(kept.values()))
             self.ended.append(earlier.model_copy(update={"accelerator": self.accelerator.name}))
         if known := [step for step in self.shard.tests if step.known and step.name not in kept]:
             said = tuple(StepReply(name=s.name, status="known", exit_status=77, output=s.known) for s in known)

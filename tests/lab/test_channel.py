@@ -337,7 +337,7 @@ def test_files_of_a_step_that_the_job_does_not_have_are_refused(tmp_path: Path) 
     async def receive() -> tuple[int, set[str]]:
         host, guest = socket.socketpair()
         with guest:
-            files = Files(*await asyncio.open_connection(sock=host), NONCE, frozenset({STEP}), tmp_path)
+            files = Files(*await asyncio.open_connection(sock=host), NONCE, {STEP: tmp_path})
             other = tar(("fuse2fs-fstests/qemu.log/x", b"x"))
             guest.sendall(frame("fuse2fs-fstests", other) + frame(STEP, tar((f"{STEP}/x", b"x"))))
             await files.arrived(STEP, 1)

@@ -14,6 +14,7 @@ import pytest
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines
 from reviewbot.lab.job import _Run
+from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places
 from reviewbot.lab.ports import Files, Lost, Port
 from reviewbot.model.lab import GuestJob, GuestStep, StepReply
@@ -63,7 +64,8 @@ class Guest:
         (folder / "machine").mkdir()
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
         places = Places(folder, folder / "disks", folder / "machine")
-        self.run = _Run(job, Accelerator("tcg", "a test"), places, folder, lambda reply: None, silent, NONCE)
+        self.run = _Run(job, Accelerator("tcg", "a test"), places, Leavings(folder, folder / "machine"),
+                        lambda reply: None, silent, NONCE)  # fmt: skip
 
     def console(self, text: str) -> None:
         with self.run.places.console.open("a") as file:
@@ -96,7 +98,7 @@ class Guest:
         watch = asyncio.create_task(asyncio.sleep(60))
         reader = asyncio.StreamReader()
         sink = cast(asyncio.StreamWriter, Sink(self.run.places.console, reader, answers, kernel, last))
-        files = Files(asyncio.StreamReader(), sink, NONCE, frozenset({STEP.name}), self.folder)
+        files = Files(asyncio.StreamReader(), sink, NONCE, {STEP.name: self.folder})
         try:
             await talk(Port(reader, sink, watch), files)
         finally:
