@@ -31,6 +31,7 @@ ENV = {
     "TERM": "dumb",
     "USER": "root",
     "LOGNAME": "root",
+    "DM_DISABLE_UDEV": "1",  # else device-mapper leaves it to udev, which is not here, to make /dev/mapper/NAME
 }
 
 

@@ -31,6 +31,7 @@ def told(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> tu
         shell("a/disk", "cd /dev/disk/by-serial && blockdev --getsize64 MINE"),
         shell("a/kmsg", "echo hello from the test > /dev/kmsg"),
         shell("a/signals", "yes | head -n 1; ulimit -f 8; dd if=/dev/zero of=/big bs=1M count=1; echo $?"),
+        shell("a/mapper", "dmsetup create one --table '0 8 zero'; ls /dev/mapper; dmsetup remove one; ls /dev/mapper"),
         shell("a/killed", "kill -9 $$"),
         shell("slow", "sleep 1001 & sleep 1002", timeout=1.0),
         shell("after", "pgrep -c -x sleep; echo left"),
@@ -88,6 +89,13 @@ def test_a_step_has_the_usual_signals(told: tuple[GuestJob, JobReply, Path]) -> 
     (signals,) = (step for step in reply.replies if step.name == "a/signals")
     assert "Broken pipe" not in signals.output
     assert signals.output.splitlines()[-1] == str(128 + signal.SIGXFSZ)
+
+
+def test_devices_of_the_device_mapper_have_their_names_and_lose_them(told: tuple[GuestJob, JobReply, Path]) -> None:
+    """There is no udev, which would make the links."""
+    _, reply, _ = told
+    (mapper,) = (step for step in reply.replies if step.name == "a/mapper")
+    assert mapper.output.split() == ["control", "one", "control"]
 
 
 def test_a_step_that_outlives_its_limit_is_killed_with_its_children(told: tuple[GuestJob, JobReply, Path]) -> None:
