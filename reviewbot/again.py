@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reviewbot import lab, suites
-from reviewbot.config import Site, choose_variant, load_stack
+from reviewbot.config import SOAK, Site, choose_variant, load_stack
 from reviewbot.lab import Accelerator, Ends
 from reviewbot.legs import Bench, Suite, Work, images, job_of, suite_result, work_of
 from reviewbot.model.artifacts import Artifact
@@ -118,6 +118,7 @@ def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path,
         durations=Durations(cache / "durations.json"), progress=silent, disks=run.conditions.disks,
         memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
         variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
+        soak=run.conditions.soak or SOAK,
     )  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def _job(work: Work, steps: Sequence[GuestStep], bench: Bench) -> GuestJob:
 
 def shell_job(leg: LegSpec, suite: Suite, ends: Ends, bench: Bench) -> GuestJob:
     """A machine whose setup may fail, with its user at it."""
-    prepare = fstests.steps(leg, Selection(())) if suite == "fstests" else ()
+    prepare = fstests.steps(leg, Selection(()), soak=bench.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
     return _job(work_of(leg, "smoke", bench), (*setup, lab.shell_step(env, "/root", ends)), bench)

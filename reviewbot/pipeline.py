@@ -396,5 +396,5 @@ def _lock(job: _Job, record: Record, artifacts: Artifacts, chosen: Accelerator, 
         run=record.run, tool=TOOL, stack=job.stack.name, top=record.posting.top, artifacts=artifacts,
         mails_sha256=sha256_file(run.path / "mails.mbox"), trees=record.trees, accelerator=chosen.name,
         accelerator_why=chosen.why, variant=job.planned.variant.name,
-        conditions=legs.conditions(_machine(job), job.stack, job.planned.legs),
+        conditions=legs.conditions(_machine(job), job.stack, job.planned.legs, job.site.soak),
     )  # fmt: skip

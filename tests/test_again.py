@@ -23,7 +23,7 @@ from reviewbot.suites.setup import SETUP
 from tests.played import LEG, TESTS, Lab, World, made_world
 
 LEGS = tuple(load_stack().leg(name) for name in ("ext4", "fuse2fs", "fuse4fs"))
-CONDITIONS = Conditions(legs=LEGS, disks=disks(3), memory=777, cpus=1)
+CONDITIONS = Conditions(legs=LEGS, disks=disks(3), memory=777, cpus=1, soak=7)
 
 
 @pytest.fixture
@@ -109,6 +109,7 @@ def test_each_time_is_a_machine_of_its_own_with_that_test_only(world: World) -> 
     assert [result.outcome for result in found.results] == [Outcome.PASS, Outcome.FAIL, Outcome.CRASH]
     assert lab.asked == [[TESTS[0]]] * 3
     assert {(job.memory, job.cpus, job.disks) for job in lab.jobs} == {(777, 1, disks(3))}
+    assert all(job.steps[1].env["SOAK_DURATION"] == "7" for job in lab.jobs), "not what is usual today"
     assert all(job.steps[0].name == SETUP and job.kernel.endswith("/kernel/bzImage") for job in lab.jobs)
     assert found.case.was and found.case.was.outcome is Outcome.FAIL
     folder = world.folder / "runs" / "latest"
@@ -187,6 +188,7 @@ def test_a_shell_has_the_legs_setup_and_no_gate_before_it(world: World) -> None:
     job = again.shell_job(LEG, "fstests", Ends(), bench)
     assert [step.name for step in job.steps] == [SETUP, "setup/fstests", "shell"]
     assert not any(step.gate for step in job.steps)
+    assert job.steps[1].env["SOAK_DURATION"] == "7"
     assert job.steps[-1].env["LEG_SERVER"] == "fuse2fs" and "check" not in job.steps[-1].argv
     with pytest.raises(UsageError, match="older reviewbot"):
         again.bare_command(again.cases(run, "smoke/mkfs", ["fuse2fs"])[0], bench)

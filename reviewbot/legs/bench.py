@@ -66,11 +66,12 @@ class Bench:
     """True: machines may begin from a saved one; False: each is booted."""
 
 
-def conditions(machine: Machine, stack: Stack, chosen: Sequence[LegPlan]) -> Conditions:
-    """What the lock file records of machines and legs."""
+def conditions(machine: Machine, stack: Stack, chosen: Sequence[LegPlan], soak: int) -> Conditions:
+    """What the lock file records of machines and legs. soak: seconds that soak tests run."""
     return Conditions(
         legs=tuple(stack.leg(plan.leg) for plan in chosen),
         disks=suites.disks(machine.scratch_gib),
         memory=machine.memory,
         cpus=machine.cpus,
+        soak=soak,
     )

@@ -16,6 +16,8 @@ class Conditions(Model):
     memory: int
     """MiB per machine."""
     cpus: int
+    soak: int = 0
+    """Seconds that soak tests ran; 0: of a run before this was recorded."""
 
 
 class Lock(Model):
