@@ -7,7 +7,7 @@ The yardstick is what an upstream user does: one machine of the same size, one `
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,8 @@ class Taken:
 
     wall: float
     """Seconds, from nothing to the last answer."""
-    ran: int
-    """Tests that passed or failed by themselves."""
+    outcomes: Mapping[str, str]
+    """Test -> PASS, FAIL or NOTRUN."""
 
 
 def shards(store: Store) -> Iterator[Figure]:
@@ -74,8 +74,9 @@ def shards(store: Store) -> Iterator[Figure]:
     inside = sum(test.seconds for test in result.tests)
     yield Figure(OVERHEAD, () if why else (100 * (result.seconds - inside) / result.seconds,), MOST_OVERHEAD, why, "%")
     plain = plain_check(built)
-    if not why and plain.ran != ours.ran:
-        why = f"plain check ran {plain.ran} tests, we {ours.ran}"
+    other = [test for test in TESTS if plain.outcomes.get(test) != ours.outcomes.get(test)]
+    if not why and other:
+        why = f"{other[0]}: {plain.outcomes.get(other[0])} in plain check, {ours.outcomes.get(other[0])} here"
     yield Figure(SAVED, () if why else (100 * ours.wall / plain.wall,), MOST_TIME, why, "%")
 
 
@@ -94,7 +95,7 @@ def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[
         started = time.monotonic()
         (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], bench)
         wall = time.monotonic() - started
-    return Taken(wall, sum(t.outcome is not Outcome.NOTRUN for t in result.tests)), result
+    return Taken(wall, {test.test: test.outcome.value for test in result.tests}), result
 
 
 def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
@@ -111,7 +112,9 @@ def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
         started = time.monotonic()
         reply = lab.run_job(job, TCG, Path(name))
         wall = time.monotonic() - started
-    said = reply.replies[-1].output
-    ran = [line.split()[1:] for line in said.splitlines() if line.startswith("Ran: ")]
-    notrun = [line.split()[2:] for line in said.splitlines() if line.startswith("Not run: ")]
-    return Taken(wall, len(ran[-1]) - len(notrun[-1] if notrun else []) if ran else 0)
+    outcomes: dict[str, str] = {}
+    for line in reply.replies[-1].output.splitlines():
+        for begin, outcome in (("Ran: ", "PASS"), ("Not run: ", "NOTRUN"), ("Failures: ", "FAIL")):
+            if line.startswith(begin):  # each says more than the one before it
+                outcomes |= dict.fromkeys(line.removeprefix(begin).split(), outcome)
+    return Taken(wall, outcomes)
