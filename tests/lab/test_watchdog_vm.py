@@ -23,6 +23,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import Outcome
 from reviewbot.model.shard import Need, Shard
 from reviewbot.model.stack import LegSpec
+from reviewbot.store import Store
 from reviewbot.suites.outcome import Judgement, by_status
 from tests.faults import fault
 from tests.machines import TCG, Images, processes, shell
@@ -159,10 +160,11 @@ def many_machines(machine_images: Images, tmp_path_factory: pytest.TempPathFacto
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reviewbot.lab.job.SILENCE", 12.0)
-        running = ShardRun(shard, images, TCG, folder, watch, threading.Event())
+        running = ShardRun(shard, images, TCG, folder, watch, threading.Event(), store=Store(folder / "cache"))
         run_all([running], 1, lambda job: [], threading.Event())
     result = running.result()
     assert (result.problem, result.losses) == ("", 4)
+    assert [machine.hello["start"] for machine in result.machines] == ["restored"] * 5
     told.replies = {reply.name: reply for reply in result.replies}
     yield told
 
