@@ -19,7 +19,7 @@ class Heard:
     """Kernel messages, judged."""
 
     crash: bool
-    """There is a splat that alone makes a step a CRASH."""
+    """There is a splat that explains why a machine or a step came to no end."""
     line: str
     """Class, fingerprint and title of the weightiest, or empty."""
     fields: dict[str, Any]

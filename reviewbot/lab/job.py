@@ -317,7 +317,7 @@ class _Run:
         status: StepStatus = "done"
         if message.get("timeout") is True:
             status = "timeout"
-        elif said.crash:
+        elif said.line:
             status = "crash"
         output = text(message, "output")
         folder = self.leavings.write(step, dmesg, output)

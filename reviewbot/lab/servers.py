@@ -13,7 +13,6 @@ from reviewbot.lab.channel import text
 from reviewbot.lab.sanitizers import Found, backtrace, reports
 from reviewbot.lab.splats import fingerprint, judge, splat_blocks
 from reviewbot.model.deaths import Death, ServerError, ServerReport, in_words
-from reviewbot.model.splats import NO_CRASH
 
 LOG, DEAD = "server.log", "dead"
 READ = 1 << 20
@@ -91,7 +90,7 @@ def _embedded(lines: Sequence[str]) -> list[Found]:
     """Splats of the kernel inside lklfuse, as of any other."""
     sentence = judge(splat_blocks("\n".join(lines)))
     worst = sentence.worst
-    if worst is None or worst.kind in NO_CRASH:
+    if worst is None:
         return []
     report = ServerReport(kind=worst.kind, title=worst.title, fingerprint=fingerprint(worst), text=worst.text[:EXCERPT])
     return [Found(report, 0)]

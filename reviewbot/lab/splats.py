@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from reviewbot.config import load_splats
 from reviewbot.lab.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
-from reviewbot.model.splats import NO_CRASH, AllowedSplat, SplatClass, SplatPattern
+from reviewbot.model.splats import WAITS, AllowedSplat, SplatClass, SplatPattern
 
 MAX_LINE = 1024
 """Characters of a line that are looked at; printk has no longer ones."""
@@ -40,7 +40,16 @@ _OOPSES: tuple[SplatClass, ...] = ("oops", "bug")
 """Classes that say `Oops:` and more after their headline."""
 _STALLS: tuple[SplatClass, ...] = ("rcu-stall", "soft-lockup", "hard-lockup")
 """Classes for which other CPUs are asked for their traces."""
-_WEIGHT: dict[SplatClass, int] = {"panic": 1, "warn": 2, "kmemleak": 2, "ubsan": 2, "kcsan": 2, "reboot": 3}
+_WEIGHT: dict[SplatClass, int] = {
+    "panic": 1,
+    "warn": 2,
+    "kmemleak": 2,
+    "ubsan": 2,
+    "kcsan": 2,
+    "reboot": 3,
+    "oom": 4,
+    WAITS: 5,
+}
 """What is told first of several: the cause before the panic that follows, an oops before a warning (others: 0)."""
 
 
@@ -67,7 +76,8 @@ class Sentence:
 
     @property
     def crash(self) -> bool:
-        return self.worst is not None and self.worst.kind not in NO_CRASH
+        """Whether it is why a machine or a test came to no end."""
+        return self.worst is not None and self.worst.kind != WAITS
 
 
 def fingerprint(block: Block) -> str:
@@ -107,7 +117,7 @@ def judge(blocks: Sequence[Block], today: datetime.date | None = None) -> Senten
             late[id(block)] = (
                 f"it was allowed until {entries[-1].until} only: {entries[-1].reason} ({entries[-1].link})"
             )
-    worst = min(left, key=lambda block: 4 if block.kind in NO_CRASH else _WEIGHT.get(block.kind, 0), default=None)
+    worst = min(left, key=lambda block: _WEIGHT.get(block.kind, 0), default=None)
     note = late.get(id(worst), "") if worst else "; ".join(dict.fromkeys(notes))
     return Sentence(worst, tuple(allowed), note[:500])
 

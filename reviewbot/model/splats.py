@@ -14,9 +14,9 @@ SplatClass = Literal[
     "soft-lockup", "hard-lockup", "panic", "oom", "reboot",
 ]  # fmt: skip
 CLASSES: tuple[SplatClass, ...] = get_args(SplatClass)
-NO_CRASH: tuple[SplatClass, ...] = ("hung-task", "oom")
-"""Classes that alone make no test a CRASH. A task that waits 120 s may be slow here and stuck elsewhere: the test's
-limit decides. Out of memory is the machine's size as well as a leak: the test fails, the kernel did not."""
+WAITS: SplatClass = "hung-task"
+"""A task waited for so long that the kernel says so. A test that ended all the same is a CRASH, as with any splat; one
+that did not end is a HANG, and a machine that was lost meanwhile was lost by other means."""
 
 
 def _compiles(value: str) -> str:

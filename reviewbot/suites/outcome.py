@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
-from reviewbot.model.splats import NO_CRASH
+from reviewbot.model.splats import WAITS
 
 NOTRUN, SERVER_DIED = 77, 70
 """Exit statuses of our guest programs, besides 0 PASS."""
@@ -25,11 +25,11 @@ class Judgement:
 def beyond_the_test(reply: StepReply) -> Judgement | None:
     """What became of a step that gave no verdict of its own; None when its exit status counts.
 
-    A splat of the kernel makes it CRASH whatever the test said, a warning too, unless it is allowed or of a class that
-    alone is no crash (hung-task, oom). So does a FUSE server that died or reported a fault of its own. A machine that
-    was lost without a splat is the lab's fault (INFRA).
+    A splat of the kernel makes it CRASH whatever the test said, a warning too, unless it is allowed. A task that the
+    kernel found waiting makes no CRASH of a test that did not end, which is a HANG. A FUSE server that died or reported
+    a fault of its own makes one, too. A machine that was lost without a splat is the lab's fault (INFRA).
     """
-    crashed = bool(reply.splat) and reply.crash not in NO_CRASH
+    crashed = bool(reply.splat) and reply.crash != WAITS
     match reply.status:
         case "skipped":
             return Judgement(Outcome.MISS, "never started")
@@ -39,7 +39,7 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
             return Judgement(Outcome.CRASH, f"{in_words(reply.death)}; {_hung(reply)}{_and(reply)}"[:600])
         case "timeout":
             return Judgement(Outcome.HANG, f"{_hung(reply)}{_and(reply)}"[:600])
-        case "crash":
+        case "crash" | "done" if reply.splat or reply.status == "crash":
             unnoted = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
             died = f"; {in_words(reply.death)}" if reply.death else unnoted
             return Judgement(Outcome.CRASH, f"{kernel(reply) or 'the kernel crashed'}{died}"[:600])
@@ -47,8 +47,6 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
             return Judgement(Outcome.CRASH, kernel(reply))
         case "lost":
             return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
-        case "done" if crashed:
-            return Judgement(Outcome.CRASH, kernel(reply))
         case "done" if reply.death:
             return Judgement(Outcome.CRASH, f"{in_words(reply.death)}{_and(reply)}"[:600])
         case "done" | "known":
@@ -77,11 +75,8 @@ def by_status(reply: StepReply) -> Judgement:
 
 
 def passed(reply: StepReply) -> Judgement:
-    """A test that says it passed. Out of memory it cannot have: fstests' own check of dmesg says the same. A task that
-    waited for two minutes is told and changes nothing: the test did end. So is a splat that is allowed."""
-    if reply.crash == "oom":
-        return Judgement(Outcome.FAIL, f"passed{_and(reply)}")
-    return Judgement(Outcome.PASS, _and(reply).removeprefix("; ") or reply.splat_note)
+    """A test that says it passed; a splat that is allowed is told."""
+    return Judgement(Outcome.PASS, reply.splat_note)
 
 
 def with_hint(judged: Judgement, reply: StepReply) -> str:

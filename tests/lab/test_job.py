@@ -126,9 +126,9 @@ def test_a_step_that_ended_while_the_kernel_splatted_is_a_crash(guest: Guest, na
 
 
 @pytest.mark.parametrize("name", ["hung-task", "oom"])
-def test_what_alone_is_no_crash_is_told_only(guest: Guest, name: str) -> None:
+def test_a_step_that_ended_is_a_crash_when_the_kernel_killed_or_missed_a_task(guest: Guest, name: str) -> None:
     reply = guest.step(START, DONE | {"dmesg": log(name)})
-    assert (reply.status, reply.crash) == ("done", name)
+    assert (reply.status, reply.crash) == ("crash", name)
 
 
 def test_what_the_kernel_said_between_two_steps_is_not_lost(guest: Guest) -> None:

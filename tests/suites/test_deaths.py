@@ -40,7 +40,7 @@ def reply(name: str = "smoke/fio", **fields: Any) -> StepReply:
         ({"exit_status": 1, "output": "cat: input/output error"}, Outcome.CRASH, SAID),
         ({"exit_status": 77, "output": "no such thing"}, Outcome.CRASH, SAID),
         ({"death": ALIVE}, Outcome.CRASH, "fuse2fs reported a fault of its own (ubsan: fuse2fs.c: shift)"),
-        ({"splat": "Out of memory", "crash": "oom"}, Outcome.CRASH, f"{SAID}; kernel: oom: Out of memory"),
+        ({"splat": "Out of memory", "crash": "oom"}, Outcome.CRASH, f"oom: Out of memory; {SAID}"),
         (OOPS, Outcome.CRASH, f"oops: fuse_x (BUG: kernel NULL pointer dereference); {SAID}"),
         ({"status": "timeout", "seconds": 9.0, "limit": 9.0}, Outcome.CRASH, f"{SAID}; did not end within 9 s"),
         ({"status": "lost"}, Outcome.INFRA, "the machine was lost without a word"),

@@ -84,18 +84,19 @@ def test_a_crash_says_what_else_went_wrong() -> None:
     assert outcome(late)[1] == f"{SAID}; {late.splat_note}"
 
 
-def test_out_of_memory_fails_a_check_that_passed_and_explains_one_that_failed() -> None:
+@pytest.mark.parametrize("status", [0, 1, 77])
+def test_out_of_memory_is_a_crash_whatever_the_check_says(status: int) -> None:
     oom = {"splat": "Out of memory: Killed process (fuse2fs)", "crash": "oom"}
-    said = "kernel: oom: Out of memory: Killed process (fuse2fs)"
-    assert outcome(done(0).model_copy(update=oom)) == (Outcome.FAIL, f"passed; {said}")
-    assert outcome(done(1, "cannot read").model_copy(update=oom)) == (Outcome.FAIL, f"cannot read; {said}")
-    assert outcome(done(70, "server died").model_copy(update=oom)) == (Outcome.CRASH, f"server died; {said}")
+    said = "oom: Out of memory: Killed process (fuse2fs)"
+    assert outcome(done(status, "words").model_copy(update=oom)) == (Outcome.CRASH, said)
+    died = done(70, "server died").model_copy(update=oom)
+    assert outcome(died) == (Outcome.CRASH, f"{said}; server died")
 
 
-def test_a_task_that_waited_long_is_told_and_changes_no_outcome() -> None:
+def test_a_task_that_waited_long_is_a_crash_if_the_check_ended_and_a_hang_if_not() -> None:
     hung = {"splat": "INFO: task fsstress blocked", "crash": "hung-task", "fingerprint": "fuse_flush"}
     said = "kernel: hung-task: fuse_flush (INFO: task fsstress blocked)"
-    assert outcome(done(0).model_copy(update=hung)) == (Outcome.PASS, said)
+    assert outcome(done(0).model_copy(update=hung)) == (Outcome.CRASH, said.removeprefix("kernel: "))
     stuck = StepReply(name="smoke/fio", status="timeout", seconds=120).model_copy(update=hung)
     assert outcome(stuck) == (Outcome.HANG, f"did not end within 120 s; {said}")
     lost = StepReply(name="smoke/fio", status="lost").model_copy(update=hung)
