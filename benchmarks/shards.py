@@ -89,8 +89,9 @@ def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[
             shutil.copy(known, folder)
         bench = Bench(
             artifacts=built, accelerator=TCG, store=Store(folder), run=Runs(folder / "runs").create(),
-            durations=Durations(folder / known.name), progress=silent, disks=suites.disks(machine.scratch_gib),
-            memory=machine.memory, cpus=machine.cpus, selection=" ".join(TESTS), machines=count,
+            durations=Durations(folder / known.name, suites.load_typical()), progress=silent,
+            disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus,
+            selection=" ".join(TESTS), machines=count,
         )  # fmt: skip
         started = time.monotonic()
         (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], bench)

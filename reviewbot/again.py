@@ -115,8 +115,8 @@ def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path,
     artifacts = run.lock.artifacts.model_copy(update={"artifacts": {**run.lock.artifacts.artifacts, **found}})
     return Bench(
         artifacts=artifacts, accelerator=accelerator, store=store, run=run.folder,
-        durations=Durations(cache / "durations.json"), progress=silent, disks=run.conditions.disks,
-        memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
+        durations=Durations(cache / "durations.json", suites.load_typical()), progress=silent,
+        disks=run.conditions.disks, memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
         variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
         soak=run.conditions.soak or SOAK,
     )  # fmt: skip

@@ -244,7 +244,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     machines, _ = legs.how_many(machine, chosen.name)
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
-        durations=Durations(cache_dir() / "durations.json"), progress=job.progress,
+        durations=Durations(cache_dir() / "durations.json", suites.load_typical()), progress=job.progress,
         disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus, variant=variant,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),

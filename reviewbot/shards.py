@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reviewbot import lab
+from reviewbot import lab, suites
 from reviewbot.config import Site
 from reviewbot.host.files import sha256_file, write_atomic
 from reviewbot.host.process import run
@@ -78,7 +78,7 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
     count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
     partial = Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if shard.suite == "fstests" else None
-    known = Durations(store.root / "durations.json").tests(shard.measured_as, chosen.name)
+    known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
     lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
     logs.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()

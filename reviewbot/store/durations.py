@@ -2,7 +2,7 @@
 """How long things took the last time: for progress to say how long they should take, and for tests' limits."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,8 +30,10 @@ class TestSeconds:
 class Durations:
     """A small JSON file: name of a thing -> seconds of its last success. A damaged file counts as empty."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, typical: Mapping[str, float] | None = None) -> None:
+        """typical: `fstests/generic/001` -> seconds of which nothing better is known."""
         self.path = path
+        self.typical = typical or {}
 
     def get(self, name: str) -> float | None:
         return self._read().get(name)
@@ -50,7 +52,7 @@ class Durations:
             words = name.split(" ")
             if words[0] == "test" and len(words) == 4 and _variant(words[1]) in ("", _variant(leg)):
                 known.setdefault((words[1], words[2]), {})[words[3]] = seconds
-        return estimates(known.pop((leg, accelerator), {}), list(known.values()))
+        return estimates(known.pop((leg, accelerator), {}), list(known.values()), self.typical)
 
     def put_tests(self, leg: str, accelerator: str, seconds: Mapping[str, float]) -> None:
         """seconds: of tests that passed, divided by the slow factor of their machine.
@@ -91,15 +93,25 @@ def _variant(leg: str) -> str:
     return leg.partition("[")[2].rstrip("]")
 
 
-def estimates(own: Mapping[str, float], others: list[dict[str, float]]) -> dict[str, TestSeconds]:
-    """What is known of each test: its own seconds, or the most that another leg suggests.
+def _scale(own: Mapping[str, float], other: Mapping[str, float]) -> float:
+    ratios = [own[test] / seconds for test, seconds in other.items() if test in own and seconds > 0]
+    return median(ratios) if len(ratios) >= _COMMON else 1.0
 
-    Another leg's are scaled by the median ratio over the tests that both know, if these are five or more.
+
+def estimates(
+    own: Mapping[str, float], others: Sequence[Mapping[str, float]], typical: Mapping[str, float] | None = None
+) -> dict[str, TestSeconds]:  # fmt: skip
+    """What is known of each test: its own seconds, or the most that another leg suggests, or what is typical.
+
+    What is not its own is scaled by the median ratio over the tests that both know, if these are five or more.
     """
-    found: dict[str, TestSeconds] = {}
+    typical = typical or {}
+    scale = _scale(own, typical)
+    found = {test: TestSeconds(seconds * scale, own=False) for test, seconds in typical.items()}
+    for test in {test for other in others for test in other}:
+        found.pop(test, None)
     for other in others:
-        ratios = [own[test] / seconds for test, seconds in other.items() if test in own and seconds > 0]
-        scale = median(ratios) if len(ratios) >= _COMMON else 1.0
+        scale = _scale(own, other)
         for test, seconds in other.items():
             if test not in found or found[test].seconds < seconds * scale:
                 found[test] = TestSeconds(seconds * scale, own=False)

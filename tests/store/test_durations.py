@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is remembered of how long things took."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from reviewbot.store import Durations, TestSeconds
 from reviewbot.store.durations import estimates
+from reviewbot.suites import load_typical
 
 
 @pytest.fixture
@@ -60,6 +62,21 @@ def test_another_leg_is_scaled_by_the_tests_that_both_know() -> None:
 def test_of_several_other_legs_the_slowest_is_believed() -> None:
     found = estimates({}, [{"t": 3.0}, {"t": 7.0, "u": 0.0}, {"t": 5.0}])
     assert found == {"t": TestSeconds(7.0, own=False), "u": TestSeconds(0.0, own=False)}
+
+
+def test_what_is_typical_counts_where_no_leg_knows_better_and_is_scaled_like_a_leg() -> None:
+    typical = {f"t{n}": 1.0 + n for n in range(8)}
+    assert estimates({}, [{"t7": 2.0}], typical) == {
+        **{f"t{n}": TestSeconds(1.0 + n, own=False) for n in range(7)}, "t7": TestSeconds(2.0, own=False),
+    }  # fmt: skip
+    own = {test: 3 * seconds for test, seconds in list(typical.items())[:5]}
+    assert estimates(own, [], typical)["t7"] == TestSeconds(24.0, own=False)
+
+
+def test_a_store_without_any_run_knows_what_is_typical(tmp_path: Path) -> None:
+    known = Durations(tmp_path / "durations.json", load_typical()).tests("fuse2fs", "tcg")
+    assert known and not any(one.own for one in known.values())
+    assert all(re.fullmatch(r"fstests/[a-z0-9]+/\d{3,}", test) for test in known)
 
 
 def test_how_slow_machines_are_is_no_matter_of_one_busy_moment(tmp_path: Path) -> None:
