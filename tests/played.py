@@ -84,6 +84,8 @@ class Lab:
             if what in ("lost", "panic", "hang"):
                 problem = "QEMU ended (status 0)"
             gate_failed |= step.gate and what != "done"
+            if job.renew and what == "crash" and not step.gate:
+                gate_failed = True
         if self.interrupted_at_its_end:
             raise KeyboardInterrupt
         return JobReply(

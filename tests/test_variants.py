@@ -12,10 +12,10 @@ from reviewbot.config import choose_variant, load_stack, load_variants
 from reviewbot.host.data import data_path
 from reviewbot.model.errors import ConfigError, UsageError
 from reviewbot.model.lab import GuestJob
-from reviewbot.model.results import LegResult
+from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.variants import PLAIN, Variant, joined
 from reviewbot.suites import fstests
-from tests.played import World, made_world
+from tests.played import TESTS, Lab, World, made_world
 
 
 def run(world: World, variant: Variant = PLAIN) -> tuple[LegResult, list[GuestJob]]:
@@ -94,6 +94,17 @@ def test_a_machine_of_a_variant_has_its_time_words_and_programs(world: World) ->
     for old, new in zip(before.steps, after.steps, strict=True):
         assert new.argv == ("/w", "-a", *old.argv) and new.env == {**old.env, "X": "1"}
     assert run(world)[0].reused and run(world, variant)[0].reused
+
+
+def test_after_a_report_that_ends_all_checking_the_next_test_has_a_new_machine(world: World) -> None:
+    lab, renewed = Lab({TESTS[2]: ["crash"], TESTS[5]: ["crash"]}), Variant(name="lockdep", renew=True)
+    result = world.run("fstests", lab=lab, bench=replace(world.bench(), variant=renewed))
+    assert [t.outcome for t in result.tests].count(Outcome.CRASH) == 2 and len(result.tests) == len(TESTS)
+    assert len(lab.jobs) == 3 and not result.reason, "it is no loss"
+    assert lab.asked[1:] == [list(TESTS[3:]), list(TESTS[6:])]
+    checks = Lab({"smoke/mount": ["crash"]})
+    world.run("smoke", lab=checks, bench=replace(world.bench(), variant=renewed))
+    assert len(checks.jobs) == 1
 
 
 def test_durations_of_a_variant_are_kept_apart(world: World) -> None:

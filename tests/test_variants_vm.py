@@ -55,6 +55,20 @@ def test_kasan_and_lockdep_report_on_the_test_that_made_the_mistake(demo_run: De
     assert all(test["outcome"] != "INFRA" for test in tests.values())
 
 
+def test_leaks_shifts_and_bytes_beyond_a_buffer_are_found_by_one_kernel(demo_run: DemoRun, tmp_path: Path) -> None:
+    assert demo_run.status == 0
+    _, tests = run_of("careless", "kmemleak,ubsan,slub,debug-vfs", tmp_path)
+    assert [tests[name]["outcome"] for name in ("mkfs", "mount", "files")] == ["PASS"] * 3
+    beyond, shifted, leaked = tests["directories"], tests["rename"], tests["links"]
+    assert (beyond["outcome"], beyond["crash"]) == ("CRASH", "bug"), beyond["reason"]
+    assert "BUG kmalloc-" in beyond["reason"] and "fuse_rmdir" in beyond["fingerprint"]
+    assert (shifted["outcome"], shifted["crash"]) == ("CRASH", "ubsan"), shifted["reason"]
+    assert "shift-out-of-bounds in fs/fuse/dir.c" in shifted["reason"]
+    assert (leaked["outcome"], leaked["crash"]) == ("CRASH", "kmemleak"), leaked["reason"]
+    assert "fuse_symlink" in leaked["fingerprint"] and "(fs/fuse/dir.c:928" in leaked["trace"]
+    assert all(test["outcome"] != "INFRA" for test in tests.values())
+
+
 def test_a_report_of_the_address_sanitizer_is_the_servers_death(demo_run: DemoRun, tmp_path: Path) -> None:
     assert demo_run.status == 0
     run, tests = run_of("overflow", "asan-server", tmp_path)

@@ -27,6 +27,7 @@ def job_of(shard: Shard, images: Mapping[str, Path], steps: Sequence[GuestStep])
         name=f"{shard.leg.name}-{shard.suite}", kernel=str(images["kernel"]), root=str(images["guest"]),
         payload=str(images["payload"]), disks=shard.disks, memory=shard.memory, cpus=shard.cpus, steps=tuple(steps),
         expect_release=shard.release, kernel_line=shard.kernel_line, slow=shard.slow,
+        renew=shard.renew,
     )  # fmt: skip
 
 

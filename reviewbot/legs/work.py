@@ -79,6 +79,7 @@ def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | Non
         steps=tuple(_varied(step, variant) for step in (*suites.setup_steps(leg), *steps)),
         last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
         kernel_line=variant.kernel_line, slow=variant.slow,
+        renew=variant.renew and suite == "fstests",  # the checks of smoke build on each other
         needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
         release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
         memory=bench.memory, cpus=bench.cpus, expected=round(sum(lengths.values()), 1),
@@ -110,7 +111,7 @@ def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
 def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
     """A test that ends does not depend on its limit, which follows how long the test took before; nor on whether its
     answer is known already."""
-    decides = {"disks", "memory", "cpus", "release", "kernel_line", "slow", "last"}
+    decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
     machine = shard.model_dump(mode="json", include=decides)
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
     return {

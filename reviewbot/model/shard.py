@@ -64,6 +64,8 @@ class Shard(Model):
     """Of the stack that was built; empty: the plain one."""
     kernel_line: tuple[str, ...] = ()
     """Words of the kernel's command line that it wants."""
+    renew: bool = False
+    """A kernel that splatted no longer checks itself: the next test has a new machine."""
     slow: float = Field(default=1.0, ge=1.0, le=1000.0)
     """How many times slower than the plain stack it may be: multiplies limits."""
     max_losses: int = Field(default=MAX_LOSSES, ge=1, le=100)

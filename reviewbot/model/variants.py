@@ -34,6 +34,8 @@ class Variant(Model):
     counters: bool = False
     """The stack counts what it runs: kernel directories that the posting touches are profiled, notes of objects are
     kept, each machine brings its counters back in the end, and the run says which patched lines they reached."""
+    renew: bool = False
+    """What checks the kernel ends with its first report: the next test has a new machine."""
     conflicts: tuple[str, ...] = ()
     """Variants that cannot be in the same build."""
 
@@ -92,6 +94,7 @@ def joined(variants: Iterable[Variant]) -> Variant:
             slow=whole.slow * one.slow,
             memory=whole.memory + one.memory,
             counters=whole.counters or one.counters,
+            renew=whole.renew or one.renew,
             conflicts=tuple(dict.fromkeys((*whole.conflicts, *one.conflicts))),
         )
     return whole

@@ -136,6 +136,17 @@ def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_pat
     assert len(reply.notes) == 1 and reply.notes[0].startswith("test/at-last was lost: ")
 
 
+def test_a_machine_whose_kernel_no_longer_checks_itself_takes_no_other_step(
+    machine_images: Images, tmp_path: Path
+) -> None:
+    said = "echo 'WARNING: possible recursive locking detected' > /dev/kmsg"
+    job = machine_images.job(shell("gate", said, gate=True), shell("fine", "true"), shell("warned", said),
+                             shell("next", "true")).model_copy(update={"renew": True})  # fmt: skip
+    reply = run_job(job, TCG, tmp_path)
+    assert [step.status for step in reply.replies] == ["crash", "done", "crash", "skipped"]
+    assert reply.complete
+
+
 @fault("a kernel that crashes", collected="the splat, its fingerprint", outcome="CRASH", machine="is replaced")
 def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_path: Path) -> None:
     job = machine_images.job(
