@@ -245,7 +245,7 @@ class _Run:
             self._reply(reply)
             if reply.unclean:
                 raise Lost(f"the machine was given up after {step.name}: {reply.unclean}")
-            if self.job.renew and reply.status == "crash" and not step.gate:
+            if self.job.renew and not step.gate and (reply.splat or reply.allowed):
                 break
             gate_failed = step.gate and (reply.exit_status != 0 or reply.status == "timeout")
         if self.job.last and not await self._at_last(self.job.last, slow, control, lines, files):

@@ -59,7 +59,7 @@ class GuestJob(Model):
     kernel_line: tuple[str, ...] = ()
     """Words of the kernel's command line beside the lab's own."""
     renew: bool = False
-    """The machine is of no more use after a step that is a crash: the steps after it are left to another."""
+    """The machine is of no more use after a step in which its kernel splatted: those after it are left to another."""
     slow: float = 1.0
     """How many times slower than usual what is in the images runs, by its making: multiplies limits."""
     steps: tuple[GuestStep, ...]
