@@ -17,6 +17,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.review import PatchBuild, PatchReview, Review, ReviewFinding
 from reviewbot.model.trees import Tree, Trees
+from reviewbot.model.words import counted
 from reviewbot.review import checkpatch, copies, fixes, message, numbers, probe, whitespace
 from reviewbot.review.blobs import changed, lay_out
 from reviewbot.review.commits import Item, patches_under_review
@@ -47,7 +48,7 @@ def review(
         reviews = work.all_patches(progress)
         progress(Event("review", "series", "start"))
         findings = tidy(work.series(posting))
-        progress(Event("review", "series", "done", f"{len(findings)} findings"))
+        progress(Event("review", "series", "done", counted(len(findings), "finding")))
     return Review(
         run=run, tool=tool, patches=reviews, findings=findings, skipped=work.skipped(),
         seconds=round(time.monotonic() - started, 3),
