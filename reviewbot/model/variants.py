@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from reviewbot.model.base import Model
 
+MOST_SLOW = 6.0
+"""No variants together raise limits further: what is generous four times over lets a hang pass for hours."""
+
 
 class Variant(Model):
     """What one variant changes. Several at once are one, too (`joined`); the plain stack changes nothing."""
@@ -91,7 +94,7 @@ def joined(variants: Iterable[Variant]) -> Variant:
             kernel_line=tuple(dict.fromkeys((*whole.kernel_line, *one.kernel_line))),
             env=_merged(whole.env, one.env),
             wrap=(*whole.wrap, *one.wrap),
-            slow=whole.slow * one.slow,
+            slow=min(whole.slow * one.slow, MOST_SLOW),
             memory=whole.memory + one.memory,
             counters=whole.counters or one.counters,
             renew=whole.renew or one.renew,

@@ -137,6 +137,14 @@ def test_splats_of_the_kernel_in_lklfuse_count_as_any_others(tmp_path: Path) -> 
     assert served(tmp_path, "", "fuse2fs").death is None, "other servers have no kernel"
 
 
+def test_a_kernel_that_goes_down_with_lklfuse_is_no_fault(tmp_path: Path) -> None:
+    """What it says at each unmount."""
+    (tmp_path / "server.log").write_text(
+        "[    0.000000] Linux version 6.0.0\n[    1.020000] reboot: Restarting system\n"
+    )
+    assert served(tmp_path, "", "lklfuse").death is None
+
+
 def test_a_guest_that_sends_nonsense_gets_no_further(tmp_path: Path) -> None:
     assert served(tmp_path / "none", "") == served(tmp_path, "")
     leave(tmp_path, log="\x1b[2J\udcff".encode(errors="replace").decode(), signal="SIG\nEVIL", trace="#0  \0")
