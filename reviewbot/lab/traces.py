@@ -87,6 +87,7 @@ def _noise() -> re.Pattern[str]:
 _CUTS = (
     (r"\bCPU: \d+ (?:UID: \d+ )?PID: \d+ at (\S+?):\d+ (\S+)", r"\1 at \2"),  # the words before 6.19, as since
     (r",? CPU#\d+: .*", ""),
+    (r" in /\S*?/(?=(?:arch|block|crypto|drivers|fs|include|io_uring|ipc|kernel|lib|mm|net|security)/)", " in "),
     (r"\+0x[0-9a-f]+/0x[0-9a-f]+", ""),
     (r"(\.(?:[chS]|rs)):\d+(?::\d+)?", r"\1"),
     (r",? (?:address:|at virtual address|for address:|(?=probably )|total-vm:|gfp_mask=|cpu=).*", ""),

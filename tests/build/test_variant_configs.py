@@ -15,7 +15,7 @@ from tests.machines import DemoRun
 
 pytestmark = pytest.mark.build
 RECIPES = data_path("reviewbot/build/recipes")
-TOGETHER = ("kmemleak,ubsan,slub,debug-vfs", "kasan,lockdep", "kcsan", "gcov")
+TOGETHER = ("debug-vfs,kmemleak,slub,ubsan", "kasan,lockdep", "kcsan", "gcov")
 """All that have fragments; those that can be in one kernel cost one configuration."""
 NEWER = {"debug-vfs": ("CONFIG_DEBUG_VFS",)}
 """Symbols that came after 6.12."""
