@@ -123,9 +123,9 @@ def test_a_handful_of_fstests(site_lab: Lab, leg: str) -> None:
 def test_fstests_own_tests_of_a_runner_have_their_designed_outcomes(
     site_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def soon(known: TestSeconds | None, groups: Collection[str] = ()) -> float:
+    def soon(known: TestSeconds | None, groups: Collection[str], soak: int) -> float:
         """006 sleeps for days."""
-        return 4.0 if "dangerous_selftest" in groups else limits.limit(known, groups)
+        return 4.0 if "dangerous_selftest" in groups else limits.limit(known, groups, soak)
 
     monkeypatch.setattr("reviewbot.suites.fstests.limit", soon)
     result = site_lab.run("fuse2fs", ["fstests"], "selftest/*")
