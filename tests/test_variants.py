@@ -85,6 +85,16 @@ def test_flags_for_the_same_recipe_are_joined() -> None:
     assert whole.env == {"ASAN_OPTIONS": "x=1:y=1"}
 
 
+def test_several_raise_limits_no_more_than_six_times_and_a_slow_one_as_much_as_it_says() -> None:
+    assert joined([Variant(name="a", slow=3), Variant(name="b", slow=1.5)]).slow == 4.5
+    assert choose_variant(["kmemleak", "ubsan", "slub", "debug-vfs"]).slow == 6.0
+    assert (
+        joined([Variant(name="a", slow=9), Variant(name="b", slow=3)]).slow
+        == joined([Variant(name="a", slow=9)]).slow
+        == 9
+    )
+
+
 def test_a_machine_of_a_variant_has_its_time_words_and_programs(world: World) -> None:
     plain, (before,) = run(world)
     variant = Variant(name="v", kernel_line=("kmemleak=on",), env={"X": "1"}, wrap=("/w", "-a"), slow=3)

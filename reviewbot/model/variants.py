@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from reviewbot.model.base import Model
 
 MOST_SLOW = 6.0
-"""No variants together raise limits further: what is generous four times over lets a hang pass for hours."""
+"""Several variants together raise limits no further than this, or than the slowest of them: what is generous four times
+over lets a hang pass for hours."""
 
 
 class Variant(Model):
@@ -94,7 +95,7 @@ def joined(variants: Iterable[Variant]) -> Variant:
             kernel_line=tuple(dict.fromkeys((*whole.kernel_line, *one.kernel_line))),
             env=_merged(whole.env, one.env),
             wrap=(*whole.wrap, *one.wrap),
-            slow=min(whole.slow * one.slow, MOST_SLOW),
+            slow=min(whole.slow * one.slow, max(whole.slow, one.slow, MOST_SLOW)),
             memory=whole.memory + one.memory,
             counters=whole.counters or one.counters,
             renew=whole.renew or one.renew,
