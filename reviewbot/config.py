@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Settings and stack definitions, validated; an error names file, line and key.
 
-Stacks ship as `stacks/*.yaml`. The site file (`$REVIEWBOT_SITE`, or `site.yaml` in the config folder)
+Stacks ship as `stacks/*.yaml`. The site file (`--site`, else `$REVIEWBOT_SITE`, else `site.yaml` in the config folder)
 belongs to one machine: archive, sources, accelerator.
 """
 
+import difflib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from reviewbot.host.data import data_path
-from reviewbot.host.paths import site_file
+from reviewbot.host.paths import named_site_file, site_file
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import ServerRules
 from reviewbot.model.errors import ConfigError, UsageError
@@ -89,19 +90,57 @@ class Site(Model):
     reviewers: tuple[Reviewer, ...] = ()
     bases: dict[str, tuple[Candidate, ...]] = {}
     """Component -> bases to try before those of the stack."""
+    _file: Path | None = PrivateAttr(default=None)
+    """Where it was read from, for errors that are found later; None: these are the defaults."""
 
 
 def load_site(path: Path | None = None) -> Site:
-    """The site file, or the defaults when there is none. A file named by the user must exist.
+    """The site file, or the defaults when there is none. A file that the user named must exist.
 
-    Raises ConfigError.
+    Named is what `path` (--site) or else $REVIEWBOT_SITE says. Paths in the file that are not absolute are below the
+    file's own folder. Raises ConfigError.
     """
     chosen = path or site_file()
     if not chosen.exists():
         if path is not None:
-            raise ConfigError(str(path), 0, "", "no such file")
+            raise ConfigError(str(path), 0, "", "no such file", hint="--site names it")
+        if named_site_file():
+            raise ConfigError(str(chosen), 0, "", "no such file", hint="$REVIEWBOT_SITE names it; unset it for none")
         return Site()
-    return load_yaml(chosen, Site)
+    site = load_yaml(chosen, Site)
+    folder = chosen.absolute().parent
+    site = site.model_copy(
+        update={
+            "components": {name: _anchored(source, folder) for name, source in site.components.items()},
+            "bases": {name: tuple(_anchored_base(one, folder) for one in some) for name, some in site.bases.items()},
+            "reviewers": tuple(one.model_copy(update={"path": _below(folder, one.path)}) for one in site.reviewers),
+            "attestation": site.attestation.model_copy(update={"keyring": _below(folder, site.attestation.keyring)}),
+        }
+    )
+    site._file = chosen
+    return site
+
+
+def _anchored(source: Source, folder: Path) -> Source:
+    """A source whose paths do not depend on where reviewbot was started."""
+    local = source.provider in ("git", "tarball") and source.url and not _is_url(source.url)
+    url = _below(folder, source.url) if local else source.url
+    return source.model_copy(update={"path": _below(folder, source.path), "url": url})
+
+
+def _anchored_base(candidate: Candidate, folder: Path) -> Candidate:
+    if candidate.source is None:
+        return candidate
+    return candidate.model_copy(update={"source": _anchored(candidate.source, folder)})
+
+
+def _is_url(text: str) -> bool:
+    """`https://…`, or ssh's `host:path`, which git takes for one when no slash comes before the colon."""
+    return "://" in text or ":" in text.partition("/")[0]
+
+
+def _below(folder: Path, path: str) -> str:
+    return str(folder / Path(path).expanduser()) if path else ""
 
 
 def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
@@ -116,10 +155,14 @@ def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
     bases = site.bases if site else {}
     known_names = {component.name for component in stack.components}
     for key, named in (("components", overrides), ("bases", bases)):
-        if unknown := set(named) - known_names:
+        for unknown in sorted(set(named) - known_names):
+            file = site._file if site and site._file else None
+            near = difflib.get_close_matches(unknown, known_names, n=1)
             raise ConfigError(
-                str(site_file()), 0, key, f"stack {stack.name} has no component {', '.join(sorted(unknown))}"
-            )
+                str(file or "site file"), line_of(file, (key, unknown)) if file else 0, f"{key}.{unknown}",
+                f"stack {stack.name} has no component {unknown}",
+                hint=f"did you mean {near[0]}?" if near else f"components: {', '.join(sorted(known_names))}",
+            )  # fmt: skip
     components = tuple(
         component.model_copy(
             update={

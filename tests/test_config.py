@@ -18,14 +18,57 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_no_site_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REVIEWBOT_SITE", str(tmp_path / "absent.yaml"))
+    monkeypatch.delenv("REVIEWBOT_SITE", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert load_site() == Site()
     assert load_site().archive == DEFAULT_ARCHIVE
 
 
-def test_a_site_file_the_user_named_must_exist(tmp_path: Path) -> None:
+def test_a_site_file_the_user_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yaml: no such file"):
         load_site(tmp_path / "absent.yaml")
+    monkeypatch.setenv("REVIEWBOT_SITE", str(tmp_path / "mistyped.yaml"))
+    with pytest.raises(ConfigError, match=r"mistyped\.yaml: no such file") as caught:
+        load_site()
+    assert "REVIEWBOT_SITE" in caught.value.hint
+
+
+def test_the_option_wins_over_the_variable_and_the_variable_over_the_config_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("option", "variable", "config/reviewbot"):
+        (tmp_path / name).mkdir(parents=True)
+        write(tmp_path / name, f"archive: https://{name.partition('/')[0]}.example.org/all\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("REVIEWBOT_SITE", raising=False)
+    assert load_site().archive == "https://config.example.org/all"
+    monkeypatch.setenv("REVIEWBOT_SITE", str(tmp_path / "variable" / "site.yaml"))
+    assert load_site().archive == "https://variable.example.org/all"
+    assert load_site(tmp_path / "option" / "site.yaml").archive == "https://option.example.org/all"
+
+
+def test_relative_paths_are_below_the_site_files_folder_wherever_it_is_read_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "components:\n"
+        "  e2fsprogs: {provider: dir, path: src/e2fsprogs}\n"
+        "  libfuse: {provider: git, url: ../libfuse.git, ref: master}\n"
+        "  kernel: {provider: git, url: 'git@example.org:linux.git', ref: master}\n"
+        "  lkl: {provider: git, url: 'https://example.org/lkl.git', ref: master}\n"
+        "bases:\n  kernel:\n    - {source: {provider: git, url: vfs.git, ref: vfs.all}, why: ours}\n"
+        "reviewers:\n  - {name: rules, path: reviewers}\n"
+    )
+    write(tmp_path, text)
+    monkeypatch.chdir(tmp_path.parent)
+    site = load_site(Path(tmp_path.name) / "site.yaml")
+    assert site.components["e2fsprogs"].path == f"{tmp_path}/src/e2fsprogs"
+    assert site.components["libfuse"].url == f"{tmp_path}/../libfuse.git"
+    assert site.components["kernel"].url == "git@example.org:linux.git"
+    assert site.components["lkl"].url == "https://example.org/lkl.git"
+    assert (site.bases["kernel"][0].source or site.components["lkl"]).url == f"{tmp_path}/vfs.git"
+    assert site.reviewers[0].path == f"{tmp_path}/reviewers"
+    assert site.attestation.keyring == ""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +112,7 @@ def test_the_sites_bases_are_tried_before_those_of_the_stack(tmp_path: Path) -> 
     kernel = load_stack("fuse", site).component("kernel")
     assert [candidate.ref or candidate.tags for candidate in kernel.candidates][:2] == ["mine", "v[0-9]*"]
     assert kernel.fallback is not None
-    with pytest.raises(ConfigError, match=r"bases: .*no component kernle"):
+    with pytest.raises(ConfigError, match=r"bases\.kernle: .*no component kernle"):
         load_stack("fuse", load_site(write(tmp_path, "bases:\n  kernle:\n    - {ref: mine, why: ours}\n")))
 
 
@@ -82,8 +125,10 @@ def test_every_candidate_names_a_ref_or_tags_and_its_reason() -> None:
 
 def test_a_component_the_stack_does_not_have(tmp_path: Path) -> None:
     site = load_site(write(tmp_path, "components:\n  kernle: {provider: dir, path: /src/linux}\n"))
-    with pytest.raises(ConfigError, match="no component kernle"):
+    with pytest.raises(ConfigError, match="no component kernle") as caught:
         load_stack("fuse", site)
+    assert (caught.value.file, caught.value.line) == (str(tmp_path / "site.yaml"), 2)
+    assert caught.value.hint == "did you mean kernel?"
 
 
 def test_an_unknown_stack_names_the_known_ones() -> None:

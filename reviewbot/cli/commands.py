@@ -305,10 +305,11 @@ def _run_row(folder: RunFolder) -> dict[str, str]:
 
 
 @reviewbot.command()
+@click.option("--site", "site_path", type=click.Path(path_type=Path), help="Check this site file.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def doctor(as_json: bool) -> int:
-    """Check this machine and say what to install."""
-    found = machine.checks()
+def doctor(site_path: Path | None, as_json: bool) -> int:
+    """Check this machine and the site file, and say what to install."""
+    found = machine.checks(site_path)
     line = machine.install_line(found)
     if as_json:
         rows = [

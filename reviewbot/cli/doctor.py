@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot import lab
-from reviewbot.config import load_site
+from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.apt import codename, debian_sources, machine_stanzas, sources_for
 from reviewbot.host.paths import cache_dir, data_dir, site_file
 from reviewbot.host.process import PACKAGES, CommandFailed, CommandTimeout, run
@@ -45,11 +46,11 @@ PROGRAMS = (
 )
 
 
-def checks() -> tuple[Check, ...]:
-    """All checks, in the order a reader wants them."""
+def checks(site_path: Path | None = None) -> tuple[Check, ...]:
+    """All checks, in the order a reader wants them. site_path: as for `load_site`."""
     return (
-        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _machines(), _memory(), _disk(),
-        _site(),
+        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _machines(site_path),
+        _memory(), _disk(), _site(site_path),
     )  # fmt: skip
 
 
@@ -125,11 +126,11 @@ def _kvm() -> Check:
     return Check("kvm", True, f"/dev/kvm opens, which proves nothing; {hint}", required=False)
 
 
-def _machines() -> Check:
+def _machines(named: Path | None) -> Check:
     """How machines start here, for each kind that ran."""
     try:
         known = lab.starts_here(cache_dir())
-        never = load_site().machine.saved == "never"
+        never = load_site(named).machine.saved == "never"
     except (InfraError, ConfigError):
         known, never = {}, False  # other lines say so
     figures = "; ".join(f"{kind}: {starts.chosen(never=never)}" for kind, starts in known.items())
@@ -152,13 +153,27 @@ def _disk() -> Check:
     )
 
 
-def _site() -> Check:
-    path = site_file()
+def _site(named: Path | None) -> Check:
+    """Whether the site file can be read, is about this stack, and names local sources that are there."""
+    path = named or site_file()
+    try:
+        site = load_site(named)
+        stack = load_stack("fuse", site)
+    except ConfigError as error:
+        return Check("site file", False, f"{error}{f' ({error.hint})' if error.hint else ''}")
     if not path.exists():
         return Check("site file", True, f"none ({path}): defaults", required=False)
-    try:
-        site = load_site(path)
-    except ConfigError as error:
-        return Check("site file", False, str(error))
+    absent = [f"{name}: {place} is not there" for name, place in _local(site) if not place.exists()]
+    if absent:
+        return Check("site file", False, f"{path}: {'; '.join(absent)}")
     overrides = ", ".join(f"{name} from {source.provider}" for name, source in site.components.items())
-    return Check("site file", True, f"{path}: {overrides or 'no sources of its own'}", required=False)
+    whole = f"all components of stack {stack.name} from its own sources"
+    return Check("site file", True, f"{path}: {overrides or whole}", required=False)
+
+
+def _local(site: Site) -> Iterator[tuple[str, Path]]:
+    """Components whose source is on this machine, and where."""
+    for name, source in site.components.items():
+        place = source.path if source.provider == "dir" else source.url
+        if place.startswith("/"):
+            yield name, Path(place)

@@ -27,7 +27,12 @@ def config_dir() -> Path:
     return Path(base).absolute() / "reviewbot"
 
 
+def named_site_file() -> Path | None:
+    """What $REVIEWBOT_SITE names, if anything."""
+    named = os.environ.get("REVIEWBOT_SITE")
+    return Path(named).expanduser().absolute() if named else None
+
+
 def site_file() -> Path:
     """The site file: $REVIEWBOT_SITE or site.yaml in the config folder; need not exist."""
-    named = os.environ.get("REVIEWBOT_SITE")
-    return Path(named).absolute() if named else config_dir() / "site.yaml"
+    return named_site_file() or config_dir() / "site.yaml"

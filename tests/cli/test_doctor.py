@@ -115,9 +115,35 @@ def test_a_malformed_site_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert line.startswith("✗") and f"{site}:2: archiv: unknown key" in line
 
 
+@pytest.mark.parametrize("how", ["option", "variable"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no such file"),
+        (
+            "components:\n  libfuze: {provider: dir, path: /src}\n",
+            ":2: components.libfuze: stack fuse has no component",
+        ),
+        ("components:\n  kernel: {provider: dir, path: gone}\n", "/gone is not there"),
+        ("components:\n  kernel: {provider: git, url: /gone.git}\n", "kernel: /gone.git is not there"),
+    ],
+)
+def test_a_site_file_that_a_run_would_refuse_is_not_fine(
+    tmp_path: Path, text: str | None, words: str, how: str
+) -> None:
+    site = tmp_path / "site.yaml"
+    if text is not None:
+        site.write_text(text)
+    done = call("--site", str(site)) if how == "option" else call(REVIEWBOT_SITE=str(site))
+    assert done.returncode == ExitStatus.INFRA
+    (line,) = (line for line in done.stdout.splitlines() if "site file" in line)
+    assert line.startswith("✗") and str(site) in line and words in line
+
+
 def test_a_site_file_is_shown_with_the_sources_it_replaces(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
-    site.write_text("components:\n  kernel: {provider: dir, path: /src/linux}\n")
+    site.write_text("components:\n  kernel: {provider: dir, path: linux}\n")
+    (tmp_path / "linux").mkdir()
     done = call(REVIEWBOT_SITE=str(site), REVIEWBOT_CACHE=str(tmp_path / "not" / "yet"))
     assert f"{site}: kernel from dir" in done.stdout
     assert f"free for {tmp_path / 'not' / 'yet'} and " in done.stdout
