@@ -6,6 +6,7 @@ import importlib
 import click
 
 from reviewbot import __version__
+from reviewbot.model.verdict import ExitStatus
 
 _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
 """Commands that do not need what the others import."""
@@ -33,9 +34,13 @@ class _Commands(click.Group):
         return super().list_commands(ctx)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands, invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)  # fmt: skip
 @click.version_option(__version__, prog_name="reviewbot")
-def reviewbot() -> None:
+@click.pass_context
+def reviewbot(context: click.Context) -> int | None:
     """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.
 
     \b
@@ -54,3 +59,7 @@ def reviewbot() -> None:
     Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
     incomplete); 4 infrastructure; 130 interrupted.
     """
+    if context.invoked_subcommand is not None:
+        return None
+    click.echo(context.get_help())
+    return ExitStatus.USAGE

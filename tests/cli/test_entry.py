@@ -74,6 +74,14 @@ def test_help_says_what_a_command_is_for(command: str) -> None:
     assert done.stderr == ""
 
 
+def test_without_a_command_the_help_is_shown_as_it_is_laid_out() -> None:
+    """And the status says that nothing was done: a script whose variable is empty must not go on."""
+    bare, asked = reviewbot(), reviewbot("--help")
+    assert bare.stdout == asked.stdout
+    assert len(bare.stdout.splitlines()) > 30
+    assert (bare.stderr, bare.returncode) == ("", ExitStatus.USAGE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
