@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`Fixes: <id> ("subject")`: its form, and whether history has that commit under that subject."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from reviewbot.review.commits import Commit, Trailer
 from reviewbot.review.message import Remark, Rules, judged
 
 _MOST = 20
+_TELLING = 20
+"""Letters of a quote that are enough to tell a commit by a part of its subject."""
+_ALIKE = 0.85
+"""Similarity (difflib) from which on a quote is taken for a misspelt one."""
 _FORM = re.compile(r'^([0-9a-fA-F]{12,40})\s+\("(.*)"\)$')
 _LOOSE = re.compile(r"^(?:commit\s+)?([0-9a-fA-F]{5,64})\b[\s,:-]*(.*)$")
 
@@ -88,9 +93,28 @@ def _one(trailer: Trailer, commit: Commit, history: History) -> Iterator[Remark]
 def _subject(quoted: str, real: str, name: str, line: str) -> Iterator[Remark]:
     if quoted == real:
         return
-    bare, whole = (re.sub(r"\W+", " ", text).strip().lower() for text in (quoted, real))
     evidence = f"{line}\n{name[:12]} is: {real}"
-    if bare == whole or (len(bare) >= 20 and whole.startswith(bare)):
+    if _means(quoted, real):
         yield "fixes-subject-inexact", f"Fixes: quotes the subject of {name[:12]} inexactly", evidence
     else:
         yield "fixes-subject", f"Fixes: quotes another subject than {name[:12]} has", evidence
+
+
+def _means(quoted: str, real: str) -> bool:
+    """Whether a sloppy quote still means this subject: cut short, without its prefix, with a gap, or misspelt."""
+    whole = _plain(real)
+    pieces = [plain for piece in re.split(r"\.{2,}|…", quoted) if (plain := _plain(piece))]
+    bare = " ".join(pieces)
+    if bare == whole:
+        return True
+    telling = len(bare) >= _TELLING or 2 * len(bare) >= len(whole)
+    if telling and len(bare.split()) > 1 and re.search(".*".join(rf"\b{re.escape(piece)}" for piece in pieces), whole):
+        return True
+    if whole and f" {bare} ".endswith(f" {whole} "):  # the quote has a prefix, or words in front, that the commit lacks
+        return True
+    same_numbers = re.findall(r"\d+", bare) == re.findall(r"\d+", whole)
+    return telling and same_numbers and difflib.SequenceMatcher(None, bare, whole, autojunk=False).ratio() >= _ALIKE
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text).strip().casefold()

@@ -55,6 +55,43 @@ def test_another_subject_is_an_error_and_the_real_one_is_shown(history: Tree, tm
     ]
 
 
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "a rather long subject, broken",
+        "a rather long subject",
+        "fuse: a rather ... broken",
+        "fuse: a rather… subject",
+        "libfuse: fuse: a rather long subject, broken",
+        "fuse: a rahter long subject, broken",
+        "Fuse: A rather long",
+        "fuse: rather long subject, broken",
+        "...long subject, broken",
+        "fuse: a rather long subject, brok",
+    ],
+)
+def test_a_sloppy_quote_of_the_right_commit_is_a_warning(history: Tree, tmp_path: Path, quoted: str) -> None:
+    name = history.head_commit[:12]
+    assert remarks(history, f'Fixes: {name} ("{quoted}")', tmp_path) == [
+        f"warning: Fixes: quotes the subject of {name} inexactly"
+    ]
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ["fuse: mend", "broken", "", "...", "fuse: broken ... a rather", "xfs: a rather short story", "subject", "fuse"],
+)
+def test_a_quote_that_could_be_of_any_commit_is_an_error(history: Tree, tmp_path: Path, quoted: str) -> None:
+    assert remarks(history, f'Fixes: {history.head_commit[:12]} ("{quoted}")', tmp_path)[0].startswith("error:")
+
+
+def test_a_subject_that_differs_by_a_number_is_another_one(tmp_path: Path) -> None:
+    subject = "fuse: handle requests of protocol 7.39 in the server"
+    tree = make_tree(tmp_path / "kernel", "kernel", {"a.c": "1\n"}, [(subject + SIGNED, {"a.c": "2\n"})])
+    said = remarks(tree, f'Fixes: {tree.head_commit[:12]} ("{subject.replace("39", "40")}")', tmp_path)
+    assert said[0].startswith("error: Fixes: quotes another subject")
+
+
 def test_a_commit_that_is_not_in_history_is_an_error(history: Tree, tmp_path: Path) -> None:
     assert remarks(history, 'Fixes: 0123456789ab ("x")', tmp_path) == [
         "error: Fixes: names 0123456789ab, which is not in this history"
