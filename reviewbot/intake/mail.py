@@ -17,10 +17,21 @@ from reviewbot.intake.trailers import Trailers, read_trailers
 _REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 # `[RFC[RAP] V2 4/6]` has been seen.
 _BRACKET = re.compile(r"^\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
-_COUNTER = re.compile(r"^(\d{1,4})/(\d{1,4})$")
-_OF = re.compile(r"\b(\d{1,4}) of (\d{1,4})\b")
-_VERSION = re.compile(r"^v(\d{1,3})(\.\d{1,3})?$", re.IGNORECASE)
-_KIND = re.compile(r"^(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?$", re.IGNORECASE)
+_COUNTER = re.compile(r"(?<![^\W_])(?<![/.])(\d{1,4})(?:\s*/\s*| of )(\d{1,4})(?![\w/])")
+# `v3`, `V3.1`, `ver #16`, `version 2`, `rev. 2`, `try #2`, `take 3`; not `v6.1.y`, which names a stable tree.
+_VERSION = re.compile(
+    r"(?<![^\W_])(?:v|ver(?:sion)?|rev(?:ision)?|try|take)[ .:#-]*(\d{1,3})(?:\.\d{1,3})?(?!\.?[^\W_])"
+    r"|(?<!\S)#(\d{1,2})(?!\S)",
+    re.IGNORECASE,
+)
+# At the end of a title only with a sign: `[ver #16]`, `(v2)`, `, take 2`; `for cgroup v2` is no version of a series.
+_LATE_VERSION = re.compile(
+    r"(?:\s*[\[(]\s*(?P<marked>(?:v|ver(?:sion)?|rev(?:ision)?|try|take)[^\])]{1,9})[\])]"
+    r"|\s*(?:[,;]| -{1,2})\s+(?P<bare>(?:v|ver(?:sion)?|rev(?:ision)?|try|take)[ .:#-]*\d{1,3}))\s*$",
+    re.IGNORECASE,
+)
+_KIND = re.compile(r"(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?", re.IGNORECASE)
+_GLUED = re.compile(r"\b(PATCH|RFC)(?=\d)", re.IGNORECASE)
 _YEAR_9999 = 253402300799
 _LOG_END = re.compile(r"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
@@ -42,6 +53,8 @@ class Subject:
     says_version: bool = False
     number: int | None = None
     total: int | None = None
+    words: tuple[str, ...] = ()
+    """Of the brackets, what is neither kind, version nor counter, in lower case: `libfuse`, `net-next`, `resend`."""
 
     @property
     def rfc(self) -> bool:
@@ -116,23 +129,56 @@ def parse_subject(text: str) -> Subject:
     flat = " ".join(text.split())
     rest = _REPLY.sub("", flat)
     is_reply = rest != flat.lstrip()
-    kinds: set[str] = set()
-    version, says_version, number, total = 1, False, None, None
+    found = _Bracketed()
     while match := _BRACKET.match(rest):
-        for token in re.split(r"[\s,]+", _OF.sub(r"\1/\2", match[1].strip())):
-            if counter := _COUNTER.match(token):
-                number, total = int(counter[1]), int(counter[2])
-            elif found := _VERSION.match(token):
-                version, says_version = int(found[1]), True
-            else:
-                # `PATCHv3`, `PATCH/RFC`, `RFC[RAP]`
-                for word in filter(None, re.split(r"[-/_\[\]]", token)):
-                    if kind := _KIND.match(word):
-                        kinds.add("RFC" if kind[1].upper() == "RFCRAP" else kind[1].upper())
-                        version, says_version = (int(kind[2]), True) if kind[2] else (version, says_version)
+        found.read(match[1])
         rest = rest[match.end() :]
-        rest = _REPLY.sub("", rest) if kinds else rest
-    return Subject(flat, rest.strip(), is_reply, frozenset(kinds), version, says_version, number, total)
+        rest = _REPLY.sub("", rest) if found.kinds else rest
+    title = rest.strip().removeprefix(":").lstrip()
+    if (late := _LATE_VERSION.search(title)) and (version := _version_in(late["marked"] or late["bare"])):
+        title = title[: late.start()]
+        found.version = found.version or version
+    return Subject(
+        flat, title, is_reply, frozenset(found.kinds), found.version or 1, found.version is not None, *found.counter,
+        tuple(dict.fromkeys(found.words)),
+    )  # fmt: skip
+
+
+class _Bracketed:
+    """What the brackets in front of a subject say."""
+
+    def __init__(self) -> None:
+        self.kinds: set[str] = set()
+        self.version: int | None = None
+        self.counter: tuple[int | None, int | None] = (None, None)
+        self.words: list[str] = []
+
+    def read(self, text: str) -> None:
+        text = _GLUED.sub(r"\1 ", text)
+        if counter := _COUNTER.search(text):
+            self.counter = (int(counter[1]), int(counter[2]))
+            text = f"{text[: counter.start()]} {text[counter.end() :]}"
+        while version := _VERSION.search(text):
+            self.version = int(version[1] or version[2])
+            text = f"{text[: version.start()]} {text[version.end() :]}"
+        for token in re.split(r"[\s,;:]+", text):
+            self._token(token)
+
+    def _token(self, token: str) -> None:
+        """`PATCHv3`, `PATCH/RFC`, `RFC[RAP]`, `PATCH-libfuse`, `net-next`."""
+        pieces = [piece for piece in re.split(r"[-/_+()\[\]{}.]", token) if piece]
+        kinds = [_KIND.fullmatch(piece) for piece in pieces]
+        for kind in filter(None, kinds):
+            self.kinds.add("RFC" if kind[1].upper() == "RFCRAP" else kind[1].upper())
+            self.version = int(kind[2]) if kind[2] else self.version
+        rest = [p for p, kind in zip(pieces, kinds, strict=True) if not kind] if any(kinds) else [token]
+        words = (re.sub(r"^\W+|\W+$", "", word.lower()) for word in rest)
+        self.words += [word for word in words if word and word != "rap" and not re.fullmatch(r"[\d.]+", word)]
+
+
+def _version_in(text: str) -> int | None:
+    found = _VERSION.fullmatch(text.strip())
+    return int(found[1] or found[2]) if found else None
 
 
 def parse_mail(raw: bytes) -> Mail | None:

@@ -9,12 +9,17 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlparse
 
-_START = re.compile(r"^The following changes since commit ([0-9a-f]{7,40})\b", re.MULTILINE)
+# Mailers wrap these sentences anywhere and leave blanks at the ends of lines; `_lines` takes the latter away.
+_START = re.compile(
+    r"^\s*The\s+following\s+changes\s+since\s+commit\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE
+)
 _WHERE = re.compile(
-    r"^(?:are|is) available in the git repository at:[ \t]*\n+[ \t]*(\S+)[ \t]*([^\n]*)$",
+    r"^\s*(?:are|is)\s+available\s+in\s+the\s+git\s+repository\s+at:\s+"
+    r"(\S+)[ \t]*(\S[^\n]*)?(?:\n[ \t]*(\S+)(?=\n|\Z))?",
     re.MULTILINE | re.IGNORECASE,
 )
-_TIP = re.compile(r"^for you to fetch changes up to ([0-9a-f]{7,40})\b", re.MULTILINE)
+_TIP = re.compile(r"^\s*for\s+you\s+to\s+fetch\s+changes\s+up\s+to\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE)
+_BLANKS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 _STAT = re.compile(r"^ (\S.*?)\s+\|\s+(?:\d+|Bin\b|Unmerged)", re.MULTILINE)
 _MODE = re.compile(r"^ (?:create|delete) mode \d{6} (\S.*)$", re.MULTILINE)
 _RENAMED = re.compile(r"^(.*?)\{(.*?) => (.*?)\}(.*)$")
@@ -42,15 +47,18 @@ class PullRequest:
 
 def parse_pull(body: str) -> PullRequest | None:
     """The first request in a mail's text, or None."""
-    where = _WHERE.search(body)
+    text = _BLANKS.sub("", body)
+    where = _WHERE.search(text)
     if where is None:
         return None
-    start = _START.search(body)
-    tip = _TIP.search(body, where.end())
-    url, ref = where[1], where[2].strip()
+    start = _START.search(text)
+    tip = _TIP.search(text, where.end(1))
+    # A ref on the line below the URL, which a mailer put there.
+    below = where[3] if where[3] and _REF.fullmatch(where[3]) else ""
+    url, ref = where[1], where[2] or below
     return PullRequest(
         url=url, ref=ref, base=start[1] if start else "", tip=tip[1] if tip else "",
-        paths=_paths(body[where.end() :]), refused=why_refused(url, ref),
+        paths=_paths(text[where.end(1) :]), refused=why_refused(url, ref),
     )  # fmt: skip
 
 

@@ -73,6 +73,30 @@ def test_a_request_without_a_ref_is_for_its_tip() -> None:
     assert found.parts[0].pull == Pull(url=URL, ref=TIP, base=BASE, tip=TIP, message_id="p@x")
 
 
+@pytest.mark.parametrize("blank", [" ", "   ", "\t", "\u00a0", " " * 80])
+def test_blanks_on_empty_lines_and_at_the_ends_of_lines_say_nothing(blank: str) -> None:
+    assert parse_pull(request().replace("\n", f"{blank}\n")) == parse_pull(request())
+
+
+@pytest.mark.parametrize(
+    ("plain", "wrapped"),
+    [
+        ("since commit ", "since commit\n"), ("The following changes since ", "The following changes\nsince "),
+        ("up to ", "up to\n"), ("available in the Git ", "available in the Git\n"), ("  https", "https"),
+        (".git tags/", ".git\ntags/"), (".git tags/", ".git\n  tags/"), ("at:\n\n  ", "at: "),
+    ],
+)  # fmt: skip
+def test_a_mailer_may_wrap_it_anywhere(plain: str, wrapped: str) -> None:
+    assert plain in request()
+    assert parse_pull(request().replace(plain, wrapped)) == parse_pull(request())
+
+
+def test_words_below_the_url_are_no_ref() -> None:
+    for words in ("for you to fetch", "Thanks, and so on", "----------------"):
+        found = parse_pull(f"are available in the Git repository at:\n\n  {URL}\n{words}\n")
+        assert found is not None and (found.url, found.ref) == (URL, "")
+
+
 @pytest.mark.parametrize("text", ["", "Please pull.", "kernel git tree:\nhttps://x.org/linux.git/log/?h=fuse-fixes\n"])
 def test_words_that_are_no_request(text: str) -> None:
     assert parse_pull(text) is None
