@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from reviewbot.host.files import write_atomic
 from reviewbot.host.process import CommandFailed, Completed, run
 
 # A user's hooks, signing, autocrlf or aliases must not change what a tree id stands for.
@@ -17,6 +18,8 @@ CLEAN = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_ADVICE": "0",
 }
+_BYTE_EXACT = "* -text -crlf -ident -filter !eol !working-tree-encoding\n"
+"""Of `info/attributes`, which go before those of the tree: no file is converted."""
 _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null",
              "-c", "core.attributesFile=/dev/null",
              "-c", "gc.auto=0", "-c", "advice.detachedHead=false")  # fmt: skip
@@ -70,11 +73,22 @@ def patch_ids(diffs: Sequence[bytes]) -> tuple[str, ...]:
 
 
 def init_bare(repository: Path) -> Path:
-    """A bare repository at this path, made if it is not there."""
+    """A bare repository at this path, made if it is not there. Its worktrees hold the bytes of its blobs."""
     if not (repository / "HEAD").exists():
         repository.mkdir(parents=True, exist_ok=True)
         git(repository, "init", "--bare", "--quiet", "--initial-branch=master", repository)
+    no_conversions(repository)
     return repository
+
+
+def no_conversions(repository: Path) -> None:
+    """Let every worktree of the repository hold the bytes of its blobs.
+
+    A posting may change `.gitattributes`: neither what is built nor what patches apply to may depend on it.
+    """
+    path = repository / "info" / "attributes"
+    if not path.is_file() or path.read_text() != _BYTE_EXACT:
+        write_atomic(path, _BYTE_EXACT)
 
 
 def find_commit(repository: Path, ref: str) -> str | None:
@@ -99,6 +113,7 @@ def checkout(repository: Path, treeish: str, folder: Path, *, clean: bool = True
     """
     index = folder.parent / f"{folder.name}.index"
     folder.mkdir(parents=True, exist_ok=True)
+    no_conversions(repository)
     with contextlib.suppress(FileNotFoundError):
         Path(f"{index}.lock").unlink()  # left by a killed git; nobody else uses this index
     env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder)}
