@@ -4,7 +4,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from reviewbot import build, lab
+from reviewbot import build
+from reviewbot.crash.traces import NAMED, telling_lines
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.progress import Event, Progress
@@ -41,7 +42,7 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
     folder: of the run. What keeps us from finding the lines is a note of the leg.
     """
     splats = [test.dmesg for leg in results.legs for test in leg.tests if test.crash]
-    frames = [frame for splat in splats for line in lab.telling_lines(splat) for frame in lab.NAMED.findall(line)]
+    frames = [frame for splat in splats for line in telling_lines(splat) for frame in NAMED.findall(line)]
     if not frames:
         return results
     progress(Event("lab", "lines", "start", "looking for the lines of the source"))
@@ -73,10 +74,10 @@ def _explained(test: TestResult, known: Mapping[str, str], folder: Path) -> Test
     if test.log and messages.is_file():
         whole = messages.read_text(errors="replace").split("\n")
         messages.with_name("trace.txt").write_text("\n".join(located(line, known) for line in whole))
-    trace = "\n".join(located(line, known) for line in lab.telling_lines(test.dmesg))
+    trace = "\n".join(located(line, known) for line in telling_lines(test.dmesg))
     return test.model_copy(update={"trace": trace[:_TRACE]}) if trace != test.dmesg else test
 
 
 def located(line: str, known: Mapping[str, str]) -> str:
     """`fuse_symlink+0x26/0x60` -> `fuse_symlink+0x26/0x60 (fs/fuse/dir.c:930)`, wherever in the line."""
-    return lab.NAMED.sub(lambda found: f"{found[0]} ({known[found[0]]})" if found[0] in known else found[0], line)
+    return NAMED.sub(lambda found: f"{found[0]} ({known[found[0]]})" if found[0] in known else found[0], line)

@@ -62,7 +62,7 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
     script = (
         "import reviewbot; from reviewbot.config import load_stack; from reviewbot.host.data import data_path\n"
         "from reviewbot.build.components import RECIPES; from reviewbot.suites.excludes import load_excludes\n"
-        "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.lab.splats import splat_blocks\n"
+        "from reviewbot.suites.shortcomings import load_shortcomings; from reviewbot.crash.splats import splat_blocks\n"
         "from reviewbot.report.render import environment\n"
         "from reviewbot.config import load_variants; load_variants()\n"
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"

@@ -13,9 +13,9 @@ import pytest
 
 from demo.__main__ import SITE
 from reviewbot.build.lines import parse, source_lines
+from reviewbot.crash.splats import splat_blocks
+from reviewbot.crash.traces import telling_lines
 from reviewbot.host.paths import cache_dir
-from reviewbot.lab import telling_lines
-from reviewbot.lab.splats import splat_blocks
 from reviewbot.model.errors import InfraError
 from reviewbot.model.lock import Lock
 from reviewbot.model.progress import silent

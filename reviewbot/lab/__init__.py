@@ -9,9 +9,8 @@ from reviewbot.lab.job import run_job
 from reviewbot.lab.machine import bare_command
 from reviewbot.lab.saved import starts_here
 from reviewbot.lab.session import SHELL, Ends, Left, run_session, shell_step
-from reviewbot.lab.traces import NAMED, telling_lines
 
 __all__ = [
-    "NAMED", "SHELL", "Accelerator", "Ends", "Left", "bare_command", "choose_accelerator", "confirm", "qemu_version",
-    "run_job", "run_session", "shell_step", "starts_here", "telling_lines",
+    "SHELL", "Accelerator", "Ends", "Left", "bare_command", "choose_accelerator", "confirm", "qemu_version",
+    "run_job", "run_session", "shell_step", "starts_here",
 ]  # fmt: skip

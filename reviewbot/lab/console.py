@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reviewbot.crash.splats import fingerprint, judge, splat_blocks
 from reviewbot.lab.channel import text
-from reviewbot.lab.splats import fingerprint, judge, splat_blocks
 
 TAIL = 64 << 10
 """Characters of kernel messages that a reply keeps."""

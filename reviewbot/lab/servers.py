@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from reviewbot.config import load_servers
+from reviewbot.crash.sanitizers import Found, backtrace, reports
+from reviewbot.crash.splats import fingerprint, judge, splat_blocks
 from reviewbot.host.files import remove_tree
 from reviewbot.lab.channel import text
-from reviewbot.lab.sanitizers import Found, backtrace, reports
-from reviewbot.lab.splats import fingerprint, judge, splat_blocks
 from reviewbot.model.deaths import Death, ServerError, ServerReport, in_words
 
 LOG, DEAD = "server.log", "dead"

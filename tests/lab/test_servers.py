@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reviewbot import config
 from reviewbot.config import load_servers
-from reviewbot.lab.sanitizers import MAX_REPORTS, backtrace, reports
+from reviewbot.crash.sanitizers import MAX_REPORTS, backtrace, reports
 from reviewbot.lab.servers import forget, served, server_errors
 from reviewbot.model.deaths import SANITIZERS, in_words
 from reviewbot.model.errors import ConfigError

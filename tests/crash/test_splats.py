@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_splats
-from reviewbot.lab.splats import Block, fingerprint, judge, splat_blocks
-from reviewbot.lab.traces import title_of
+from reviewbot.crash.splats import Block, fingerprint, judge, splat_blocks
+from reviewbot.crash.traces import title_of
 from reviewbot.model.splats import CLASSES, WAITS, AllowedSplat, SplatPattern
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
@@ -349,7 +349,7 @@ ALLOWED = AllowedSplat(
 
 @pytest.fixture
 def one_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reviewbot.lab.splats.load_splats", lambda: RULES.model_copy(update={"allowed": (ALLOWED,)}))
+    monkeypatch.setattr("reviewbot.crash.splats.load_splats", lambda: RULES.model_copy(update={"allowed": (ALLOWED,)}))
 
 
 @pytest.mark.usefixtures("one_allowed")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from reviewbot.config import load_splats
-from reviewbot.lab.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
+from reviewbot.crash.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
 from reviewbot.model.splats import WAITS, AllowedSplat, SplatClass, SplatPattern
 
 MAX_LINE = 1024

@@ -8,7 +8,7 @@ import pytest
 
 from reviewbot import config
 from reviewbot.config import load_splats
-from reviewbot.lab.splats import MAX_BLOCKS, splat_blocks
+from reviewbot.crash.splats import MAX_BLOCKS, splat_blocks
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.splats import CLASSES
 
