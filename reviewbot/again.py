@@ -85,17 +85,19 @@ def read_run(folder: RunFolder, site: Site) -> Recorded:
 
 
 def artifact_of(run: Recorded, kind: str, store: Store) -> Artifact:
-    """The very one that the run used: by its key, where it was or in this user's store. Raises UsageError."""
+    """The very one that the run used: by its key, in this user's store or where it was. Raises UsageError."""
     wanted = run.lock.artifacts.artifacts.get(kind)
     if wanted is None:
         why = run.lock.artifacts.unavailable.get(kind, "it was not asked for")
         raise UsageError(f"run {run.folder.id} has no {kind}: {why}")
-    for place in (Path(wanted.path), store.path(kind, wanted.key)):
+    for place in dict.fromkeys((store.path(kind, wanted.key), Path(wanted.path))):
         found = store.read(place, wanted.key)
         if found and (kind not in IMAGES or (place / IMAGES[kind]).exists()):
             return found
+    damaged = next((str(one) for one in store.damaged if (one.kind, one.key) == (kind, wanted.key)), "")
+    gone = f"the {kind} of run {run.folder.id} is no longer in the store ({kind}-{wanted.key})"
     raise UsageError(
-        f"the {kind} of run {run.folder.id} is no longer in the store ({kind}-{wanted.key})",
+        f"run {run.folder.id}: {damaged}" if damaged else gone,
         hint=f"`reviewbot reproduce {run.folder.id}` builds it again from the stored mails",
     )
 

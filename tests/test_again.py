@@ -2,6 +2,7 @@
 """One test of a recorded run again, in a lab that plays its part: which legs, which steps, what is said of it."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES
 from reviewbot.model.trees import Trees
 from reviewbot.store import RunFolder, Store
+from reviewbot.store.artifacts import write_record
 from reviewbot.suites import disks, smoke
 from reviewbot.suites.setup import SETUP
 from tests.played import LEG, TESTS, Lab, World, made_world
@@ -31,9 +33,9 @@ def world() -> Iterator[World]:
     with made_world() as made:
         for artifact in made.artifacts.artifacts.values():
             Path(artifact.path).mkdir(exist_ok=True)
-            (Path(artifact.path) / "artifact.json").write_text(artifact.model_dump_json())
             if artifact.kind in IMAGES:
                 (Path(artifact.path) / IMAGES[artifact.kind]).write_bytes(b"an image")
+            write_record(Path(artifact.path), artifact)
         yield made
 
 
@@ -156,7 +158,13 @@ def test_an_image_that_is_gone_is_named_and_where_it_moved_it_is_found(world: Wo
     moved.parent.mkdir(parents=True)
     Path(kernel.path).rename(moved)
     assert again.artifact_of(run, "kernel", store).path == str(moved)
-    (moved / "artifact.json").write_text(kernel.model_copy(update={"key": "another"}).model_dump_json())
+    (moved / IMAGES["kernel"]).write_bytes(b"an im")
+    with pytest.raises(
+        UsageError, match=r"the kernel in the cache is damaged: bzImage is not as it was made"
+    ) as caught:
+        again.artifact_of(run, "kernel", store)
+    shutil.rmtree(moved)
+    store = Store(store.root)
     with pytest.raises(
         UsageError, match=f"the kernel of run .* no longer in the store .kernel-{kernel.key}."
     ) as caught:

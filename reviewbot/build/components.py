@@ -92,10 +92,10 @@ def _demand_libfuse(component: str, server: str, facts: Mapping[str, Fact], want
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="libfuse", version=2, needs=(), check=check_libfuse),
-        Recipe(name="e2fsprogs", version=2, needs=("libfuse",), check=check_e2fsprogs),
-        Recipe(name="lkl", version=2, needs=("libfuse",), check=check_lkl, in_tree=True),
-        Recipe(name="fstests", version=2, needs=(), check=check_fstests),
+        Recipe(name="libfuse", version=3, needs=(), check=check_libfuse),
+        Recipe(name="e2fsprogs", version=3, needs=("libfuse",), check=check_e2fsprogs),
+        Recipe(name="lkl", version=3, needs=("libfuse",), check=check_lkl, in_tree=True),
+        Recipe(name="fstests", version=3, needs=(), check=check_fstests),
     )
 }
 

@@ -16,7 +16,7 @@ from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.base import Model
 from reviewbot.store import Store
 
-BUILDROOT_VERSION = "2"
+BUILDROOT_VERSION = "3"
 GUEST_VERSION = "3"
 _LIMIT = 1800.0
 # What no build and no test reads; a third of the size.
@@ -64,6 +64,7 @@ def buildroot(store: Store, suite: str, log: Path) -> Artifact:
         _bootstrap(root, suite, names, folder, log)
         for name in MOUNT_POINTS:
             (root / name).mkdir(exist_ok=True)
+        run([*as_root(), "find", root, "-xdev", "-perm", "/6000", "-exec", "chmod", "ug-s", "{}", "+"])
         return _manifest(root)
 
     return store.get("buildroot", inputs, build)

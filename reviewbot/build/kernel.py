@@ -17,7 +17,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
-VERSION = "1"
+VERSION = "2"
 _LIMIT = 3 * 3600.0
 _SCRIPT = Path(__file__).parent / "recipes" / "kernel.sh"
 

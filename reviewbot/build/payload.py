@@ -13,7 +13,7 @@ from reviewbot.host.process import run
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.store import Store
 
-VERSION = "1"
+VERSION = "2"
 OURS = ("agent.py", "helpers", "suites")
 """Files and folders of `qemu/` that go along."""
 

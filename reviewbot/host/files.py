@@ -2,8 +2,10 @@
 """Write files so that a reader, or a crash, never sees half of one."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -12,6 +14,10 @@ from pathlib import Path
 
 from reviewbot.host.process import run
 from reviewbot.host.rootless import as_root
+
+_MANY = 200
+"""Files: to sync more of them one by one takes longer than the whole file system."""
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -49,6 +55,34 @@ def read_regular_bytes(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def sync_tree(folder: Path) -> None:
+    """Return when all that is below a folder is on the disk. Raises OSError."""
+    paths = [Path(above) / name for above, _, names in os.walk(folder) for name in ("", *names)]
+    try:
+        if len(paths) < _MANY:
+            for path in paths:
+                if not path.is_symlink() and (path.is_file() or path.is_dir()):
+                    sync(path)
+            return
+    except PermissionError:  # of another owner, in a Debian root
+        pass
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _libc.syncfs(handle):
+            raise OSError(ctypes.get_errno(), "cannot be written to the disk", str(folder))
+    finally:
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Return when a file, or the names in a folder, are on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder into another, which may be there. Raises OSError with its errno, which shutil forgets."""
     try:
@@ -67,20 +101,39 @@ def sha256_file(path: Path) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, however its permissions were left; nothing happens if it is not there."""
+    """Remove a folder, however deep it is and however its permissions were left; nothing happens if it is not there.
 
-    def _unlock(function: object, name: str, _error: object) -> None:
-        Path(name).parent.chmod(0o700)
-        with contextlib.suppress(IsADirectoryError, PermissionError):
-            Path(name).chmod(0o700)
-        Path(name).rmdir() if Path(name).is_dir() and not Path(name).is_symlink() else Path(name).unlink()
+    No link in it is followed, so it may come from something untrusted that does not run any more.
+    """
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    try:
+        _flatten(path)
+    except PermissionError:
+        if not (words := as_root()):
+            raise
+        run([*words, "rm", "-rf", "--", path])  # files of a Debian root have several owners
 
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        try:
-            shutil.rmtree(path, onerror=_unlock)
-        except PermissionError:
-            if not (words := as_root()):
-                raise
-            run([*words, "rm", "-rf", "--", path])  # files of a Debian root have several owners
+
+def _flatten(top: Path) -> None:
+    """Remove a folder; one inside another is moved up first, so that no path gets long and nothing recurs."""
+    names = (f".removed-{number}" for number in itertools.count())
+    left = [top]
+    while left:
+        folder = left[-1]
+        folder.chmod(0o700)
+        moved = []
+        for entry in list(os.scandir(folder)):
+            if not entry.is_dir(follow_symlinks=False):
+                Path(entry).unlink()
+            elif folder != top:
+                Path(entry).chmod(0o700)  # a folder that changes its parent is written to
+                moved.append(Path(entry).rename(next(top / name for name in names if not os.path.lexists(top / name))))
+            else:
+                moved.append(Path(entry))
+        if moved:
+            left += moved
+        else:
+            left.pop()
+            folder.rmdir()

@@ -93,7 +93,7 @@ def find_start(
             lambda folder: save(
                 _bare(job), accelerator.name, folder, lambda seconds: starts.add(machine, booted=seconds), stop
             ),
-            waiting=lambda: progress(Event("lab", job.name, "note", "another job saves a machine")),
+            waiting=lambda: progress(Event("lab", job.name, "note", "another job saves a machine")), durable=False,
         )  # fmt: skip
     except (Lost, OSError, InfraError) as why:
         if isinstance(why, ToolMissing):
@@ -103,13 +103,11 @@ def find_start(
 
 
 def _found(store: Store, inputs: dict[str, str]) -> Start | None:
-    try:
-        found = store.find(KIND, inputs)
-    except ValueError:  # its record is damaged
-        key = store.key(KIND, inputs)
-        found = Artifact(kind=KIND, key=key, path=str(store.path(KIND, key)))
+    found, key = store.find(KIND, inputs), store.key(KIND, inputs)
     if found is None:
-        return None
+        if not store.path(KIND, key).exists():
+            return None
+        found = Artifact(kind=KIND, key=key, path=str(store.path(KIND, key)))  # its record is damaged
     if "why" not in found.facts and not is_whole(Path(found.path), found.facts):
         store.drop(found)
         return Start(notes=("the saved machine was damaged, so it was dropped and this one booted",))

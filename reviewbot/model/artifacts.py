@@ -14,7 +14,9 @@ class Artifact(Model):
     key: str
     """Hash of all inputs, hex."""
     path: str
-    """Folder with the files."""
+    """Folder with the files, where the store is now: no record on disk holds it."""
+    content: str = ""
+    """Hash of the names, modes and contents of all its files, hex; empty: they were not hashed."""
     facts: dict[str, Fact] = {}
     """What was checked after building: `{"fuse4fs": True, "libfuse": "3.19.0", "release": "7.1.0-rb-…"}`."""
     inputs: dict[str, str] = {}

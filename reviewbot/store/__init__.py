@@ -6,9 +6,10 @@ Must not know: what is in an artifact, or which step asks.
 """
 
 from reviewbot.store.artifacts import Store
+from reviewbot.store.damage import telling
 from reviewbot.store.durations import Durations, TestSeconds
 from reviewbot.store.notruns import NotRuns
 from reviewbot.store.reading import read_model
 from reviewbot.store.runs import RunFolder, Runs
 
-__all__ = ["Durations", "NotRuns", "RunFolder", "Runs", "Store", "TestSeconds", "read_model"]
+__all__ = ["Durations", "NotRuns", "RunFolder", "Runs", "Store", "TestSeconds", "read_model", "telling"]

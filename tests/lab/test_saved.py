@@ -47,7 +47,7 @@ class Shelf:
             (folder / DEVICES).write_bytes(b"devices")
             return facts_of(folder) if facts is None else facts
 
-        return self.store.get(KIND, inputs_of(self.job, TCG), build)
+        return self.store.get(KIND, inputs_of(self.job, TCG), build, durable=False)
 
     def start(self) -> saved.Start:
         return find_start(self.job, TCG, self.store, silent)

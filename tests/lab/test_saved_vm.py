@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from reviewbot.config import load_stack
-from reviewbot.host.files import write_atomic
 from reviewbot.lab import run_job, starts_here
 from reviewbot.lab.ports import greeting
 from reviewbot.lab.saved import KIND, inputs_of
@@ -20,6 +19,7 @@ from reviewbot.lab.saving import DEVICES, facts_of, save
 from reviewbot.model.lab import JobReply
 from reviewbot.model.results import Outcome
 from reviewbot.store import Store
+from reviewbot.store.artifacts import write_record
 from reviewbot.suites import disks, read_setup, setup_steps, smoke
 from tests.faults import fault
 from tests.machines import TCG, Images, processes, shell
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_restored_is_dropped_and_the_job_is_done_all_the_same
     devices = Path(saved.path) / DEVICES
     devices.write_bytes(devices.read_bytes()[:5000] + bytes(5000))
     record = saved.model_copy(update={"facts": dict(facts_of(Path(saved.path)))})  # as if it had been saved like that
-    write_atomic(Path(saved.path) / "artifact.json", record.model_dump_json())
+    write_record(Path(saved.path), record, durable=False)
     reply = run_job(machine_images.job(shell("a", "echo fine"), disks=DISKS), TCG, tmp_path, store=copies.store)
     assert (reply.restored, reply.complete, reply.replies[0].output) == (False, True, "fine\n")
     assert reply.notes[0].startswith("the saved machine was dropped and this one booted: ")
