@@ -2,31 +2,63 @@
 """A build that failed: what the compiler said first."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import basename, dirname
 
-from reviewbot.model.errors import SeriesAtFault
+from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.verdict import VerdictKind
 
-_FILE = r"(?P<file>[^\s:]+)"
-_COMPILER = re.compile(rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<what>.+)$")
+_FILE = r"(?P<file>\{standard input\}|[^\s:]+)"
+_LD = r"(?:\S*[/-])?ld(?:\.\w+)?"
+_DRIVERS = r"(?:\S*[/-])?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+|cc1|cc1plus|as|ar|collect2)(?:-[\d.]+)?"
+_COMPILER = re.compile(
+    rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:[Ff]atal |(?P<internal>internal compiler ))?[Ee]rror: (?P<what>.+)$"
+)
 _LINKER = re.compile(
-    rf"^(?:\S*ld(?:\.\w+)?: )?{_FILE}:(?:\(\S+\): |(?P<line>\d+): )?"
+    rf"^(?:{_LD}: )?{_FILE}:(?:(?P<line>\d+):)?(?:\(\S+\):)? "
     r"(?P<what>(?:undefined reference|multiple definition|relocation truncated) .+)$"
 )
 _OTHERS = (
+    re.compile(r"^(?P<file>\{standard input\}|\S+\.s): Fatal error: (?P<what>.+)$"),  # the assembler, of its output
     re.compile(r"^(?P<file>\S*meson\.build):(?P<line>\d+):\d+: ERROR: (?P<what>.+)$"),
+    # kconfig says nothing of a Kconfig file but errors and warnings; its parser has a dozen words for an error.
+    re.compile(r"^(?P<file>\S*Kconfig[^\s:]*):(?P<line>\d+): ?(?!warning:)(?P<what>\S.*)$"),
+    re.compile(r"^(?P<file>\S*(?:Makefile|Kbuild)[^\s:]*):(?P<line>\d+): ?(?!warning:)(?P<what>.*(?:\*\*\*|error).*)$"),
+    re.compile(rf"^{_LD}: ?(?:error: )?(?P<file>[^\s:]+):(?P<line>\d+): ?(?!warning: )(?P<what>\S.*)$"),
+    re.compile(rf"^{_DRIVERS}(?P<file>): (?:fatal )?error: (?P<what>(?!linker command failed|ld returned).+)$"),
     re.compile(
-        r"^(?P<file>\S*(?:Makefile|Kconfig|Kbuild)[^\s:]*):(?P<line>\d+): ?"
-        r"(?!warning:)(?P<what>.*(?:\*\*\*|error|syntax|can't open).*)$"
+        rf"^(?:{_LD}|(?:\S*[/-])?(?:collect2|cc1))(?P<file>): (?!warning: |note: )(?:error: )?"
+        r"(?P<what>(?!.*: in function [`'‘]).+)$"
     ),
-    re.compile(r"^(?:\S*[/-])?(?:ld(?:\.\w+)?|collect2|cc1)(?P<file>): (?!warning: )(?:error: )?(?P<what>.+)$"),
     re.compile(r"^(?P<file>\S+\.o): error: (?P<what>objtool: .+)$"),
-    re.compile(r"^ERROR: modpost: (?P<what>(?:.*\[(?P<file>[^]]+)\])?.*)$"),
-    re.compile(r"^configure: error(?P<file>): (?P<what>.+)$"),
+    re.compile(r"^(?:ERROR|FATAL): modpost: (?P<what>(?:.*\[(?P<file>[^]]+)\])?.*)$"),
+    re.compile(r"^error: (?P<file>\S+): (?P<what>.+)$"),  # scripts of kbuild: headers_install.sh
+    re.compile(r"^(?:\S*/)?(?:configure|config\.status): error(?P<file>): (?P<what>(?!in `[^']*':$).+)$"),
+    re.compile(r"^ninja: (?:error|fatal)(?P<file>): (?P<what>.+)$"),
     re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<what>.+: command not found|syntax error .+)$"),
+    re.compile(r"^\*\*\*(?P<file>) (?P<what>[^*\s].*)$"),  # boxes of kbuild: "*** Compiler is too old."
+    re.compile(r"^(?P<file>)(?P<what>FAILED:? (?:load BTF|unresolved symbol).*|Failed to generate BTF for .*)$"),
+    re.compile(r"^ERROR(?P<file>): (?P<what>.+)$"),
     re.compile(r"^make(?:\[\d+\])?: \*\*\* (?P<what>.+?)(?P<file>)$"),
 )
+_ACCIDENT = re.compile(
+    r"^(?:error: )?(?:Killed signal terminated program|unable to execute command: |vfork: |fork: )"
+    r"|terminated (?:with|by) signal \d"
+    r"|frontend command failed (?:with exit code|due to signal)"
+    r"|\] (?:Error (?:12[89]|1[3-5]\d)|Killed|Terminated|Segmentation fault|Bus error|Aborted|Illegal instruction)\b"
+    r"|(?:virtual memory exhausted|out of memory|memory exhausted|[Cc]annot allocate memory)\b"
+    r"|: '?No space left on device'?$|: '?Disk quota exceeded'?$",
+)
+"""Ends of a build that this machine may have caused. Never believed by itself: see `FirstError.accident`."""
+_IN_FUNCTION = re.compile(r"(?P<object>[^\s:]+\.o): in function ")
+_REFERENCED = re.compile(
+    r"^>>> (?:referenced by|defined at) (?P<short>[^\s:]+)(?::\d+)?(?: \((?P<file>[^\s:()]+):(?P<line>\d+)\))?$"
+)
+_OBJECT = re.compile(r"^>>> +(?P<object>[^\s:]+\.o):\(")
+_SOURCE = re.compile(r" -c (?P<file>\S+\.[cS])\b|^  (?:CC|AS)(?: \[M\])? +(?P<object>[^\s/]\S*\.o)$")
+_TEMPORARY = re.compile(r"^(?:\{standard input\}|/tmp/\S+\.s)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,51 +70,143 @@ class FirstError:
     """`file:line`, a file, or empty."""
     context: str
     """Some lines around it."""
+    accident: bool = False
+    """The machine may have done it: a compiler that was killed or crashed, no memory, no disk. These are words of a
+    log, which the series can print as well: whoever judges repeats the build and builds base."""
+
+    def same_as(self, other: "FirstError") -> bool:
+        """The same words about the same file; lines may have moved."""
+        return self.what == other.what and self.file == other.file
+
+    @property
+    def file(self) -> str:
+        """Of `place`, without the line."""
+        return re.sub(r":\d+\Z", "", self.place)
+
+    def words(self) -> str:
+        """`fs/fuse/file.c:12: what`."""
+        return f"{self.place}: {self.what}" if self.place else self.what
 
 
 def first_error(log: str) -> FirstError | None:
     """Compilers before linkers before configure scripts before make's own words; None if there is nothing such."""
-    lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line) for line in log.splitlines()]
+    lines = _lines(log)
     for patterns in ((_COMPILER,), (_LINKER,), *((other,) for other in _OTHERS)):
-        for number, line in enumerate(lines):
-            for pattern in patterns:
-                if match := pattern.match(line):
-                    return _found(match, lines, number)
+        if found := next(_search(patterns, lines), None):
+            return found
     return None
 
 
 def all_errors(log: str, *, most: int = 50) -> tuple[FirstError, ...]:
     """Of a build that went on after errors: those of compilers, then of linkers; else the first of any kind."""
-    lines = log.splitlines()
-    found = [
-        _found(match, lines, number)
-        for pattern in (_COMPILER, _LINKER)
-        for number, line in enumerate(lines)
-        if (match := pattern.match(line))
-    ]
+    lines = _lines(log)
+    found = [error for pattern in (_COMPILER, _LINKER) for error in _search((pattern,), lines)]
     if not found and (first := first_error(log)):
         found = [first]
     return tuple(found[:most])
 
 
+def _lines(log: str) -> list[str]:
+    return [re.sub(r"\x1b\[[0-9;]*[mK]", "", line) for line in log.splitlines()]
+
+
+def _search(patterns: Sequence[re.Pattern[str]], lines: list[str]) -> Iterator[FirstError]:
+    for number, line in enumerate(lines):
+        for pattern in patterns:
+            if match := pattern.match(line):
+                yield _found(match, lines, number)
+
+
 def _found(match: re.Match[str], lines: list[str], number: int) -> FirstError:
     groups = match.groupdict()
-    file = re.sub(r"^(?:(?:\.\./)+src/|\.\./|/src/)", "", groups["file"] or "")
-    place = f"{file}:{groups['line']}" if groups.get("line") else file
-    return FirstError(match["what"].strip(), place, "\n".join(lines[max(0, number - 2) : number + 8]))
+    what = match["what"].strip()
+    accident = bool(groups.get("internal")) or (match.re is not _COMPILER and bool(_ACCIDENT.search(what)))
+    if groups.get("internal"):
+        what = f"internal compiler error: {what}"
+    place = _place(groups["file"] or "", groups.get("line") or "", lines, number)
+    return FirstError(what, place, "\n".join(lines[max(0, number - 2) : number + 8]), accident)
+
+
+def _place(file: str, line: str, lines: list[str], number: int) -> str:
+    """`file:line` in the tree. What the linker and the assembler leave out stands in the lines around."""
+    if _TEMPORARY.match(file):
+        return _source_before(lines, number)  # its lines are those of the compiler's output
+    if not file and number + 1 < len(lines):
+        return _referenced(lines, number + 1)
+    file = _in_tree(file)
+    if file and "/" not in file and (before := _before(_IN_FUNCTION, lines, number, 50)):
+        file = _beside(before["object"], file)
+    return f"{file}:{line}" if line else file
+
+
+def _in_tree(file: str) -> str:
+    return re.sub(r"^(?:(?:/obj/)?(?:\.\./)+src/|(?:\.\./)+|/src/)", "", file)
+
+
+def _before(pattern: re.Pattern[str], lines: list[str], number: int, most: int) -> re.Match[str] | None:
+    """The nearest match among the line and those before it."""
+    window = lines[max(0, number - most) : number + 1]
+    return next((match for line in reversed(window) if (match := pattern.search(line))), None)
+
+
+def _source_before(lines: list[str], number: int) -> str:
+    """What was compiled when this was said, or nothing."""
+    match = _before(_SOURCE, lines, number, 30)
+    if match is None:
+        return ""
+    return _in_tree(match["file"]) if match["file"] else f"{match['object'].removesuffix('.o')}.c"
+
+
+def _beside(made: str, file: str) -> str:
+    """`file` with the folder of the object made of it: `fs/fuse/file.o`, or meson's `lib/libfuse3.so.p/fuse.c.o`."""
+    stem = basename(made).removesuffix(".o")
+    if stem.removesuffix(".c") != file.rpartition(".")[0]:
+        return file
+    folder = dirname(made)
+    folder = dirname(folder) if folder.endswith(".p") else folder
+    return f"{folder}/{file}" if folder and not folder.startswith("/") else file
+
+
+def _referenced(lines: list[str], number: int) -> str:
+    """Where lld says that a symbol is used or defined, in the lines after its error."""
+    match = _REFERENCED.match(lines[number])
+    if match is None:
+        return ""
+    if match["file"]:
+        return f"{_in_tree(match['file'])}:{match['line']}"
+    following = lines[number + 1] if number + 1 < len(lines) else ""
+    made = _OBJECT.match(following)
+    return _beside(made["object"], _in_tree(match["short"])) if made else _in_tree(match["short"])
 
 
 class BuildFails(SeriesAtFault):
-    """A patched component does not build."""
+    """A patched component does not build, though its base does, in the same box and within the same limits."""
 
     verdict = VerdictKind.BUILD_FAILS
 
     def __init__(self, component: str, error: FirstError, log: Path) -> None:
-        where = f"{error.place}: " if error.place else ""
-        super().__init__(f"{component} does not build: {where}{error.what}", hint=f"the whole log is {log}")
+        super().__init__(f"{component} does not build: {error.words()}", hint=f"the whole log is {log}")
         self.component, self.error, self.log = component, error, str(log)
 
     @property
     def details(self) -> tuple[str, ...]:
         """Evidence, one line each."""
         return tuple(self.error.context.splitlines())
+
+
+class BaseFails(InfraError):
+    """Neither head nor its base builds: nothing can be said about the series."""
+
+    def __init__(self, component: str, head: FirstError, base: FirstError, log: Path) -> None:
+        same = head.same_as(base)
+        why = "its base has this error, too" if same else f"its base does not build, either: {base.words()}"
+        super().__init__(
+            f"{component} does not build: {head.words()}; {why}: this says nothing about the series",
+            hint=f"the whole log is {log}",
+        )
+        self.component, self.error, self.base_error, self.same, self.log = component, head, base, same, str(log)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Evidence, one line each: of base."""
+        return tuple(self.base_error.context.splitlines())

@@ -17,9 +17,33 @@ FOUND = {
     "header": ("misc/fuse2fs.c:40", "fuse_loopdev.h: No such file or directory"),
     "coloured": ("lib/fuse_lowlevel.c:2741", "‘FUSE_CAP_IOMAP’ undeclared (first use in this function)"),
     "linker": ("fuse4fs/fuse4fs.c:1187", "undefined reference to `fuse_lowlevel_notify_iomap_upsert'"),
-    "linker-vmlinux": ("file.c", "undefined reference to `fuse_iomap_open'"),
+    "linker-vmlinux": ("fs/fuse/file.c", "undefined reference to `fuse_iomap_open'"),
     "linker-twice": ("fuse_opt.o", "multiple definition of `fuse_state'; fuse.o:(.bss+0x0): first defined here"),
-    "lld": ("", "undefined symbol: fuse_iomap_open"),
+    "linker-debug-info": ("fs/fuse/iomap.c:77", "undefined reference to `fuse_iomap_flush'"),
+    "linker-meson": ("lib/helper.c", "undefined reference to `fuse_iomap_main'"),
+    "linker-killed": ("", "ld terminated with signal 9 [Killed]"),
+    "lld": ("fs/fuse/file.c:250", "undefined symbol: fuse_iomap_open"),
+    "lld-no-debug-info": ("fs/fuse/iomap.c", "undefined symbol: fuse_iomap_flush"),
+    "version-script": ("lib/fuse_versionscript:190", "syntax error in VERSION script"),
+    "assembler": ("fs/fuse/dir.c:88", "no such instruction: `fusemov %rax'"),
+    "assembler-pipe": ("fs/fuse/inode.c", "junk at end of line, first unrecognized character is `@'"),
+    "assembler-symver": ("lib/compat.c", "multiple versions [`fuse_new@FUSE_3.0'|`fuse_new@FUSE_3.1'] for symbol "
+                                         "`fuse_new_30'"),
+    "assembler-no-space": ("", "can't write 37 bytes to section .text of fs/fuse/dev.o: 'No space left on device'"),
+    "compiler-option": ("", "unknown argument: '-fno-such-option'"),
+    "compiler-crash": ("fs/fuse/file.c:1702", "internal compiler error: Segmentation fault"),
+    "killed": ("", "Killed signal terminated program cc1"),
+    "make-killed": ("", "[/src/scripts/Makefile.build:229: fs/fuse/dev.o] Killed"),
+    "says-no-space": ("fs/fuse/dev.c:2", "#error No space left on device"),
+    "ninja": ("", "'../src/example/iomap_ll.c', needed by 'example/iomap_ll.p/iomap_ll.c.o', missing and no known rule "
+                  "to make it"),
+    "config-status": ("", "cannot find input file: `misc/fuseext/Makefile.in'"),
+    "configure-in-folder": ("", "C compiler cannot create executables"),
+    "kconfig-option": ("fs/fuse/Kconfig:31", 'unexpected option "dependson"'),
+    "kbuild-box": ("", "Assembler is too old."),
+    "uapi-leak": ("include/uapi/linux/fuse_iomap.h", "leak CONFIG_FUSE_PASSTHROUGH to user-space"),
+    "modpost-fatal": ("", "fs/fuse/fuse: sizeof(struct virtio_device_id)=8 is not a modulo of the size of section "
+                          "__mod_virtio"),
     "warning-of-ld": ("scripts/mkcompile_h:20", "mkhash: command not found"),
     "meson": ("lib/meson.build:31", 'Dependency "liburing" not found, tried pkgconfig and cmake'),
     "configure": ("", "fuse4fs requires libfuse 3.19 or newer."),
@@ -43,6 +67,15 @@ FOUND = {
 def test_the_first_error_of_a_log_is_found_with_its_place(name: str) -> None:
     found = first_error((LOGS / f"{name}.txt").read_text())
     assert (found and (found.place, found.what)) == FOUND[name]
+
+
+ACCIDENTS = {"killed", "make-killed", "linker-killed", "compiler-crash", "assembler-no-space"}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_the_machine_may_have_done_is_marked_and_what_a_compiler_says_of_the_source_is_not(name: str) -> None:
+    found = first_error((LOGS / f"{name}.txt").read_text())
+    assert (found is not None and found.accident) == (name in ACCIDENTS)
 
 
 def test_each_log_has_an_expectation() -> None:
