@@ -15,10 +15,11 @@ from reviewbot import __version__, build, intake, judging, lab, legs, report, re
 from reviewbot.config import Machine, Site, choose_variant
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.host.unexpected import as_error
 from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
+from reviewbot.model.errors import Blocked, InfraError, UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
@@ -160,8 +161,9 @@ def _carry_out(job: _Job, work: Callable[[_Job, Record, RunFolder], Record]) -> 
     except UsageError:
         remove_tree(run.path)  # nothing was tested: the question was wrong
         raise
-    except ReviewbotError as error:
-        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, error), **report.known(run.path)})
+    except Exception as error:  # also one that nobody expected: the run keeps what it found out
+        told = as_error(error, [run.path / "logs"])
+        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, told), **report.known(run.path)})
     return Outcome(record, run) if record.verdict is None else finish(record, job.found.mails, run)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from reviewbot import pipeline, post, report
 from reviewbot.cli import doctor as machine
+from reviewbot.cli import terminal
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.plan_json import plan_json
 from reviewbot.cli.plan_table import print_plan
@@ -22,6 +22,7 @@ from reviewbot.intake import parse_duration
 from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, Verdict
+from reviewbot.model.words import flat
 from reviewbot.pipeline import Request
 from reviewbot.store import RunFolder, Runs
 
@@ -172,7 +173,7 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     if options["as_json"]:
         click.echo(json.dumps(plan_json(planned), indent=1, ensure_ascii=False))
     else:
-        print_plan(planned, Console(highlight=False), tried=options["try_bases"])
+        print_plan(planned, terminal.console(), tried=options["try_bases"])
 
 
 @reviewbot.command("apply-and-test")
@@ -217,12 +218,12 @@ _LONG = 160
 
 
 def print_verdict(judged: Verdict, folder: RunFolder) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal.console(soft_wrap=True)
     colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
     console.print()
-    console.print(Text.assemble((judged.kind, f"bold {colour}"), f"  {judged.summary}"))
+    console.print(Text.assemble((judged.kind, f"bold {colour}"), f"  {flat(judged.summary)}"))
     for finding in judged.findings[:20]:
-        console.print(Text(f"  {finding.what}"))
+        console.print(Text(f"  {flat(finding.what)}"))
         for line in finding.detail.splitlines()[:12]:
             console.print(Text(f"    {line if len(line) <= _LONG else line[: _LONG - 1] + '…'}", style="dim"))
         if finding.log:
@@ -230,7 +231,7 @@ def print_verdict(judged: Verdict, folder: RunFolder) -> None:
     if len(judged.findings) > 20:
         console.print(f"  … and {len(judged.findings) - 20} more")
     for note in judged.notes:
-        console.print(Text(f"  note: {note}", style="yellow"))
+        console.print(Text(f"  note: {flat(note)}", style="yellow"))
     console.print(Text.assemble(("report  ", "dim"), str(folder.path / "summary.md")))
     if judged.kind.exit_status == ExitStatus.INFRA:
         console.print(Text("This says nothing about the series.", style="yellow"))
@@ -286,7 +287,7 @@ def runs(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     for row in rows:
-        click.echo(f"{row['run']}  {row['verdict']:<15} {row['subject']}")
+        click.echo(f"{row['run']}  {row['verdict']:<15} {flat(row['subject'])}")
     if not rows:
         click.echo("no runs yet: `reviewbot apply-and-test MESSAGE-ID` makes one")
 
@@ -317,7 +318,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
         ]
         click.echo(json.dumps({"checks": rows, "install": line}, indent=1))
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal.console(soft_wrap=True)
         for check in found:
             mark, colour = ("✓", "green") if check.ok else (("✗", "red") if check.required else ("!", "yellow"))
             console.print(Text.assemble((mark, colour), f" {check.name:<20} ", check.says))

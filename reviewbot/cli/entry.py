@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one place that turns errors into a line on stderr and an exit status."""
 
-import errno
+import contextlib
 import os
 import signal
 import sys
@@ -10,8 +10,11 @@ from types import FrameType
 import click
 
 from reviewbot.cli.group import reviewbot
+from reviewbot.cli.terminal import ReaderGone, guarded
+from reviewbot.host.paths import data_dir
 from reviewbot.host.process import begin_stop, stop_all
-from reviewbot.model.errors import DiskFull, ReviewbotError
+from reviewbot.host.unexpected import as_error
+from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.verdict import ExitStatus
 
 
@@ -21,10 +24,17 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; returns the exit status, never raises for what a user or the world did wrong."""
+    """Run one command line; returns the exit status. An exception that nobody expected is status 4, with its trace in
+    a file: 1 would accuse the series.
+    """
     sys.unraisablehook = _unraisable
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    with guarded():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         status = reviewbot.main(arguments, prog_name="reviewbot", standalone_mode=False)
         return int(status or 0)
@@ -35,16 +45,11 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         stop_all()
         return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
-    except ReviewbotError as error:
-        return report_error(error)
-    except BrokenPipeError:
-        # The reader has gone (`reviewbot plan … | head`); say nothing more, not even at exit.
+    except ReaderGone:  # say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return report_error(DiskFull(str(error.filename or "")))
+    except Exception as error:
+        return report_error(as_error(error, [data_dir() / "errors"]))
     finally:
         stop_all()
 
@@ -72,5 +77,6 @@ def _usage_hint(error: click.ClickException) -> str:
 
 def _say(message: str, hint: str, status: ExitStatus) -> int:
     line = " ".join(message.split())
-    click.echo(f"reviewbot: {line}" + (f" — {' '.join(hint.split())}" if hint else ""), err=True)
+    with contextlib.suppress(OSError, ReaderGone):
+        click.echo(f"reviewbot: {line}" + (f" — {' '.join(hint.split())}" if hint else ""), err=True)
     return int(status)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -16,7 +16,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from reviewbot.cli import terminal
 from reviewbot.model.progress import Event, Progress
+from reviewbot.model.words import flat
 
 CI_INTERVAL = 60.0
 """Seconds between two lines of a CI log."""
@@ -95,7 +97,7 @@ class _LiveView:
         self.live = Live(get_renderable=self._block, console=console, refresh_per_second=4, transient=True)
         self.spinner = Spinner("dots")
 
-    def _block(self) -> Group:
+    def _block(self) -> terminal.Harmless:
         now = time.monotonic()
         grid = Table.grid(padding=(0, 1))
         for line in self.board.lines():
@@ -104,7 +106,7 @@ class _LiveView:
                 self.spinner, Text(line.event.step, style="dim"), Text(line.event.what), Text(count, style="cyan"),
                 Text(line.time(now), style="yellow"), Text(line.text, style="dim", no_wrap=True, overflow="ellipsis"),
             )  # fmt: skip
-        return Group(grid)
+        return terminal.Harmless(Group(grid))
 
     def show(self, event: Event, line: Line) -> None:
         if event.state in _MARK:
@@ -167,6 +169,11 @@ class _PlainView:
             self._flush(force=True)
 
 
+def _flat(event: Event) -> Event:
+    """Each event stays on one line, whatever a mail or a build put into it."""
+    return replace(event, what=flat(event.what), text=flat(event.text))
+
+
 @contextmanager
 def display(*, quiet: bool = False) -> Iterator[Progress]:
     """A Progress that shows itself on stderr for as long as the block lasts."""
@@ -174,16 +181,16 @@ def display(*, quiet: bool = False) -> Iterator[Progress]:
     if quiet:
         yield lambda event: None
         return
-    console = Console(stderr=True, highlight=False)
+    console = terminal.console(stderr=True)
     in_ci = bool(os.environ.get("CI") or os.environ.get("GITHUB_ACTIONS"))
     if console.is_terminal and not in_ci:
         live = _LiveView(board, console)
         with live.live:
-            yield lambda event: live.show(event, board.hear(event))
+            yield lambda event: live.show(shown := _flat(event), board.hear(shown))
         return
     plain = _PlainView(board, sys.stderr, CI_INTERVAL if in_ci else 0.0)
     with _ticking(plain):
-        yield lambda event: plain.show(event, board.hear(event))
+        yield lambda event: plain.show(shown := _flat(event), board.hear(shown))
 
 
 @contextmanager

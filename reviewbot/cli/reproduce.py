@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from reviewbot import again, pipeline
 from reviewbot.again import Recorded, Repeated
+from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.progress import display
@@ -129,7 +129,7 @@ def _row(recorded: Recorded, one: Repeated) -> dict[str, Any]:
 
 
 def _show(recorded: Recorded, found: list[Repeated]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal.console(soft_wrap=True)
     for note in recorded.notes:
         console.print(Text(f"note: {note}", style="yellow"))
     for one in found:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reviewbot import pipeline
+from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict, request_of, series_options
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.progress import clock, display
@@ -52,7 +53,7 @@ def review_command(**options: Any) -> int:
         click.echo(judged.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))
     else:
         if made is not None:
-            print_review(made, Console(highlight=False, soft_wrap=True))
+            print_review(made, terminal.console(soft_wrap=True))
             judged = _untold(judged, made)
         print_verdict(judged, outcome.folder)
     return judged.kind.exit_status

@@ -60,6 +60,27 @@ class DiskFull(InfraError):
         )
 
 
+class FolderUnusable(InfraError):
+    """A folder of ours cannot be read or written: read-only, no folder, another user's."""
+
+    def __init__(self, path: str, why: str, variable: str) -> None:
+        super().__init__(f"{path}: {why}", hint=f"make it writable, or name another folder with {variable}")
+        self.path, self.why, self.variable = path, why, variable
+
+
+class Unexpected(InfraError):
+    """An exception that nobody foresaw: a bug in reviewbot, or damage to its files. It says nothing of the series."""
+
+    def __init__(self, error: BaseException, place: str, trace: str) -> None:
+        words = " ".join(str(error).split())[:300]
+        where = f" at {place}" if place else ""
+        super().__init__(
+            f"internal error{where}: {type(error).__name__}{f': {words}' if words else ''}",
+            hint=f"please report it with {trace}" if trace else "the trace could not be written anywhere",
+        )
+        self.kind, self.words, self.place, self.log = type(error).__name__, words, place, trace
+
+
 class SeriesAtFault(ReviewbotError):
     """The series itself is the reason (exit status 1); subclasses set `verdict`."""
 

@@ -3,7 +3,26 @@
 
 import re
 
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
 _PREFIXES = re.compile(r"^(?:\[[^]]*\]\s*)+")
+
+
+def plain(text: str) -> str:
+    """Without control characters and direction overrides; newlines and tabs stay."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def flat(text: str) -> str:
+    """`plain`, on one line: a newline or tab becomes a blank."""
+    return re.sub(r"[\n\t]", " ", plain(text))
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """On one line, not longer than `limit`."""
+    short = " ".join(plain(text).split())
+    return short if len(short) <= limit else short[: limit - 1] + "…"
 
 
 def counted(number: int, noun: str) -> str:

@@ -10,13 +10,14 @@ from email.header import Header
 from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
+from reviewbot.model.words import one_line
 from reviewbot.report.figures import server_lines
 from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import environment
 from reviewbot.report.tables import aligned, left_out, leg_header, leg_rows, stack_rows
-from reviewbot.report.text import one_line, without_trailers
+from reviewbot.report.text import without_trailers
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""

@@ -6,9 +6,8 @@ import re
 import shlex
 import textwrap
 
-from reviewbot.model.words import counted
+from reviewbot.model.words import counted, one_line, plain
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$])")
 _BLOCK = re.compile(r"^(?=::|[#+-])|^(\d{1,9})(?=[.)](?:\s|$))")  # a heading, list, rule, or workflow command begins
 _COMMAND = re.compile(r"^(\s*)::|##(?=\[)", re.MULTILINE)  # both ways to write a workflow command of GitHub
@@ -17,17 +16,6 @@ _TRAILER = re.compile(r"^(\s*)(\w\S+):\s+\S")
 _WRAPPED = re.compile(r"^\S+:\s+[\da-f]+\s+\(")
 _IMPERSONAL = frozenset(("link", "buglink", "closes", "fixes", "obsoleted-by", "change-id", "base-commit"))
 _MENTION = re.compile(r"([@#])(?=\w)")  # GitHub makes links and mail of these, escaped or not
-
-
-def plain(text: str) -> str:
-    """Without control characters and direction overrides; newlines and tabs stay."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """On one line, not longer than `limit`."""
-    flat = " ".join(plain(text).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def markdown(text: str, limit: int = 200) -> str:

@@ -10,9 +10,9 @@ from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import Review, Severity
 from reviewbot.model.untried import excluded, left_out
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.model.words import one_line, plain
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import Remark, remarks
-from reviewbot.report.text import one_line, plain
 
 
 def junit_xml(record: Record) -> bytes:

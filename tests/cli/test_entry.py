@@ -13,6 +13,7 @@ import pytest
 from reviewbot.cli import entry, group
 from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
 from reviewbot.model.verdict import ExitStatus
+from tests.mails import mbox, posting
 
 
 @pytest.mark.parametrize(
@@ -39,14 +40,44 @@ def test_an_error_is_one_line_and_a_status(
     assert said.count("\n") == 1
 
 
-def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "odd"), RecursionError("too deep"), KeyError("path"), BrokenPipeError(), MemoryError()]
+)
+def test_what_nobody_expected_is_infrastructure_with_its_trace_in_a_file(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.EIO, "odd")
+        raise error
 
     monkeypatch.setattr(group.reviewbot, "main", fail)
     monkeypatch.setattr(entry, "stop_all", lambda: None)
-    with pytest.raises(OSError, match="odd"):
-        entry.run(["plan"])
+    monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path))
+    assert entry.run(["plan"]) == ExitStatus.INFRA
+    said = capsys.readouterr().err
+    assert said.startswith("reviewbot: internal error at reviewbot/cli/entry.py:") and said.count("\n") == 1
+    assert type(error).__name__ in said
+    (trace,) = (tmp_path / "errors").iterdir()
+    assert str(trace) in said
+    assert "Traceback" in trace.read_text() and type(error).__name__ in trace.read_text()
+
+
+@pytest.mark.parametrize("command", [["runs"], ["report", "latest"], ["plan", "--mbox", "thread.mbox"],
+                                     ["review", "--no-build", "--mbox", "thread.mbox"]])  # fmt: skip
+@pytest.mark.parametrize("variable", ["REVIEWBOT_DATA", "REVIEWBOT_CACHE"])
+def test_a_folder_of_ours_that_is_a_file_accuses_no_series(command: list[str], variable: str, tmp_path: Path) -> None:
+    (tmp_path / "thread.mbox").write_bytes(mbox(posting()))
+    (tmp_path / "site.yaml").write_text("archive: http://127.0.0.1:9/all\n")
+    folders = {"REVIEWBOT_DATA": str(tmp_path / "data"), "REVIEWBOT_CACHE": str(tmp_path / "cache")}
+    Path(folders[variable]).write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "reviewbot", *command], capture_output=True, text=True, cwd=tmp_path, timeout=600,
+        env={**os.environ, **folders, "REVIEWBOT_SITE": str(tmp_path / "site.yaml")}, check=False,
+    )  # fmt: skip
+    assert done.returncode != ExitStatus.SERIES, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    if done.returncode == ExitStatus.INFRA and not done.stdout:
+        last = done.stderr.splitlines()[-1]
+        assert folders[variable] in last and variable in last
 
 
 def test_every_error_type_has_a_status() -> None:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What strangers wrote commands no terminal: in a pipe, at a terminal, in progress, in errors."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from reviewbot.cli import terminal
+from reviewbot.model.words import flat, one_line, plain
+from tests.mails import mbox, posting
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\u2066"
+COMMANDS = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\u2066")
+ENCODED = b"=?utf-8?q?=1B]0;owned=07=1B[2J=C2=9B31m_=E2=80=AE?="
+
+
+def hostile() -> list[bytes]:
+    """A posting whose subjects and author command a terminal, once raw and once in encoded words."""
+    return [
+        m.replace(b"] ", b"] \x1b]0;owned\x07 ", 1).replace(b"From: ", b"From: " + ENCODED + b" ", 1) for m in posting()
+    ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    (folder / "thread.mbox").write_bytes(mbox(hostile()))
+    (folder / "site.yaml").write_text("archive: http://127.0.0.1:9/all\n")
+    return {**os.environ, "REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_DATA": str(folder / "data"),
+            "REVIEWBOT_SITE": str(folder / "site.yaml"), "TERM": "xterm-256color"}  # fmt: skip
+
+
+def harmless(said: str) -> bool:
+    return not any(command in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_plan_in_a_pipe_holds_no_terminal_command(more: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reviewbot", "plan", "--mbox", "thread.mbox", *more], capture_output=True, check=False,
+        cwd=tmp_path, env=environment(tmp_path), timeout=600,
+    )  # fmt: skip
+    said = (done.stdout + done.stderr).decode()
+    assert "owned" in said, "the words are there"
+    assert harmless(said) and "\x1b" not in said
+
+
+def test_a_plan_at_a_terminal_is_coloured_and_holds_no_command_of_the_mail(tmp_path: Path) -> None:
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reviewbot", "plan", "--mbox", "thread.mbox"], stdout=other, stderr=other, cwd=tmp_path,
+        stdin=subprocess.DEVNULL, env=environment(tmp_path),
+    )  # fmt: skip
+    os.close(other)
+    said = b""
+    try:
+        while chunk := os.read(main, 1 << 16):
+            said += chunk
+    except OSError:
+        pass  # the other end was closed
+    process.wait(600)
+    os.close(main)
+    assert b"owned" in said and b"\x1b[1m" in said
+    assert harmless(said.decode())
+
+
+def test_errors_and_echoed_text_are_filtered(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.guarded():
+        click.echo(f"a{EVIL}b\n\tc")
+        click.echo(f"error {EVIL}", err=True)
+        sys.stdout.writelines([EVIL])
+    said = capsys.readouterr()
+    assert said.out.startswith("a\N{REPLACEMENT CHARACTER}") and "b\n\tc\n" in said.out
+    assert harmless(said.out) and harmless(said.err)
+
+
+def test_styles_pass_and_commands_in_text_tables_and_live_blocks_do_not() -> None:
+    out = io.StringIO()
+    console = terminal.console()
+    console.file = out
+    console._force_terminal = True
+    table = Table("head")
+    table.add_row(EVIL)
+    with Live(terminal.Harmless(Text(EVIL)), console=console, refresh_per_second=4):
+        console.print(Text(f"red {EVIL}", style="red"))
+        console.print(table)
+    said = out.getvalue()
+    assert "red" in said and "head" in said
+    assert harmless(said)
+
+
+def test_a_reader_that_has_gone_is_told_apart_from_a_socket_that_broke() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        guard = terminal._Guard(gone)
+        guard.write("x" * 10)
+        with pytest.raises(terminal.ReaderGone):
+            guard.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())  # so that it can be closed
+
+
+@given(st.text())
+def test_filtered_text_has_no_control_characters_and_flat_text_is_one_line(text: str) -> None:
+    assert all(c in "\n\t" or (c.isprintable() or ord(c) > 0x9F) for c in plain(text))
+    assert len(flat(text).splitlines()) <= 1
+    assert "\n" not in one_line(text)
