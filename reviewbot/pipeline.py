@@ -32,7 +32,7 @@ from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.review import partners
 from reviewbot.reviewing import Desk
-from reviewbot.store import Durations, NotRuns, RunFolder, Runs, Store, telling
+from reviewbot.store import Durations, NotRuns, RunFolder, Runs, Store, saying, telling
 
 TOOL = f"reviewbot {__version__}"
 SUITES = ("smoke", "fstests")
@@ -229,7 +229,7 @@ def check_complete(posting: Posting) -> None:
 def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
-    store = Store(cache_dir(), telling(job.progress))
+    store = Store(cache_dir(), telling(job.progress), f"run {run.id}", saying(job.progress))
     desk = _desk(job, resolved, store, run)
     try:
         artifacts = build.build_all(
@@ -277,7 +277,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
-    store = Store(cache_dir(), telling(job.progress))
+    store = Store(cache_dir(), telling(job.progress), f"run {run.id}", saying(job.progress))
     artifacts, failures = _build_for_review(job, resolved, store, run)
     made = reviewing.review_posting(_desk(job, resolved, store, run), artifacts.artifacts)
     run.write("review.json", made)

@@ -93,7 +93,7 @@ def find_start(
             lambda folder: save(
                 _bare(job), accelerator.name, folder, lambda seconds: starts.add(machine, booted=seconds), stop
             ),
-            waiting=lambda: progress(Event("lab", job.name, "note", "another job saves a machine")), durable=False,
+            waiting=lambda _: progress(Event("lab", job.name, "note", "another job saves a machine")), durable=False,
         )  # fmt: skip
     except (Lost, OSError, InfraError) as why:
         if isinstance(why, ToolMissing):

@@ -12,17 +12,17 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from reviewbot.host.files import remove_tree, sync, sync_tree, write_atomic
-from reviewbot.host.locks import locked
+from reviewbot.host.locks import Waiting, locked
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.errors import InfraError
 from reviewbot.store.contents import CONTENTS, RECORD, difference, read_contents, read_stamp
 from reviewbot.store.damage import Damaged, Told, untold
+from reviewbot.store.waiting import Waits, unheard
 
 Builder = Callable[[Path], Mapping[str, Fact]]
 """Fills an empty folder and returns the facts it checked; raises if there is anything wrong."""
@@ -48,9 +48,11 @@ class Store:
     any file are others than at the last check. What does not fit its record counts as absent.
     """
 
-    def __init__(self, root: Path, told: Told = untold) -> None:
-        """told: hears of each artifact that is damaged."""
-        self.root, self.told = root, told
+    def __init__(self, root: Path, told: Told = untold, who: str = "", waits: Waits = unheard) -> None:
+        """told: hears of each artifact that is damaged. who: `run 20261129-0512`, what others are told who wait for
+        what is built here. waits: hears of each wait for others.
+        """
+        self.root, self.told, self.who, self.waits = root, told, who, waits
         self.damaged: list[Damaged] = []
         """What was told."""
 
@@ -70,25 +72,24 @@ class Store:
         inputs: Mapping[str, str],
         build: Builder,
         *,
-        waiting: Callable[[], None] | None = None,
+        waiting: Waiting | None = None,
         durable: bool = True,
     ) -> Artifact:
         """The artifact, built by `build` if it is not there.
 
-        Two processes that ask for the same artifact build it once; the second waits (`waiting` is called then).
+        Two processes that ask for the same artifact build it once; the second waits, and `waiting` (else the store's
+        own `waits`) is told for whom.
         Whatever `build` raises goes through, and the half-made folder is removed.
         durable: False for what is of no use after the host's next start; its files are neither hashed nor synced.
         """
         key = key_of(kind, inputs)
         lock = self.root / "locks" / f"{kind}-{key}.lock"
-        try:
-            with locked(lock, timeout=0):
-                return self._get(kind, key, inputs, build, durable)
-        except filelock.Timeout:
-            if waiting:
-                waiting()
-        with locked(lock):
+        with locked(lock, who=self.doing(f"builds {kind}"), waiting=waiting or partial(self.waits, kind)):
             return self._get(kind, key, inputs, build, durable)
+
+    def doing(self, what: str) -> str:
+        """`run 20261129-0512, which builds kernel`; empty when it is not known who we are."""
+        return f"{self.who}, which {what}" if self.who else ""
 
     def _get(self, kind: str, key: str, inputs: Mapping[str, str], build: Builder, durable: bool) -> Artifact:
         final = self.path(kind, key)
