@@ -176,7 +176,9 @@ def _message_ids(posting: Posting) -> Iterator[str]:
 
 
 def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcome:
-    """Write every report of a judged record."""
+    """Write every report of a judged record. Raises InfraError when somebody removed the run meanwhile."""
+    if not (run.path / "plan.json").exists():
+        raise InfraError(f"the folder of run {run.id} was removed while it ran", hint="repeat the command")
     for name, content in report.files(record, mails).items():
         run.write(name, content)
     return Outcome(record, run)
@@ -282,14 +284,14 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     made = reviewing.review_posting(_desk(job, resolved, store, run), artifacts.artifacts)
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
-    heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e.component, resolved) for e in failures]
+    heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e, resolved) for e in failures]
     found = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
     return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": found})
 
 
 def _build_for_review(
     job: _Job, resolved: Trees, store: Store, run: RunFolder
-) -> tuple[Artifacts, tuple[build.BuildFails, ...]]:
+) -> tuple[Artifacts, tuple[build.BuildFails | build.BaseFails, ...]]:
     """Head, or only the build root when no builds are wanted: some of the checks run in it."""
     kinds = _components(job.planned, job.stack) if job.request.build else ()
     try:
@@ -350,21 +352,19 @@ def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
         builds = reviewing.build_each(desk, built.artifacts, error.component)
     except InfraError as trouble:
         return judged.model_copy(update={"notes": (*judged.notes, f"the first bad patch is not known: {trouble}")})
-    return _blamed(job, judged, builds, error.component, desk.trees)
+    return _blamed(job, judged, builds, error, desk.trees)
 
 
-def _blamed(job: _Job, judged: Verdict, builds: Mapping[str, PatchBuild], component: str, resolved: Trees) -> Verdict:
-    """With the first bad patch of a component, by how its patches build; or with the news that base is bad."""
-    tree = resolved.get(component)
-    if tree is None:
+def _blamed(
+    job: _Job, judged: Verdict, builds: Mapping[str, PatchBuild], error: build.BuildFails | build.BaseFails,
+    resolved: Trees,
+) -> Verdict:  # fmt: skip
+    """With the first bad patch of a component whose base builds, by how its patches build."""
+    tree = resolved.get(error.component)
+    if tree is None or isinstance(error, build.BaseFails):
         return judged
-    if first := build.blame(builds, tree):
-        return verdict.with_blame(judged, first, resolved, job.found.posting)
-    # Its base was built with the patched components that it needs: their patches may be what broke it.
-    needed = [resolved.get(need) for need in build.needs(job.stack.component(component).recipe)]
-    of_base = any(builds[patch.commit].of_base for patch in tree.patches if patch.commit in builds)
-    patched = any(other.patches for other in needed if other)
-    return verdict.with_broken_base(judged) if of_base and not patched else judged
+    first = build.blame(builds, tree)
+    return verdict.with_blame(judged, first, resolved, job.found.posting) if first else judged
 
 
 def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 """The review as the pipeline makes it: real mails, trees and reviewers; builds that only tell what they were asked."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from reviewbot import build, lab, legs, merging, pipeline, reviewing
-from reviewbot.build.errors import BuildFails, FirstError
+from reviewbot.build.errors import BaseFails, BuildFails, FirstError
 from reviewbot.config import Reviewer, Site
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
@@ -35,13 +36,15 @@ class Builds:
         self.broken: dict[str, str] = {}
         """Subject's end -> why its error is not its own."""
         self.heads: tuple[str, ...] = ()
+        self.base_fails = False
+        """Whether the bases of these have the same error."""
         self.trouble: InfraError | None = None
         self.asked: list[tuple[str, ...]] = []
         """Components whose patches were built, per call."""
 
     def components(
         self, trees: Trees, stack: Stack, *, kinds: tuple[str, ...], logs: Path, **_: Any
-    ) -> tuple[Artifacts, tuple[BuildFails, ...]]:
+    ) -> tuple[Artifacts, tuple[BuildFails | BaseFails, ...]]:
         if self.trouble:
             raise self.trouble
         return Artifacts(), tuple(self.failure(name, logs) for name in self.heads if name in kinds)
@@ -53,8 +56,11 @@ class Builds:
             raise self.failure(name, logs)
         return Artifacts()
 
-    def failure(self, name: str, logs: Path) -> BuildFails:
-        return BuildFails(name, FirstError("no such thing", "lib/fuse.c:2", "the context"), logs / f"{name}.log")
+    def failure(self, name: str, logs: Path) -> BuildFails | BaseFails:
+        error = FirstError("no such thing", "lib/fuse.c:2", "the context")
+        if self.base_fails:
+            return BaseFails(name, error, error, logs / f"{name}-base.log")
+        return BuildFails(name, error, logs / f"{name}.log")
 
     def patches(
         self, trees: Trees, stack: Stack, *, built: Mapping[str, Artifact], logs: Path, **_: Any
@@ -314,17 +320,48 @@ def test_a_head_whose_base_does_not_build_either_says_nothing_about_the_series(
     world: World, builds: Builds, machines: Tests
 ) -> None:
     builds.heads = ("libfuse",)
-    builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
+    builds.base_fails = True
     for verdict in (verdict_of(world.test()), verdict_of(world.review())):
         assert verdict.kind is VerdictKind.INFRA
         assert "its base has this error, too" in verdict.summary
 
 
-def test_a_base_that_a_patched_component_breaks_is_the_series_fault(
-    world: World, builds: Builds, machines: Tests, monkeypatch: pytest.MonkeyPatch
+def test_an_error_of_the_reviews_base_that_heads_build_does_not_have_excuses_no_series(
+    world: World, builds: Builds, machines: Tests
 ) -> None:
-    monkeypatch.setattr(build, "needs", lambda recipe: ("kernel",) if recipe == "libfuse" else ())
     builds.heads = ("libfuse",)
     builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
     assert verdict_of(world.test()).kind is VerdictKind.BUILD_FAILS
     assert verdict_of(world.review()).kind is VerdictKind.BUILD_FAILS
+
+
+def test_an_exception_that_nobody_expected_is_infrastructure_and_the_run_keeps_what_it_knows(
+    world: World, builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(build, "build_components", fail)
+    outcome = world.review()
+    verdict = verdict_of(outcome)
+    assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.INFRA, ExitStatus.INFRA)
+    assert "RecursionError: too deep" in verdict.summary
+    (finding,) = verdict.findings
+    assert "Traceback" in (outcome.folder.path / finding.log).read_text()
+    assert outcome.record.trees is not None and (outcome.folder.path / "trees.json").exists()
+
+
+def test_a_run_whose_folder_is_removed_meanwhile_is_no_pass(
+    world: World, builds: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    patches = builds.patches
+
+    def remove(*arguments: Any, **words: Any) -> dict[str, PatchBuild]:
+        found = patches(*arguments, **words)
+        for run in Runs(tmp_path / "data" / "runs").list():
+            shutil.rmtree(run.path)
+        return found
+
+    monkeypatch.setattr(build, "build_patches", remove)
+    with pytest.raises(InfraError, match="was removed while it ran"):
+        world.review()

@@ -5,9 +5,18 @@ All that a tree can influence runs in the sandbox. Must not know: mails, tests, 
 """
 
 from reviewbot.build.components import needs
-from reviewbot.build.errors import BuildFails
+from reviewbot.build.errors import BaseFails, BuildFails
 from reviewbot.build.lines import source_lines
 from reviewbot.build.patches import blame, build_patches
 from reviewbot.build.steps import build_all, build_components
 
-__all__ = ["BuildFails", "blame", "build_all", "build_components", "build_patches", "needs", "source_lines"]
+__all__ = [
+    "BaseFails",
+    "BuildFails",
+    "blame",
+    "build_all",
+    "build_components",
+    "build_patches",
+    "needs",
+    "source_lines",
+]

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build everything a run needs, in the order of what needs what."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from reviewbot.build.components import RECIPES, WrongProduct, needs
 from reviewbot.build.debian import buildroot, guest
-from reviewbot.build.errors import BuildFails, FirstError, first_error
+from reviewbot.build.errors import BaseFails, BuildFails, FirstError, first_error
 from reviewbot.build.kconfig import ConfigLost
 from reviewbot.build.kernel import kernel
 from reviewbot.build.payload import payload
 from reviewbot.build.recipe import run_recipe
 from reviewbot.config import Site
-from reviewbot.host.process import CommandFailed, CommandTimeout
+from reviewbot.host.git import tree_of
+from reviewbot.host.process import CommandFailed, CommandTimeout, no_room
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, Store
+
+FAILURES = (CommandFailed, CommandTimeout, WrongProduct, ConfigLost)
+"""How the build of a component fails. Each is InfraError until it is known that base does not fail so."""
 
 
 class KernelUnbuildable(InfraError):
@@ -34,8 +38,9 @@ def build_all(
 ) -> Artifacts:  # fmt: skip
     """Build root, guest, the named components, and the payload made of them.
 
-    A component that fails without patches, its own or of what it needs, becomes unavailable; with patches the
-    series is at fault. Raises BuildFails, KernelUnbuildable, InfraError.
+    A component that fails without patches, its own or of what it needs, becomes unavailable. With patches the series
+    is at fault if base builds in the same way and within the same limits. Raises BuildFails, BaseFails,
+    KernelUnbuildable, InfraError.
     """
     return _Builder(trees, stack, store, site, logs, progress, variant).run(kinds)
 
@@ -43,10 +48,10 @@ def build_all(
 def build_components(
     trees: Trees, stack: Stack, *, store: Store, site: Site, kinds: Collection[str], logs: Path,
     progress: Progress = silent,
-) -> tuple[Artifacts, tuple[BuildFails, ...]]:  # fmt: skip
+) -> tuple[Artifacts, tuple[BuildFails | BaseFails, ...]]:  # fmt: skip
     """What a review needs: the build root and the named components, no guest and no payload.
 
-    Goes on past a component that fails because of the series: it is unavailable, and its failure is returned.
+    Goes on past a patched component that does not build: it is unavailable, and its failure is returned.
     Raises KernelUnbuildable, InfraError.
     """
     builder = _Builder(trees, stack, store, site, logs, progress)
@@ -72,16 +77,16 @@ class _Builder:
         self.built: dict[str, Artifact] = {}
         self.unavailable: dict[str, str] = {**trees.unavailable, **variant.without}
 
-    def components(self, kinds: Collection[str], *, give_up: bool) -> tuple[BuildFails, ...]:
-        """The build root and the named components; give_up: at the first one that the series breaks."""
+    def components(self, kinds: Collection[str], *, give_up: bool) -> tuple[BuildFails | BaseFails, ...]:
+        """The build root and the named components; give_up: at the first patched one that does not build."""
         root = self._timed("buildroot", lambda log: buildroot(self.store, self.site.debian_suite, log))
         self.built["buildroot"] = root
-        failures = []
+        failures: list[BuildFails | BaseFails] = []
         for spec in self.stack.components:
             if spec.name in kinds and spec.name not in self.unavailable:
                 try:
                     self._component(spec.name, spec.recipe, root)
-                except BuildFails as error:
+                except (BuildFails, BaseFails) as error:
                     if give_up:
                         raise
                     failures.append(error)
@@ -112,27 +117,65 @@ class _Builder:
             return
         log = self.logs / f"{name}.log"
         try:
-            self.built[name] = self._timed(name, lambda log: self._build(recipe, tree, root, log))
-        except (CommandFailed, CommandTimeout, WrongProduct, ConfigLost) as error:
+            self.built[name] = self._timed(name, lambda log: self._build(recipe, tree, root, self.built, log))
+        except FAILURES as error:
             found = self._first_error(error, log)
-            self.progress(Event("build", name, "failed", f"{found.place}: {found.what}" if found.place else found.what))
+            self.progress(Event("build", name, "failed", found.words()))
             if tree.patches or any((t := self.trees.get(need)) and t.patches for need in required):
-                raise BuildFails(name, found, log) from error
-            if recipe == "kernel":
+                self.built[name] = self._tried_again(name, recipe, tree, root, found, log)
+            elif recipe == "kernel":
                 raise KernelUnbuildable(
                     f"the unpatched kernel does not build: {found.what}", hint=f"see {log}"
                 ) from error
-            self.unavailable[name] = (
-                f"it does not build, unpatched: {found.place + ': ' if found.place else ''}{found.what}"
-            )
+            else:
+                self.unavailable[name] = f"it does not build, unpatched: {found.words()}"
 
-    def _build(self, recipe: str, tree: Tree, root: Artifact, log: Path) -> Artifact:
-        if recipe == "kernel":
-            return kernel(self.store, tree, root, log, self.variant)
-        return run_recipe(RECIPES[recipe], self.store, tree, root, self.built, log, self.variant)
+    def _tried_again(
+        self, name: str, recipe: str, tree: Tree, root: Artifact, found: FirstError, log: Path
+    ) -> Artifact:
+        """Head did not build: find out by building whose fault that is, not by the words of its log.
+
+        What a machine may have done is tried once more. Then base is built by the same recipe, within the same
+        limits, against base's own dependencies. Raises BuildFails when base builds, else BaseFails.
+        """
+        if found.accident:
+            log = self.logs / f"{name}-again.log"
+            try:
+                return self._timed(name, lambda log: self._build(recipe, tree, root, self.built, log), log)
+            except FAILURES as error:
+                found = self._first_error(error, log)
+                self.progress(Event("build", name, "failed", found.words()))
+        base_log = self.logs / f"{name}-base.log"
+        try:
+            self._timed(f"{name}-base", lambda log: self._at_base(name, recipe, root, log))
+        except FAILURES as error:
+            base = self._first_error(error, base_log)
+            self.progress(Event("build", f"{name}-base", "failed", base.words()))
+            raise BaseFails(name, found, base, base_log) from error
+        raise BuildFails(name, found, log)
+
+    def _at_base(self, name: str, recipe: str, root: Artifact, log: Path) -> Artifact:
+        """The component below the series, built against what it needs below the series."""
+        tree = self.trees.get(name)
+        assert tree is not None
+        below = tree.model_copy(update={
+            "head_commit": tree.below, "head_tree": tree_of(Path(tree.repository), tree.below), "patches": (),
+        })  # fmt: skip
+        built = {need: self._at_base(need, self.stack.component(need).recipe, root, log) for need in needs(recipe)}
+        return self._build(recipe, below, root, built, log)
+
+    def _build(self, recipe: str, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path) -> Artifact:
+        try:
+            if recipe == "kernel":
+                return kernel(self.store, tree, root, log, self.variant)
+            return run_recipe(RECIPES[recipe], self.store, tree, root, built, log, self.variant)
+        except CommandFailed as error:
+            if no_room(self.store.root, log, said=error.tail):
+                raise DiskFull(str(self.store.root)) from error
+            raise
 
     def _first_error(self, error: InfraError, log: Path) -> FirstError:
-        if isinstance(error, (WrongProduct, ConfigLost)):
+        if isinstance(error, (WrongProduct, ConfigLost, CommandTimeout)):
             return FirstError(str(error), "", "")
         found = first_error(log.read_text(errors="replace")) if log.exists() else None
         if found is None and isinstance(error, CommandFailed) and not log.exists():
@@ -140,9 +183,9 @@ class _Builder:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else ""
         return found or FirstError(str(error), "", tail)
 
-    def _timed(self, kind: str, make: Callable[[Path], Artifact]) -> Artifact:
+    def _timed(self, kind: str, make: Callable[[Path], Artifact], log: Path | None = None) -> Artifact:
         with self._shown(kind) as show:
-            artifact = make(self.logs / f"{kind}.log")
+            artifact = make(log or self.logs / f"{kind}.log")
             show(artifact)
         return artifact
 

@@ -26,7 +26,7 @@ from reviewbot.build.kept import KeptObjects
 from reviewbot.build.warnings import TOOLS, Warnings, chokes, parse, without_checker
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import checkout
-from reviewbot.host.process import CommandFailed, disk_is_full
+from reviewbot.host.process import CommandFailed, no_room
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.errors import DiskFull
@@ -97,7 +97,7 @@ class Workplace(ABC):
             text = log.read_text(errors="replace")
             if done.status and text.startswith("bwrap: "):
                 raise CommandFailed(done.argv, done.status, text, log=log)
-            if done.status and disk_is_full(text):
+            if done.status and no_room(self.kept.folder, said=text):
                 raise DiskFull(str(self.kept.folder))
             said = parse(text)
             self.kept.learn(commit, said)

@@ -26,7 +26,11 @@ PACKAGES = {
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _TAIL_LINES = 12
-_NO_SPACE = re.compile(r"(^|: )No space left on device$", re.MULTILINE)
+_NO_SPACE = re.compile(r"\bNo space left on device\b|\bDisk quota exceeded\b")
+_FULL = 1 << 20
+"""Bytes: a disk with less room than this is full."""
+_NEARLY_FULL = 1 << 30
+"""Bytes: a disk with less room may have been full a moment ago, if a command says so: most remove what they began."""
 
 _live: "set[subprocess.Popen[bytes]]" = set()
 _stopping = threading.Event()
@@ -248,7 +252,7 @@ def run(
     output = _last(log) if log is not None else (out or b"").decode(errors="replace")
     errors = (err or b"").decode(errors="replace")
     if check and process.returncode:
-        if disk_is_full(output) or disk_is_full(errors):
+        if no_room(*filter(None, (cwd, log, stdout)), said=f"{output}\n{errors}"):
             raise DiskFull(command[0])
         said = (errors if errors.strip() else output).strip().splitlines()[-_TAIL_LINES:]
         raise CommandFailed(command, process.returncode, "\n".join(said), log=log)
@@ -272,9 +276,23 @@ def _copying(source: IO[bytes], sink: IO[bytes], limit: int) -> threading.Thread
     return thread
 
 
-def disk_is_full(said: str) -> bool:
-    """Whether a command's words say that it ran out of disk, at the end of a line, where strerror(3) stands."""
-    return bool(_NO_SPACE.search(said))
+def no_room(*places: Path, said: str = "") -> bool:
+    """Whether the disk of one of these files or folders is full, as statvfs(2) tells.
+
+    said: the words of a command that failed. They are no proof, since a tree's own scripts can print them: a disk
+    that has more than a GiB left was not full, whatever they say.
+    """
+    limit = _NEARLY_FULL if _NO_SPACE.search(said) else _FULL
+    for place in places:
+        there = next((folder for folder in (place, *place.absolute().parents) if folder.exists()), None)
+        if there is None:
+            continue
+        disk = os.statvfs(there)
+        if not disk.f_blocks:
+            continue  # procfs and its like
+        if disk.f_bavail * disk.f_frsize < limit or (disk.f_files and disk.f_favail == 0):
+            return True
+    return False
 
 
 def _last(log: Path, limit: int = 1 << 20) -> str:

@@ -58,6 +58,16 @@ class Tree(Model):
     stopped: Stopped | None = None
     """Set: head is base, because this patch does not apply; only where bases were tried, not in a run."""
 
+    @property
+    def below(self) -> str:
+        """The commit that the posting's own patches stand on: base, or the last of the prerequisites right above it."""
+        commit = self.base_commit
+        for patch in self.patches:
+            if not patch.prerequisite:
+                break
+            commit = patch.commit or commit
+        return commit
+
 
 class Trees(Model):
     """All components of a run."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from reviewbot.host.files import remove_tree
 from reviewbot.host.git import find_commit, git, git_in
-from reviewbot.host.process import CommandFailed
+from reviewbot.host.process import CommandFailed, no_room
+from reviewbot.model.errors import DiskFull
 from reviewbot.model.trees import Attempt
 from reviewbot.model.words import counted
 from reviewbot.trees.diffs import files_of, hunks_of
@@ -221,6 +222,8 @@ def _am(worktree: Path, entries: Sequence[Queued], *options: str) -> str | None:
         )  # fmt: skip
     if done.status == 129:  # git does not know an option: our fault, not the patch's
         raise CommandFailed(done.argv, done.status, done.errors)
+    if done.status and no_room(worktree, said=done.errors):  # the patch may apply
+        raise DiskFull(str(worktree))
     return None if done.status == 0 else (done.output + done.errors).strip() or f"git am ended with {done.status}"
 
 

@@ -12,8 +12,8 @@ from typing import IO, cast
 
 from reviewbot.host.apt import codename, machine_stanzas, sources_for
 from reviewbot.host.locks import locked
-from reviewbot.host.process import CommandFailed, background, run
-from reviewbot.model.errors import InfraError
+from reviewbot.host.process import CommandFailed, background, no_room, run
+from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.trees.importer import Entry, from_folder, from_tar
 
 FRESH = 12 * 3600.0
@@ -37,7 +37,12 @@ class AptRoot:
             "Acquire::Languages=none",
         )
         words = [tool, *(w for o in options for w in ("-o", o)), *arguments]
-        return run(words, cwd=cwd, timeout=1200, split=True).output
+        try:
+            return run(words, cwd=cwd, timeout=1200, split=True).output
+        except CommandFailed as error:
+            if no_room(self.folder, said=error.tail):
+                raise DiskFull(str(self.folder)) from error
+            raise
 
     def update(self) -> None:
         """Fetch the indexes, unless that was done in the last hours."""

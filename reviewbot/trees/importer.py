@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from reviewbot.host.git import CLEAN, find_commit, git
-from reviewbot.host.process import CommandFailed, background, disk_is_full
+from reviewbot.host.process import CommandFailed, background, no_room
 from reviewbot.model.errors import DiskFull
 
 # Fixed, so that the commit id depends on nothing but the files and the message.
@@ -97,7 +97,7 @@ def import_entries(repository: Path, entries: Iterable[Entry], ref: str, message
         status = process.wait()
     if status:
         words = log.read_text(errors="replace")
-        if disk_is_full(words):
+        if no_room(repository, said=words):
             raise DiskFull(str(repository))
         raise CommandFailed(command, status, words, log=log)
     log.unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reviewbot.host.git import find_commit, git
-from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, disk_is_full
+from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, no_room
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.posting import Pull
 from reviewbot.trees.errors import PullGone, SourceUnreachable, UnusablePull
@@ -115,7 +115,7 @@ class _Remote:
         return None
 
     def _refused(self, done: Completed) -> None:
-        if disk_is_full(done.errors):
+        if no_room(self.repository, said=done.errors):
             raise DiskFull(str(self.repository))
         if _GONE.search(done.errors):
             return

@@ -14,7 +14,7 @@ from pathlib import Path
 from reviewbot.host.apt import codename
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import find_commit, git
-from reviewbot.host.process import CommandFailed, CommandTimeout, disk_is_full, run
+from reviewbot.host.process import CommandFailed, CommandTimeout, no_room, run
 from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.stack import Source
 from reviewbot.trees.debian import AptRoot
@@ -120,7 +120,7 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
                    env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=timeout)  # fmt: skip
         if done.status == 0:
             return find_commit(repository, keep)
-        if disk_is_full(done.errors):
+        if no_room(repository, said=done.errors):
             raise DiskFull(str(repository))
     if not _HEX.fullmatch(ref) and not _NO_SUCH_REF.search(done.errors):
         raise CommandFailed(done.argv, done.status, done.errors)

@@ -2,6 +2,6 @@
 """Results and reviews in, Verdict out. A pure function of what was measured."""
 
 from reviewbot.verdict.judge import judge, judge_error
-from reviewbot.verdict.review import judge_review, position, with_blame, with_broken_base, with_review
+from reviewbot.verdict.review import judge_review, position, with_blame, with_review
 
-__all__ = ["judge", "judge_error", "judge_review", "position", "with_blame", "with_broken_base", "with_review"]
+__all__ = ["judge", "judge_error", "judge_review", "position", "with_blame", "with_review"]

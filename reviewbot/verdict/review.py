@@ -58,12 +58,6 @@ def with_blame(verdict: Verdict, first: AppliedPatch, trees: Trees, posting: Pos
     return verdict.model_copy(update={"summary": f"{verdict.summary}; {blame}", "findings": findings})
 
 
-def with_broken_base(verdict: Verdict) -> Verdict:
-    """Of a head that does not build: its base does not build in the same way, so the series is not at fault."""
-    summary = f"{verdict.summary}; its base has this error, too: this says nothing about the series"
-    return verdict.model_copy(update={"kind": VerdictKind.INFRA, "summary": summary})
-
-
 def position(patch: AppliedPatch, trees: Trees, posting: Posting) -> str:
     """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`; for a commit fetched with git its place among the tree's."""
     for part in posting.parts:

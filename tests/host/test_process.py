@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing, background, environment, run
+from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing, background, environment, no_room, run
 from reviewbot.model.errors import DiskFull
 
 
@@ -52,9 +52,20 @@ def test_a_missing_program_has_a_name() -> None:
         run(["no-such-program"])
 
 
-def test_a_full_disk_is_no_mere_failure() -> None:
+def test_a_full_disk_is_no_mere_failure(small_disk: Path) -> None:
     with pytest.raises(DiskFull):
-        run(["sh", "-c", "echo 'cp: write error: No space left on device' >&2; exit 1"])
+        run(["sh", "-c", "head -c 1G /dev/zero > full"], cwd=small_disk)
+    (small_disk / "full").unlink()
+    said = "write error: No space left on device"
+    with pytest.raises(DiskFull):  # what failed for lack of room was removed again
+        run(["sh", "-c", f"echo '{said}' >&2; exit 1"], cwd=small_disk)
+
+
+def test_words_alone_fill_no_disk(tmp_path: Path) -> None:
+    if not no_room(tmp_path, said="No space left on device"):
+        with pytest.raises(CommandFailed):
+            run(["sh", "-c", "echo 'cp: write error: No space left on device' >&2; exit 1"], cwd=tmp_path)
+    assert not no_room(tmp_path / "not" / "there") and not no_room(Path("/proc"))
 
 
 def test_a_timeout_kills_the_children_too(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.build.errors import BuildFails, FirstError
+from reviewbot.build.errors import BaseFails, BuildFails, FirstError
 from reviewbot.model.results import Outcome
 from reviewbot.model.review import OF_BASE, Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
-from reviewbot.verdict import judge_error, judge_review, with_blame, with_broken_base, with_review
+from reviewbot.verdict import judge_error, judge_review, with_blame, with_review
 from tests.report.records import (
     FIXES,
     LONG,
@@ -102,9 +102,9 @@ def test_an_error_that_base_has_too_is_nobodys_fault() -> None:
     verdict = judge_review(RUN, review)
     assert (verdict.kind, verdict.findings) == (VerdictKind.PASS, ())
     assert f"2 patches were not built: a.c:1: no ({OF_BASE})" in verdict.notes
-    head = judge_review(RUN, review, heads=[with_broken_base(failing_head())])
+    head = judge_review(RUN, review, heads=[failing_base()])
     assert head.kind is VerdictKind.INFRA and "says nothing about the series" in head.summary
-    both = judge_review(RUN, review, heads=[with_broken_base(failing_head()), failing_head("kernel")])
+    both = judge_review(RUN, review, heads=[failing_base(), failing_head("kernel")])
     assert both.kind is VerdictKind.BUILD_FAILS
 
 
@@ -148,6 +148,11 @@ def test_what_was_not_looked_at_is_in_the_notes() -> None:
 def failing_head(component: str = "libfuse") -> Verdict:
     error = FirstError("‘struct fuse’ has no member named ‘rename’", "lib/fuse.c:2871", "the context")
     return judge_error(RUN, BuildFails(component, error, Path(f"/data/runs/{RUN}/logs/build/{component}.log")))
+
+
+def failing_base() -> Verdict:
+    error = FirstError("‘struct fuse’ has no member named ‘rename’", "lib/fuse.c:2871", "the context")
+    return judge_error(RUN, BaseFails("libfuse", error, error, Path(f"/data/runs/{RUN}/logs/build/libfuse-base.log")))
 
 
 def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_the_same() -> None:
