@@ -71,6 +71,8 @@ class Request:
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
     """Where these go."""
+    command: tuple[str, ...] = ()
+    """The command line that asks for this, for the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,12 @@ class _Job:
 
 
 def _carry_out(job: _Job, work: Callable[[_Job, Record, RunFolder], Record]) -> Outcome:
-    run = Runs(data_dir() / "runs").create()
+    request = job.request
+    with Runs(data_dir() / "runs").begin(TOOL, request.command, shards=bool(request.shard_dir)) as run:
+        return _recorded(job, work, run)
+
+
+def _recorded(job: _Job, work: Callable[[_Job, Record, RunFolder], Record], run: RunFolder) -> Outcome:
     run.write("mails.mbox", intake.mbox_bytes(job.found.mails))
     run.write_message_ids(_message_ids(job.found.posting))
     run.write("plan.json", job.planned)

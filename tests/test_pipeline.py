@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the pipeline decides before anything is built."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from reviewbot.model.errors import Blocked, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Problem
 from reviewbot.model.progress import Event, silent
-from reviewbot.model.verdict import ExitStatus, VerdictKind
+from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.pipeline import Request, apply_and_test, check_complete, plan
-from reviewbot.store import RunFolder
+from reviewbot.report import Record
+from reviewbot.store import RunFolder, RunGone
 from tests.mails import TOP, diff, mail, mbox, posting
 
 STACK = load_stack()
@@ -214,6 +216,23 @@ def test_a_wrong_question_leaves_no_run(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UsageError):
         apply_and_test(request_for(tmp_path), STACK, Site(), silent)
     assert [path for path in runs(tmp_path) if path.is_dir()] == []
+
+
+@pytest.mark.usefixtures("fake_qemu")
+@pytest.mark.parametrize("command", ["apply_and_test", "review"])
+def test_a_run_whose_folder_is_removed_meanwhile_is_the_machines_fault_and_passes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def tidied(job: object, record: Record, run: RunFolder) -> Record:
+        shutil.rmtree(run.path)
+        passed = Verdict(run=run.id, kind=VerdictKind.PASS, summary="all tests passed")
+        return record.model_copy(update={"verdict": passed})
+
+    monkeypatch.setattr(pipeline, {"apply_and_test": "_test", "review": "_review"}[command], tidied)
+    with pytest.raises(RunGone, match="was removed while it ran") as caught:
+        getattr(pipeline, command)(request_for(tmp_path), STACK, Site(), silent)
+    assert caught.value.exit_status is ExitStatus.INFRA
+    assert not [path for path in runs(tmp_path) if path.is_dir()]
 
 
 def test_without_qemu_nothing_is_begun(tmp_path: Path, fake_qemu: Path) -> None:

@@ -105,7 +105,8 @@ def _verdicts(known: Sequence[_Run]) -> list[Entry]:
     """Of the newest run that says something of the series; beside it, of the newest with tests."""
     judged = [run for run in known if run.verdict]
     if not judged:
-        return [trouble(f"run {known[0].folder.id} has no verdict: it goes on, or was interrupted")]
+        why = "it is still running" if known[0].folder.running() else "it was interrupted"
+        return [trouble(f"run {known[0].folder.id} has no verdict: {why}")]
     telling = [run for run in judged if run.verdict and run.verdict.kind is not VerdictKind.INFRA] or judged
     newest, tested = telling[0], next((run for run in telling if run.plan.legs), None)
     entries = [_verdict("reviewbot", newest)]

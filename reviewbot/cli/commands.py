@@ -11,7 +11,7 @@ from rich.text import Text
 from reviewbot import pipeline, post, report
 from reviewbot.cli import doctor as machine
 from reviewbot.cli import terminal
-from reviewbot.cli.group import reviewbot
+from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.plan_json import plan_json
 from reviewbot.cli.plan_table import print_plan
 from reviewbot.cli.progress import display
@@ -115,7 +115,7 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     return (
         Request(
             names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
-            wait=options["wait"], latest=options["latest"], rfc=options["rfc"],
+            wait=options["wait"], latest=options["latest"], rfc=options["rfc"], command=command_words(),
             **{name: options[name] for name in _WISHES if options.get(name) is not None},
         ),
         site,
@@ -251,8 +251,21 @@ def report_command(run: str, name: str, as_json: bool) -> None:
     folder = _runs().find(run)
     path = folder.path / FORMATS["verdict" if as_json else name]
     if not path.exists():
-        raise UsageError(f"run {folder.id} has no {path.name}", hint="it was interrupted, or ended before any test ran")
+        raise UsageError(f"run {folder.id} has no {path.name}{_why_not(folder)}", hint=_what_else(folder))
     click.echo(path.read_text(), nl=False)
+
+
+def _why_not(folder: RunFolder) -> str:
+    """Why a file of a run is not there, as far as that is known."""
+    if folder.running():
+        return " yet: it is still running"
+    judged = (folder.path / "verdict.json").exists()
+    return ": it has none of this kind" if judged else ": it was interrupted"
+
+
+def _what_else(folder: RunFolder) -> str:
+    there = [name for name, file in sorted(FORMATS.items()) if (folder.path / file).exists()]
+    return f"it has: {', '.join(there)}" if there else f"its logs are in {folder.path}"
 
 
 @reviewbot.command("post")
@@ -276,33 +289,6 @@ def post_command(
         click.echo(delivery.model_dump_json(indent=1))
     else:
         click.echo(delivery.describe())
-
-
-@reviewbot.command()
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def runs(as_json: bool) -> None:
-    """List the runs of this user, oldest first."""
-    rows = [_run_row(folder) for folder in _runs().list()]
-    if as_json:
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    for row in rows:
-        click.echo(f"{row['run']}  {row['verdict']:<15} {flat(row['subject'])}")
-    if not rows:
-        click.echo("no runs yet: `reviewbot apply-and-test MESSAGE-ID` makes one")
-
-
-def _run_row(folder: RunFolder) -> dict[str, str]:
-    def load(name: str) -> dict[str, Any]:
-        try:
-            data = json.loads((folder.path / name).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
-
-    subject = load("plan.json").get("posting", {}).get("subject", "")
-    return {"run": folder.id, "verdict": load("verdict.json").get("kind", "interrupted"), "subject": subject,
-            "path": str(folder.path)}  # fmt: skip
 
 
 @reviewbot.command()

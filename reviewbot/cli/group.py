@@ -13,6 +13,7 @@ _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
 _MODULES = (
     "reviewbot.cli.commands",
     "reviewbot.cli.review",
+    "reviewbot.cli.runs",
     "reviewbot.cli.reproduce",
     "reviewbot.cli.shards",
     "reviewbot.cli.shell",
@@ -20,8 +21,22 @@ _MODULES = (
 )
 
 
+_WORDS = "reviewbot.words"
+
+
+def command_words() -> tuple[str, ...]:
+    """The words of the command line, without the program's name; empty outside of `reviewbot`."""
+    context = click.get_current_context(silent=True)
+    words: tuple[str, ...] = context.meta.get(_WORDS, ()) if context else ()
+    return words
+
+
 class _Commands(click.Group):
     """Each module adds its commands when it is imported."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for module in (_ALONE[cmd_name],) if cmd_name in _ALONE else _MODULES:

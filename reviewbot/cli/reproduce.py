@@ -12,7 +12,7 @@ from reviewbot import again, pipeline
 from reviewbot.again import Recorded, Repeated
 from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict
-from reviewbot.cli.group import reviewbot
+from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.progress import display
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import cache_dir, data_dir
@@ -114,6 +114,7 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     return Request(
         names=(planned.posting.top,), mbox=folder.path / "mails.mbox", legs=tuple(leg.leg for leg in planned.legs),
         suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
+        command=command_words(),
         variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),
     ), stack_name  # fmt: skip
 

@@ -22,7 +22,7 @@ class World:
 
     @property
     def runs(self) -> list[Path]:
-        return sorted(p for p in (self.folder / "data" / "runs").glob("*") if not p.is_symlink())
+        return sorted(p for p in (self.folder / "data" / "runs").glob("*") if p.is_dir() and not p.is_symlink())
 
     def site(self, **settings: object) -> None:
         components = {c: {"provider": "git", "url": str(self.folder / c), "ref": "master"} for c in COMPONENTS}
@@ -34,12 +34,20 @@ class World:
         return str(path)
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
-        own = {name: str(self.folder / where) for name, where in names.items()}
         return subprocess.run(
             [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=600,
-            cwd=self.folder, env={**os.environ, **own, **env},
+            cwd=self.folder, env=self._env(env),
         )  # fmt: skip
+
+    def start(self, *arguments: str, **env: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "reviewbot", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=self.folder, env=self._env(env),
+        )  # fmt: skip
+
+    def _env(self, env: dict[str, str]) -> dict[str, str]:
+        names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
+        return {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}, **env}
 
     def refuses(self, status: int, words: str, *arguments: str, **env: str) -> str:
         """The one line on stderr."""
