@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.artifacts import PART, Artifacts
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, TestResult
@@ -202,12 +202,56 @@ def test_fresh_tests_again_and_what_it_finds_is_kept(world: World) -> None:
     assert again.reused and outcomes(again)[TESTS[1]] is Outcome.FAIL
 
 
-@pytest.mark.parametrize("kind", ["kernel", "guest", "payload"])
-def test_another_kernel_guest_or_payload_is_tested(world: World, kind: str) -> None:
+def with_other(world: World, kind: str, **changes: object) -> None:
+    """As if this artifact had been built of other inputs; the payload that holds it is another one then."""
+    built = dict(world.artifacts.artifacts)
+    payload = built["payload"]
+    built[kind] = built[kind].model_copy(update={"key": "other", **changes})
+    inputs = {**payload.inputs, **({f"{PART}{kind}": "other"} if kind != "payload" else {})}
+    built["payload"] = built["payload"].model_copy(update={"key": f"with-other-{kind}"})
+    if kind != "payload":
+        built["payload"] = built["payload"].model_copy(update={"inputs": inputs})
+    world.artifacts = Artifacts(artifacts=built)
+
+
+@pytest.mark.parametrize("suite", ["smoke", "fstests"])
+@pytest.mark.parametrize("kind", ["kernel", "guest", "libfuse", "e2fsprogs"])
+def test_what_a_leg_uses_is_tested_again_when_it_changes(world: World, kind: str, suite: str) -> None:
+    world.run(suite)
+    with_other(world, kind)
+    assert not world.run(suite).reused
+
+
+@pytest.mark.parametrize("suite", ["smoke", "fstests"])
+def test_our_own_programs_in_the_guest_count_too(world: World, suite: str) -> None:
+    world.run(suite)
+    with_other(world, "payload", inputs={"qemu/agent.py": "other"})
+    assert not world.run(suite).reused
+
+
+@pytest.mark.parametrize("suite", ["smoke", "fstests"])
+def test_what_another_leg_needs_does_not_count(world: World, suite: str) -> None:
+    """A leg that is added puts its programs on the payload disk, which is another one then."""
+    world.run(suite)
+    lkl = world.artifacts.artifacts["libfuse"].model_copy(update={"kind": "lkl", "key": "key-lkl"})
+    world.artifacts = Artifacts(artifacts={**world.artifacts.artifacts, "lkl": lkl})
+    with_other(world, "lkl")
+    assert world.run(suite).reused
+
+
+def test_fstests_count_for_fstests_only(world: World) -> None:
+    world.run("smoke")
     world.run("fstests")
-    other = world.artifacts.artifacts[kind].model_copy(update={"key": "other"})
-    world.artifacts = Artifacts(artifacts={**world.artifacts.artifacts, kind: other})
+    with_other(world, "fstests")
+    assert world.run("smoke").reused
     assert not world.run("fstests").reused
+
+
+def test_smoke_alone_is_not_run_again_after_both_suites_were(world: World) -> None:
+    world.run("smoke", "fstests")
+    world.artifacts = Artifacts(artifacts={k: a for k, a in world.artifacts.artifacts.items() if k != "fstests"})
+    with_other(world, "payload")
+    assert world.run("smoke").reused
 
 
 def test_a_test_that_does_not_exist_is_the_callers_mistake(world: World) -> None:

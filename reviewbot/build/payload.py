@@ -10,7 +10,7 @@ from reviewbot.build.debian import make_image
 from reviewbot.host.data import data_path
 from reviewbot.host.files import remove_tree
 from reviewbot.host.process import run
-from reviewbot.model.artifacts import Artifact, Fact
+from reviewbot.model.artifacts import PART, Artifact, Fact
 from reviewbot.store import Store
 
 VERSION = "2"
@@ -22,7 +22,7 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
     """`payload.img`, from the `root/stack` of each artifact that has one."""
     parts = {name: artifact for name, artifact in built.items() if (Path(artifact.path) / "root" / "stack").is_dir()}
     ours = {name: data_path(f"qemu/{name}") for name in OURS}
-    inputs = {"version": VERSION, **{f"artifact {name}": artifact.key for name, artifact in parts.items()},
+    inputs = {"version": VERSION, **{f"{PART}{name}": artifact.key for name, artifact in parts.items()},
               **{f"qemu/{name}": tree_hash(path) for name, path in ours.items()}}  # fmt: skip
 
     def build(folder: Path) -> Mapping[str, Fact]:

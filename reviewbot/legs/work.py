@@ -10,7 +10,7 @@ from typing import Literal
 
 from reviewbot import suites
 from reviewbot.legs.bench import Bench
-from reviewbot.model.artifacts import Artifacts, Fact
+from reviewbot.model.artifacts import PART, Artifacts, Fact
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.shard import IMAGES, Need, Shard, measured_as
 from reviewbot.model.stack import LegSpec
@@ -109,13 +109,21 @@ def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
 
 
 def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
-    """A test that ends does not depend on its limit, which follows how long the test took before; nor on whether its
-    answer is known already."""
+    """What the outcome of a suite in a leg depends on.
+
+    Of the payload disk only what the leg uses: the components that it needs and our own programs. Another leg, or a
+    suite that is left out, changes the disk and not this outcome. Nor does a test that ends depend on its limit, which
+    follows how long the test took before, or on whether its answer is known already.
+    """
     decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
     machine = shard.model_dump(mode="json", include=decides)
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
+    built = bench.artifacts.artifacts
+    used = {"kernel", "guest", *shard.leg.needs, *(["fstests"] if shard.suite == "fstests" else [])}
+    ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
         "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,
-        "rules": suites.rules_digest(), **{need.kind: need.key for need in shard.needs},
+        "rules": suites.rules_digest(), "ours": json.dumps(ours, sort_keys=True),
+        **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
     }  # fmt: skip

@@ -5,6 +5,9 @@ from reviewbot.model.base import Model
 
 Fact = str | int | bool
 
+PART = "artifact "
+"""Prefix of those inputs of a payload that are the artifacts put into it; its other inputs are our own programs."""
+
 
 class Artifact(Model):
     """One folder of the store."""
