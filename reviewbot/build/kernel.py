@@ -11,7 +11,7 @@ from reviewbot.build.kconfig import check_survival, fragment_text, load_fragment
 from reviewbot.host.files import read_regular
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
-from reviewbot.host.sandbox import Bind, Sandbox
+from reviewbot.host.sandbox import LOG_LIMIT, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
@@ -61,7 +61,8 @@ def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant
                 Sandbox(Path(root.path) / "root").run,
                 binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
                        "/out": Bind(folder, writable=True)},
-                env={"LOCAL_VERSION": local_version(tree), "PROFILED": " ".join(folders)}, log=log, timeout=_LIMIT,
+                env={"LOCAL_VERSION": local_version(tree), "PROFILED": " ".join(folders)}, log=log, log_limit=LOG_LIMIT,
+                timeout=_LIMIT,
             )  # fmt: skip
             box(["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=text.encode())
             config = parse_config(read_regular(folder / "config"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from reviewbot.host.files import read_regular, remove_tree, sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
-from reviewbot.host.sandbox import MEMORY, Bind, Sandbox
+from reviewbot.host.sandbox import LOG_LIMIT, MEMORY, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
@@ -70,7 +70,7 @@ def run_recipe(
                 binds["/stack"] = Bind(Path(artifact.path) / "root" / "stack")
             Sandbox(Path(root.path) / "root").run(
                 ["bash", "-eu", "-o", "pipefail", f"/recipe/{recipe.script.name}"], binds=binds, log=log,
-                env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date), **flags},
+                env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date), **flags}, log_limit=LOG_LIMIT,
                 timeout=recipe.timeout, memory=_ADDRESSES if flags else MEMORY,
             )  # fmt: skip
         remove_tree(objects)

@@ -26,6 +26,8 @@ _LARGEST = 64 << 20
 """Bytes of one .gcno or .gcda."""
 _SAID = 1 << 30
 """Bytes of JSON that gcov may print for one component of one machine."""
+_LOG = 1 << 20
+"""Bytes of what it complains of."""
 # One process per object: one that is broken says so and takes no other with it.
 _GCOV = "find . -name '*.gcno' -print0 | sort -z | xargs -0 -r -n 1 gcov --json-format --stdout"
 
@@ -82,6 +84,7 @@ def count(
         box.run(
             ["bash", "-eu", "-o", "pipefail", "-c", _GCOV], binds={"/obj": Bind(work, writable=True)}, log=log,
             cwd="/obj", stdout=said, timeout=_LIMIT, check=False, file_size=_SAID,
+            log_limit=_LOG,
         )  # fmt: skip
         with said.open(errors="replace") as lines:
             return parse(lines, files)

@@ -10,10 +10,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from reviewbot.model.errors import DiskFull, InfraError
 
@@ -56,12 +56,31 @@ class CommandFailed(InfraError):
         self.argv, self.status, self.tail, self.log = tuple(argv), status, tail, log
 
 
-class CommandTimeout(InfraError):
+Limit = Literal["memory", "processes", "disk", "inodes", "output", "time"]
+_UNITS: Mapping[Limit, str] = {
+    "memory": "bytes of memory", "processes": "processes", "disk": "bytes of disk", "inodes": "files",
+    "output": "bytes of output", "time": "seconds",
+}  # fmt: skip
+
+
+class LimitExceeded(InfraError):
+    """The command used more than it may of one thing, and was ended.
+
+    limit: bytes of memory (of all its processes), disk or output; number of processes or of files; seconds.
+    """
+
+    def __init__(self, what: Limit, limit: float, *, argv: Sequence[str], tail: str = "", words: str = "") -> None:
+        super().__init__(words or f"`{shlex.join(argv)[:160]}` wanted more than {limit:.0f} {_UNITS[what]}")
+        self.what, self.limit, self.argv, self.tail = what, limit, tuple(argv), tail
+
+
+class CommandTimeout(LimitExceeded):
     """The command did not end within its limit (seconds) and was killed."""
 
     def __init__(self, argv: Sequence[str], timeout: float, tail: str = "") -> None:
-        super().__init__(f"`{shlex.join(argv)[:160]}` did not end within {timeout:.0f} s")
-        self.argv, self.timeout, self.tail = tuple(argv), timeout, tail
+        words = f"`{shlex.join(argv)[:160]}` did not end within {timeout:.0f} s"
+        super().__init__("time", timeout, argv=argv, tail=tail, words=words)
+        self.timeout = timeout
 
 
 class ToolMissing(InfraError):
@@ -183,14 +202,14 @@ def background(
 
 def _start(
     command: list[str], cwd: Path | None, env: Mapping[str, str] | None, stdin: int, stdout: int | IO[bytes],
-    stderr: int | IO[bytes], pass_fds: Sequence[int] = (),
+    stderr: int | IO[bytes], pass_fds: Sequence[int] = (), *, bare: bool = False,
 ) -> "subprocess.Popen[bytes]":  # fmt: skip
-    """In a process group of its own, which dies with us. Raises ToolMissing."""
+    """In a process group of its own, which dies with us. bare: `env` is all of its environment. Raises ToolMissing."""
     _refuse_when_stopping()
     try:
         return subprocess.Popen(
-            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds,
-            start_new_session=True, preexec_fn=_die_with_parent,
+            command, cwd=cwd, env=dict(env or {}) if bare else environment(env), stdin=stdin, stdout=stdout,
+            stderr=stderr, pass_fds=pass_fds, start_new_session=True, preexec_fn=_die_with_parent,
         )  # fmt: skip
     except FileNotFoundError as error:
         if cwd is not None and not cwd.exists():
@@ -210,34 +229,39 @@ def run(
     check: bool = True,
     split: bool = False,
     stdout: Path | None = None,
+    stdout_limit: int | None = None,
+    pass_fds: Sequence[int] = (),
+    bare: bool = False,
 ) -> Completed:
     """Run `argv` to its end and return what it said.
 
-    argv: a list, never a shell line. env: added to `environment()`. timeout: seconds.
+    argv: a list, never a shell line. env: added to `environment()`, or with `bare` all of it. timeout: seconds.
     log: file that gets the output while the process runs (appended); the returned output is then its last MiB.
-    log_limit: bytes that go to the log at most; what is said after that is read and dropped. Not with `stdout`.
+    log_limit: bytes that go to the log at most; what is said after that is read and dropped.
     split: keep stderr apart from stdout. check: raise CommandFailed for any status but 0.
     stdout: file that gets stdout by itself (written anew), the rest going to `log`; it is then not in the output.
+    stdout_limit: bytes of it; after them nobody reads any more, and a program that writes more gets SIGPIPE.
+    With a limit the command writes to a pipe, and cannot do anything to the file itself.
     Raises CommandFailed, CommandTimeout, ToolMissing, DiskFull. On any exception (Ctrl-C too) its whole process
     group dies.
     """
     command = [os.fspath(word) for word in argv]
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
+        errors_to: int | IO[bytes] = subprocess.PIPE if split and log is None else subprocess.STDOUT
+        said_to: int | IO[bytes] = subprocess.PIPE
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            sink: int | IO[bytes] = stack.enter_context(log.open("ab"))
-        else:
-            sink = subprocess.PIPE
-        source = subprocess.PIPE if stdin else subprocess.DEVNULL
-        apart: int | IO[bytes] = subprocess.PIPE if split and log is None else subprocess.STDOUT
+            said_to = stack.enter_context(log.open("ab"))
         if stdout is not None:
-            sink, apart = stack.enter_context(stdout.open("wb")), subprocess.PIPE if log is None else sink
-        bounded = stdout is None and not isinstance(sink, int) and log_limit is not None
-        process = _start(command, cwd, env, source, subprocess.PIPE if bounded else sink, apart)
-        if bounded and not isinstance(sink, int) and process.stdout is not None:
-            stack.callback(_copying(process.stdout, sink, log_limit or 0).join, 5.0)
-            process.stdout = None  # communicate() must leave it to the copier
+            said_to, errors_to = stack.enter_context(stdout.open("wb")), said_to
+        copies = _Copies(
+            out=(said_to, stdout_limit if stdout is not None else log_limit),
+            err=(errors_to, log_limit if stdout is not None else None),
+        )
+        source = subprocess.PIPE if stdin else subprocess.DEVNULL
+        process = _start(command, cwd, env, source, copies.out_to, copies.err_to, pass_fds, bare=bare)
+        stack.callback(copies.begin(process, stop_reading=stdout is not None))
         try:
             with _registered(process):
                 out, err = process.communicate(stdin or None, timeout=timeout)
@@ -259,8 +283,38 @@ def run(
     return Completed(tuple(command), process.returncode, output, errors, seconds)
 
 
-def _copying(source: IO[bytes], sink: IO[bytes], limit: int) -> threading.Thread:
-    """Copies up to `limit` bytes until the source ends; reads on after that, so that nobody hangs on a full pipe."""
+class _Copies:
+    """The pipes between a command and the files that get a bounded part of what it says."""
+
+    def __init__(self, *, out: tuple[int | IO[bytes], int | None], err: tuple[int | IO[bytes], int | None]) -> None:
+        self._out, self._err = out, err
+        self.out_to, self.err_to = self._way(*out), self._way(*err)
+
+    @staticmethod
+    def _way(sink: int | IO[bytes], limit: int | None) -> int | IO[bytes]:
+        return sink if isinstance(sink, int) or limit is None else subprocess.PIPE
+
+    def begin(self, process: "subprocess.Popen[bytes]", *, stop_reading: bool) -> Callable[[], None]:
+        """Copy from now on; returns what waits for the end. stop_reading: of stdout, beyond the limit."""
+        threads = []
+        if not isinstance(sink := self._out[0], int) and (limit := self._out[1]) is not None and process.stdout:
+            threads.append(_copying(process.stdout, sink, limit, stop_reading=stop_reading))
+            process.stdout = None  # communicate() must leave it to the copier
+        if not isinstance(sink := self._err[0], int) and (limit := self._err[1]) is not None and process.stderr:
+            threads.append(_copying(process.stderr, sink, limit))
+            process.stderr = None
+
+        def end() -> None:
+            for thread in threads:
+                thread.join(5.0)
+
+        return end
+
+
+def _copying(source: IO[bytes], sink: IO[bytes], limit: int, *, stop_reading: bool = False) -> threading.Thread:
+    """Copies up to `limit` bytes until the source ends. After that it reads on, so that nobody hangs on a full pipe, or
+    closes it (`stop_reading`), so that who writes more learns of it.
+    """
 
     def copy() -> None:
         left = limit
@@ -269,6 +323,8 @@ def _copying(source: IO[bytes], sink: IO[bytes], limit: int) -> threading.Thread
                 with contextlib.suppress(OSError, ValueError):  # a full disk, a log that was closed meanwhile
                     sink.write(chunk[:left])
                     sink.flush()
+                if stop_reading and len(chunk) > left:
+                    break
                 left = max(0, left - len(chunk))
 
     thread = threading.Thread(target=copy, daemon=True)

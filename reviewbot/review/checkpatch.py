@@ -23,6 +23,7 @@ LIMIT = 120.0
 LARGEST = 4 << 20
 """Bytes of the largest patch that is given to it: it takes a second for each 3,000 lines."""
 _SAID = 1 << 20
+_LOG = 1 << 20
 _MOST = 2000
 """Remarks that are read; far more than are shown."""
 _HEADER = re.compile(r"^(.*?):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)$")
@@ -107,7 +108,7 @@ def check_patch(
             ["perl", f"/src/{script.script}", "--no-tree", "--mailback", "--show-types", "--showfile", "--no-summary",
              "--color=never", "--quiet", *script.options, "--ignore", ",".join(sorted(ignored)), "-"],
             binds={"/src": Bind(folder)}, log=log, timeout=LIMIT, check=False, stdin=text, stdout=said,
-            memory=2 << 30, file_size=_SAID, cwd="/tmp",
+            memory=2 << 30, file_size=_SAID, log_limit=_LOG, cwd="/tmp",
         )  # fmt: skip
         words = said.read_bytes().decode(errors="replace")
     findings = parse(words, rules, item.tree.component)

@@ -103,7 +103,7 @@ def _compile(sources: list[str], sandbox: Sandbox, scratch: Path, log: Path) -> 
             sandbox.run(
                 ["gcc", "-S", "-w", "-O0", "-std=gnu11", "-fmax-errors=1", *(f"{key}.c" for key in names)],
                 binds={"/out": Bind(folder, writable=True)}, cwd="/out", log=log, timeout=LIMIT, check=False,
-                memory=2 << 30, file_size=16 << 20,
+                memory=2 << 30, file_size=16 << 20, log_limit=1 << 20,
             )  # fmt: skip
         except (CommandTimeout, ToolMissing):
             return {}

@@ -23,6 +23,7 @@ from reviewbot.review.text import one_line, plain, some_lines
 
 OUTPUT = 1 << 20
 """Bytes of an answer that are read."""
+_LOG = 1 << 20
 MEMORY = 4 << 30
 """Bytes of address space per process."""
 PATIENCE = 3
@@ -79,7 +80,7 @@ class Panel:
                     words or list(reviewer.command) or [where],
                     binds={"/src": Bind(source), where: Bind(path.absolute())}, log=log, timeout=reviewer.timeout,
                     env={"COMPONENT": component}, check=False, stdin=mail, stdout=out, memory=MEMORY,
-                    file_size=OUTPUT + 1,
+                    file_size=OUTPUT + 1, log_limit=_LOG,
                 )  # fmt: skip
             except CommandTimeout:
                 return [], f"no answer within {reviewer.timeout:.0f} s"

@@ -209,7 +209,10 @@ class Workshop:
         root = buildroot(self.store, self.site.debian_suite, self.logs / "buildroot.log")
         log = self.logs / "run.log"
         box = Sandbox(Path(root.path) / "root")
-        return box.run(argv, binds={"/stack": Bind(folder)}, log=log, timeout=60, cwd="/tmp", check=False).output
+        return box.run(
+            argv, binds={"/stack": Bind(folder)}, log=log, log_limit=1 << 20, timeout=60, cwd="/tmp",
+            check=False,
+        ).output  # fmt: skip
 
 
 @pytest.fixture

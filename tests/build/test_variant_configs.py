@@ -51,7 +51,7 @@ def test_every_symbol_is_granted(tree: tuple[Path, Path], objects: Path, tmp_pat
         ["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=fragment_text(fragments).encode(), log=tmp_path / "log",
         binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(RECIPES),
                "/out": Bind(tmp_path, writable=True)},
-        env={"LOCAL_VERSION": "-rb", "PROFILED": ""}, timeout=300,
+        env={"LOCAL_VERSION": "-rb", "PROFILED": ""}, log_limit=1 << 20, timeout=300,
     )  # fmt: skip
     unknown = check_survival(fragments, parse_config((tmp_path / "config").read_text()), source)
     plain = check_survival(load_fragments(), parse_config((tmp_path / "config").read_text()), source)

@@ -11,6 +11,7 @@ from reviewbot.build.debian import buildroot
 from reviewbot.config import choose_variant, load_site
 from reviewbot.coverage import measure
 from reviewbot.coverage.measure import Measured
+from reviewbot.host.box import remove
 from reviewbot.host.git import checkout
 from reviewbot.host.paths import cache_dir
 from reviewbot.host.sandbox import Bind, Sandbox
@@ -60,7 +61,8 @@ class Machine:
         binds = {"/src": Bind(self.folder / "src"), "/obj": Bind(self.folder / "obj", writable=True),
                  "/out": Bind(self.folder / "built", writable=True)}  # fmt: skip
         flags = choose_variant(["gcov"]).flags("e2fsprogs")
-        self.box.run(["bash", "-euc", BUILD], binds=binds, env=flags, log=self.folder / "build.log", timeout=60)
+        self.box.run(["bash", "-euc", BUILD], binds=binds, env=flags, log=self.folder / "build.log",
+                     log_limit=1 << 20, timeout=60)  # fmt: skip
 
     def run(self, leg: str, *arguments: str, machine: str = "smoke") -> Path:
         """Run the program; the folder that its counters came back in."""
@@ -70,8 +72,12 @@ class Machine:
         (guest / "reviewbot" / "gcov").mkdir(parents=True)
         binds = {"/obj": Bind(self.folder / "obj"), "/run": Bind(guest, writable=True)}
         log = self.folder / "run.log"
-        self.box.run(["/obj/prog", *arguments], binds=binds, log=log, timeout=20, cwd="/", check=False)
-        return (guest / "reviewbot" / "gcov").rename(counters)
+        self.box.run(
+            ["/obj/prog", *arguments], binds=binds, log=log, log_limit=1 << 20, timeout=20, cwd="/", check=False
+        )
+        (guest / "reviewbot" / "gcov").rename(counters)
+        remove(guest)
+        return counters
 
     def measured(self, *legs: str) -> Measured:
         tree = self.series.tree()
@@ -142,6 +148,7 @@ def test_counters_that_a_guest_made_up_count_as_none(machine: Machine) -> None:
 def test_what_has_no_counters_is_named(machine: Machine) -> None:
     machine.series.patch("one", {"lib/main.c": lambda text: text + "int x;\n"})
     (machine.folder / "built").mkdir()
+    (machine.folder / "obj").mkdir()
     machine.run("ext4")
     found = machine.measured("ext4").coverage
     assert found.patches == ()

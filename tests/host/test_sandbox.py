@@ -2,19 +2,21 @@
 """The box, with this host's own /usr as its root: what a patch can do in it, and what it cannot."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from reviewbot.host.box import give, owner, remove
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
-from reviewbot.host.sandbox import MOUNT_POINTS, Bind, Sandbox
+from reviewbot.host.sandbox import MOUNT_POINTS, USER, Bind, BoxBroken, Sandbox
 
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64")
 
@@ -35,9 +37,10 @@ class Box:
         return self.folder / "out"
 
     def sh(self, script: str, *, check: bool = True, timeout: float = 60, **env: str) -> Completed:
+        (self.folder / "log").unlink(missing_ok=True)
         return Sandbox(self.folder / "root").run(
-            ["bash", "-eu", "-c", script], binds=self.binds, log=self.folder / "log", timeout=timeout, check=check,
-            env=env,
+            ["bash", "-eu", "-c", script], binds=self.binds, log=self.folder / "log", log_limit=1 << 20,
+            timeout=timeout, check=check, env=env,
         )  # fmt: skip
 
 
@@ -101,6 +104,74 @@ def test_there_are_no_capabilities_and_no_way_to_mount(box: Box) -> None:
     assert box.sh("mount -t tmpfs none /obj", check=False).status != 0
 
 
+def test_the_user_of_the_box_owns_nothing_on_the_host(box: Box) -> None:
+    private = box.source / "private"
+    private.write_text("the caller's\n")
+    private.chmod(0o600)
+    done = box.sh("cat private", check=False)
+    assert "Permission denied" in done.output
+    assert box.sh("id -u").output == f"{USER}\n"
+    box.sh("echo x > /out/file")
+    made = (box.out / "file").stat().st_uid
+    if os.geteuid() == 0:
+        assert made == owner() > 65535
+        with pytest.raises(KeyError):
+            pwd.getpwuid(made)
+    else:
+        assert made == os.geteuid(), "given back"
+
+
+def test_changes_above_a_lower_layer_stay_above_it(box: Box) -> None:
+    top, low, lowest = (box.folder / name for name in ("top", "low", "lowest"))
+    for folder, text in ((top, ""), (low, "low"), (lowest, "lowest")):
+        folder.mkdir()
+        if text:
+            (folder / "both").write_text(text)
+            (folder / text).write_text(text)
+            give(folder)
+    more = {**box.binds, "/obj": Bind(top, writable=True, lower=(low, lowest))}
+    box = replace(box, binds=more)
+    assert box.sh("cat /obj/both /obj/low /obj/lowest").output == "lowlowlowest"
+    box.sh("rm /obj/lowest; echo new > /obj/made; mkdir -p /obj/folder; chmod 0 /obj/folder")
+    assert box.sh("ls /obj").output.split() == ["both", "folder", "low", "made"], "kept as long as its folder"
+    assert [path.name for path in sorted(lowest.iterdir())] == ["both", "lowest"]
+    assert [path.name for path in sorted(low.iterdir())] == ["both", "low"]
+    assert str(box.folder) not in Path("/proc/self/mountinfo").read_text()
+    remove(top)
+    assert not top.exists()
+
+
+def test_layers_can_be_read_as_one_folder_that_nobody_changes(box: Box) -> None:
+    top, low = box.folder / "top", box.folder / "low"
+    for folder in (top, low):
+        folder.mkdir()
+        (folder / "both").write_text(folder.name)
+        (folder / folder.name).write_text(folder.name)
+    box = replace(box, binds={**box.binds, "/obj": Bind(top, lower=(low,))})
+    assert box.sh("cat /obj/both /obj/low /obj/top; ! touch /obj/new 2> /dev/null").output == "toplowtop"
+    assert sorted(path.name for path in top.iterdir()) == ["both", "top"]
+
+
+def test_a_link_is_not_bound(box: Box) -> None:
+    (box.folder / "victim").mkdir()
+    (box.folder / "stack").symlink_to(box.folder / "victim")
+    with pytest.raises(BoxBroken) as caught:
+        replace(box, binds={**box.binds, "/stack": Bind(box.folder / "stack")}).sh("true")
+    assert "symbolic link" in str(caught.value)
+
+
+def test_what_a_box_wrote_can_be_removed_however_it_was_left(box: Box) -> None:
+    (box.folder / "precious").mkdir()
+    (box.folder / "precious" / "file").write_text("there")
+    box.sh(
+        f"cd /out; ln -s {box.folder}/precious link; mkfifo fifo; mkdir shut; touch shut/file; chmod 0 shut;"
+        "for i in $(seq 1500); do mkdir d; cd d; done"
+    )
+    remove(box.out)
+    assert not box.out.exists() and (box.folder / "precious" / "file").exists()
+    remove(box.out)
+
+
 def test_the_environment_is_made_from_scratch(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://user:secret@proxy")
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
@@ -154,7 +225,7 @@ def test_everything_in_the_box_dies_with_a_killed_parent(box: Box) -> None:
     script = (
         "from pathlib import Path; from reviewbot.host.sandbox import Bind, Sandbox\n"
         f"Sandbox(Path({str(box.folder / 'root')!r})).run(['bash', '-c', 'setsid sleep {seconds} & echo up > /out/up;"
-        f" sleep {seconds}'], binds={{{binds}}}, log=Path({str(box.folder / 'log')!r}), timeout=2000)"
+        f" sleep {seconds}'], binds={{{binds}}}, log=Path({str(box.folder / 'log')!r}), log_limit=1, timeout=2000)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script])
     try:
@@ -174,7 +245,7 @@ def test_a_bind_may_go_where_the_root_has_no_folder(box: Box) -> None:
     more = {**box.binds, "/other": Bind(box.folder / "other")}
     done = Sandbox(box.folder / "root").run(
         ["sh", "-c", "cat /other/file /src/file; ! touch /new; ! touch /other/new; ls -d /src /out"],
-        binds=more, log=box.folder / "log", timeout=60,
+        binds=more, log=box.folder / "log", log_limit=1 << 20, timeout=60,
     )  # fmt: skip
     assert [line for line in done.output.splitlines() if "touch" not in line] == [
         "there", "of the tree", "/out", "/src",
@@ -186,7 +257,7 @@ def test_stdout_can_be_kept_apart_and_has_its_limit(box: Box) -> None:
     out = box.folder / "stdout"
     done = Sandbox(box.folder / "root").run(
         ["sh", "-c", "echo said; echo complained >&2; head -c 100000 /dev/zero"], binds=box.binds,
-        log=box.folder / "log", timeout=60, stdout=out, file_size=5000, check=False,
+        log=box.folder / "log", log_limit=1 << 20, timeout=60, stdout=out, file_size=5000, check=False,
     )  # fmt: skip
     assert done.output.startswith("complained\n")
     assert out.read_bytes().startswith(b"said\n") and out.stat().st_size == 5000
