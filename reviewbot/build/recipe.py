@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot.host.box import give
 from reviewbot.host.files import read_regular, remove_tree, sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
@@ -64,6 +65,8 @@ def run_recipe(
         objects.mkdir()
         with locked(store.lock(kept)):
             checkout(Path(tree.repository), tree.head_commit, source, clean=not recipe.in_tree)
+            if recipe.in_tree:
+                give(source)
             binds = {"/src": Bind(source, writable=recipe.in_tree), "/obj": Bind(objects, writable=True),
                      "/out": Bind(out, writable=True), "/recipe": Bind(_SCRIPTS)}  # fmt: skip
             for artifact in deps.values():
