@@ -8,9 +8,8 @@ for what configure scripts leave out without a word.
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.build.recipe import Recipe, hashes
+from reviewbot.build.recipe import Recipe, WrongProduct, hashes
 from reviewbot.model.artifacts import Fact
-from reviewbot.model.errors import InfraError
 
 RPATH = "/stack/lib"
 """Where programs of the stack look for its libfuse, before the guest's own."""
@@ -18,14 +17,6 @@ _E2FSPROGS = ("sbin/mke2fs", "sbin/e2fsck", "sbin/tune2fs", "sbin/debugfs", "sbi
               "sbin/e2image", "sbin/badblocks", "sbin/filefrag", "sbin/e4defrag", "bin/chattr", "bin/lsattr",
               "etc/mke2fs.conf")  # fmt: skip
 _FSTESTS = ("check", "ltp/fsstress", "ltp/fsx", "tests/generic/group.list")
-
-
-class WrongProduct(InfraError):
-    """The build ended well and did not make what it should have: optional things fail silently."""
-
-    def __init__(self, component: str, what: str) -> None:
-        super().__init__(f"{component} was built, but {what}")
-        self.component, self.what = component, what
 
 
 def check_libfuse(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:

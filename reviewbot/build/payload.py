@@ -4,47 +4,114 @@
 import hashlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.build.debian import make_image
+from reviewbot.build.recipe import OURS, WrongProduct, refuse_ours
 from reviewbot.host.data import data_path
 from reviewbot.host.files import remove_tree
-from reviewbot.host.process import run
+from reviewbot.host.gate import Refused, follow, shown
 from reviewbot.model.artifacts import PART, Artifact, Fact
 from reviewbot.store import Store
+from reviewbot.store.contents import Contents, recorded
 
 VERSION = "2"
-OURS = ("agent.py", "helpers", "suites")
-"""Files and folders of `qemu/` that go along."""
+LEFT_OUT = ("include", "share/man", "lib/pkgconfig")
+"""Folders of a component's /stack that no guest needs."""
+_STACK = "root/stack/"
+
+
+class Collision(WrongProduct):
+    """A component installs what an earlier one, or a link of one, has in its place."""
+
+    def __init__(self, component: str, other: str, path: str) -> None:
+        super().__init__(component, f"it installs {shown(path)}, which {other} has too")
+        self.other, self.path = other, path
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file, folder or link of the payload."""
+
+    component: str
+    kind: str
+    """`file`, `folder`, `link`."""
+    mode: int
+    value: str
+    """Of a link: its target."""
 
 
 def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
-    """`payload.img`, from the `root/stack` of each artifact that has one."""
-    parts = {name: artifact for name, artifact in built.items() if (Path(artifact.path) / "root" / "stack").is_dir()}
-    ours = {name: data_path(f"qemu/{name}") for name in OURS}
+    """`payload.img`, from the accepted `root/stack` of each artifact that has one. Raises WrongProduct."""
+    contents = {name: recorded(Path(artifact.path)) for name, artifact in built.items()}
+    parts = {name: built[name] for name, found in contents.items() if found.get("root/stack", ("",))[0] == "folder"}
+    ours = {name: data_path(f"qemu/{source}") for name, source in OURS.items()}
     inputs = {"version": VERSION, **{f"{PART}{name}": artifact.key for name, artifact in parts.items()},
-              **{f"qemu/{name}": tree_hash(path) for name, path in ours.items()}}  # fmt: skip
+              **{f"qemu/{OURS[name]}": tree_hash(path) for name, path in ours.items()}}  # fmt: skip
 
     def build(folder: Path) -> Mapping[str, Fact]:
+        whole = joined({name: contents[name] for name in parts})
         stack = folder / "stack"
         stack.mkdir()
-        for artifact in parts.values():
-            run(["cp", "-a", f"{Path(artifact.path, 'root', 'stack')}/.", stack], timeout=600)
-        for name in ("include", "share/man", "lib/pkgconfig"):
-            remove_tree(stack / name)
-        (stack / "agent").mkdir()
-        shutil.copy(ours["agent.py"], stack / "agent" / "agent.py")
-        (stack / "agent" / "agent.py").chmod(0o755)
-        for name in ("helpers", "suites"):
-            shutil.copytree(ours[name], stack / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        # A wheel does not keep the executable bit of its data files.
-        for path in (*(stack / "helpers").rglob("*"), *(stack / "suites").rglob("*")):
-            path.chmod(0o755)
+        for path, piece in whole.items():
+            _lay(piece, Path(parts[piece.component].path) / _STACK / path, stack / path)
+        for name, source in ours.items():
+            _copy_ours(source, stack / name)
         make_image(stack, folder / "payload.img", log, label="payload")
         remove_tree(stack)
         return {"size": (folder / "payload.img").stat().st_size}
 
     return store.get("payload", inputs, build)
+
+
+def joined(parts: Mapping[str, Contents]) -> dict[str, Piece]:
+    """Path below /stack -> what comes there; folders before what is in them. parts: in the order they were built.
+
+    Two components may share folders and nothing else. Raises Collision, WrongProduct.
+    """
+    whole: dict[str, Piece] = {}
+    for component, contents in parts.items():
+        for name, (kind, mode, value) in sorted(contents.items()):
+            path = name.removeprefix(_STACK)
+            if not name.startswith(_STACK) or any(path == out or path.startswith(f"{out}/") for out in LEFT_OUT):
+                continue
+            there = whole.get(path)
+            if there and not there.kind == kind == "folder":
+                raise Collision(component, there.component, path)
+            whole.setdefault(path, Piece(component, kind, mode, value))
+    for name in OURS.keys() & whole.keys():
+        refuse_ours(whole[name].component, [name])
+    links = {path: piece.value for path, piece in whole.items() if piece.kind == "link"}
+    for path in links:  # one that stays inside its own component may leave over a link of another
+        try:
+            follow(path, links)
+        except Refused as refused:
+            raise WrongProduct(whole[path].component, str(refused)) from refused
+    return whole
+
+
+def _lay(piece: Piece, source: Path, target: Path) -> None:
+    """source: a file of the store."""
+    match piece.kind:
+        case "folder":
+            target.mkdir()
+        case "link":
+            target.symlink_to(piece.value)
+        case _:
+            shutil.copyfile(source, target, follow_symlinks=False)
+            target.chmod(0o755 if piece.mode & 0o100 else 0o644)
+
+
+def _copy_ours(source: Path, target: Path) -> None:
+    """All executable: a wheel does not keep that bit of its data files."""
+    if source.is_file():
+        target.mkdir()
+        shutil.copyfile(source, target / source.name)
+    else:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for path in target.rglob("*"):
+        path.chmod(0o755)
 
 
 def tree_hash(path: Path) -> str:

@@ -1,23 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How a user-space component is built: a script in the sandbox, and a check of what came out."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.host.box import give
 from reviewbot.host.files import read_regular, remove_tree, sha256_file
+from reviewbot.host.gate import Accepted, Refused, shown, take
 from reviewbot.host.git import checkout
 from reviewbot.host.locks import locked
 from reviewbot.host.sandbox import LOG_LIMIT, MEMORY, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
+from reviewbot.model.errors import InfraError
 from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
+OURS = {"agent": "agent.py", "helpers": "helpers", "suites": "suites"}
+"""Folder of the guest's /stack that is reviewbot's own -> what of `qemu/` goes there."""
+_FACT = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_VALUE = 200
+"""Characters of a fact."""
 _SCRIPTS = Path(__file__).parent / "recipes"
 _ADDRESSES = 1 << 47
 """Bytes: all that a process can have. A program with the address sanitizer reserves 16 TiB, and configure runs some."""
+
+
+class WrongProduct(InfraError):
+    """The build ended well and did not make what it should have: optional things fail silently."""
+
+    def __init__(self, component: str, what: str) -> None:
+        super().__init__(f"{component} was built, but {what}")
+        self.component, self.what = component, what
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +76,11 @@ def run_recipe(
 
     def build(folder: Path) -> Mapping[str, Fact]:
         kept = f"{recipe.name}-{variant.folder}" if recipe.in_tree and flags else recipe.name
-        out, objects, source = folder / "root", folder / "obj", store.scratch(f"src/{kept}")
+        # What the box writes: nothing on the host looks into it but the gate.
+        out, objects, source = folder / ".out", folder / ".obj", store.scratch(f"src/{kept}")
         out.mkdir()
         objects.mkdir()
+        box = Sandbox(Path(root.path) / "root")
         with locked(store.lock(kept)):
             checkout(Path(tree.repository), tree.head_commit, source, clean=not recipe.in_tree)
             if recipe.in_tree:
@@ -71,24 +89,49 @@ def run_recipe(
                      "/out": Bind(out, writable=True), "/recipe": Bind(_SCRIPTS)}  # fmt: skip
             for artifact in deps.values():
                 binds["/stack"] = Bind(Path(artifact.path) / "root" / "stack")
-            Sandbox(Path(root.path) / "root").run(
+            box.run(
                 ["bash", "-eu", "-o", "pipefail", f"/recipe/{recipe.script.name}"], binds=binds, log=log,
                 env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date), **flags}, log_limit=LOG_LIMIT,
                 timeout=recipe.timeout, memory=_ADDRESSES if flags else MEMORY,
             )  # fmt: skip
-        remove_tree(objects)
-        return recipe.check(out, _facts(out / "facts"))
+        product = folder / "root"
+        accepted = _accept(recipe.name, box, out, product)
+        for written in (out, objects):
+            remove_tree(written)
+        said = read_regular(product / "facts") if "facts" in accepted.files else ""
+        return recipe.check(product, read_facts(recipe.name, said))
 
     return store.get(recipe.name, inputs, build)
 
 
-def _facts(path: Path) -> dict[str, Fact]:
-    """`name=value` lines; `yes` and `no` become booleans."""
+def _accept(component: str, box: Sandbox, out: Path, product: Path) -> Accepted:
+    """What the script made, through the gate. Raises WrongProduct."""
+    try:
+        accepted = take(box, out, product, absolute="stack")
+    except Refused as refused:
+        raise WrongProduct(component, str(refused)) from refused
+    if "stack" not in accepted.folders:
+        raise WrongProduct(component, "its stack is no folder")
+    refuse_ours(component, (path.removeprefix("stack/") for path in accepted.paths if path.startswith("stack/")))
+    return accepted
+
+
+def refuse_ours(component: str, paths: Iterable[str]) -> None:
+    """Raises WrongProduct when a path below /stack is one of our own names. A folder of it is a path, too."""
+    for name in sorted(OURS.keys() & set(paths)):
+        raise WrongProduct(component, f"it installs {name}, a name that is reviewbot's own in the guest")
+
+
+def read_facts(component: str, said: str) -> dict[str, Fact]:
+    """`name=value` lines of a script that ran a tree's code; `yes` and `no` become booleans. Raises WrongProduct."""
     found: dict[str, Fact] = {}
-    for line in read_regular(path).splitlines() if path.exists() else ():
-        name, equals, value = line.partition("=")
-        if equals:
-            found[name.strip()] = {"yes": True, "no": False}.get(value.strip(), value.strip())
+    for line in said.splitlines():
+        name, equals, value = (word.strip() for word in line.partition("="))
+        if not equals:
+            continue
+        if name in found or not _FACT.fullmatch(name) or len(value) > _VALUE or not value.isprintable():
+            raise WrongProduct(component, f"its facts cannot be read: {shown(line)}")
+        found[name] = {"yes": True, "no": False}.get(value, value)
     return found
 
 

@@ -5,14 +5,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from reviewbot.build.components import RECIPES, WrongProduct, needs
+from reviewbot.build.components import RECIPES, needs
 from reviewbot.build.debian import buildroot, guest
 from reviewbot.build.errors import BaseFails, BuildFails, FirstError, first_error
 from reviewbot.build.kconfig import ConfigLost
 from reviewbot.build.kernel import kernel
-from reviewbot.build.payload import payload
-from reviewbot.build.recipe import run_recipe
+from reviewbot.build.payload import Collision, payload
+from reviewbot.build.recipe import WrongProduct, run_recipe
 from reviewbot.config import Site
 from reviewbot.host.git import tree_of
 from reviewbot.host.process import CommandFailed, CommandTimeout, no_room
@@ -100,8 +101,20 @@ class _Builder:
             waiting = pool.submit(self._timed, "guest", lambda log: guest(self.store, self.site.debian_suite, log))
             self.components(kinds, give_up=True)
             self.built["guest"] = waiting.result()
-        self.built["payload"] = self._timed("payload", lambda log: payload(self.store, self.built, log))
+        try:
+            self.built["payload"] = self._timed("payload", lambda log: payload(self.store, self.built, log))
+        except WrongProduct as error:
+            self._clash(error)
         return Artifacts(artifacts=self.built, unavailable=self.unavailable)
+
+    def _clash(self, error: WrongProduct) -> NoReturn:
+        """What was built does not go together: raises BuildFails for the later of two if either has patches."""
+        self.progress(Event("build", error.component, "failed", str(error)))
+        both = [error.component, error.other] if isinstance(error, Collision) else [error.component]
+        if any((tree := self.trees.get(name)) and tree.patches for name in both):
+            found = FirstError(str(error), "", "")
+            raise BuildFails(error.component, found, self.logs / f"{error.component}.log") from error
+        raise error
 
     def _component(self, name: str, recipe: str, root: Artifact) -> None:
         tree = self.trees.get(name)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
-from reviewbot.host.process import CommandFailed
+from reviewbot.host.process import LimitExceeded
 from reviewbot.host.sandbox import Bind, Sandbox
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import DiskFull, InfraError
 
 Why = Literal["kind", "bits", "leaves", "circle", "name", "depth", "number", "size", "unreadable", "twice", "missing"]
 WORDS: Mapping[Why, str] = {
@@ -35,6 +35,10 @@ WORDS: Mapping[Why, str] = {
     "twice": "is there twice",
     "missing": "is not there",
 }
+_COMPLAINTS: Mapping[str, Why] = {
+    "socket ignored": "kind", "Permission denied": "unreadable", "No such file or directory": "missing",
+}  # fmt: skip
+"""Of tar, about what it could not put into the archive."""
 _TIME = 0
 """Of all that is written, in seconds since 1970: two builds that made the same leave the same."""
 _HEADER = 64 << 10
@@ -82,6 +86,11 @@ class Accepted:
     folders: frozenset[str] = frozenset()
     links: Mapping[str, str] = field(default_factory=dict)
     """Path -> target, relative to the folder of the link."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of all three."""
+        return self.folders.union(self.files, self.links)
 
 
 class Refused(InfraError):
@@ -142,24 +151,33 @@ def _stream(box: Sandbox, source: Path, room: Path, limits: Limits, names: Seque
     """The archive, made by the build root's own tar in a box of its own."""
     stream, said = room / "stream", room / "said"
     most = limits.size + limits.number * _PER_ENTRY + (1 << 20)
-    done = box.run(
-        ["tar", "--create", "--file=-", "--format=pax", "--sort=name", "--hard-dereference", "--numeric-owner",
-         "--no-xattrs", "--no-acls", "--no-selinux", "--quoting-style=escape", f"--directory={_OUT}", "--", *names],
-        binds={_OUT: Bind(source)}, cwd="/", log=said, stdout=stream, log_limit=1 << 20, file_size=most,
-        timeout=_LIMIT, check=False,
-    )  # fmt: skip
-    words = said.read_text(errors="replace") if said.exists() else ""
+    try:
+        done = box.run(
+            ["tar", "--create", "--file=-", "--format=pax", "--sort=name", "--hard-dereference", "--numeric-owner",
+             "--no-xattrs", "--no-acls", "--no-selinux", "--quoting-style=escape", f"--directory={_OUT}", "--", *names],
+            binds={_OUT: Bind(source)}, cwd="/", log=said, stdout=stream, log_limit=1 << 20, file_size=most,
+            timeout=_LIMIT, check=False,
+        )  # fmt: skip
+    except LimitExceeded as error:  # of the host's making: nothing of the build runs there
+        raise InfraError(f"what was built could not be read from its box: {error}") from error
     if stream.stat().st_size >= most:
         raise Refused(str(names[0]), "size")
-    complaints = [line for line in words.splitlines() if line.startswith("tar: ")]
-    for line in complaints:
-        name = line.removeprefix("tar: ").split(": ")[0].removeprefix("./")
-        if line.endswith("socket ignored"):
-            raise Refused(name, "kind")
-        raise Refused(name, "missing" if line.endswith("No such file or directory") else "unreadable")
+    words = said.read_text(errors="replace") if said.exists() else ""
+    for line in words.splitlines():
+        _complain(line)
     if done.status or words:
-        raise CommandFailed(done.argv, done.status, words)
+        raise InfraError(f"what was built cannot be read from its box: {words.strip() or f'status {done.status}'}")
     return stream
+
+
+def _complain(line: str) -> None:
+    """Raises Refused for what the build is to blame for, DiskFull, or nothing."""
+    name, _, what = line.removeprefix("tar: ").rpartition(": ")
+    if line.startswith("tar: -: ") and what == "No space left on device":
+        raise DiskFull("tar")
+    name = name.removesuffix(": Cannot open").removesuffix(": Cannot stat").removeprefix("./")
+    if line.startswith("tar: ") and what in _COMPLAINTS:
+        raise Refused(name, _COMPLAINTS[what])
 
 
 class _Entry(tarfile.TarInfo):

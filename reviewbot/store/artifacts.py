@@ -20,7 +20,7 @@ from reviewbot.host.files import remove_tree, sync, sync_tree, write_atomic
 from reviewbot.host.locks import Waiting, locked
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.errors import InfraError
-from reviewbot.store.contents import CONTENTS, RECORD, difference, read_contents, read_stamp
+from reviewbot.store.contents import CONTENTS, RECORD, difference, read_contents, read_stamp, recorded
 from reviewbot.store.damage import Damaged, Told, untold
 from reviewbot.store.waiting import Waits, unheard
 
@@ -266,8 +266,7 @@ def _damage(folder: Path, artifact: Artifact) -> tuple[str, str] | None:
         return CONTENTS, "missing"
     if hashlib.sha256(text).hexdigest() != artifact.content:
         return CONTENTS, "changed"
-    recorded = {name: (kind, mode, value) for name, (kind, mode, value) in json.loads(text).items()}
-    return difference(recorded, read_contents(folder))
+    return difference(recorded(folder), read_contents(folder))
 
 
 def _boot() -> str:

@@ -33,6 +33,12 @@ def read_contents(folder: Path) -> dict[str, tuple[str, int, str]]:
     return {name: (kind, mode, value) for name, (kind, mode, value) in _ask(_listing, folder).items()}
 
 
+def recorded(folder: Path) -> dict[str, tuple[str, int, str]]:
+    """What was in an artifact's folder when it was made. Raises OSError, ValueError (damaged)."""
+    found = json.loads((folder / CONTENTS).read_bytes())
+    return {name: (kind, mode, value) for name, (kind, mode, value) in found.items()}
+
+
 def read_stamp(folder: Path) -> str:
     """Hex digest of size, times and inode of all that is below a folder: the same as long as nobody changed or
     copied any of it. No file is read. Raises OSError, InfraError.

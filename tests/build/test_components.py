@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.build.components import RECIPES, WrongProduct
+from reviewbot.build.components import RECIPES
 from reviewbot.build.debian import buildroot
-from reviewbot.build.recipe import run_recipe
+from reviewbot.build.recipe import WrongProduct, run_recipe
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import git, tree_of

@@ -19,8 +19,7 @@ from reviewbot.host import gate
 from reviewbot.host.box import give
 from reviewbot.host.files import remove_tree
 from reviewbot.host.gate import PRODUCT, Accepted, File, Limits, Refused
-from reviewbot.host.sandbox import Bind, Sandbox
-from reviewbot.model.errors import InfraError
+from reviewbot.host.sandbox import Bind, BoxBroken, Sandbox
 from tests.host.roots import small_root
 
 
@@ -237,8 +236,13 @@ def test_what_goes_into_a_folder_replaces_nothing_there(made: Gate) -> None:
 
 def test_a_box_that_does_not_start_is_nobodys_fault_but_the_hosts(made: Gate, tmp_path: Path) -> None:
     broken = Gate(Sandbox(tmp_path / "no such root"), made.source, made.target)
-    with pytest.raises(InfraError):
+    with pytest.raises(BoxBroken):
         broken.take()
+
+
+def test_what_its_own_box_may_not_read_is_refused(made: Gate) -> None:
+    (made.source / "locked").mkdir(mode=0)  # a box has no capability to read it, even if root called us
+    assert (made.refused().path, made.refused().why) == ("locked", "unreadable")
 
 
 def test_what_a_box_itself_wrote_is_taken(made: Gate, tmp_path: Path) -> None:
