@@ -32,10 +32,10 @@ from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.review import partners
 from reviewbot.reviewing import Desk
-from reviewbot.store import Durations, NotRuns, RunFolder, Runs, Store, saying, telling
+from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
+from reviewbot.wishes import SUITES, Wishes, check_tests, check_wishes
 
 TOOL = f"reviewbot {__version__}"
-SUITES = ("smoke", "fstests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class Outcome:
 
 def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tuple[Plan, Intake]:
     """What would be done. Fetches mails, changes nothing else. Raises ReviewbotError."""
+    check_wishes(_wishes(request), stack, cache_dir())
     found = _take_in(request, stack, site, progress)
-    chosen = _chosen_legs(request, stack)
-    _check_names(request, stack)
+    chosen = request.legs or tuple(leg.name for leg in stack.legs)
     planned = Plan(
         posting=found.posting,
         rfc=request.rfc,
@@ -183,9 +183,9 @@ def _message_ids(posting: Posting) -> Iterator[str]:
 
 
 def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcome:
-    """Write every report of a judged record. Raises InfraError when somebody removed the run meanwhile."""
+    """Write every report of a judged record. Raises RunGone when somebody removed the run meanwhile."""
     if not (run.path / "plan.json").exists():
-        raise InfraError(f"the folder of run {run.id} was removed while it ran", hint="repeat the command")
+        raise RunGone(run.id)
     for name, content in report.files(record, mails).items():
         run.write(name, content)
     return Outcome(record, run)
@@ -209,22 +209,8 @@ def _from_manifest(request: Request, found: Intake) -> tuple[str, ...]:
     return tuple(name for name in found.bases if name not in request.bases)
 
 
-def _chosen_legs(request: Request, stack: Stack) -> tuple[str, ...]:
-    known = tuple(leg.name for leg in stack.legs)
-    for leg in request.legs:
-        if leg not in known:
-            raise UsageError(f"stack {stack.name} has no leg {leg}", hint=f"legs: {', '.join(known)}")
-    return request.legs or known
-
-
-def _check_names(request: Request, stack: Stack) -> None:
-    components = tuple(component.name for component in stack.components)
-    for name in request.bases:
-        if name not in components:
-            raise UsageError(f"--base {name}: no such component", hint=f"components: {', '.join(components)}")
-    for suite in request.suites:
-        if suite not in SUITES:
-            raise UsageError(f"no suite {suite}", hint=f"suites: {', '.join(SUITES)}")
+def _wishes(request: Request) -> Wishes:
+    return Wishes(request.legs, request.suites, request.tests, request.variants, request.bases)
 
 
 def check_complete(posting: Posting) -> None:
@@ -238,6 +224,7 @@ def check_complete(posting: Posting) -> None:
 def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
+    check_tests(_wishes(job.request), job.stack, resolved)
     store = Store(cache_dir(), telling(job.progress), f"run {run.id}", saying(job.progress))
     desk = _desk(job, resolved, store, run)
     try:

@@ -18,6 +18,7 @@ from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.pipeline import Request, apply_and_test, check_complete, plan
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, RunGone
+from reviewbot.wishes import SUITES
 from tests.mails import TOP, diff, mail, mbox, posting
 
 STACK = load_stack()
@@ -26,7 +27,7 @@ LEGS = tuple(leg.name for leg in STACK.legs)
 
 def request_for(
     folder: Path, mails: list[bytes] | None = None, *, legs: tuple[str, ...] = (),
-    suites: tuple[str, ...] = pipeline.SUITES, tests: str = "", bases: dict[str, str] | None = None, rfc: bool = True,
+    suites: tuple[str, ...] = SUITES, tests: str = "", bases: dict[str, str] | None = None, rfc: bool = True,
 ) -> Request:  # fmt: skip
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
@@ -61,7 +62,7 @@ def test_wishes_are_in_the_plan(tmp_path: Path) -> None:
 def test_an_unknown_leg_is_the_users_mistake_and_the_known_ones_are_listed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="stack fuse has no leg ext5") as caught:
         planned(request_for(tmp_path, legs=("ext4", "ext5")))
-    assert caught.value.hint == f"legs: {', '.join(LEGS)}"
+    assert caught.value.hint == f"did you mean ext4? legs: {', '.join(LEGS)}"
     assert caught.value.exit_status is ExitStatus.USAGE
 
 
@@ -72,7 +73,7 @@ def test_an_unknown_suite_is_the_users_mistake(tmp_path: Path) -> None:
 
 
 def test_a_base_for_an_unknown_component_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--base linux: no such component") as caught:
+    with pytest.raises(UsageError, match="--base: no such component linux") as caught:
         planned(request_for(tmp_path, bases={"linux": "master"}))
     assert "kernel" in caught.value.hint
 

@@ -116,7 +116,7 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         Request(
             names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
             wait=options["wait"], latest=options["latest"], rfc=options["rfc"], command=command_words(),
-            **{name: options[name] for name in _WISHES if options.get(name) is not None},
+            **{name: options[name] for name in _WISHES if options.get(name) not in (None, ())},
         ),
         site,
     )  # fmt: skip
