@@ -66,11 +66,13 @@ class Kmsg:
                 continue
             head, _, rest = record.partition(b";")
             fields = head.split(b",")
+            priority = int(fields[0]) if fields[0].isdigit() else 0
+            writer = b"user: " if priority >> 3 else b""  # what a program wrote here is not what the kernel says
             stamp = fields[2] if len(fields) > 2 else b"0"
             seconds = int(stamp) / 1e6 if stamp.isdigit() else 0.0
             # As on the console: `T123` is a task, `C1` a CPU.
             caller = b"".join(b"[%6s]" % field[7:] for field in fields[4:] if field.startswith(b"caller="))
-            self.text += b"[%12.6f]%s " % (seconds, caller) + rest.split(b"\n")[0] + b"\n"
+            self.text += b"[%12.6f]%s %s" % (seconds, caller, writer) + rest.split(b"\n")[0] + b"\n"
             self.text = self.text[-4 * TAIL :]
 
     def take(self):

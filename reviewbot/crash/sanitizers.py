@@ -29,7 +29,8 @@ _HEAD = re.compile(
 _RUNTIME = re.compile(r"(\S{1,300}?):\d+:(?:\d+:)? runtime error: (.{1,500})")
 _PID = re.compile(r" ?\(pid=(\d{1,10})\)")
 _ACCESS = re.compile(r"(READ|WRITE) of size \d")
-_FRAME = re.compile(r" {1,8}#\d+ (?:0x[0-9a-f]+ )?(?:in )?([\w.$:~<>?]+)")
+_FRAME = re.compile(r" {1,8}#\d+ +(?:0x[0-9a-f]+(?: +|$))?(?:in )?(?!0x[0-9a-f]+\b)([\w.$:~<>?]+|(?=\(|$))")
+"""A function of a trace; empty where a library has no symbols and only the address and the library are told."""
 _SUMMARY = "SUMMARY: "
 _AFTER = re.compile(
     r"Shadow b|=>0x|  0x[0-9a-f]+: |  [A-Z][\w ]+: +[0-9a-f]{2}"
@@ -51,6 +52,8 @@ class _Open:
     pid: int
     lines: list[str]
     functions: list[str] = field(default_factory=list)
+    framed: bool = False
+    """Its first trace has begun."""
     traced: bool = False
     """Its first trace is over."""
 
@@ -70,7 +73,7 @@ class Found:
 
 def fingerprint(functions: Sequence[str]) -> str:
     """The first functions after noise, joined by `:`. Where all is noise, or there is none, empty."""
-    telling = [name for name in functions if not _noise().match(name)]
+    telling = [name for name in functions if name and not _noise().match(name)]
     once = [name for n, name in enumerate(telling) if n == 0 or name != telling[n - 1]]
     return ":".join(once[:DEPTH])[:300]
 
@@ -110,10 +113,11 @@ def _continues(current: _Open, line: str) -> bool:
     if len(current.lines) >= MAX_LINES or (current.kind == "ubsan" and not frame):
         return False
     if frame and not current.traced:
+        current.framed = True
         current.functions.append(frame[1].split(".", 1)[0])
-    elif not frame and current.functions:
+    elif not frame and current.framed:
         current.traced = True
-    if (access := _ACCESS.match(line)) and not current.functions:
+    if (access := _ACCESS.match(line)) and not current.framed:
         current.title += f", {access[1]}"
     current.lines.append(line)
     return True

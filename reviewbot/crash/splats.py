@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from reviewbot.config import load_splats
-from reviewbot.crash.traces import FRAME, TRACE, fingerprint_of, in_trace, title_of
+from reviewbot.crash.place import telling, title_of
+from reviewbot.crash.traces import TRACE, frame_of, in_trace
 from reviewbot.model.splats import WAITS, AllowedSplat, SplatClass, SplatPattern
 
 MAX_LINE = 1024
 """Characters of a line that are looked at; printk has no longer ones."""
-MAX_LINES = 500
+MAX_LINES = 1000
 """Of one splat."""
 MAX_BLOCKS = 10_000
 """Splats that are read: more than a reply has room for."""
@@ -27,15 +28,33 @@ _WITHOUT_TRACE = 10
 """Lines that are kept of a splat that has no call trace."""
 _PATIENCE = 60
 """Lines to wait for a call trace."""
+_DOUBT = 12
+"""The same, where it is no splat without one."""
 
 _PREFIX = re.compile(r"(?:<\d+>)?(?:\[ *\d+\.\d+\])?(?:\[ *([TC]\d+)[^\]\n]{0,40}\])?")
+_STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+[^\]\n]{0,40}\])? ")
+"""How a message begins on a console, at a place where nothing else looks like it."""
 _SPEAKER = re.compile(r"(?:rcu|watchdog|kmemleak): ")
 _CUT_HERE = re.compile(r"-{6,}\[ cut here \]-{6,}")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
-_RULE = re.compile(r"={20,}\s*$")
+_RULE = re.compile(r" ?={20,}\s*$")
 _KILLED = re.compile(r".*(?:Kill(?:ed)? process \d|no killable processes)")
 _RULED: tuple[SplatClass, ...] = ("kasan", "kfence", "kcsan")
 """Classes whose report ends with a line of `=`."""
+_CONSEQUENCE = re.compile(
+    r"Kernel panic - not syncing: (?:Fatal exception|panic_on_warn|hung_task:|softlockup:|hard lockup|RCU Stall"
+    r"|.*panic_on_\w+ set)",
+    re.IGNORECASE,
+)
+"""Panics that were asked for in case of the splat before them."""
+_OF_STALL = re.compile(
+    r"\s*$|\s*(?:rcu: |CPU: \d|NMI backtrace|Sending NMI|Hardware name:|Modules linked in:|Call Trace:|task:"
+    r"|Workqueue: |irq event stamp|(?:hard|soft)irqs last|Code: |Stack:|\(t=|\(detected by|\d+-[.!]"
+    r"|\S+\s+(?:running task|[A-Z] ))"
+)
+"""What the report of a stall goes on with between and after its traces."""
+_LOCKS = re.compile(r"\s*$|\d+ locks? held by |\s*#\d+: |\S+/\d+ is leaving the kernel|-+$|=+$|\d+\.\d+")
+"""What a report of lockdep is made of that ends with a list of locks."""
 _OOPSES: tuple[SplatClass, ...] = ("oops", "bug")
 """Classes that say `Oops:` and more after their headline."""
 _STALLS: tuple[SplatClass, ...] = ("rcu-stall", "soft-lockup", "hard-lockup")
@@ -50,7 +69,9 @@ _WEIGHT: dict[SplatClass, int] = {
     "oom": 4,
     WAITS: 5,
 }
-"""What is told first of several: the cause before the panic that follows, an oops before a warning (others: 0)."""
+_LAST = 6
+"""What is told first of several: the cause before the panic that follows, an oops before a warning (others: 0), and a
+panic that was asked for in case of another splat last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +83,13 @@ class Block:
     """Its headline without addresses, processes, CPUs and line numbers; one line."""
     text: str
     """All of it, without times and callers."""
+    entry: SplatPattern
+    """How it is read."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether it was asked for in case of another splat."""
+        return self.kind == "panic" and bool(_CONSEQUENCE.search(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +101,16 @@ class Sentence:
     allowed: tuple[Block, ...] = ()
     note: str = ""
     """Which entry allowed them, or allowed the worst until its day; one line."""
-
-    @property
-    def crash(self) -> bool:
-        """Whether it is why a machine or a test came to no end."""
-        return self.worst is not None and self.worst.kind != WAITS
+    crash: bool = False
+    """One of those that are not allowed is why a machine or a test came to no end."""
 
 
 def fingerprint(block: Block) -> str:
-    """The first five functions of its call trace after noise, joined by `:`; empty when it has no trace.
+    """Five functions of its call trace after noise, that at fault first, joined by `:`; empty when it has no trace.
 
     The same crash has the same fingerprint: offsets, guesses, module names and what compilers append are not in it.
     """
-    return fingerprint_of(block.text.split("\n"))
+    return ":".join(telling(block.text.split("\n"), block.entry))
 
 
 def splat_blocks(messages: str) -> tuple[Block, ...]:
@@ -94,11 +119,12 @@ def splat_blocks(messages: str) -> tuple[Block, ...]:
     Takes time in proportion to the text, whatever it is. Raises ConfigError.
     """
     reader = _Reader()
-    for line in messages.replace("\\x0a", "\n").split("\n"):  # /dev/kmsg writes a message of several lines in one
-        if line:
-            reader.take(line)
-            if reader.number >= MAX_BLOCKS and not reader.open:
-                break
+    for line in messages.split("\n"):
+        for n, part in enumerate(line.split("\\x0a")):  # /dev/kmsg writes a message of several lines in one
+            if part:
+                reader.take(part, goes_on=n > 0)
+        if reader.number >= MAX_BLOCKS and not reader.open:
+            break
     return reader.blocks()
 
 
@@ -117,9 +143,9 @@ def judge(blocks: Sequence[Block], today: datetime.date | None = None) -> Senten
             late[id(block)] = (
                 f"it was allowed until {entries[-1].until} only: {entries[-1].reason} ({entries[-1].link})"
             )
-    worst = min(left, key=lambda block: _WEIGHT.get(block.kind, 0), default=None)
+    worst = min(left, key=lambda block: _LAST if block.follows else _WEIGHT.get(block.kind, 0), default=None)
     note = late.get(id(worst), "") if worst else "; ".join(dict.fromkeys(notes))
-    return Sentence(worst, tuple(allowed), note[:500])
+    return Sentence(worst, tuple(allowed), note[:500], any(block.kind != WAITS for block in left))
 
 
 def _covers(entry: AllowedSplat, block: Block) -> bool:
@@ -133,7 +159,7 @@ def _headlines() -> tuple[tuple[re.Pattern[str], SplatPattern], ...]:
 
 @functools.cache
 def _any_headline() -> re.Pattern[str]:
-    known = "|".join(f"(?:{entry.pattern})" for entry in load_splats().splats)
+    known = "|".join(f"(?:{re.sub(r'[(][?]P<[a-z]+>', '(?:', entry.pattern)})" for entry in load_splats().splats)
     return re.compile(f"{_CUT_HERE.pattern}|{known}")
 
 
@@ -142,12 +168,17 @@ _UNKNOWN = SplatPattern.model_validate({"pattern": "cut here", "class": "warn", 
 
 def _headline(text: str) -> SplatPattern | None:
     """The entry that a message matches."""
-    text = _SPEAKER.sub("", text, count=1) if _SPEAKER.match(text) else text
+    text = _unspoken(text)
     if not _any_headline().match(text):
         return None
     if _CUT_HERE.match(text):
         return _UNKNOWN
     return next((entry for pattern, entry in _headlines() if pattern.match(text)), None)
+
+
+def _unspoken(text: str) -> str:
+    """A message without `rcu: ` and the like before it."""
+    return _SPEAKER.sub("", text, count=1) if _SPEAKER.match(text) else text
 
 
 @dataclass(slots=True)
@@ -165,6 +196,12 @@ class _Open:
     frames: bool = False
     task: bool = False
     """Inside `<TASK>`."""
+    cut: bool = False
+    """It began with `cut here`."""
+    stamped: bool = False
+    """Its lines have times or callers."""
+    locks: bool = False
+    """A list of locks has begun."""
 
     @property
     def kind(self) -> SplatClass:
@@ -180,10 +217,21 @@ class _Open:
         if self.entry is _UNKNOWN and entry is not _UNKNOWN:
             self.entry, self.headline = entry, text
             return True
+        if (self.cut or self.entry.warns) and not self.trace and text.startswith("WARNING: "):
+            return True  # the words of a WARN() come before its place, and may be known by themselves
         if entry.kind == "oom" and self.kind == "oom" and entry.within:
             self.headline = text
             return True
-        return entry.within and self.kind in _OOPSES and not self.trace
+        if self.lines[-1] == self.headline and self.headline.endswith("[inline]") and entry is self.entry:
+            self.headline = text  # looked-up lines: the function around it says the same
+            return True
+        if self.trace or (self.frames and entry.kind != "panic"):
+            return False
+        if entry is _UNKNOWN:
+            return self.entry.warns
+        if entry.kind == "panic":
+            return self.kind not in ("panic", WAITS)  # asked for in case of this splat, it tells the trace of both
+        return entry.within and (self.kind in _OOPSES or self.kind == entry.kind)
 
     def add(self, text: str) -> None:
         if self.kind == "kmemleak":
@@ -191,8 +239,12 @@ class _Open:
         self.lines.append(text)
         self.marked = self.marked or self.kind == "oops" or text.startswith("Oops")
         self.trace = self.trace or bool(TRACE.match(text))
-        self.frames = self.frames or bool(FRAME.match(text))
-        self.task = self.task or "<TASK>" in text
+        self.frames = self.frames or frame_of(text) is not None
+        if self.kind in _STALLS:
+            self.task = ("<TASK>" in text or self.task) and "</TASK>" not in text
+        else:
+            self.task = self.task or "<TASK>" in text
+        self.locks = self.locks or bool(self.entry.listed and text.lstrip().startswith("#"))
 
     def ends_with(self, text: str) -> bool:
         """Whether this line, just added, is the last."""
@@ -202,7 +254,7 @@ class _Open:
             return bool(_RULE.match(text))
         if self.kind == "oom":
             return bool(_KILLED.match(text))
-        return not self.marked and self.trace and "</TASK>" in text
+        return not self.marked and self.trace and "</TASK>" in text and self.kind not in _STALLS
 
     def ends_before(self, text: str) -> bool:
         """Whether it was over before this line."""
@@ -210,16 +262,26 @@ class _Open:
             return False
         if self.kind == "kmemleak":
             return not _SPEAKER.sub("", text, count=1).startswith(" ")
+        if self.entry.listed:
+            return self.locks and not _LOCKS.match(text)
+        if self.kind in _STALLS and self.trace and self.frames:
+            return not (self.task or in_trace(text) or _OF_STALL.match(text))
         if self.trace and self.frames and not self.task:
             return not in_trace(text)
-        return not self.trace and not self.frames and len(self.lines) > _PATIENCE
+        return not self.trace and not self.frames and len(self.lines) > (_DOUBT if self.entry.traced else _PATIENCE)
 
-    def block(self) -> Block:
-        lines = self.lines if self.frames else self.lines[:_WITHOUT_TRACE]
+    def block(self) -> Block | None:
+        """The splat; None when it turned out to be none."""
+        if self.entry.traced and not (self.frames or self.cut):
+            return None
+        lines = self.lines if self.frames or self.locks else self.lines[:_WITHOUT_TRACE]
+        while len(lines) > 1 and not lines[-1].strip():
+            lines = lines[:-1]
         headline = self.headline
         if self.entry is _UNKNOWN:
             headline = next((line for line in self.lines if line.strip() and not _CUT_HERE.match(line)), headline)
-        return Block(self.kind, title_of(headline) or self.kind, "\n".join(lines))
+        title = title_of(_unspoken(headline) if self.entry.title else headline, lines, self.entry)
+        return Block(self.kind, title or self.kind, "\n".join(lines), self.entry)
 
 
 @dataclass(slots=True)
@@ -233,18 +295,27 @@ class _Reader:
     caller: str = ""
     number: int = 0
 
-    def take(self, raw: str) -> None:
+    def take(self, raw: str, goes_on: bool = False) -> None:
+        """Read one line. goes_on: it belongs to the message before."""
         raw = raw[:MAX_LINE].rstrip("\r")
         prefix = _PREFIX.match(raw)
         end = prefix.end() if prefix else 0
         if end:
             self.caller = (prefix[1] if prefix else "") or ""
             end += raw.startswith(" ", end)
+        elif (stamp := _STAMP.search(raw)) and stamp.start():  # a message ends the unfinished line of a program
+            self.take(raw[stamp.start() :])
+            return
         text, caller = raw[end:], self.caller
+        stamped = bool(end) or goes_on
+        if caller in self.ruled:
+            text = text.lstrip(" ") if text.startswith(" BUG: ") else text
         entry = _headline(text) if self.number < MAX_BLOCKS else None
         block = self._current(caller, text)
         if entry and not (block and block.swallows(entry, text)):
-            self._begin(caller, entry, text)
+            self._begin(caller, entry, text, stamped)
+        elif block and block.stamped and not stamped:
+            pass  # a program's words on the same console
         elif block:
             if block.ends_before(text):
                 self._close(block)
@@ -259,7 +330,8 @@ class _Reader:
 
     def blocks(self) -> tuple[Block, ...]:
         left = {id(block): block for stack in self.open.values() for block in stack}
-        return tuple(block.block() for block in sorted((*self.closed, *left.values()), key=lambda b: b.number))
+        found = (block.block() for block in sorted((*self.closed, *left.values()), key=lambda b: b.number))
+        return tuple(block for block in found if block is not None)
 
     def _current(self, caller: str, text: str) -> _Open | None:
         if caller in self.open:
@@ -272,13 +344,14 @@ class _Reader:
     def _stalled(self) -> Iterator[_Open]:
         return (stack[-1] for stack in self.open.values() if stack[-1].kind in _STALLS)
 
-    def _begin(self, caller: str, entry: SplatPattern, text: str) -> None:
+    def _begin(self, caller: str, entry: SplatPattern, text: str, stamped: bool) -> None:
         stack = self.open.get(caller, [])
         for block in [b for b in stack if not b.resumes] or stack[: max(0, len(stack) - _NESTED + 1)]:
             self._close(block)
         self.number += 1
         rule = self.ruled.get(caller)
-        block = _Open(self.number, entry, text, [rule] if rule else [], marked=entry is _UNKNOWN)
+        cut = entry is _UNKNOWN
+        block = _Open(self.number, entry, text, [rule] if rule else [], marked=cut, cut=cut, stamped=stamped)
         block.add(text)
         if block.ends_with(text):
             self.closed.append(block)

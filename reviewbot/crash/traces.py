@@ -1,26 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Call traces of a kernel: the functions that make a crash the same crash. Text in, names out."""
 
-import functools
 import re
 from collections.abc import Iterator, Sequence
-from fnmatch import translate
+from dataclasses import dataclass
 
-from reviewbot.config import load_splats
+from reviewbot.crash.names import noise, plain
 
-DEPTH = 5
-"""Functions of a fingerprint."""
-FRAME = re.compile(r"\s*(?:\[<[0-9a-f?]+>\]\s*)?(\? )?([A-Za-z_$][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
-TRACE = re.compile(r"\s*Call [Tt]race:")
-_WHERE = re.compile(r"(?:[RE]IP: (?:0010:|0060:)?|pc : )(?:\[<[0-9a-f]+>\] )?([A-Za-z_$][\w.$]*)\+0x")
+_PC = r"(?:\(?\[ ?<?(?:0x)?[0-9a-f?]{4,16}>?\]\s*){0,2}"
+_FRAME = re.compile(rf"\s*{_PC}(\? )?([A-Za-z_$][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+(.*\(unreliable\))?")
+TRACE = re.compile(r"\s*(?:Call [Tt]race|Backtrace):")
+_INLINE = re.compile(r"\s*[A-Za-z_]\w* \S+\.[chS]:\d+ \[inline\]")
+"""What a script adds that looks up lines: only in some logs, so a function that was inlined is in no fingerprint."""
+_ARM = re.compile(r"\s*(?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from ")
+_ARM_REGISTERS = re.compile(r"\s+r\d+:[0-9a-f]{8}")
+_WHERE = re.compile(
+    r"\s*(?:[RE]IP: (?:0010:|0060:)?|pc : |epc : |PC is at |NIP(?: \[[0-9a-f]+\])?:? )(?:\[<[0-9a-f]+>\] )?"
+    r"([A-Za-z_$][\w.$]*)\+0x"
+)
+"""The instruction pointer, on x86, arm64, RISC-V, arm and PowerPC."""
 _OF_TRACE = re.compile(
     r"\s*(?:</?[A-Z#]\w*>|(?:RIP|EIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS): ?|R\d\d:|\? )"
 )
+_INTERRUPTED = re.compile(
+    r"(?:asm_|smp_|__)*(?:sysvec_)?apic_timer_interrupt$|el1h?(?:_64)?_irq\w*$|__irq_svc$|ret_from_intr$"
+)
+"""Where an interrupt was taken: what the CPU was doing comes after it."""
+_GRACE_PERIOD = re.compile(r".*(?:RCU grace-period kthread stack dump|\btask:rcu_\w+ )")
+"""What introduces the trace of RCU's own thread: it waits for the CPU that stalls and is not the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One function of a call trace."""
+
+    name: str
+    guess: bool = False
+    """The unwinder is not sure of it (`? `)."""
+    pointer: bool = False
+    """It is the instruction pointer of registers in the middle of a trace."""
 
 
 def in_trace(line: str) -> bool:
     """Whether a line is part of a call trace: a function, a context, registers in between."""
-    return bool(FRAME.match(line) or _OF_TRACE.match(line))
+    return bool(frame_of(line) or any(known.match(line) for known in (_OF_TRACE, _ARM_REGISTERS, _INLINE)))
+
+
+def frame_of(line: str) -> Frame | None:
+    """The function on a line of a call trace, as one of the architectures writes it."""
+    if frame := _FRAME.match(line):
+        return Frame(plain(frame[2]), guess=bool(frame[1] or frame[3]))
+    if arm := _ARM.match(line):
+        return Frame(plain(arm[1]))
+    return None
 
 
 def functions(lines: Sequence[str]) -> tuple[str, ...]:
@@ -32,88 +64,69 @@ def functions(lines: Sequence[str]) -> tuple[str, ...]:
     """
     start = next((n for n, line in enumerate(lines) if TRACE.match(line)), None)
     where = (match for line in lines[:start] if (match := _WHERE.match(line)))
-    first = [_plain(match[1]) for match in where][:1]
-    trace = list(_run(lines) if start is None else _trace(lines[start + 1 :]))
-    unwound = any(guessed is False for _, guessed in trace)
-    found = first + [name for name, guessed in trace if not (guessed and unwound)]
-    return tuple(name for n, name in enumerate(found) if n == 0 or found[n - 1] != name)
+    first = [plain(match[1]) for match in where][:1]
+    return _once(first + _sure(list(_run(lines) if start is None else _trace(lines[start + 1 :]))))
 
 
-def fingerprint_of(lines: Sequence[str]) -> str:
-    """The first functions after noise, joined by `:`. Where all is noise, the noise; without a trace, empty."""
-    found = functions(lines)
-    telling = [name for name in found if not _noise().match(name)]
-    return ":".join((telling or found)[:DEPTH])
+def stalled_functions(lines: Sequence[str]) -> tuple[str, ...]:
+    """What a CPU that stalls was doing, innermost first: of several traces in a report the one that tells.
 
-
-def _trace(lines: Sequence[str]) -> Iterator[tuple[str, bool | None]]:
-    """Each function and whether it is a guess (None: an instruction pointer).
-
-    Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing.
+    That is the first one in which an interrupt was taken, from there on. Where a CPU was stopped otherwise (an NMI), it
+    is its trace, but not that of RCU's own thread. Empty when there is none.
     """
+    starts = [n for n, line in enumerate(lines) if TRACE.match(line)]
+    for start in starts:
+        found = _sure(list(_trace(lines[start + 1 :])))
+        taken = next((n for n, name in enumerate(found) if _INTERRUPTED.match(name)), None)
+        if taken is not None and found[taken + 1 :]:
+            return _once(found[taken + 1 :])
+    before = 0
+    for start in starts:
+        heading, before = lines[before:start], start + 1
+        if not any(_GRACE_PERIOD.match(line) for line in heading):
+            where = [plain(match[1]) for line in heading if (match := _WHERE.match(line))][:1]
+            return _once(where + _sure(list(_trace(lines[start + 1 :]))))
+    return ()
+
+
+def after(lines: Sequence[str], words: re.Pattern[str]) -> tuple[str, ...]:
+    """The functions of the unbroken run that follows the first line with these words."""
+    start = next((n for n, line in enumerate(lines) if words.search(line)), None)
+    return () if start is None else _once(_sure(list(_run(lines[start + 1 :]))))
+
+
+def _sure(trace: Sequence[Frame]) -> list[str]:
+    unwound = any(not (frame.guess or frame.pointer) for frame in trace)
+    return [frame.name for frame in trace if not (frame.guess and unwound)]
+
+
+def _once(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for n, name in enumerate(names) if n == 0 or names[n - 1] != name)
+
+
+def _trace(lines: Sequence[str]) -> Iterator[Frame]:
+    """Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing."""
     inside = seen = False
     for line in lines:
-        if frame := FRAME.match(line):
+        if frame := frame_of(line):
             seen = True
-            yield _plain(frame[2]), bool(frame[1])
+            yield frame
         elif where := _WHERE.match(line):
-            yield _plain(where[1]), None
+            yield Frame(plain(where[1]), pointer=True)
         elif "<TASK>" in line:
             inside = True
         elif "</TASK>" in line or TRACE.match(line) or (seen and not inside and not in_trace(line)):
             return
 
 
-def _run(lines: Sequence[str]) -> Iterator[tuple[str, bool | None]]:
+def _run(lines: Sequence[str]) -> Iterator[Frame]:
     seen = False
     for line in lines:
-        if frame := FRAME.match(line):
+        if frame := frame_of(line):
             seen = True
-            yield _plain(frame[2]), bool(frame[1])
-        elif seen:
+            yield frame
+        elif seen and not _INLINE.match(line):
             return
-
-
-def _plain(name: str) -> str:
-    """`fuse_do_readpage.isra.0` and its other halves are one function."""
-    return name.split(".", 1)[0] or name
-
-
-@functools.cache
-def _noise() -> re.Pattern[str]:
-    return re.compile("|".join(translate(name) for noise in load_splats().noise for name in noise.functions))
-
-
-_CUTS = (
-    (r"\bCPU: \d+ (?:UID: \d+ )?PID: \d+ at (\S+?):\d+ (\S+)", r"\1 at \2"),  # the words before 6.19, as since
-    (r",? CPU#\d+: .*", ""),
-    (r" in /\S*?/(?=(?:arch|block|crypto|drivers|fs|include|io_uring|ipc|kernel|lib|mm|net|security)/)", " in "),
-    (r"\+0x[0-9a-f]+/0x[0-9a-f]+", ""),
-    (r"(\.(?:[chS]|rs)):\d+(?::\d+)?", r"\1"),
-    (r",? (?:address:|at virtual address|for address:|(?=probably )|total-vm:|gfp_mask=|cpu=).*", ""),
-    (r" \[#\d+\].*", ""),
-    (r" in range \[.*", ""),
-    (r",? for (?:more than )?\d+ ?s(?:ec(?:ond)?s?)?\b\.?", ""),
-    (r"kworker/[^\s\]]+", "kworker"),
-    (r"\b(comm|task) (\S.*?):\d+", r"\1 \2"),
-    (r"\[([^\]\n:]+):\d+\]", r"[\1]"),
-    (r"\b([\w.-]+)/\d+(?:/0x[0-9a-f]+)?", r"\1"),
-    (r"\bCPU#?\d+|\b(?:on )?cpu \d+", "CPU"),
-    (r"\s*\bpfn:\S+", ""),
-    (r"\b(?:0x)?[0-9a-f]{8,16}\b|\b0x[0-9a-f]+", ""),
-    (r"\b(process|pid|PID:?) \d+", r"\1"),
-    (r"\b\d+ (?=new suspected)", ""),
-    (r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*", ""),
-)
-_RULES = tuple((re.compile(pattern), words) for pattern, words in _CUTS)
-
-
-def title_of(headline: str) -> str:
-    """A headline without what differs from one crash to the next: addresses, processes, CPUs, line numbers."""
-    title = headline.strip()[:500]
-    for rule, words in _RULES:
-        title = rule.sub(words, title)
-    return re.sub(r"\s+", " ", title).strip(" :,.-")[:200]
 
 
 _DULL = re.compile(
@@ -130,8 +143,8 @@ def telling_lines(text: str) -> tuple[str, ...]:
     """What a reader wants of a splat: its words and its functions, no registers, guesses, or frames that are noise."""
     found = []
     for line in text.split("\n"):
-        frame = FRAME.match(line)
-        if _DULL.match(line) or (frame and (frame[1] or _noise().match(_plain(frame[2])))):
+        frame = frame_of(line)
+        if _DULL.match(line) or (frame and (frame.guess or noise().match(frame.name))):
             continue
         found.append(line)
     return tuple(dict.fromkeys(found))

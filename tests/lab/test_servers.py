@@ -19,6 +19,7 @@ TRACE = (GOLDEN / "servers" / "gdb-sigabrt.txt").read_text()
 REPORTS = {
     "asan-use-after-free": ("asan", 25720, "heap-use-after-free, READ", "op_read:fuse_lib_read"),
     "asan-overflow": ("asan", 25805, "heap-buffer-overflow, WRITE", "op_write"),
+    "asan-no-symbols": ("asan", 6120, "heap-buffer-overflow, WRITE", "op_setxattr"),
     "asan-segv": ("asan", 25870, "SEGV", "op_readlink"),
     "lsan-leak": ("lsan", 25851, "detected memory leaks", "ext2fs_get_mem:op_init"),
     "tsan-race": ("tsan", 25933, "data race", "worker"),
@@ -54,11 +55,27 @@ def test_a_report_has_class_process_title_and_fingerprint(name: str) -> None:
     assert {REPORTS[name][0] for name in REPORTS} == set(SANITIZERS)
 
 
+def test_a_crash_in_libraries_without_symbols_is_the_same_wherever_they_are_loaded() -> None:
+    log = golden("asan-no-symbols")
+    elsewhere = log.replace("0x7fb3a", "0x7f11e").replace("0x55e0c", "0x560b3")
+    (one, *_), _ = reports(log)
+    (other, *_), _ = reports(elsewhere)
+    assert elsewhere != log and one.report.fingerprint == other.report.fingerprint == "op_setxattr"
+
+
+def test_functions_that_tsan_does_not_know_are_in_no_fingerprint() -> None:
+    log = (
+        "WARNING: ThreadSanitizer: data race (pid=7)\n  Write of size 4 at 0x7b04 by thread T2:\n"
+        "    #0 <null> <null> (libfuse3.so.4+0x11a10)\n    #1 op_write <null> (fuse4fs+0x1234)\n\n"
+    )
+    assert reports(log)[0][0].report.fingerprint == "op_write"
+
+
 def test_reports_in_a_row_are_apart_and_leave_the_rest_of_the_log() -> None:
     log = "one\n" + "".join(golden(name) for name in REPORTS) + "two\n"
     found, rest = reports(log)
     kinds = [entry.report.kind for entry in found]
-    assert kinds == ["asan", "asan", "asan", "lsan", "tsan", "ubsan", "ubsan", "ubsan", "ubsan", "msan"]
+    assert kinds == ["asan", "asan", "asan", "asan", "lsan", "tsan", "ubsan", "ubsan", "ubsan", "ubsan", "msan"]
     left = [line for line in rest if line.strip() and not line.startswith("=")]
     assert (left[0], left[-1]) == ("one", "two") and len(left) < 9, left
 

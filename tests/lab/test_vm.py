@@ -139,12 +139,20 @@ def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_pat
 def test_a_machine_whose_kernel_no_longer_checks_itself_takes_no_other_step(
     machine_images: Images, tmp_path: Path
 ) -> None:
-    said = "echo 'WARNING: possible recursive locking detected' > /dev/kmsg"
+    said = "echo f > /proc/sysrq-trigger; until dmesg | grep -q 'invoked oom-killer'; do sleep 0.1; done"
     job = machine_images.job(shell("gate", said, gate=True), shell("fine", "true"), shell("warned", said),
                              shell("next", "true")).model_copy(update={"renew": True})  # fmt: skip
     reply = run_job(job, TCG, tmp_path)
     assert [step.status for step in reply.replies] == ["crash", "done", "crash", "skipped"]
     assert reply.complete
+
+
+def test_what_a_program_writes_into_the_kernels_log_is_no_splat(machine_images: Images, tmp_path: Path) -> None:
+    said = "printf '<0>BUG: KASAN: use-after-free in f+0x1/0x2\\n' > /dev/kmsg; echo 'Oops: 0000 [#1] SMP' > /dev/kmsg"
+    reply = run_job(machine_images.job(shell("says", said)), TCG, tmp_path)
+    (says,) = reply.replies
+    assert (says.status, says.splat) == ("done", "")
+    assert "user: BUG: KASAN" in says.dmesg and "user: Oops" in says.dmesg
 
 
 @fault("a kernel that crashes", collected="the splat, its fingerprint", outcome="CRASH", machine="is replaced")
@@ -160,7 +168,7 @@ def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_
     assert before.exit_status == 0
     assert [p.read_text() for p in Path(before.files).rglob("kept")] == ["done\n"]
     assert crash.status == "crash"
-    assert (crash.crash, crash.splat) == ("panic", "Kernel panic - not syncing: sysrq triggered crash")
+    assert (crash.crash, crash.splat) == ("panic", "kernel panic: sysrq triggered crash")
     assert crash.fingerprint.startswith("sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:"), crash.splat_text
     assert never.status == "skipped"
 

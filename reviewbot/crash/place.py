@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a splat happened: its functions, the one at fault first, and its title as syzbot has it."""
+
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from reviewbot.crash.names import bucket, dispatchers, matcher, noise, plain, system_call, tested
+from reviewbot.crash.titles import shortened
+from reviewbot.crash.traces import after, functions, stalled_functions
+from reviewbot.model.splats import SplatPattern
+
+DEPTH = 5
+"""Functions of a fingerprint."""
+_LOOPS = ("stall", "lockup")
+_FUNCTION = r"(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_]\w*)[\w.]*\+0x[0-9a-f]+"
+
+
+def telling(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
+    """The first functions after noise, the one at fault in front, at most DEPTH. Where all is noise, the noise."""
+    found = _found(lines, entry)
+    quiet = _quiet(found, entry)
+    if place := _place(lines, found, quiet, entry):
+        quiet = (place, *(name for name in quiet if name != place))
+    return (quiet or found)[:DEPTH]
+
+
+def _found(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
+    return stalled_functions(lines) if entry.choose == "stall" else functions(lines)
+
+
+def title_of(headline: str, lines: Sequence[str], entry: SplatPattern) -> str:
+    """`KASAN: slab-use-after-free Read in fuse_dev_do_write`; empty when nothing is left of the headline."""
+    if not entry.title:
+        return shortened(headline)
+    groups: dict[str, str] = defaultdict(str)
+    for found in (re.match(entry.pattern, headline), _search(entry.words, lines)):
+        groups.update({name: value or "" for name, value in (found.groupdict() if found else {}).items()})
+    words = shortened(entry.title.format_map(groups))
+    if not entry.place:
+        return words
+    place = next(iter(telling(lines, entry)), "")
+    return f"{words} in {place}"[:200] if place else words
+
+
+def _place(lines: Sequence[str], found: Sequence[str], quiet: Sequence[str], entry: SplatPattern) -> str:
+    """The function at fault, where it is not simply the first after noise."""
+    match entry.choose:
+        case "hang":
+            return next((name for one in found if (name := bucket(one, "hang"))), "") or _blamed(found, entry)
+        case "stall" | "lockup" if any(tested().match(name) for name in quiet[:DEPTH]):
+            return ""
+        case "stall" | "lockup" | "overflow":
+            return _before_dispatcher(found)
+        case "innermost":
+            return _below(lines, entry) or _said(lines, entry)
+
+
+def _before_dispatcher(found: Sequence[str]) -> str:
+    """The last function before one that calls what the kernel is asked for."""
+    before = ""
+    for name in found:
+        if name_of_all := bucket(name, "stall"):
+            return name_of_all
+        if dispatchers().match(name):
+            return system_call(before)
+        if not noise().match(name):
+            before = name
+    return ""
+
+
+def _blamed(found: Sequence[str], entry: SplatPattern) -> str:
+    """The first function that is neither noise nor a way of waiting."""
+    return next((name for name in found if not _noisy(name, entry)), "")
+
+
+def _below(lines: Sequence[str], entry: SplatPattern) -> str:
+    return _blamed(after(lines, _compiled(entry.after)), entry) if entry.after else ""
+
+
+def _said(lines: Sequence[str], entry: SplatPattern) -> str:
+    for pattern in entry.at:
+        found = _search(pattern.replace("FUNC", _FUNCTION).replace("NAME", r"([A-Za-z_]\w*)"), lines)
+        if found and not _noisy(name := plain(found[1]), entry):
+            return name
+    return ""
+
+
+def _quiet(found: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
+    left = [name for name in found if not (noise().match(name) if entry.choose == "hang" else _noisy(name, entry))]
+    if entry.choose not in _LOOPS:
+        return tuple(left)
+    return tuple(dict.fromkeys(bucket(name, "stall") or system_call(name) for name in left))
+
+
+def _noisy(name: str, entry: SplatPattern) -> bool:
+    return bool(noise().match(name) or matcher(entry.skip).match(name))
+
+
+def _search(pattern: str, lines: Sequence[str]) -> re.Match[str] | None:
+    return _compiled(pattern).search("\n".join(lines)) if pattern else None
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE)
