@@ -13,7 +13,7 @@ from typing import TypeVar
 from reviewbot import lab, suites
 from reviewbot.config import SOAK, Site, choose_variant, load_stack
 from reviewbot.lab import Accelerator, Ends
-from reviewbot.legs import Bench, Suite, Work, images, job_of, suite_result, work_of
+from reviewbot.legs import Bench, Suite, Work, durations_for, images, job_of, suite_result, work_of
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.base import Model
 from reviewbot.model.errors import UsageError
@@ -115,12 +115,13 @@ def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path,
     kinds = [*IMAGES, *(["fstests"] if "fstests" in run.lock.artifacts.artifacts else [])]
     found = {kind: artifact_of(run, kind, store) for kind in kinds}
     artifacts = run.lock.artifacts.model_copy(update={"artifacts": {**run.lock.artifacts.artifacts, **found}})
+    durations = Durations(cache / "durations.json", suites.load_typical())
     return Bench(
         artifacts=artifacts, accelerator=accelerator, store=store, run=run.folder,
-        durations=Durations(cache / "durations.json", suites.load_typical()), progress=silent,
+        durations=durations_for(durations, artifacts, run.lock.trees.patched), progress=silent,
         disks=run.conditions.disks, memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
         variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
-        soak=run.conditions.soak or SOAK,
+        soak=run.conditions.soak or SOAK, patched=run.lock.trees.patched,
     )  # fmt: skip
 
 

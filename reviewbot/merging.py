@@ -8,6 +8,7 @@ from pathlib import Path
 from reviewbot import intake, judging, pipeline, report, shards
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Mailbag
+from reviewbot.legs import durations_for
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
@@ -28,8 +29,9 @@ def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
     planned = read_model(run.path / "plan.json", Plan, "no plan of a run")
     lock = read_model(run.path / "lock.json", Lock, "no lock file of a run")
     begun = read_model(folder / "run" / "results.json", Results, "no results of a run")
-    durations, notruns = Durations(cache_dir() / "durations.json"), NotRuns(cache_dir() / "notruns.json")
-    legs = shards.merge(plan, begun.legs, found, lock.artifacts, durations, notruns)
+    patched, notruns = lock.trees.patched, NotRuns(cache_dir() / "notruns.json")
+    durations = durations_for(Durations(cache_dir() / "durations.json"), lock.artifacts, patched)
+    legs = shards.merge(plan, begun.legs, found, lock.artifacts, durations, notruns, patched)
     shards.take_logs(plan, found, run)
     record = Record(run=run.id, tool=pipeline.TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts)
     record = record.model_copy(

@@ -240,9 +240,11 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     record, unreviewed = _reviewed(job, desk, artifacts.artifacts, record)
     variant, machine = job.planned.variant, _machine(job)
     machines, _ = legs.how_many(machine, chosen.name)
+    durations = Durations(cache_dir() / "durations.json", suites.load_typical())
     bench = legs.Bench(
         artifacts=artifacts, accelerator=chosen, store=store, run=run,
-        durations=Durations(cache_dir() / "durations.json", suites.load_typical()), progress=job.progress,
+        durations=legs.durations_for(durations, artifacts, resolved.patched), progress=job.progress,
+        patched=resolved.patched,
         disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus, variant=variant,
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from reviewbot import lab, suites
@@ -107,9 +107,11 @@ def read_plan(run_folder: RunFolder) -> ShardPlan:
 
 def merge(
     plan: ShardPlan, begun: Sequence[LegResult], results: Mapping[Path, ShardResult], artifacts: Artifacts,
-    durations: Durations, notruns: NotRuns | None = None,
+    durations: Durations, notruns: NotRuns | None = None, patched: Collection[str] = (),
 ) -> tuple[LegResult, ...]:  # fmt: skip
     """The legs with what the shards brought; a shard without a result leaves its tests to INFRA, by name.
+
+    patched: components with patches.
 
     Raises UsageError for a result of another run or cut.
     """
@@ -129,7 +131,7 @@ def merge(
         work = Work(whole, {}, {})
         part = suite_result(work, own, artifacts)
         durations.put_tests(whole.measured_as, part.accelerator, seconds_of(work, own, part))
-        learn(whole, part, artifacts, notruns)
+        learn(whole, part, artifacts, notruns, patched)
         legs[whole.leg.name] = joined(legs[whole.leg.name], part)
     return tuple(legs[leg.leg] for leg in begun)
 

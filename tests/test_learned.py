@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from reviewbot.legs import Bench, Budget
+from reviewbot.legs import Bench, Budget, durations_for
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.store import NotRuns
 from reviewbot.suites import notruns
 from reviewbot.suites.excludes import Exclude
-from tests.played import NOTRUN, TESTS, Lab, World, made_world, outcomes
+from tests.played import LEG, NOTRUN, TESTS, Lab, World, made_world, outcomes
 
 CANNOT = TESTS[1:5]
 
@@ -62,6 +62,37 @@ def test_a_leg_in_which_nothing_can_run_needs_no_machine(world: World) -> None:
     result = world.run(lab=Lab(), bench=learning(world, selection=" ".join(CANNOT)))
     assert world.lab.jobs == [] and result.reason == ""
     assert [test.outcome for test in result.tests] == [Outcome.NOTRUN] * len(CANNOT)
+
+
+def test_what_a_patched_stack_claims_is_asked_of_every_other_stack(world: World) -> None:
+    claims = replace(learning(world, selection=f"-g auto -e {TESTS[-1]}"), patched=frozenset({"kernel"}))
+    world.run(lab=Lab({test: ["notrun"] for test in TESTS[:-1]}), bench=claims)
+    world.run(lab=Lab(), bench=claims)
+    assert world.lab.jobs == [], "of itself it is believed"
+    built = world.artifacts
+    for kinds, patches in ((("kernel",), {"kernel"}), (("e2fsprogs", "payload"), set[str]())):
+        world.artifacts = patched(world, *kinds)
+        result = world.run(lab=Lab(), bench=replace(learning(world), patched=frozenset(patches)))
+        assert sorted(world.lab.asked[0]) == sorted(TESTS) and not any(test.learned for test in result.tests)
+        world.artifacts = built
+
+
+def test_a_guest_that_claims_impossible_seconds_changes_nobodys_limits(world: World) -> None:
+    bench = learning(world)
+    for seconds in (9e11, -5.0):
+        world.run(lab=Lab(seconds=seconds), bench=replace(bench, fresh=True))
+        assert not any(one.own for one in bench.durations.tests(LEG.name, "tcg").values())
+
+
+def test_seconds_of_a_patched_stack_are_for_this_stack(world: World) -> None:
+    bench = learning(world)
+    apart = durations_for(bench.durations, world.artifacts, {"kernel"})
+    world.run(lab=Lab(seconds=50.0), bench=replace(bench, durations=apart, patched=frozenset({"kernel"})))
+    assert apart.tests(LEG.name, "tcg")[f"fstests/{TESTS[0]}"].own
+    other = durations_for(bench.durations, patched(world, "kernel"), {"kernel"})
+    for durations in (bench.durations, other):
+        assert not any(one.own for one in durations.tests(LEG.name, "tcg").values())
+    assert durations_for(bench.durations, world.artifacts, ()) is bench.durations
 
 
 @pytest.mark.parametrize("kind", ["fstests", "guest"])

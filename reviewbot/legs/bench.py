@@ -62,6 +62,8 @@ class Bench:
     soak: int = SOAK
     """Seconds that soak tests run."""
     budget: Budget | None = None
+    patched: frozenset[str] = frozenset()
+    """Components with patches: what machines of this stack say is believed for this stack only."""
     saved: bool = True
     """True: machines may begin from a saved one; False: each is booted."""
 

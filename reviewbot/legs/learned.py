@@ -5,7 +5,7 @@ import datetime
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from reviewbot.legs.work import Work
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import Disk
 from reviewbot.model.results import LegResult
-from reviewbot.model.shard import Shard
+from reviewbot.model.shard import IMAGES, Shard
 from reviewbot.model.stack import LegSpec
-from reviewbot.store import NotRuns
+from reviewbot.store import Durations, NotRuns
 from reviewbot.suites import notruns
 
 _OWN = "qemu/"
@@ -47,15 +47,27 @@ def spared(work: Work, found: Mapping[str, str]) -> Work:
     return replace(work, shard=shard, lengths=lengths)
 
 
-def learn(shard: Shard, result: LegResult, artifacts: Artifacts, store: NotRuns | None) -> None:
-    """Keep what the tests of a suite said. shard: all of the suite in one piece."""
+def learn(
+    shard: Shard, result: LegResult, artifacts: Artifacts, store: NotRuns | None, patched: Collection[str]
+) -> None:
+    """Keep what the tests of a suite said. shard: all of the suite in one piece. patched: components with patches."""
     known = {"kernel", "guest", "payload"} <= artifacts.artifacts.keys()
     if store is None or shard.suite != "fstests" or not result.accelerator or not known:
         return
     parts = _parts(shard.leg, artifacts, shard.disks, (result.accelerator, shard.memory, shard.cpus))
     today = datetime.date.today()
     tests = [test for test in result.tests if test.suite == shard.suite]
-    store.update(lambda known: notruns.learn(known, shard.leg.name, tests, parts, shard.run, today))
+    store.update(
+        lambda known: notruns.learn(known, shard.leg.name, tests, parts, shard.run, today, confirmed=not patched)
+    )
+
+
+def durations_for(durations: Durations, artifacts: Artifacts, patched: Collection[str]) -> Durations:
+    """Where machines of this stack may put what their tests took. patched: components with patches."""
+    if not patched:
+        return durations
+    keys = [artifacts.artifacts[kind].key for kind in IMAGES if kind in artifacts.artifacts]
+    return durations.apart(hashlib.sha256(" ".join(keys).encode()).hexdigest()[:32])
 
 
 def _parts(leg: LegSpec, artifacts: Artifacts, disks: Sequence[Disk], room: tuple[str, int, int]) -> dict[str, str]:

@@ -78,11 +78,15 @@ def wrong_program(replies: Sequence[StepReply], expect: Mapping[str, Fact]) -> s
 
 
 def seconds_of(work: Work, results: Sequence[ShardResult], whole: LegResult) -> Mapping[str, float]:
-    """Step -> seconds that its test, which passed, would have taken on a machine of slow factor 1."""
+    """Step -> seconds that its test, which passed, would have taken on a machine of slow factor 1.
+
+    The guest says the seconds: those that are more than it had, or less than nothing, are left out.
+    """
     passed = {f"{test.suite}/{test.test}" for test in whole.tests if test.outcome is Outcome.PASS}
     limits = {step.name: step.timeout for step in work.shard.tests if step.name in passed}
     replies = [reply for result in results for reply in result.replies if reply.name in limits and reply.limit > 0]
-    return {reply.name: reply.seconds * limits[reply.name] / reply.limit for reply in replies}
+    possible = [reply for reply in replies if 0 <= reply.seconds <= reply.limit]
+    return {reply.name: reply.seconds * limits[reply.name] / reply.limit for reply in possible}
 
 
 def slow_of(result: LegResult) -> float:

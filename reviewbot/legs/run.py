@@ -125,7 +125,7 @@ class _Leg:
         bench.durations.put_tests(work.shard.measured_as, bench.accelerator.name, seconds_of(work, [found], result))
         if slow := slow_of(result):
             bench.durations.put_slow(bench.accelerator.name, slow)
-        learn(work.shard, result, bench.artifacts, bench.notruns)
+        learn(work.shard, result, bench.artifacts, bench.notruns, bench.patched)
         if shard.partial and not found.problem:
             shard.partial.forget()
         state = "failed" if result.count(Outcome.PASS) + result.count(Outcome.NOTRUN) < len(result.tests) else "done"

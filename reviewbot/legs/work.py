@@ -112,14 +112,15 @@ def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
     """What the outcome of a suite in a leg depends on.
 
     Of the payload disk only what the leg uses: the components that it needs and our own programs. Another leg, or a
-    suite that is left out, changes the disk and not this outcome. Nor does a test that ends depend on its limit, which
+    suite that is left out, changes the disk and not this outcome; a patched component may, for it can install anything
+    where the guest looks for programs. Nor does a test that ends depend on its limit, which
     follows how long the test took before, or on whether its answer is known already.
     """
     decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
     machine = shard.model_dump(mode="json", include=decides)
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
     built = bench.artifacts.artifacts
-    used = {"kernel", "guest", *shard.leg.needs, *(["fstests"] if shard.suite == "fstests" else [])}
+    used = {"kernel", "guest", *shard.leg.needs, *(["fstests"] if shard.suite == "fstests" else []), *bench.patched}
     ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),

@@ -76,5 +76,10 @@ class Trees(Model):
     unavailable: dict[str, str] = {}
     """Component -> reason, for sources that could not be had."""
 
+    @property
+    def patched(self) -> frozenset[str]:
+        """Components with patches."""
+        return frozenset(tree.component for tree in self.trees if tree.patches)
+
     def get(self, component: str) -> Tree | None:
         return next((t for t in self.trees if t.component == component), None)

@@ -29,6 +29,8 @@ class NotRun:
     """How often the test was really run and said so."""
     uses: int = 0
     """How often it was wanted since it was learned."""
+    confirmed: bool = False
+    """True: an unpatched stack said so; False: only patched ones, and it holds for the very same stack alone."""
 
 
 Known = Mapping[str, Mapping[str, tuple[NotRun, ...]]]
@@ -65,6 +67,7 @@ def _entry(found: Any) -> NotRun | None:
     try:
         learned, last = (datetime.date.fromisoformat(found[name]) for name in ("learned", "last"))
         reason, digest, run = (str(found[name]) for name in ("reason", "digest", "run"))
-        return NotRun(reason, digest, learned, last, run, seen=int(found["seen"]), uses=int(found["uses"]))
+        return NotRun(reason, digest, learned, last, run, seen=int(found["seen"]), uses=int(found["uses"]),
+                      confirmed=found.get("confirmed") is True)  # fmt: skip
     except (KeyError, TypeError, ValueError):
         return None

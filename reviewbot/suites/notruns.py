@@ -4,6 +4,9 @@
 A patch may add just the feature that a test lacked. So each reason is kept with a digest of what it depends on
 (`notruns.yaml`), code of the tested kernel and servers among it; it is used only where the digest is the same, and
 every tenth use is a real run instead. One that turns out wrong is forgotten, with all others that give the same reason.
+
+A patched stack may say anything. Until an unpatched one has said the same, its reason depends on everything: it holds
+for the very same kernel, servers and machine, and for no other posting.
 """
 
 import datetime
@@ -11,7 +14,7 @@ import functools
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -34,6 +37,8 @@ DAYS = 30
 """Days after which it is run again in any case; up to ten more, so that not all are due at once."""
 KEPT = 4
 """Digests that one test of a leg is remembered for: base, head, and their like of another posting."""
+LONGEST = 300
+"""Characters of a reason."""
 
 
 class ReasonRule(Model):
@@ -64,9 +69,12 @@ def load_rules(path: Path = RULES) -> tuple[ReasonRule, ...]:
     return load_yaml(path, ReasonRules).reasons
 
 
-def digest(reason: str, parts: Mapping[str, str]) -> str:
-    """Of all that the reason depends on. parts: name -> key of what is under test; one that is absent is unlike any."""
-    rule = _rule(reason)
+def digest(reason: str, parts: Mapping[str, str], *, confirmed: bool = True) -> str:
+    """Of all that the reason depends on. parts: name -> key of what is under test; one that is absent is unlike any.
+
+    confirmed: an unpatched stack said it.
+    """
+    rule = _rule(reason) if confirmed else None
     names = sorted({*ALWAYS, *rule.depends}) if rule else sorted(parts)
     return hashlib.sha256(repr([(name, parts.get(name, "")) for name in names]).encode()).hexdigest()[:24]
 
@@ -90,9 +98,10 @@ def said(entry: NotRun) -> str:
 
 
 def learn(
-    known: Known, leg: str, results: Iterable[TestResult], parts: Mapping[str, str], run: str, today: datetime.date
-) -> Known:
-    """What is known after the results of a leg.
+    known: Known, leg: str, results: Iterable[TestResult], parts: Mapping[str, str], run: str, today: datetime.date,
+    *, confirmed: bool = True,
+) -> Known:  # fmt: skip
+    """What is known after the results of a leg. confirmed: nothing in its stack was patched.
 
     A test that did run where it should not have takes its entry with it, and all that give the same reason.
     """
@@ -104,27 +113,33 @@ def learn(
         if result.learned:
             new = replace(entry, uses=entry.uses + 1) if entry else None
         elif result.outcome is Outcome.NOTRUN and not result.reason.startswith("excluded: "):
-            new = _found(entry, result.reason, parts, run, today)
+            new = _found(entry, result.reason, parts, run, today, confirmed)
         elif result.outcome in (Outcome.INFRA, Outcome.MISS, Outcome.NOTRUN):
             continue
         else:
             wrong |= {entry.reason} if entry else set()
             new = None
-        mine[result.test] = [*([new] if new else []), *(e for e in entries if e is not entry)][:KEPT]
+        mine[result.test] = _kept([*([new] if new else []), *(e for e in entries if e is not entry)])
     whole = {**known, leg: {test: tuple(entries) for test, entries in mine.items()}}
     return {name: _without(tests, wrong) for name, tests in whole.items()}
 
 
 def _found(
-    entry: NotRun | None, reason: str, parts: Mapping[str, str], run: str, today: datetime.date
-) -> NotRun | None:
+    entry: NotRun | None, reason: str, parts: Mapping[str, str], run: str, today: datetime.date, confirmed: bool
+) -> NotRun | None:  # fmt: skip
     """A real run said NOTRUN."""
     rule = _rule(reason)
-    if rule and rule.never:
+    if (rule and rule.never) or len(reason) > LONGEST:
         return None
-    if entry and entry.reason == reason:
+    if entry and entry.reason == reason and (entry.confirmed or not confirmed):
         return replace(entry, seen=entry.seen + 1, uses=entry.uses + 1, last=today)
-    return NotRun(reason=reason, digest=digest(reason, parts), learned=today, last=today, run=run)
+    key = digest(reason, parts, confirmed=confirmed)
+    return NotRun(reason=reason, digest=key, learned=today, last=today, run=run, confirmed=confirmed)
+
+
+def _kept(entries: Sequence[NotRun]) -> list[NotRun]:
+    """As many as are remembered of those that are confirmed, and of the others: these must not push out the former."""
+    return [e for e in entries if e.confirmed][:KEPT] + [e for e in entries if not e.confirmed][:KEPT]
 
 
 def _without(tests: Mapping[str, tuple[NotRun, ...]], wrong: set[str]) -> dict[str, tuple[NotRun, ...]]:
@@ -137,7 +152,7 @@ def _rule(reason: str) -> ReasonRule | None:
 
 
 def _holds(entry: NotRun, parts: Mapping[str, str]) -> bool:
-    return entry.digest == digest(entry.reason, parts)
+    return entry.digest == digest(entry.reason, parts, confirmed=entry.confirmed)
 
 
 def _trusted(entry: NotRun) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is remembered of how long things took."""
 
+import os
 import re
 from pathlib import Path
 
@@ -89,3 +90,41 @@ def test_how_slow_machines_are_is_no_matter_of_one_busy_moment(tmp_path: Path) -
     assert durations.slow("tcg") == 8.0 and durations.slow("kvm") is None
     durations.put_slow("kvm", 0.3)
     assert durations.slow("kvm") == 1.0
+
+
+@pytest.mark.parametrize("seconds", [9e11, -1.0, float("nan"), float("inf")])
+def test_what_no_test_can_take_is_not_kept(durations: Durations, seconds: float) -> None:
+    durations.put_tests("ext4", "tcg", {"fstests/generic/001": seconds, "fstests/generic/002": 2.0})
+    assert set(durations.tests("ext4", "tcg")) == {"fstests/generic/002"}
+
+
+@pytest.mark.parametrize("value", ["1e400", "-3", "NaN", "true", '"x"', "[]"])
+def test_what_no_test_can_take_is_not_read(durations: Durations, value: str) -> None:
+    durations.path.write_text(
+        f'{{"test ext4 tcg fstests/generic/001": {value}, "test ext4 tcg fstests/generic/002": 2}}'
+    )
+    assert set(durations.tests("ext4", "tcg")) == {"fstests/generic/002"}
+
+
+def test_a_patched_stack_is_believed_for_itself_only(durations: Durations) -> None:
+    durations.put_tests("ext4", "tcg", {"fstests/generic/001": 2.0, "fstests/generic/002": 2.0})
+    durations.put_slow("tcg", 3.0)
+    patched = durations.apart("ab12")
+    patched.put_tests("ext4", "tcg", {"fstests/generic/001": 900.0})
+    patched.put_slow("tcg", 40.0)
+    assert patched.tests("ext4", "tcg")["fstests/generic/001"] == TestSeconds(900.0, own=True)
+    assert patched.slow("tcg") == 40.0
+    for other in (durations, durations.apart("cd34"), Durations(durations.path)):
+        assert other.tests("ext4", "tcg")["fstests/generic/001"] == TestSeconds(2.0, own=True)
+        assert other.slow("tcg") == 3.0
+    assert patched.tests("ext4", "tcg")["fstests/generic/002"] == TestSeconds(2.0, own=True)
+    patched.put("build kernel", 7.0)
+    assert durations.get("build kernel") == 7.0, "measured by the host"
+
+
+def test_old_patched_stacks_are_forgotten(durations: Durations) -> None:
+    for number in range(40):
+        durations.apart(f"{number:x}").put_tests("ext4", "tcg", {"fstests/generic/001": 1.0})
+        os.utime(durations.path.with_suffix("") / f"{number:x}.json", (number, number))
+    assert len(list(durations.path.with_suffix("").glob("*.json"))) == 32
+    assert durations.apart("27").tests("ext4", "tcg") and not durations.apart("0").tests("ext4", "tcg")

@@ -14,7 +14,7 @@ from reviewbot.model.results import Outcome, TestResult
 from reviewbot.store.notruns import Known
 from reviewbot.suites import notruns
 from reviewbot.suites.fstests import judge
-from reviewbot.suites.notruns import DAYS, EVERY, digest, learn, load_rules, said, usable
+from reviewbot.suites.notruns import DAYS, EVERY, KEPT, digest, learn, load_rules, said, usable
 
 DAY = datetime.date(2026, 11, 25)
 PARTS = {name: f"{name} 1" for name in
@@ -50,6 +50,38 @@ ONE, TWO, THREE = (due_never(f"generic/{number}") for number in range(1, 4))
 
 def changed(*names: str) -> dict[str, str]:
     return PARTS | dict.fromkeys(names, "other")
+
+
+def claimed(*results: TestResult, known: Known | None = None, parts: dict[str, str] = PARTS) -> Known:
+    """What a patched stack says."""
+    return learn(known or {}, "ext4", results, parts, "run-1", DAY, confirmed=False)
+
+
+@pytest.mark.parametrize("reason", [PROGRAM, "not suitable for this filesystem type: ext4", REFLINK])
+def test_what_a_patched_stack_says_holds_for_this_stack_only(reason: str) -> None:
+    known = claimed(notrun(ONE, reason))
+    assert set(usable(known, "ext4", PARTS, DAY)) == {ONE}
+    for name in PARTS:
+        assert usable(known, "ext4", changed(name), DAY) == {}, name
+
+
+def test_an_unpatched_stack_confirms_it() -> None:
+    known = learned(notrun(ONE, PROGRAM), known=claimed(notrun(ONE, PROGRAM)), parts=changed("kernel"))
+    for name in ("kernel", "stack"):
+        assert set(usable(known, "ext4", changed(name), DAY)) == {ONE}
+    again = claimed(notrun(ONE, PROGRAM), known=known, parts=changed("kernel", "stack"))
+    assert set(usable(again, "ext4", PARTS, DAY)) == {ONE}, "and a patched one does not undo that"
+
+
+def test_many_patched_stacks_do_not_push_out_what_is_confirmed() -> None:
+    known = learned(notrun(ONE, REFLINK))
+    for number in range(20):
+        known = claimed(notrun(ONE, f"{REFLINK} {number}"), known=known, parts=PARTS | {"kernel": f"patched {number}"})
+    assert set(usable(known, "ext4", PARTS, DAY)) == {ONE} and len(known["ext4"][ONE]) <= 2 * KEPT
+
+
+def test_a_reason_of_any_length_is_not_kept() -> None:
+    assert learned(notrun(ONE, "No " + "x" * 300)) == {"ext4": {}}
 
 
 def test_a_reason_is_used_while_all_it_depends_on_is_the_same() -> None:
