@@ -14,8 +14,8 @@ from reviewbot.cli import terminal
 from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.plan_json import plan_json
 from reviewbot.cli.plan_table import print_plan
-from reviewbot.cli.progress import display
 from reviewbot.cli.shard_list import print_shards
+from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
 from reviewbot.intake import parse_duration
@@ -155,7 +155,7 @@ def plan(**options: Any) -> int:
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     trying, error = options["try_bases"], None
-    with display(quiet=not (request.wait or trying)) as progress:
+    with at_work(quiet=not (request.wait or trying)) as progress:
         planned, found = pipeline.plan(request, stack, site, progress)
         try:
             planned = pipeline.try_bases(request, planned, found, stack, progress) if trying else planned
@@ -201,7 +201,7 @@ def apply_and_test(**options: Any) -> int:
     if bool(request.shards) != bool(request.shard_dir):
         raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)
-    with display() as progress:
+    with at_work() as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)
     judged = outcome.record.verdict
     if judged is None:

@@ -16,9 +16,15 @@ from reviewbot.host.paths import cache_dir, data_dir, site_file
 from reviewbot.host.process import PACKAGES, CommandFailed, CommandTimeout, run
 from reviewbot.host.rootless import as_root
 from reviewbot.model.errors import ConfigError, InfraError
+from reviewbot.model.words import sized
+from reviewbot.store.cleaning import size_of
 
 NEEDED_GIB = 12
 """Room for a kernel tree, its objects, the build root, the guest and some runs."""
+
+
+_WORTH_SAYING = 100 << 20
+"""Bytes of a part of the cache from which on it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def checks(site_path: Path | None = None) -> tuple[Check, ...]:
     """All checks, in the order a reader wants them. site_path: as for `load_site`."""
     return (
         _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _machines(site_path),
-        _memory(), _disk(), _site(site_path),
+        _memory(), _disk(), _cache(), _site(site_path),
     )  # fmt: skip
 
 
@@ -151,6 +157,16 @@ def _disk() -> Check:
     return Check(
         "disk", free >= NEEDED_GIB, f"{free:.0f} GiB free for {cache_dir()} and {data_dir()} ({NEEDED_GIB} wanted)"
     )
+
+
+def _cache() -> Check:
+    """How much room is taken, and what takes most of it."""
+    cache, runs = cache_dir(), data_dir() / "runs"
+    parts = {path.name: size_of(path) for path in sorted(cache.iterdir())} if cache.is_dir() else {}
+    most = sorted((name for name in parts if parts[name] >= _WORTH_SAYING), key=lambda name: -parts[name])[:3]
+    said = ", ".join(f"{name} {sized(parts[name])}" for name in most)
+    whole = f"{sized(sum(parts.values()))} in {cache}{f' ({said})' if said else ''}, {sized(size_of(runs))} in {runs}"
+    return Check("cache", True, f"{whole}; `reviewbot gc` makes room", required=False)
 
 
 def _site(named: Path | None) -> Check:

@@ -13,7 +13,7 @@ from reviewbot.again import Recorded, Repeated
 from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import command_words, reviewbot
-from reviewbot.cli.progress import display
+from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.model.errors import UsageError
@@ -74,7 +74,7 @@ def reproduce(
     if print_command:
         click.echo("\n".join(again.bare_command(case, bench) for case in cases))
         return ExitStatus.PASS
-    with display() as progress:
+    with at_work() as progress, recorded.folder.kept():
         found = [again.repeat(case, times, bench, progress) for case in cases]
     if as_json:
         click.echo(json.dumps([_row(recorded, one) for one in found], indent=1, ensure_ascii=False))
@@ -88,7 +88,7 @@ def reproduce(
 
 def _all_of(folder: RunFolder, site: Site, as_json: bool) -> int:
     request, stack_name = _request(folder)
-    with display() as progress:
+    with at_work() as progress:
         outcome = pipeline.apply_and_test(request, load_stack(stack_name, site), site, progress)
     judged = outcome.record.verdict
     assert judged is not None

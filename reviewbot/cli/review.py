@@ -11,7 +11,8 @@ from reviewbot import pipeline
 from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict, request_of, series_options
 from reviewbot.cli.group import reviewbot
-from reviewbot.cli.progress import clock, display
+from reviewbot.cli.progress import clock
+from reviewbot.cli.working import at_work
 from reviewbot.config import load_stack
 from reviewbot.model.review import PatchReview, Review, Severity
 from reviewbot.model.verdict import Verdict
@@ -45,7 +46,7 @@ def review_command(**options: Any) -> int:
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
-    with display() as progress:
+    with at_work() as progress:
         outcome = pipeline.review(request, stack, site, progress)
     judged, made = outcome.record.verdict, outcome.record.review
     assert judged is not None

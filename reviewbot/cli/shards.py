@@ -8,7 +8,7 @@ import click
 from reviewbot import merging, shards
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import reviewbot
-from reviewbot.cli.progress import display
+from reviewbot.cli.working import at_work
 from reviewbot.config import load_site
 from reviewbot.host.files import write_atomic
 from reviewbot.host.paths import cache_dir
@@ -31,7 +31,7 @@ def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json:
     Exit status 0 when every test has an answer, whatever it is; 4 when the machines were lost before that.
     """
     target = output or shard.with_suffix(".result.json")
-    with display() as progress:
+    with at_work() as progress:
         result = shards.run_shard(shard, shards.logs_of(target), Store(cache_dir()), load_site(site_path), progress)
     text = result.model_dump_json(indent=1) + "\n"
     write_atomic(target, text)

@@ -11,6 +11,7 @@ import click
 from reviewbot import again, lab, suites
 from reviewbot.again import Recorded
 from reviewbot.cli.group import reviewbot
+from reviewbot.cli.working import at_work
 from reviewbot.config import load_site
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.lab import Accelerator, Ends
@@ -60,7 +61,7 @@ def shell(run: str, leg: str, suite: Suite | None, site_path: Path | None, as_js
         return ExitStatus.PASS
     words = _Words(recorded, spec, kind, accelerator, sys.stderr.isatty())
     words.begin()
-    with tempfile.TemporaryDirectory(prefix="reviewbot-shell-") as folder:
+    with at_work(quiet=True), tempfile.TemporaryDirectory(prefix="reviewbot-shell-") as folder:
         try:
             reply = lab.run_session(
                 job, accelerator, Path(folder), ends, on_reply=words.answered, progress=words.hear

@@ -18,6 +18,6 @@ class RunRecord(Model):
     started: datetime.datetime
     """UTC, by this host's clock."""
     ended: datetime.datetime | None = None
-    """None: it is running, or was killed."""
+    """None: it is running, or was killed and nobody has cleaned up yet; then the time of its last sign."""
     shards: bool = False
     """Its tests are for shards: `merge-shards` gives it its verdict."""

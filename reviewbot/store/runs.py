@@ -21,6 +21,8 @@ _IDS = "message-ids"
 """One Message-ID a line. A file per run needs no lock, and is gone when the run is; a thousand are read in a moment."""
 _LOCK = ".lock"
 """In a run's folder; its owner holds an exclusive flock(2) on it, which the kernel drops when the owner dies."""
+_MARK = ".working-"
+"""And the number of a process that works in the folder of a run that is over."""
 _ORDER = ".order"
 """In the folder of all runs: their ids, one a line, in the order in which they were made. The ids begin with the date,
 but a clock that was wrong once must not make a run the latest for years."""
@@ -93,9 +95,31 @@ class RunFolder:
     def kept(self) -> Iterator[None]:
         """While this lasts, nobody takes files that are made in this folder for the leavings of a dead process."""
         with _opened(self.path / _LOCK, os.O_RDWR | os.O_CREAT) as lock:
-            if lock is not None:
-                fcntl.flock(lock, fcntl.LOCK_SH)
-            yield
+            if lock is None:  # of somebody else, or read-only
+                yield
+                return
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            mark = self.path / f"{_MARK}{os.getpid()}"
+            mark.touch()
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
+
+    def left_open(self) -> bool:
+        """Whether a process that worked in this folder did not come to its end; perhaps it still works."""
+        record = self.record()
+        return (record is not None and record.ended is None) or any(self.path.glob(f"{_MARK}*"))
+
+    def close(self) -> None:
+        """Note that what a dead process left here was seen to. The caller found the folder `abandoned`."""
+        for mark in self.path.glob(f"{_MARK}*"):
+            mark.unlink(missing_ok=True)
+        record = self.record()
+        if record is not None and record.ended is None:
+            last = max((entry.lstat().st_mtime for entry in self.path.iterdir()), default=0.0)
+            ended = max(record.started, datetime.datetime.fromtimestamp(int(last), datetime.UTC))
+            self.write("run.json", record.model_copy(update={"ended": ended}))
 
     @contextlib.contextmanager
     def abandoned(self) -> Iterator[bool]:

@@ -25,6 +25,7 @@ NAMES = [
     "machines",
     "memory",
     "disk",
+    "cache",
     "site file",
 ]
 
