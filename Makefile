@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 QUICK := 'not vm and not build'
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
-	python3-venv ca-certificates uidmap
+	python3-venv ca-certificates uidmap libseccomp2
 
 .PHONY: setup packages demo test quick bench clean
 .DEFAULT_GOAL := setup

@@ -14,7 +14,10 @@ from reviewbot.host.rootless import as_root
 _FIRST = 1_900_000_000
 """Ids from here on belong to nothing by systemd's table (systemd.io/UIDS-GIDS): above those of containers."""
 _STEP = 65_536
-STAGE = Path(__file__).with_name("stage.py")
+_TOP = Path(__file__).parents[2]
+STAGE = (sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(_TOP)!r});"
+         " from reviewbot.host.stage import main; sys.exit(main(sys.argv[1]))")  # fmt: skip
+"""The program `reviewbot.host.stage`, without what this Python's site adds: it starts in a tenth of the time."""
 
 
 @functools.cache
@@ -72,6 +75,6 @@ def give(path: Path) -> None:
     A box does this with what it has bound writable. Raises CommandFailed.
     """
     if words := as_root():
-        run([*words, sys.executable, "-I", "-S", STAGE, path.absolute()], timeout=3600)
+        run([*words, *STAGE, path.absolute()], timeout=3600)
     else:
         run(["chown", "-hR", f"{owner()}:{owner()}", "--", path], timeout=3600)

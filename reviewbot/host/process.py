@@ -182,6 +182,7 @@ def background(
     stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
     pass_fds: Sequence[int] = (),
+    bare: bool = False,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that lives as long as the `with` block. stdout and stderr go to `log`, or nowhere.
 
@@ -191,7 +192,7 @@ def background(
     """
     errors: int | IO[bytes] = log if log is not None else subprocess.DEVNULL
     out = stdout if stdout is not None else errors
-    process = _start([os.fspath(word) for word in argv], cwd, env, stdin, out, errors, pass_fds)
+    process = _start([os.fspath(word) for word in argv], cwd, env, stdin, out, errors, pass_fds, bare=bare)
     try:
         with _registered(process):
             yield process
@@ -230,6 +231,7 @@ def run(
     split: bool = False,
     stdout: Path | None = None,
     stdout_limit: int | None = None,
+    output_limit: int | None = None,
     pass_fds: Sequence[int] = (),
     bare: bool = False,
 ) -> Completed:
@@ -242,8 +244,9 @@ def run(
     stdout: file that gets stdout by itself (written anew), the rest going to `log`; it is then not in the output.
     stdout_limit: bytes of it; after them nobody reads any more, and a program that writes more gets SIGPIPE.
     With a limit the command writes to a pipe, and cannot do anything to the file itself.
-    Raises CommandFailed, CommandTimeout, ToolMissing, DiskFull. On any exception (Ctrl-C too) its whole process
-    group dies.
+    output_limit: bytes that it may say through such pipes; it is ended when it says more.
+    Raises CommandFailed, LimitExceeded (CommandTimeout is one), ToolMissing, DiskFull. On any exception (Ctrl-C too)
+    its whole process group dies.
     """
     command = [os.fspath(word) for word in argv]
     started = time.monotonic()
@@ -258,6 +261,7 @@ def run(
         copies = _Copies(
             out=(said_to, stdout_limit if stdout is not None else log_limit),
             err=(errors_to, log_limit if stdout is not None else None),
+            most=output_limit,
         )
         source = subprocess.PIPE if stdin else subprocess.DEVNULL
         process = _start(command, cwd, env, source, copies.out_to, copies.err_to, pass_fds, bare=bare)
@@ -272,6 +276,8 @@ def run(
             kill_group(process)
             raise
     _refuse_when_stopping()  # what a killed process said is no answer
+    if copies.exceeded and output_limit is not None:
+        raise LimitExceeded("output", output_limit, argv=command, tail=_tail(log, b""))
     seconds = time.monotonic() - started
     output = _last(log) if log is not None else (out or b"").decode(errors="replace")
     errors = (err or b"").decode(errors="replace")
@@ -286,9 +292,17 @@ def run(
 class _Copies:
     """The pipes between a command and the files that get a bounded part of what it says."""
 
-    def __init__(self, *, out: tuple[int | IO[bytes], int | None], err: tuple[int | IO[bytes], int | None]) -> None:
-        self._out, self._err = out, err
+    def __init__(
+        self, *, out: tuple[int | IO[bytes], int | None], err: tuple[int | IO[bytes], int | None], most: int | None
+    ) -> None:
+        self._out, self._err, self._most = out, err, most
+        self._said = 0
+        self._lock = threading.Lock()
         self.out_to, self.err_to = self._way(*out), self._way(*err)
+
+    @property
+    def exceeded(self) -> bool:
+        return self._most is not None and self._said > self._most
 
     @staticmethod
     def _way(sink: int | IO[bytes], limit: int | None) -> int | IO[bytes]:
@@ -298,10 +312,10 @@ class _Copies:
         """Copy from now on; returns what waits for the end. stop_reading: of stdout, beyond the limit."""
         threads = []
         if not isinstance(sink := self._out[0], int) and (limit := self._out[1]) is not None and process.stdout:
-            threads.append(_copying(process.stdout, sink, limit, stop_reading=stop_reading))
+            threads.append(self._copying(process, process.stdout, sink, limit, stop_reading))
             process.stdout = None  # communicate() must leave it to the copier
         if not isinstance(sink := self._err[0], int) and (limit := self._err[1]) is not None and process.stderr:
-            threads.append(_copying(process.stderr, sink, limit))
+            threads.append(self._copying(process, process.stderr, sink, limit, False))
             process.stderr = None
 
         def end() -> None:
@@ -310,26 +324,35 @@ class _Copies:
 
         return end
 
+    def _copying(
+        self, process: "subprocess.Popen[bytes]", source: IO[bytes], sink: IO[bytes], limit: int, stop_reading: bool
+    ) -> threading.Thread:
+        """Copies up to `limit` bytes until the source ends. After that it reads on, so that nobody hangs on a full
+        pipe, or closes it (`stop_reading`), so that who writes more learns of it.
+        """
 
-def _copying(source: IO[bytes], sink: IO[bytes], limit: int, *, stop_reading: bool = False) -> threading.Thread:
-    """Copies up to `limit` bytes until the source ends. After that it reads on, so that nobody hangs on a full pipe, or
-    closes it (`stop_reading`), so that who writes more learns of it.
-    """
+        def copy() -> None:
+            left = limit
+            with source:
+                while chunk := os.read(source.fileno(), 1 << 16):
+                    with contextlib.suppress(OSError, ValueError):  # a full disk, a log that was closed meanwhile
+                        sink.write(chunk[:left])
+                        sink.flush()
+                    if self._count(len(chunk)):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.killpg(process.pid, signal.SIGKILL)
+                    if stop_reading and len(chunk) > left:
+                        break
+                    left = max(0, left - len(chunk))
 
-    def copy() -> None:
-        left = limit
-        with source:
-            while chunk := os.read(source.fileno(), 1 << 16):
-                with contextlib.suppress(OSError, ValueError):  # a full disk, a log that was closed meanwhile
-                    sink.write(chunk[:left])
-                    sink.flush()
-                if stop_reading and len(chunk) > left:
-                    break
-                left = max(0, left - len(chunk))
+        thread = threading.Thread(target=copy, daemon=True)
+        thread.start()
+        return thread
 
-    thread = threading.Thread(target=copy, daemon=True)
-    thread.start()
-    return thread
+    def _count(self, number: int) -> bool:
+        with self._lock:
+            self._said += number
+        return self.exceeded
 
 
 def no_room(*places: Path, said: str = "") -> bool:

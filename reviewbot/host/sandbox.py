@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The box in which everything runs that a patch can influence."""
 
+import contextlib
+import functools
 import json
 import os
 import shutil
-import sys
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from reviewbot.host import cgroups, seccomp
 from reviewbot.host.box import STAGE, owner
-from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, LimitExceeded, ToolMissing, run
+from reviewbot.host.limits import Limits, rules
+from reviewbot.host.process import (
+    CommandFailed,
+    CommandTimeout,
+    Completed,
+    LimitExceeded,
+    ToolMissing,
+    background,
+    run,
+)  # fmt: skip
 from reviewbot.host.rootless import as_root
-from reviewbot.host.stage import TOP
+from reviewbot.host.stage import TOP, Refused, subordinate
+from reviewbot.host.walls import SCRIPT, Wall, WallMissing, judge, read
 from reviewbot.model.errors import InfraError
 
 MEMORY = 12 << 30
@@ -29,6 +42,7 @@ MOUNT_POINTS = ("src", "obj", "out", "stack", "recipe", "kconfigs")
 USER = 1000
 """Who code in the box believes to be."""
 
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_OF_THE_ROOT = ("proc", "dev", "sys", "tmp", "run")
 
 
@@ -53,13 +67,26 @@ class BoxBroken(InfraError):
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A command in a box, while it runs."""
+
+    process: "subprocess.Popen[bytes]"
+    """Its input, output and end."""
+    _report: IO[str]
+
+    def exceeded(self) -> LimitExceeded | None:
+        """After its end: what it used too much of. Raises BoxBroken if the box was never there."""
+        return _read(self._report, (), "")
+
+
+@dataclass(frozen=True, slots=True)
 class Sandbox:
     """bubblewrap around a build root.
 
     No network, no devices but null and its like, nothing of the host but the binds, no capabilities, own user, pid,
-    ipc, mount, network, uts and cgroup namespaces; all of it dies with us. On the host its processes belong to a user
-    that owns nothing (`reviewbot.host.box.owner`; of an ordinary user, one of the subordinate ids), and so do the files
-    that they write. Limits: wall time (`timeout`), and per process address space and file size.
+    ipc, mount, network, uts and cgroup namespaces, a system call filter; all of it dies with us. On the host its
+    processes belong to a user that owns nothing (`reviewbot.host.box.owner`; of an ordinary user, one of the
+    subordinate ids), and so do the files that they write. What it may use in sum is in `reviewbot.host.limits`.
     """
 
     root: Path
@@ -67,73 +94,122 @@ class Sandbox:
     def run(
         self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: Path, log_limit: int, timeout: float,
         env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True, stdin: bytes = b"",
-        stdout: Path | None = None, memory: int = MEMORY, file_size: int = 8 << 30,
+        stdout: Path | None = None, memory: int = MEMORY, file_size: int = 8 << 30, limits: Limits | None = None,
     ) -> Completed:  # fmt: skip
         """Run to the end; output goes to `log`, but stdout to its own file if one is named.
 
-        log_limit: bytes that go to the log; what is said beyond is dropped. memory, file_size: bytes per process;
-        `stdout` does not grow beyond `file_size` either, and a program that writes more dies of it. A bind may go to a
-        folder that the build root does not have.
-        Raises CommandFailed, LimitExceeded (CommandTimeout is one), ToolMissing, BoxBroken.
+        log_limit: bytes that go to the log; what is said beyond is dropped. memory (of addresses), file_size: bytes per
+        process; `stdout` does not grow beyond `file_size` either, and a program that writes more dies of it. limits: of
+        all processes together, instead of the site's. A bind may go to a folder that the build root does not have.
+        Raises CommandFailed, LimitExceeded (CommandTimeout is one), ToolMissing, BoxBroken, WallMissing.
         """
-        limits = {"AS": memory, "FSIZE": file_size, "CORE": 0}
-        with tempfile.TemporaryFile("w+") as report, self._plan(argv, binds, env or {}, cwd, limits, report) as plan:
-            words = [*self._words(), sys.executable, "-I", "-S", str(STAGE), str(plan)]
+        require()
+        limits = limits or rules().limits
+        each = {"AS": memory, "FSIZE": file_size, "CORE": 0}
+        with self._entered(argv, binds, env or {}, cwd, each, limits, ()) as entry:
             try:
                 done = run(
-                    words, env={}, bare=True, log=log, log_limit=log_limit, timeout=timeout, check=check, stdin=stdin,
-                    stdout=stdout, stdout_limit=file_size, pass_fds=(plan, report.fileno()),
+                    entry.words, env=entry.env, bare=True, log=log, log_limit=log_limit, timeout=timeout, check=check,
+                    stdin=stdin, stdout=stdout, stdout_limit=file_size, output_limit=limits.output,
+                    pass_fds=entry.files,
                 )  # fmt: skip
             except CommandFailed as error:
-                _believe(report, error.tail)
+                if exceeded := _read(entry.report, argv, error.tail):
+                    raise exceeded from None
                 raise CommandFailed(argv, error.status, error.tail, log=log) from None
             except CommandTimeout as error:
                 raise CommandTimeout(argv, error.timeout, error.tail) from None
             except LimitExceeded as error:
                 raise LimitExceeded(error.what, error.limit, argv=argv, tail=error.tail) from None
-            _believe(report, done.output)
+            if exceeded := _read(entry.report, argv, done.output):
+                raise exceeded
         return replace(done, argv=tuple(argv))
 
-    @staticmethod
-    def _words() -> tuple[str, ...]:
-        return as_root() or ("unshare", "--mount", "--propagation", "private", "--")
+    @contextmanager
+    def background(
+        self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: IO[bytes] | None = None,
+        env: Mapping[str, str] | None = None, cwd: str = "/", stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None, pass_fds: Sequence[int] = (), devices: Sequence[str] = (),
+        memory: int = MEMORY, file_size: int = 8 << 30, limits: Limits | None = None,
+    ) -> Iterator[Running]:  # fmt: skip
+        """A command that lives as long as the `with` block, as `process.background`. pass_fds: open files that it gets
+        under the same numbers. devices: such as /dev/kvm, for who may open them.
+
+        Raises ToolMissing, BoxBroken, WallMissing.
+        """
+        require()
+        each = {"AS": memory, "FSIZE": file_size, "CORE": 0}
+        with (
+            self._entered(argv, binds, env or {}, cwd, each, limits or rules().limits, devices) as entry,
+            background(
+                entry.words, env=entry.env, bare=True, log=log, stdin=stdin, stdout=stdout,
+                pass_fds=(*entry.files, *pass_fds),
+            ) as process,
+        ):  # fmt: skip
+            yield Running(process, entry.report)
 
     @contextmanager
-    def _plan(
+    def _entered(
         self, argv: Sequence[str], binds: Mapping[str, Bind], env: Mapping[str, str], cwd: str,
-        limits: Mapping[str, int], report: IO[str],
-    ) -> Iterator[int]:  # fmt: skip
-        """The number of an open file that tells stage.py what to do. Raises ToolMissing."""
-        if (program := shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin")) is None:
-            raise ToolMissing("bwrap")
+        each: Mapping[str, int], limits: Limits, devices: Sequence[str],
+    ) -> Iterator["_Entry"]:  # fmt: skip
+        """How the command is started: by stage.py, which gets its plan as an open file. Raises ToolMissing."""
+        way = _way()
+        with contextlib.ExitStack() as stack:
+            group = stack.enter_context(cgroups.group(limits))
+            report = stack.enter_context(tempfile.TemporaryFile("w+"))
+            files = [report.fileno()]
+            words = self._bubblewrap(binds, env, cwd, limits, devices)
+            if way.filter:
+                file = stack.enter_context(tempfile.TemporaryFile())
+                file.write(way.filter)
+                file.seek(0)
+                files.append(file.fileno())
+                words = ["--seccomp", str(file.fileno()), *words]
+            if way.locks:
+                words = ["--disable-userns", *words]
+            counted = {event.what for event in group.events}
+            more = {} if "processes" in counted else {"NPROC": limits.processes + 64}
+            plan = {
+                "bwrap": way.bwrap, "argv": list(argv), "owner": way.owner, "rootless": os.geteuid() != 0,
+                "places": self._places(binds), "limits": {**each, **more}, "report": report.fileno(), "words": words,
+                "join": group.join, "events": [[event.what, event.file, event.key] for event in group.events],
+                "sums": {"memory": limits.bytes_of_memory, "processes": limits.processes, "disk": limits.disk,
+                         "inodes": limits.inodes},
+            }  # fmt: skip
+            file_of_plan = stack.enter_context(tempfile.TemporaryFile("w+"))
+            json.dump(plan, file_of_plan)
+            file_of_plan.seek(0)
+            files.append(file_of_plan.fileno())
+            call = (*group.words, *way.words, *STAGE, str(file_of_plan.fileno()))
+            yield _Entry(call, {"PATH": _PATH, **(cgroups.scope_environment() if group.words else {})}, files, report)
+
+    def _places(self, binds: Mapping[str, Bind]) -> list[dict[str, Any]]:
+        """What stage.py lays out: the root, and each bind, under its number."""
         places: list[dict[str, Any]] = [{"path": str(self.root.absolute()), "writable": False, "lower": []}]
         for bind in binds.values():
             lower = [str(path.absolute()) for path in bind.lower]
             places.append({"path": str(bind.path.absolute()), "writable": bind.writable, "lower": lower})
-        plan = {
-            "bwrap": program, "argv": list(argv), "owner": owner(),
-            "rootless": os.geteuid() != 0, "places": places,
-            "limits": dict(limits), "report": report.fileno(), "words": self._bubblewrap(binds, env, cwd),
-        }  # fmt: skip
-        with tempfile.TemporaryFile("w+") as file:
-            json.dump(plan, file)
-            file.seek(0)
-            yield file.fileno()
+        return places
 
-    def _bubblewrap(self, binds: Mapping[str, Bind], env: Mapping[str, str], cwd: str) -> list[str]:
+    def _bubblewrap(
+        self, binds: Mapping[str, Bind], env: Mapping[str, str], cwd: str, limits: Limits, devices: Sequence[str]
+    ) -> list[str]:
         settings = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8", "TZ": "UTC",
-            "JOBS": str(os.cpu_count() or 1), **env,
+            "PATH": _PATH, "HOME": "/tmp", "LC_ALL": "C.UTF-8", "TZ": "UTC", "JOBS": str(os.cpu_count() or 1), **env,
         }  # fmt: skip
-        words = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", str(USER), "--gid", str(USER),
+        room = ["--size", str(limits.room), "--tmpfs"]
+        words = ["--unshare-all", "--unshare-user", "--uid", str(USER), "--gid", str(USER),
                  "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv", "--hostname", "build",
                  *self._root(binds), "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys",
-                 "--dev", "/dev", "--tmpfs", "/tmp"]  # fmt: skip
+                 "--dev", "/dev", *room, "/dev/shm", *room, "/tmp"]  # fmt: skip
+        for device in devices:
+            words += ["--dev-bind", device, device]
         for number, (target, bind) in enumerate(binds.items(), 1):
             words += ["--bind" if bind.writable else "--ro-bind", f"{TOP}/{number}", target]
         for name, value in settings.items():
             words += ["--setenv", name, value]
-        return [*words, "--remount-ro", "/", "--chdir", cwd]
+        return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd]
 
     def _root(self, targets: Mapping[str, Bind]) -> list[str]:
         """The build root as `/`. bubblewrap cannot make a mount point inside a read-only bind, so if one is missing
@@ -143,7 +219,7 @@ class Sandbox:
             return ["--ro-bind", f"{TOP}/0", "/"]
         if not self.root.is_dir():
             raise BoxBroken(f"the box could not be set up: there is no build root at {self.root}")
-        words = ["--tmpfs", "/"]
+        words = ["--size", "16777216", "--tmpfs", "/"]
         for entry in sorted(self.root.iterdir()):
             if entry.is_symlink():
                 words += ["--symlink", str(entry.readlink()), f"/{entry.name}"]
@@ -152,13 +228,108 @@ class Sandbox:
         return words
 
 
-def _believe(report: IO[str], said: str) -> None:
-    """Raises BoxBroken when stage.py reports that the box was never there."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A command line, its environment, the open files that it gets, and the one that it reports to."""
+
+    words: tuple[str, ...]
+    env: Mapping[str, str]
+    files: Sequence[int]
+    report: IO[str]
+
+
+def _read(report: IO[str], argv: Sequence[str], said: str) -> LimitExceeded | None:
+    """What stage.py reports: what there was too much of. Raises BoxBroken when the box was never there."""
     report.seek(0)
-    text = report.read()
-    if text and (problem := json.loads(text).get("problem")):
+    if not (text := report.read()):
+        return None
+    told = json.loads(text)
+    if problem := told.get("problem"):
         lines = [line for line in said.splitlines() if line.startswith("bwrap: ")]
         if any(line.startswith("bwrap: execvp ") for line in lines):
-            return  # the box was there, the program was not
+            return None  # the box was there, the program was not
         problem = lines[-1] if lines else problem
         raise BoxBroken(f"the box could not be set up: {problem}", hint="`reviewbot doctor` looks for the reason")
+    if exceeded := told.get("exceeded"):
+        return LimitExceeded(exceeded[0], exceeded[1], argv=argv, tail="\n".join(said.splitlines()[-12:]))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How boxes are entered here, with all that this machine can give."""
+
+    bwrap: str
+    words: tuple[str, ...]
+    """Before stage.py: they make it root of a mount namespace."""
+    owner: int | None
+    """Who code in the box is on the host; None: one of the user's subordinate ids, 0: the caller."""
+    own_user: str
+    """Why it is the caller."""
+    filter: bytes
+    no_filter: str
+    """Why there is none."""
+    locks: bool
+    """bubblewrap can forbid further user namespaces."""
+
+
+@functools.cache
+def _way() -> _Way:
+    if (bwrap := shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin")) is None:
+        raise ToolMissing("bwrap")
+    words: tuple[str, ...] = ("unshare", "--mount", "--propagation", "private", "--")
+    who: int | None = owner()
+    own_user = ""
+    if os.geteuid() != 0:
+        words, who, own_user = _subordinate()
+    try:
+        program, no_filter = seccomp.program(counted=cgroups.means().kind != "none"), ""
+    except seccomp.NoSeccomp as error:
+        program, no_filter = b"", str(error)
+    locks = "--disable-userns" in run([bwrap, "--help"], timeout=10, check=False).output
+    return _Way(bwrap, words, who, own_user, program, no_filter, locks)
+
+
+def _subordinate() -> tuple[tuple[str, ...], int | None, str]:
+    """Words, owner and what is missing, for an ordinary user."""
+    try:
+        words = as_root()
+        subordinate(run([*words, "cat", "/proc/self/uid_map"], timeout=10).output)
+    except (InfraError, Refused, ValueError) as error:
+        alone = ("unshare", "--user", "--map-root-user", "--mount", "--")
+        return alone, 0, f"this user has no subordinate ids that newuidmap would map ({error})"
+    return words, None, ""
+
+
+@functools.cache
+def examine() -> tuple[Wall, ...]:
+    """What holds on this machine, tried from inside of a box. Once per process."""
+    found, no_box = "", ""
+    way: _Way | None = None
+    with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
+        root, binds = Path(name) / "root", {"/usr": Bind(Path("/usr"))}
+        for folder in ("usr", "proc", "dev", "tmp"):
+            (root / folder).mkdir(parents=True)
+        for place in (path for path in map(Path, ("/bin", "/sbin", "/lib", "/lib32", "/lib64")) if path.exists()):
+            if place.is_symlink():
+                (root / place.name).symlink_to(place.readlink())
+            else:
+                (root / place.name).mkdir()
+                binds[str(place)] = Bind(place)
+        try:
+            way = _way()
+            with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": 0}, Limits(), ()) as entry:
+                done = run(entry.words, env=entry.env, bare=True, pass_fds=entry.files, timeout=60, check=False)
+                found = done.output
+                _read(entry.report, (), found)
+        except (InfraError, OSError) as error:
+            no_box = str(error)
+    return judge(
+        read(found), own_user=way.own_user if way else "", no_seccomp=way.no_filter if way else "", no_box=no_box
+    )
+
+
+def require() -> None:
+    """Raises WallMissing unless all walls hold here, but for those that the site does without."""
+    if missing := tuple(wall for wall in examine() if not wall.holds and wall.name not in rules().without):
+        raise WallMissing(missing)

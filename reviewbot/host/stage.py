@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stands between us and bubblewrap: lays out what a box sees, starts bubblewrap without any right, and outlives it.
 
-A program of its own, with nothing but the standard library: `python -I -S stage.py PLAN`, where PLAN is the number of
-an open file with a JSON object (`reviewbot.host.sandbox` writes it), or the path of a folder, which is then only given
-to the user of an ordinary user's boxes. It runs as root in a mount namespace of its own, or as an ordinary user's root
-in a user namespace (`reviewbot.host.rootless`). What it mounts is gone when it ends, whatever ended it. Its report, a
-JSON object, goes to the file whose number the plan gives.
+A program of its own with nothing but the standard library: `reviewbot.host.box.STAGE` and one argument. That is the
+number of an open file with a JSON object (`reviewbot.host.sandbox` writes it), or the path of a folder, which is then
+only given to the user of an ordinary user's boxes. It runs as root in a mount namespace of its own, or as an ordinary
+user's root in a user namespace (`reviewbot.host.rootless`). What it mounts is gone when it ends, whatever ended it. Its
+report, a JSON object, goes to the file whose number the plan gives.
 """
 
 import contextlib
@@ -18,9 +18,10 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from reviewbot.host.watch import TICK, Exceeded, Watch
 
 TOP = "/tmp"
 """Where the box's folders are laid out: everybody may pass through, and bubblewrap finds all by short names."""
@@ -53,16 +54,19 @@ def stage(number: int) -> int:
     try:
         os.chdir("/")
         os.umask(0o022)
-        owner = int(plan["owner"]) or subordinate(Path("/proc/self/uid_map").read_text())
-        given = lay_out(plan["places"], owner, plan["rootless"])
+        owner = plan["owner"]
+        if owner is None:
+            owner = subordinate(Path("/proc/self/uid_map").read_text())
+        writable = lay_out(plan["places"], owner, plan["rootless"])
         _libc.syscall(_KEYCTL_X86, _JOIN_SESSION_KEYRING, None)
         os.set_inheritable(plan["report"], False)
-        status, there = run_box(plan, owner)
+        status, there, report["exceeded"] = run_box(plan, owner, list(writable.values()))
         report["status"] = status
-        if not there:
+        if not there and not report["exceeded"]:
             report["problem"] = "bubblewrap could not set it up"
-        if plan["rootless"]:
-            take_back(given)
+        if plan["rootless"] and owner:
+            # What lies over `lower` is not: it is thrown away, and to change the owner of a file would copy it up.
+            take_back([place for place, changed in writable.items() if place == changed])
     except (Refused, OSError) as error:
         report["problem"] = str(error)
         status = 125
@@ -80,16 +84,15 @@ def subordinate(table: str) -> int:
     return min(SMALL, last)
 
 
-def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> list[str]:
-    """Mount each place below TOP, under its number; returns those that were given to the box's user.
+def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> dict[str, str]:
+    """Mount each place below TOP, under its number. Returns the writable ones, and where what changes in each is.
 
     A path of the host is followed up to its last part, which may not be a link: something untrusted could have put
-    one there. All are opened before anything is mounted over. What lies over `lower` is never given back: it is thrown
-    away, and to change the owner of a file would copy it up.
+    one there. All are opened before anything is mounted over.
     """
     opened = [[_open(path) for path in (place["path"], *place["lower"])] for place in places]
     _mount("tmpfs", TOP, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=16m")
-    given = []
+    writable = {}
     for number, (place, handles) in enumerate(zip(places, opened, strict=True)):
         target = Path(TOP, str(number))
         if Path(f"/proc/self/fd/{handles[0]}").is_dir():
@@ -98,15 +101,19 @@ def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> list[st
             target.touch()
         _mount(f"/proc/self/fd/{handles[0]}", str(target), "", _BIND | _REC, "")
         if place["writable"]:
-            if target.stat().st_uid != owner:
+            if owner and target.stat().st_uid != owner:
                 _chown(owner, str(target))
-            if not place["lower"]:
-                given.append(str(target))
+            writable[str(target)] = str(target)
         if place["lower"]:
+            changed = Path(TOP, f"{number}.changed")
+            changed.mkdir()
+            _mount(str(target), str(changed), "", _BIND | _REC, "")
             _layer(number, target, handles[1:], place["writable"], owner, rootless)
+            if place["writable"]:
+                writable[str(target)] = str(changed)
         for handle in handles:
             os.close(handle)
-    return given
+    return writable
 
 
 def _layer(number: int, top: Path, lower: list[int], writable: bool, owner: int, rootless: bool) -> None:
@@ -152,8 +159,11 @@ def take_back(given: list[str]) -> None:
         _chown(0, path)
 
 
-def run_box(plan: dict[str, Any], owner: int) -> tuple[int, bool]:
-    """Start bubblewrap as a user that owns nothing. Returns its status, and whether the program in the box began."""
+def run_box(plan: dict[str, Any], owner: int, folders: list[str]) -> tuple[int, bool, Exceeded | None]:
+    """Start bubblewrap as a user that owns nothing, and watch over it until its end.
+
+    Returns its status, whether the program in the box began, and what there was too much of.
+    """
     status_read, status_write = os.pipe()
     arguments = os.memfd_create("words", 0)
     words = ["--json-status-fd", str(status_write), *plan["words"]]
@@ -163,6 +173,7 @@ def run_box(plan: dict[str, Any], owner: int) -> tuple[int, bool]:
     if child == 0:
         try:
             os.set_inheritable(status_write, True)
+            _join(plan["join"])
             _become(owner, plan["limits"])
             os.execve(plan["bwrap"], ["bwrap", "--args", str(arguments), "--", *plan["argv"]], {})
         except BaseException as error:
@@ -170,18 +181,39 @@ def run_box(plan: dict[str, Any], owner: int) -> tuple[int, bool]:
             os._exit(125)
     os.close(status_write)
     os.close(arguments)
-    status = _await(child)
-    with os.fdopen(status_read) as told:
-        return status, not status or "exit-code" in told.read()
-
-
-def _await(child: int) -> int:
-    handle = os.pidfd_open(child)
-    select.select([handle], [], [])
-    os.close(handle)
+    exceeded = _watched(child, Watch(_own_group(plan), folders, child))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
+    with os.fdopen(status_read) as told:
+        return 128 - code if code < 0 else code, not code or "exit-code" in told.read(), exceeded
+
+
+def _watched(child: int, watch: Watch) -> Exceeded | None:
+    """Until the child ends. It is killed, and with it all of the box, when there is too much of something."""
+    handle = os.pidfd_open(child)
+    exceeded = None
+    while not select.select([handle], [], [], TICK)[0]:
+        if exceeded := watch.exceeded():
+            os.kill(child, signal.SIGKILL)
+            break
+    os.close(handle)
+    return exceeded or watch.exceeded()
+
+
+def _own_group(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan, with the place of the control group that systemd-run put this process into."""
+    own = next((line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"), "/")
+    events = [(what, file.replace("own/", f"/sys/fs/cgroup{own}/", 1) if file.startswith("own/") else file, key)
+              for what, file, key in plan["events"]]  # fmt: skip
+    return {**plan, "events": events}
+
+
+def _join(groups: list[str]) -> None:
+    """Enter the box's control groups, and be the first that the kernel kills when memory is scarce."""
+    for file in groups:
+        Path(file).write_text(str(os.getpid()))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _become(owner: int, limits: dict[str, int]) -> None:
@@ -193,9 +225,10 @@ def _become(owner: int, limits: dict[str, int]) -> None:
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     for capability in range(last + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    os.setgroups([])
-    os.setresgid(owner, owner, owner)
-    os.setresuid(owner, owner, owner)
+    if owner:  # else the site does without: the box has the caller's own id
+        os.setgroups([])
+        os.setresgid(owner, owner, owner)
+        os.setresuid(owner, owner, owner)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of the user cleared it
     if os.getppid() == 1:
         os._exit(125)
@@ -227,7 +260,3 @@ def _command(*words: str, pass_fds: list[int] | tuple[int, ...] = ()) -> None:
     )  # fmt: skip
     if done.returncode:
         raise Refused(f"{words[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
