@@ -2,6 +2,7 @@
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -287,3 +288,37 @@ def test_planned_is_always_the_sum_of_outcomes_and_every_answer_is_told(script: 
         assert not {o for o in outcomes(result).values() if o is Outcome.MISS}
         if result.reason:
             assert Outcome.INFRA in outcomes(result).values()
+
+
+def test_whoever_watches_hears_of_each_failure_once_before_the_suite_ends(world: World) -> None:
+    lab = Lab({TESTS[1]: ["fail"], TESTS[3]: ["crash"], TESTS[5]: ["notrun"]})
+    result = world.run("smoke", "fstests", lab=lab)
+    told = [event for event in world.events if event.step == "lab"]
+    bad = [event for event in told if event.state == "bad"]
+    assert [(event.what, event.text.partition(":")[0]) for event in bad] == [
+        (f"fuse2fs fstests/{TESTS[1]}", "FAIL"), (f"fuse2fs fstests/{TESTS[3]}", "CRASH"),
+    ]  # fmt: skip
+    (end,) = (event for event in told if event.what == "fuse2fs fstests" and event.state == "failed")
+    assert all(told.index(event) < told.index(end) for event in bad)
+    logs = {test.test: test.log for test in result.tests}
+    assert all(event.log.endswith(logs[event.what.partition("fstests/")[2]]) for event in bad)
+    assert all((Path(event.log) / "output.txt").is_file() for event in bad)
+
+
+def test_a_failure_of_a_long_run_is_told_while_other_tests_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reviewbot.legs.run.INTERVAL", 0.0)
+    monkeypatch.setattr("reviewbot.legs.run.RATIO", 0.0)
+    world.run("fstests", lab=Lab({TESTS[1]: ["fail"]}))
+    told = [event for event in world.events if event.step == "lab"]
+    (bad,) = (event for event in told if event.state == "bad")
+    later = [event for event in told[told.index(bad) :] if event.state == "note" and event.done]
+    assert len(later) >= len(TESTS) - 3
+
+
+def test_what_goes_on_counts_from_what_is_answered_already(world: World) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        world.run("fstests", lab=Lab({TESTS[3]: ["interrupt"]}))
+    world.events.clear()
+    world.run("fstests")
+    (begun,) = (event for event in world.events if event.state == "start" and event.step == "lab")
+    assert (begun.done, begun.total) == (3, len(TESTS))

@@ -133,7 +133,7 @@ class _Builder:
             self.built[name] = self._timed(name, lambda log: self._build(recipe, tree, root, self.built, log))
         except FAILURES as error:
             found = self._first_error(error, log)
-            self.progress(Event("build", name, "failed", found.words()))
+            self.progress(Event("build", name, "failed", found.words(), log=str(log)))
             if tree.patches or any((t := self.trees.get(need)) and t.patches for need in required):
                 self.built[name] = self._tried_again(name, recipe, tree, root, found, log)
             elif recipe == "kernel":
@@ -157,13 +157,13 @@ class _Builder:
                 return self._timed(name, lambda log: self._build(recipe, tree, root, self.built, log), log)
             except FAILURES as error:
                 found = self._first_error(error, log)
-                self.progress(Event("build", name, "failed", found.words()))
+                self.progress(Event("build", name, "failed", found.words(), log=str(log)))
         base_log = self.logs / f"{name}-base.log"
         try:
             self._timed(f"{name}-base", lambda log: self._at_base(name, recipe, root, log))
         except FAILURES as error:
             base = self._first_error(error, base_log)
-            self.progress(Event("build", f"{name}-base", "failed", base.words()))
+            self.progress(Event("build", f"{name}-base", "failed", base.words(), log=str(base_log)))
             raise BaseFails(name, found, base, base_log) from error
         raise BuildFails(name, found, log)
 
@@ -205,7 +205,8 @@ class _Builder:
     @contextmanager
     def _shown(self, kind: str) -> Iterator[Callable[[Artifact], None]]:
         name = f"build {kind}{f'[{self.variant.name}]' if self.variant.name else ''}"
-        self.progress(Event("build", kind, "start", expected=self.durations.get(name)))
+        log = str(self.logs / f"{kind}.log")
+        self.progress(Event("build", kind, "start", expected=self.durations.get(name), log=log))
 
         def show(artifact: Artifact) -> None:
             if not artifact.reused:

@@ -57,6 +57,9 @@ class _Base(click.ParamType[tuple[str, str]]):
         return name, ref
 
 
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
+
+
 def series_options(command: Any) -> Any:
     """Options of every command that takes a posting."""
     for option in reversed(
@@ -75,6 +78,7 @@ def series_options(command: Any) -> Any:
             click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
             click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to test."),
+            verbose_option,
             click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout."),
         )
     ):  # fmt: skip
@@ -155,7 +159,7 @@ def plan(**options: Any) -> int:
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     trying, error = options["try_bases"], None
-    with at_work(quiet=not (request.wait or trying)) as progress:
+    with at_work(quiet=not (request.wait or trying or options["verbose"]), verbose=options["verbose"]) as progress:
         planned, found = pipeline.plan(request, stack, site, progress)
         try:
             planned = pipeline.try_bases(request, planned, found, stack, progress) if trying else planned
@@ -201,7 +205,7 @@ def apply_and_test(**options: Any) -> int:
     if bool(request.shards) != bool(request.shard_dir):
         raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)
-    with at_work() as progress:
+    with at_work(verbose=options["verbose"]) as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)
     judged = outcome.record.verdict
     if judged is None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -22,6 +23,8 @@ from reviewbot.model.words import flat
 
 CI_INTERVAL = 60.0
 """Seconds between two lines of a CI log."""
+LOG_AFTER = 10.0
+"""Seconds after which the display says where the log of something is; most things are over before."""
 
 
 def clock(seconds: float) -> str:
@@ -43,6 +46,7 @@ class Line:
     text: str = ""
     done: int = 0
     total: int = 0
+    log: str = ""
 
     def words(self, now: float) -> str:
         parts = [f"{self.event.step}: {self.event.what}"]
@@ -53,8 +57,13 @@ class Line:
         return " · ".join((*parts, self.time(now)))
 
     def time(self, now: float) -> str:
-        expected = f" of ~{clock(self.event.expected)}" if self.event.expected else ""
-        return clock(now - self.since) + expected
+        """`1:05 of ~6:16`; without the estimate once that has proved wrong."""
+        took, expected = now - self.since, self.event.expected or 0.0
+        return clock(took) + (f" of ~{clock(expected)}" if took < expected else "")
+
+
+_ALONE = ("say", "bad")
+"""States of events that begin and end nothing."""
 
 
 @dataclass(slots=True)
@@ -69,6 +78,8 @@ class Board:
         """Take in one event; returns its line, also when that has just ended."""
         key = (event.step, event.what)
         with self.lock:
+            if event.state in _ALONE:
+                return self.running.get(key) or Line(event, time.monotonic())
             line = self.running.get(key) or Line(event, time.monotonic())
             if event.state == "start":
                 line = Line(event, time.monotonic(), event.text, event.done, event.total)
@@ -78,6 +89,7 @@ class Board:
                 self.running[key] = line
             line.text = event.text or line.text
             line.done, line.total = max(event.done, line.done), event.total or line.total
+            line.log = event.log or line.log
             return line
 
     def lines(self) -> list[Line]:
@@ -85,64 +97,74 @@ class Board:
             return list(self.running.values())
 
 
-_MARK = {"done": ("✓", "green"), "failed": ("✗", "red")}
+_MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "bad": ("✗", "red"), "say": ("·", "cyan")}
 
 
 class _LiveView:
     """A block of running lines at the bottom, finished ones scroll up above it."""
 
-    def __init__(self, board: Board, console: Console) -> None:
-        self.board = board
-        self.console = console
+    def __init__(self, board: Board, console: Console, *, verbose: bool = False) -> None:
+        self.board, self.console, self.verbose = board, console, verbose
         self.live = Live(get_renderable=self._block, console=console, refresh_per_second=4, transient=True)
         self.spinner = Spinner("dots")
 
     def _block(self) -> terminal.Harmless:
-        now = time.monotonic()
+        now, lines = time.monotonic(), self.board.lines()
         grid = Table.grid(padding=(0, 1))
-        for line in self.board.lines():
+        for line in lines:
             count = f"{line.done}/{line.total}" if line.total else ""
             grid.add_row(
                 self.spinner, Text(line.event.step, style="dim"), Text(line.event.what), Text(count, style="cyan"),
                 Text(line.time(now), style="yellow"), Text(line.text, style="dim", no_wrap=True, overflow="ellipsis"),
             )  # fmt: skip
-        return terminal.Harmless(Group(grid))
+        logs = [
+            Text.assemble("  log of ", line.event.what, ": ", short(line.log), style="dim")
+            for line in lines
+            if line.log and now - line.since >= LOG_AFTER
+        ]
+        return terminal.Harmless(Group(grid, *logs))
 
     def show(self, event: Event, line: Line) -> None:
         if event.state in _MARK:
-            mark, colour = _MARK[event.state]
-            took = time.monotonic() - line.since
-            self.console.print(
-                Text.assemble(
-                    (mark, colour),
-                    " ",
-                    (f"{event.step:<7}", "dim"),
-                    f"{event.what}  ",
-                    (clock(took) if took >= 1 else "", "yellow"),
-                    "  " if took >= 1 else "",
-                    (event.text, "dim"),
-                )
-            )
-        elif event.state == "say":
-            self.console.print(Text.assemble(("·", "cyan"), " ", (f"{event.step:<7}", "dim"), event.text))
+            self.console.print(self._words(event, line))
+            if event.log and event.state in ("failed", "bad"):
+                self.console.print(Text(f"          log: {short(event.log)}", style="dim"))
+        elif self.verbose and event.state == "note" and event.text:
+            self.console.print(Text(f"  {event.step:<7}{event.what}  {event.text}", style="dim"))
+
+    def _words(self, event: Event, line: Line) -> Text:
+        mark, colour = _MARK[event.state]
+        took = time.monotonic() - line.since
+        start = Text.assemble((mark, colour), " ", (f"{event.step:<7} ", "dim"))
+        if event.state == "say":
+            return Text.assemble(start, event.text)
+        if event.state == "bad":
+            return Text.assemble(start, f"{event.what}  ", (event.text, "red"))
+        time_taken = f"{clock(took)}  " if took >= 1 else ""
+        return Text.assemble(start, f"{event.what}  ", (time_taken, "yellow"), (event.text, "dim"))
 
 
 class _PlainView:
     """Lines for a file or a CI log; `interval` is the least time between two of them (seconds)."""
 
-    def __init__(self, board: Board, out: TextIO, interval: float) -> None:
-        self.board, self.out, self.interval = board, out, interval
+    def __init__(self, board: Board, out: TextIO, interval: float, *, verbose: bool = False) -> None:
+        self.board, self.out, self.interval, self.verbose = board, out, interval, verbose
         self.last = -1e9
         self.pending: list[str] = []
         self.lock = threading.Lock()
 
     def show(self, event: Event, line: Line) -> None:
-        if event.state in _MARK:
+        place = f" (log: {event.log})" if event.log and event.state in ("failed", "bad") else ""
+        if event.state in ("done", "failed"):
             took = clock(time.monotonic() - line.since)
             words = f"{event.step}: {event.what} {event.state} in {took}"
-            self._put(f"{words}: {event.text}" if event.text else words)
+            self._put((f"{words}: {event.text}" if event.text else words) + place)
+        elif event.state == "bad":
+            self._put(f"{event.step}: {event.what}: {event.text}{place}")
         elif event.state == "say":
             self._put(f"{event.step}: {event.text}")
+        elif self.verbose and event.state == "note" and event.text:
+            self._put(f"{event.step}: {event.what}: {event.text}")
 
     def _put(self, words: str) -> None:
         with self.lock:
@@ -171,24 +193,30 @@ class _PlainView:
 
 def _flat(event: Event) -> Event:
     """Each event stays on one line, whatever a mail or a build put into it."""
-    return replace(event, what=flat(event.what), text=flat(event.text))
+    return replace(event, what=flat(event.what), text=flat(event.text), log=flat(event.log))
+
+
+def short(path: str) -> str:
+    """A path below the user's home as a shell takes it: `~/.local/share/…`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") and home != "/" else path
 
 
 @contextmanager
-def display(*, quiet: bool = False) -> Iterator[Progress]:
-    """A Progress that shows itself on stderr for as long as the block lasts."""
+def display(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress]:
+    """A Progress that shows itself on stderr for as long as the block lasts. verbose: each test and step, too."""
     board = Board()
     if quiet:
         yield lambda event: None
         return
     console = terminal.console(stderr=True)
     in_ci = bool(os.environ.get("CI") or os.environ.get("GITHUB_ACTIONS"))
-    if console.is_terminal and not in_ci:
-        live = _LiveView(board, console)
+    if console.is_terminal and not console.is_dumb_terminal and not in_ci:
+        live = _LiveView(board, console, verbose=verbose)
         with live.live:
             yield lambda event: live.show(shown := _flat(event), board.hear(shown))
         return
-    plain = _PlainView(board, sys.stderr, CI_INTERVAL if in_ci else 0.0)
+    plain = _PlainView(board, sys.stderr, CI_INTERVAL if in_ci else 0.0, verbose=verbose)
     with _ticking(plain):
         yield lambda event: plain.show(shown := _flat(event), board.hear(shown))
 

@@ -46,7 +46,7 @@ def review_command(**options: Any) -> int:
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
-    with at_work() as progress:
+    with at_work(verbose=options["verbose"]) as progress:
         outcome = pipeline.review(request, stack, site, progress)
     judged, made = outcome.record.verdict, outcome.record.review
     assert judged is not None

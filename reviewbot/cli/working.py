@@ -17,13 +17,16 @@ _TOLD = 1 << 20
 
 
 @contextmanager
-def at_work(*, quiet: bool = False) -> Iterator[Progress]:
-    """A Progress that is shown on stderr. What killed processes left is removed first, and no `gc` runs meanwhile."""
+def at_work(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress]:
+    """A Progress that is shown on stderr, see `display`.
+
+    What killed processes left is removed first, and `reviewbot gc` removes nothing meanwhile.
+    """
     cache = cache_dir()
     with ExitStack() as stack:
         with suppress(OSError):  # where nothing can be written, the command itself says so
             stack.enter_context(own_temp())
-        progress = stack.enter_context(display(quiet=quiet))
+        progress = stack.enter_context(display(quiet=quiet, verbose=verbose))
 
         def waiting(holder: str) -> None:
             progress(Event("cleanup", "cache", "say", f"waits for {holder or 'another process'}"))

@@ -60,7 +60,8 @@ def choose_accelerator(
         if key not in known:
             progress(Event("lab", "accelerator", "start", f"does {KVM} run a kernel?", expected=PROBE_LIMIT))
             answer = _probe(kernel, root)
-            progress(Event("lab", "accelerator", "done", answer or "kvm works"))
+            told = "KVM does not run a kernel here, so the CPU is emulated" if answer else "KVM works"
+            progress(Event("lab", "accelerator", "done", told))
             if answer:
                 return replace(_without_kvm(policy, answer), unconfirmed=answer)
             known[key] = ""

@@ -24,6 +24,10 @@ Told = Callable[[tuple[LegResult, ...]], None]
 """Gets all that is known of the legs by now; called by one thread at a time."""
 INTERVAL = 5.0
 """Seconds between two calls of it while a suite runs; the end of a suite is always told."""
+BAD = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
+"""Outcomes that whoever watches hears of at once."""
+REASON = 200
+"""Characters of a failure's reason that are told."""
 RATIO = 50.0
 """At least so much longer than a call took."""
 
@@ -167,6 +171,8 @@ class _Course:
     stop: threading.Event = field(default_factory=threading.Event)
     due: float = 0.0
     """When the next answer is told."""
+    said: set[tuple[str, str, str]] = field(default_factory=set)
+    """Leg, suite and test of the failures that were told to whoever watches."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(self) -> None:
@@ -180,6 +186,7 @@ class _Course:
     def _after(self, job: Job) -> Sequence[Job]:
         leg = next(leg for leg in self.legs if leg.shard is job)
         with self.lock:
+            self._say_failures(self.results())
             leg.end()
             self.told(self.results())
             following = leg.next(self.stop, self._heard)
@@ -190,6 +197,19 @@ class _Course:
         with self.lock:
             began = time.monotonic()
             if began >= self.due:
-                self.told(self.results())
+                results = self.results()
+                self.told(results)
+                self._say_failures(results)
                 ended = time.monotonic()
                 self.due = ended + max(INTERVAL, RATIO * (ended - began))
+
+    def _say_failures(self, results: Sequence[LegResult]) -> None:
+        """Those that nobody heard of yet: a run of hours must not keep its first failure to itself."""
+        for leg in results:
+            for test in leg.tests:
+                key = leg.leg, test.suite, test.test
+                if test.outcome in BAD and key not in self.said:
+                    self.said.add(key)
+                    words = f"{test.outcome}{f': {test.reason[:REASON]}' if test.reason else ''}"
+                    log = str(self.bench.run.path / test.log) if test.log else ""
+                    self.bench.progress(Event("lab", f"{leg.leg} {test.suite}/{test.test}", "bad", words, log=log))

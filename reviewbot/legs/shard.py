@@ -123,7 +123,8 @@ class ShardRun:
             number, before = self.started, self._count()
             if number == 1:
                 self.since, total = time.monotonic(), len(self.shard.tests)
-                self.progress(Event("lab", self.shard.name, "start", expected=self.expected, total=total))
+                self.progress(Event("lab", self.shard.name, "start", expected=self.expected, total=total, done=before,
+                                    log=str(self.logs)))  # fmt: skip
             self.answers[number] = []
             job = self._job(number)
         try:

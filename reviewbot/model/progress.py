@@ -14,12 +14,14 @@ class Event:
     what: str
     """`kernel`, `fuse2fs smoke/rename`; names the line of the display that this updates."""
     state: str
-    """`start`, `note`, `done`, `failed`."""
+    """`start`, `note`, `done`, `failed`; `say`: a line of its own that ends nothing; `bad`: the same, of a failure."""
     text: str = ""
     expected: float | None = None
     """Seconds it should take, if known."""
     done: int = 0
     total: int = 0
+    log: str = ""
+    """File or folder where more is said, or will be."""
 
 
 Progress = Callable[[Event], None]

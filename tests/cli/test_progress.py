@@ -2,8 +2,14 @@
 """What a reader of a terminal, a file or a CI log sees."""
 
 import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from reviewbot.cli import progress
 from reviewbot.cli.progress import Board, clock, display
@@ -77,3 +83,115 @@ def test_silence_is_broken_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> Non
         "build: kernel · 1:01 of ~6:16",
         "build: kernel · 2:01 of ~6:16",
     ]
+
+
+def test_an_estimate_that_proved_wrong_is_no_longer_shown() -> None:
+    board = Board()
+    line = board.hear(Event("build", "libfuse", "start", expected=3))
+    assert [line.time(line.since + seconds) for seconds in (0, 2, 3, 20)] == [
+        "0 s of ~3 s",
+        "2 s of ~3 s",
+        "3 s",
+        "20 s",
+    ]
+
+
+@pytest.mark.parametrize("state", ["say", "bad"])
+def test_what_begins_nothing_leaves_no_line_that_runs_for_ever(state: str) -> None:
+    board = Board()
+    board.hear(Event("cleanup", "cache", state, "removed 3 MiB"))
+    assert board.lines() == []
+    board.hear(Event("build", "kernel", "start"))
+    board.hear(Event("build", "kernel", state, "kernel waits for run x"))
+    (line,) = board.lines()
+    assert line.text == ""
+
+
+FAILURE = Event("lab", "ext4 fstests/generic/013", "bad", "FAIL: e2fsck finds TEST_DEV inconsistent", log="/runs/1/x")
+
+
+def test_a_failure_is_shown_when_it_happens_with_its_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    with display() as tell:
+        tell(FAILURE)
+        assert capsys.readouterr().err == (
+            "[0 s] lab: ext4 fstests/generic/013: FAIL: e2fsck finds TEST_DEV inconsistent (log: /runs/1/x)\n"
+        )
+        tell(Event("build", "kernel", "failed", "fs/fuse/dev.c:1: error: x", log="/runs/1/kernel.log"))
+        assert capsys.readouterr().err.endswith("error: x (log: /runs/1/kernel.log)\n")
+
+
+def test_each_test_is_told_to_who_asks_for_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    for verbose in (False, True):
+        with display(verbose=verbose) as tell:
+            tell(Event("lab", "ext4 fstests", "start", total=2))
+            tell(Event("lab", "ext4 fstests", "note", "generic/001 done 5.0 s", done=1, total=2))
+        assert ("generic/001 done 5.0 s" in capsys.readouterr().err) is verbose
+
+
+TELLS = """
+from reviewbot.cli.progress import display
+from reviewbot.model.progress import Event
+with display() as tell:
+    tell(Event("build", "kernel", "start", log="/runs/1/kernel.log"))
+    tell(Event("lab", "ext4 fstests/generic/013", "bad", "FAIL: x", log="/runs/1/generic/013"))
+    print("ready", flush=True)
+    input()
+"""
+
+
+def at_a_terminal(term: str, *, needed: str) -> str:
+    """What is written to a terminal of this kind by the time that `needed` appears there; ANSI sequences left in."""
+    ours, theirs = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", TELLS], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=theirs,
+        env={**env, "TERM": term, "COLUMNS": "80"},
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    try:
+        while needed.encode() not in said:
+            said += os.read(ours, 4096)
+        process.communicate(b"\n")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return said.decode()
+
+
+@pytest.mark.timeout(120)
+def test_a_dumb_terminal_gets_lines_as_a_file_does() -> None:
+    """emacs shells and serial consoles: the live display draws nothing there."""
+    said = at_a_terminal("dumb", needed="generic/013")
+    assert "[0 s] lab: ext4 fstests/generic/013: FAIL: x (log: /runs/1/generic/013)" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.timeout(120)
+def test_a_terminal_gets_a_block_of_what_is_going_on_and_failures_above_it() -> None:
+    said = at_a_terminal("xterm", needed="kernel")
+    assert "\x1b[" in said
+    said = at_a_terminal("xterm", needed="log: /runs/1/generic/013")
+    assert "FAIL: x" in said
+
+
+def test_the_log_of_what_takes_long_is_named_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("reviewbot.cli.progress.time.monotonic", lambda: now)
+    board, console = Board(), Console(width=100, file=io.StringIO(), color_system=None)
+    view = progress._LiveView(board, console)
+    board.hear(Event("build", "kernel", "start", log=str(Path.home() / "runs" / "1" / "kernel.log")))
+    console.print(view._block())
+    now = progress.LOG_AFTER
+    console.print(view._block())
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("log of kernel: ~/runs/1/kernel.log") == 1
