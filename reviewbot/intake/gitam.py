@@ -69,10 +69,10 @@ def _patch_in(message: Message, raw: bytes, *, ask: bool) -> PatchText:
 
 
 def _judged(taken: bytes, message: Message) -> PatchText:
+    if _ends_in_cr(taken):
+        # What RFC 2045 asks of encoded text; `git am --quoted-cr=strip` takes these away, as b4 does.
+        taken = taken.replace(b"\r\n", b"\n")
     patch = read_patch(_text(taken))
-    if patch.paths and _ends_in_cr(taken):
-        why = "its encoding hides CRLF line ends, which git am takes for content"
-        return PatchText(tuple(path.rstrip("\r") for path in patch.paths), patch.text, why)
     if patch.trouble:
         return patch
     charset = _charset(message)

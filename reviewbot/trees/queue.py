@@ -9,6 +9,7 @@ from reviewbot.model.errors import Blocked
 from reviewbot.model.posting import Part, Patch
 from reviewbot.trees.diffs import files_of, mail_diff
 from reviewbot.trees.errors import RefusedPatch
+from reviewbot.trees.line_ends import without_quoted_cr
 from reviewbot.trees.safety import MAX_PATCH, MAX_SERIES, unsafe_file
 
 
@@ -57,6 +58,7 @@ def segments(component: str, parts: Sequence[Part], mails: Mapping[str, bytes]) 
             mail = mails.get(patch.message_id)
             if mail is None:
                 raise Blocked(f"{component}: the mail of “{patch.subject}” <{patch.message_id}> is not here")
+            mail = without_quoted_cr(mail)
             budget -= len(mail)
             entries.append(_queued(component, part, patch, total, prerequisite, mail, budget))
         open_ += [entry for entry in entries if entry.prerequisite]

@@ -101,11 +101,18 @@ def test_crlf_of_the_wire_is_no_content() -> None:
     assert read(patch().replace(b"\n", b"\r\n")).problems == ()
 
 
-def test_crlf_inside_an_encoding_blocks() -> None:
-    head, _, body = patch().replace(b"8bit", b"base64").partition(b"\n\n")
-    ((kind, words),) = blocking(head + b"\n\n" + base64.encodebytes(body.replace(b"\n", b"\r\n")))
-    assert kind == "mangled-patch"
-    assert "its encoding hides CRLF line ends" in words
+def encoded(body: bytes, how: str) -> bytes:
+    head, _, _ = patch().replace(b"8bit", how.encode()).partition(b"\n\n")
+    if how == "base64":
+        return head + b"\n\n" + base64.encodebytes(body)
+    return head + b"\n\n" + body.replace(b"=", b"=3D").replace(b"\r\n", b"=0D\n")
+
+
+@pytest.mark.parametrize("how", ["base64", "quoted-printable"])
+def test_crlf_of_encoded_text_is_no_content(how: str) -> None:
+    body = patch().partition(b"\n\n")[2]
+    found = read(encoded(body.replace(b"\n", b"\r\n"), how))
+    assert (found.problems, found.parts[0].patches) == ((), read(encoded(body, how)).parts[0].patches)
 
 
 def test_crlf_of_a_file_that_git_am_would_drop_blocks() -> None:

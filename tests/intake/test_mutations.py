@@ -17,6 +17,7 @@ from reviewbot.config import load_stack
 from reviewbot.intake import Intake, Mailbag, split
 from reviewbot.intake.mbox import split_mbox
 from reviewbot.model.errors import ReviewbotError
+from reviewbot.trees.line_ends import without_quoted_cr
 from tests.intake.patches import taken, written_by_git
 from tests.mails import PATHS, TOP, mail, posting
 
@@ -182,7 +183,8 @@ HOW = (
     "flowed", "flowed lie", "html", "attachment", "octets", "signed", "alternative", "alternative words", "twice",
     "nested", "forwarded", "no end",
 )  # fmt: skip
-LOSSLESS = ("quoted-printable", "base64", "no charset", "attachment", "octets", "signed", "alternative words", "nested")
+LOSSLESS = ("quoted-printable", "base64", "base64 crlf", "no charset", "attachment", "octets", "signed",
+            "alternative words", "nested")  # fmt: skip
 """Ways after which `git am` still applies the very patch, so that we must take it."""
 
 
@@ -231,8 +233,9 @@ def judge(mails: Sequence[bytes], original: Sent, *, same: bool = False) -> Inta
         # A resend with the same diff is as good as what it resends.
         assert tuple(p.message_id.replace("2b@", "2@") for p in part.patches) == wanted
         for patch in part.patches:
-            assert effective(found.mails[patch.message_id]) == original.diffs[patch.message_id.replace("2b@", "2@")]
-            theirs = taken(found.mails[patch.message_id]).paths
+            raw = without_quoted_cr(found.mails[patch.message_id])  # as it is applied
+            assert effective(raw) == original.diffs[patch.message_id.replace("2b@", "2@")]
+            theirs = taken(raw).paths
             assert theirs is not None and theirs <= set(patch.paths)
     return found
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What strangers may put into a patch, and what becomes of it."""
 
+import base64
 import quopri
 import subprocess
 from pathlib import Path
@@ -215,7 +216,30 @@ def test_a_mail_whose_line_ends_were_changed_on_the_way(kernel: Path, tmp_path: 
     assert tree.head_tree == git(kernel, "rev-parse", "topic^{tree}")
 
 
-@pytest.mark.parametrize("transit", ["as sent", "carriage returns lost", "quoted-printable", "all line ends changed"])
+def encoded_with_crlf(raw: bytes, how: str) -> bytes:
+    """As mailers do that send text as RFC 2045 asks: CRLF at the end of each line, whatever the file has there."""
+    head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    kept = [row for row in head.split(b"\n") if b"Content-" not in row and b"MIME-" not in row]
+    text = body.replace(b"\n", b"\r\n")
+    if how == "quoted-printable":
+        text = text.replace(b"=", b"=3D").replace(b"\r\n", b"=0D\n")
+    else:
+        text = base64.encodebytes(text)
+    part = [b"Content-Type: text/plain; charset=utf-8", f"Content-Transfer-Encoding: {how}".encode(), b"", text]
+    return b"\n".join([*kept, b"MIME-Version: 1.0", *part])
+
+
+@pytest.mark.parametrize(
+    "transit",
+    [
+        "as sent",
+        "carriage returns lost",
+        "quoted-printable",
+        "all line ends changed",
+        "encoded: base64",
+        "encoded: quoted-printable",
+    ],
+)
 def test_a_file_with_crlf_is_patched_whatever_the_mail_lost(tmp_path: Path, transit: str) -> None:
     kernel = new_repository(tmp_path / "kernel", {FILE: crlf(NUMBERED), "unix": NUMBERED})
     git(kernel, "checkout", "-q", "-b", "topic")
@@ -225,6 +249,8 @@ def test_a_file_with_crlf_is_patched_whatever_the_mail_lost(tmp_path: Path, tran
     found = series(kernel, "master..topic")
 
     def moved(raw: bytes) -> bytes:
+        if transit.startswith("encoded: "):
+            return encoded_with_crlf(raw, transit.removeprefix("encoded: "))
         head, _, body = raw.partition(b"\n\n")
         if transit == "quoted-printable":
             coded = quopri.encodestring(body.replace(b"\r", b"\x01")).replace(b"=01", b"=0D")
@@ -242,9 +268,20 @@ def test_a_file_with_crlf_is_patched_whatever_the_mail_lost(tmp_path: Path, tran
     )
 
 
-def test_base64_is_read_as_git_reads_it(kernel: Path, tmp_path: Path) -> None:
-    import base64
+def test_a_patch_attached_with_crlf_is_applied(kernel: Path, tmp_path: Path) -> None:
+    found = series(_topic(kernel), "master..topic")
+    coded = {}
+    for key, raw in found.mails.items():
+        head, _, body = encoded_with_crlf(raw, "base64").partition(b"\n\n")
+        headers = [row for row in head.split(b"\n") if b"Content-" not in row]
+        text = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n" + body
+        mixed = b'Content-Type: multipart/mixed; boundary="=-="\n\n--=-=\n' + text + b"\n--=-=--\n"
+        coded[key] = b"\n".join([*headers, mixed])
+    tree = resolved(Series(found.part, coded), kernel, tmp_path / "c")
+    assert tree.head_tree == git(kernel, "rev-parse", "topic^{tree}")
 
+
+def test_base64_is_read_as_git_reads_it(kernel: Path, tmp_path: Path) -> None:
     found = series(_topic(kernel), "master..topic")
     coded = {}
     for key, raw in found.mails.items():
