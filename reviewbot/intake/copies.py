@@ -70,7 +70,7 @@ def unnumbered(mail: Mail, counted: Sequence[Mail], name: str) -> Problem:
     """A patch without a number among others that have one: left out, or a replacement that cannot be placed."""
     old = next((m for m in counted if m.id in mail.parents and m.subject.title == mail.subject.title), None)
     if old is None:
-        text = f"{name}: “{mail.subject.text}” has no number"
+        text = f"{name}: “{mail.subject.text}” has no number: left out"
         return Problem(kind="stray-patch", message=text, message_ids=(mail.id,))
     text = (
         f"{name}: “{mail.subject.text}” <{mail.id}> seems to replace “{old.subject.text}” <{old.id}>, without a number"

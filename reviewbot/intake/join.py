@@ -2,14 +2,16 @@
 """Pieces of postings in, one posting out: order, parts that are missing, parts that came twice."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from reviewbot.intake.mbox import Mailbag
-from reviewbot.intake.split import Intake, Piece, pieces, ranges
+from reviewbot.intake.parts import UNKNOWN, ranges
+from reviewbot.intake.split import Intake, Piece, pieces
 from reviewbot.model.errors import UsageError
 from reviewbot.model.posting import Part, Posting, Problem
 from reviewbot.model.stack import Stack
+from reviewbot.model.words import counted
 
 _Placed = tuple[int, Part]
 """A part and the place of its piece."""
@@ -33,10 +35,13 @@ def join(
     for place, piece in enumerate(found):
         known = {_mails(part) for _, part in placed}
         placed += [(place, part) for part in piece.parts if not _mails(part) or _mails(part) not in known]
+    outside = [(place, part) for place, piece in enumerate(found) for part in piece.outside]
     # Who lists the parts knows that he lists parts.
     problems = [p for piece in found for p in piece.problems if not (chosen and p.kind == "part-only")]
-    problems += _missing_parts(placed, found, chosen)
+    problems += _missing_parts([*placed, *outside], found, chosen)
     problems += _duplicates(placed)
+    problems += [_elsewhere(part, alone=not placed) for _, part in outside]
+    placed = placed or outside
     order = {component.name: place for place, component in enumerate(stack.components)}
     placed.sort(key=lambda row: (order.get(row[1].component, 99), row[0], *_counter(row[1].counter)))
     mails: dict[str, bytes] = {}
@@ -81,22 +86,49 @@ def _counter(counter: str) -> tuple[int, int]:
     return int(number), int(total)
 
 
+def _elsewhere(part: Part, *, alone: bool) -> Problem:
+    """A part for a repository outside the stack hinders nobody, unless there is nothing else."""
+    paths = list(dict.fromkeys(path for patch in part.patches for path in patch.paths))
+    named = f", {part.routed_by}" if part.routed_by else ""
+    text = f"“{part.subject}” is for a repository that this stack does not have{named}"
+    text += f": it touches {', '.join(paths[:3]) or 'nothing that could be told'}"
+    if alone:
+        text += "; no component is left to test"
+    else:
+        text += f"; {counted(len(part.patches), 'patch')} left out" if part.patches else "; left out"
+    ids = tuple(key for key in (part.cover, *(patch.message_id for patch in part.patches)) if key)
+    return Problem(kind="no-component" if alone else "elsewhere", message=text, blocking=alone, message_ids=ids)
+
+
 def _missing_parts(placed: Sequence[_Placed], found: Sequence[Piece], chosen: bool) -> list[Problem]:
-    """A posting that says `n/m` on its covers must have all of 1..m per component."""
-    seen: dict[tuple[int, str, int], set[int]] = defaultdict(set)
+    """A posting that says `n/m` on its covers must have all of 1..m: through all components, or of each one."""
+    seen: dict[tuple[int, int], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for place, part in placed:
         number, total = _counter(part.counter)
         # Sub-series that came one by one are counted together.
         alone = found[place].alone
-        if not (found[place].picked or (alone and chosen)):
-            seen[-1 if alone else place, part.component, total].add(number)
+        if not (found[place].picked or (alone and chosen)) and 1 < total <= 200:
+            seen[-1 if alone else place, total][part.component].add(number)
     problems = []
-    for (_, component, total), numbers in seen.items():
-        missing = [n for n in range(1, total + 1) if n not in numbers]
-        if missing and total <= 200:
-            text = f"{component}: {len(missing)} of {total} parts are missing: {ranges(missing)}"
+    for (_, total), numbers in seen.items():
+        for name, missing in _missing(numbers, total):
+            text = f"{name}{len(missing)} of {total} parts are missing: {ranges(missing)}"
             problems.append(Problem(kind="missing-part", message=text, blocking=True))
     return problems
+
+
+def _missing(numbers: Mapping[str, set[int]], total: int) -> list[tuple[str, list[int]]]:
+    """What is missing of parts that say `n/total`: whose (`kernel: `), and which numbers."""
+
+    def of(there: Collection[int]) -> list[int]:
+        return [n for n in range(1, total + 1) if n not in there]
+
+    everywhere = frozenset().union(*numbers.values())
+    # No number twice: they are numbered through the whole posting.
+    through = len(numbers) > 1 and sum(map(len, numbers.values())) == len(everywhere)
+    if through:
+        return [("", of(everywhere))] if of(everywhere) else []
+    return [(f"{name}: ", of(there)) for name, there in numbers.items() if name != UNKNOWN and of(there)]
 
 
 def _duplicates(placed: Sequence[_Placed]) -> list[Problem]:

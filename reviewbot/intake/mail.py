@@ -4,7 +4,7 @@
 import email
 import email.policy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, mktime_tz, parseaddr, parsedate_tz
@@ -34,6 +34,7 @@ _KIND = re.compile(r"(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?", r
 _GLUED = re.compile(r"\b(PATCH|RFC)(?=\d)", re.IGNORECASE)
 _YEAR_9999 = 253402300799
 _LOG_END = re.compile(r"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
+_DIFF = re.compile(rb"^(?:diff --git |--- a/)", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
 
@@ -189,7 +190,10 @@ def parse_mail(raw: bytes) -> Mail | None:
         return None
     body = _body(message)
     subject = parse_subject(header_text(message, "subject"))
-    patch = patch_in(message, raw, ask=bool(subject.kinds) and not subject.is_reply)
+    patch = patch_in(message, raw, ask=not subject.is_reply and bool(subject.kinds or _DIFF.search(raw)))
+    if not subject.kinds and subject.number is not None and (patch.paths or subject.number == 0):
+        # Patchwork takes the word out of `[PATCH net,v2,1/2]`.
+        subject = replace(subject, kinds=frozenset({"PATCH"}))
     name, address = parseaddr(header_text(message, "from"))
     to = [a.lower() for _, a in getaddresses([header_text(message, "to")]) if a]
     cc = [a.lower() for _, a in getaddresses([header_text(message, "cc")]) if a]

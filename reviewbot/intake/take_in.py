@@ -84,7 +84,7 @@ def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress
     ids = [mail_of_anchor(bag, name) for name in names]
     found = join(pieces(bag, ids, stack, part_only=ask.part_only), stack)
     if not names and any(problem.kind == "duplicate-part" for problem in found.posting.problems):
-        several = tops(bag)
+        several = tops(bag, stack)
         if len(several) > 1:
             raise SeveralPostings(bag.source, tuple((top.id, top.subject.text) for top in several))
     return found

@@ -5,17 +5,33 @@ A new version is often sent as an answer to the old one, and one letter as an an
 thread and are different postings.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from reviewbot.intake.mail import Mail
+from reviewbot.intake.rethread import Kin
+from reviewbot.intake.routing import is_generic
+
+
+def _names(mail: Mail) -> set[str]:
+    """Words in the brackets that may name a repository."""
+    return {word for word in mail.subject.words if not is_generic(word)}
+
+
+def _untold(mail: Mail) -> str:
+    return ""
 
 
 class Tree:
-    """A thread. A mail's parent is the nearest of its ancestors that is here; loops are cut."""
+    """A thread. A mail's parent is the nearest of its ancestors that is here; loops are cut.
 
-    def __init__(self, mails: Mapping[str, Mail]) -> None:
+    kin: tells the repository that a mail alone is surely for; patches for another repository are no new version.
+    """
+
+    def __init__(self, mails: Mapping[str, Mail], kin: Kin = _untold) -> None:
         self.mails = mails
+        self.kin = kin
         self.parent: dict[str, str] = {}
         for mail in mails.values():
             here = next((p for p in mail.parents if p in mails), None)
@@ -24,6 +40,9 @@ class Tree:
         self.children: dict[str, list[Mail]] = defaultdict(list)
         for child, parent in self.parent.items():
             self.children[parent].append(mails[child])
+        self._order = {key: place for place, key in enumerate(mails)}
+        self._kin_of: dict[str, str] = {}
+        self._below: dict[str, list[Mail]] = {}
         self._opens: dict[str, bool] = {}
         self._head: dict[str, Mail | None] = {}
         self._families: dict[tuple[object, ...], list[Mail]] = {}
@@ -65,20 +84,93 @@ class Tree:
         line = [above for above in self.up(mail) if above.is_series]
         if not line or line[0].address != mail.address:
             return True
-        if not mail.subject.says_version:
+        if self._for_another_repository(mail, line):
             return False
         above = next((m for m in line if m.subject.says_version), None)
-        if mail.subject.version == (above.subject.version if above else 1):
-            return False
+        if not mail.subject.says_version or mail.subject.version == (above.subject.version if above else 1):
+            return self._sent_again(mail, line)
         if mail.is_patch and mail.subject.number:
             # A whole new set is a new version; a few of its patches are a correction of the old one.
-            numbers = {brother.subject.number for brother in self._sets[self._set(mail)]}
+            numbers = {brother.subject.number for brother in (*self._sets[self._set(mail)], *self._own_set(mail))}
             return numbers >= set(range(1, (mail.subject.total or 0) + 1))
         if mail.subject.number:
             # A letter may hold sub-series that count their versions for themselves, unless it has a set of its own.
             brothers = self.children[self.parent[mail.id]]
             return above is not None and any(m.is_cover and m.subject.same_version(above.subject) for m in brothers)
         return True
+
+    def _own_set(self, head: Mail) -> list[Mail]:
+        """Patches of one set that hang below its first mail, itself included if it is one."""
+        found = [head] if head.is_patch else []
+        numbers = {head.subject.number}
+        waiting = list(self.children[head.id])
+        while waiting:
+            mail = waiting.pop(0)
+            if not (mail.is_patch and mail.address == head.address and mail.subject.number not in numbers):
+                continue
+            if head.is_patch and mail.subject.total != head.subject.total:
+                continue
+            numbers.add(mail.subject.number)
+            found.append(mail)
+            waiting += self.children[mail.id]
+        return found
+
+    def _kin(self, mail: Mail) -> str:
+        if mail.id not in self._kin_of:
+            self._kin_of[mail.id] = self.kin(mail)
+        return self._kin_of[mail.id]
+
+    def _patches_below(self, head: Mail) -> list[Mail]:
+        """All patches of the same author below a mail, and the mail itself."""
+        if head.id not in self._below:
+            found = [mail for mail in self.below([head]) if mail.address == head.address]
+            self._below[head.id] = [mail for mail in found if mail.is_patch or mail is head]
+        return self._below[head.id]
+
+    def _for_another_repository(self, mail: Mail, line: Sequence[Mail]) -> bool:
+        """Whether it begins a companion of what it answers: `[PATCH libfuse v2 0/3]` below a kernel series v5."""
+        if mail.is_cover and mail.subject.number is None:
+            return False  # a letter speaks for all that is below it
+        brothers = self._sets[self._set(mail)] if mail.is_patch and mail.subject.number else []
+        inside = {m.id: self._kin(m) for m in (*self._patches_below(mail), *brothers)}
+        if not any(inside.values()):
+            return False
+        same = list(itertools.takewhile(lambda head: head.address == mail.address, line))
+        heads = {head.id: head for head in (next((m for m in same if m.is_cover), same[0]), same[-1])}
+        others = (m for head in heads.values() for m in self._patches_below(head) if m.id not in inside)
+        above = {self._kin(other) for other in others} - {""}
+        return bool(above) and not above & set(inside.values())
+
+    def _posting_above(self, mail: Mail, line: Sequence[Mail]) -> Mail:
+        """The nearest cover of the same author above a mail, or the first of the patches above it."""
+        same = list(itertools.takewhile(lambda head: head.address == mail.address, line))
+        return next((head for head in same if head.is_cover), same[-1])
+
+    def _is_before(self, one: Mail, other: Mail) -> bool:
+        return (one.date, self._order[one.id]) < (other.date, self._order[other.id])
+
+    def _sent_again(self, mail: Mail, line: Sequence[Mail]) -> bool:
+        """Whether it begins a whole set that answers an equal one, as a new version that does not say so."""
+        above = [head for head in line if head.address == mail.address]
+        subject = mail.subject
+        if mail.is_patch and not subject.number:
+            return any(m.is_patch and not m.subject.number and m.subject.title == subject.title for m in above)
+        if mail.is_patch:
+            equal = [
+                m
+                for m in self._patches_below(self._posting_above(mail, above))
+                if m.is_patch and m.subject.number == subject.number and m.subject.same_version(subject)
+                and (self._kin(m), _names(m)) == (self._kin(mail), _names(mail)) and self._is_before(m, mail)
+                and (m.subject.total == subject.total or m in above)
+            ]  # fmt: skip
+            numbers = {m.subject.number for m in self._own_set(mail)}
+            whole = numbers >= set(range(1, (subject.total or 0) + 1))
+            return bool(equal) and whole and subject.number == 1
+        if subject.number != 0 or not (own := self._own_set(mail)):
+            return False
+        numbered = [m for m in above if self._own_set(m) and m.subject.total is not None]
+        whole = {m.subject.number for m in own} >= set(range(1, (subject.total or 0) + 1))
+        return whole and bool(numbered) and numbered[0].subject.same_version(subject)
 
     def top(self, message_id: str) -> Mail | None:
         """Where the posting begins that this mail belongs to, or talks about."""
@@ -163,6 +255,6 @@ class Tree:
             alone = subject.number == 1 and any(
                 child.is_patch and child.subject.total == subject.total for child in self.children[mail.id]
             )
-            return (*common, subject.total, above[-1].id if above else mail.id if alone else mail.parents[:1])
-        place = above[0].id if above else mail.parents[:1] or mail.id
-        return (*common, place)
+            place: object = mail.id if alone else above[-1].id if above else mail.parents[:1]
+            return (*common, subject.total, place)
+        return (*common, above[0].id if above else mail.parents[:1] or mail.id)

@@ -45,6 +45,19 @@ class Route(Model):
 
     path: str
     why: str
+    shared: bool = False
+    """True: many projects have such a path, so it does not decide by itself."""
+
+
+class Elsewhere(Model):
+    """A repository outside the stack whose patches travel with ours: recognised in order to be left out by name."""
+
+    name: str
+    why: str
+    names: tuple[str, ...] = ()
+    """What it is called in brackets, prefixes and URLs besides `name`; shell patterns."""
+    lists: tuple[str, ...] = ()
+    """Mailing-list addresses of its own."""
 
 
 class ComponentSpec(Model):
@@ -61,6 +74,11 @@ class ComponentSpec(Model):
     routes: tuple[Route, ...] = ()
     lists: tuple[str, ...] = ()
     """Mailing-list addresses; decide the component only when the paths do not."""
+    names: tuple[str, ...] = ()
+    """What it is called in brackets (`[PATCH xfstests]`), prefixes and URLs besides `name`; shell patterns."""
+    top: tuple[str, ...] = ()
+    """Shell patterns of all that lies at the top of its tree; a part that touches something else is not for it.
+    Empty: not known."""
     why: str = ""
 
 
@@ -90,6 +108,7 @@ class Stack(Model):
     name: str
     components: tuple[ComponentSpec, ...]
     legs: tuple[LegSpec, ...]
+    elsewhere: tuple[Elsewhere, ...] = ()
     default_tests: str
     """What fstests runs when nobody says otherwise: names, or `-g GROUP`."""
 

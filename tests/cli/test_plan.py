@@ -71,8 +71,9 @@ def test_what_is_pulled_and_the_base_of_a_manifest_are_shown(site: Path) -> None
 
 def test_two_versions_in_one_thread(site: Path) -> None:
     new = [mail("n@x", "[PATCH v3] kernel: all at once", diff("fs/fuse/file.c"), parent=TOP)]
-    assert "“[PATCH v3] kernel: all at once” answers this posting and is one of its own: left out" in plan(
-        site, "--mbox", "thread.mbox", TOP, mails=posting() + new
+    assert (
+        "“[PATCH v3] kernel: all at once” <n@x> is a posting of its own, another one in its thread: left out"
+        in plan(site, "--mbox", "thread.mbox", TOP, mails=posting() + new)
     )
 
 

@@ -195,10 +195,10 @@ def test_a_request_that_does_not_say_where_blocks() -> None:
 
 
 def test_a_request_whose_paths_tell_nothing_goes_by_its_list() -> None:
-    stat = " README | 2 +-\n 1 file changed\n"
-    (part,) = of([mail("p@x", "[GIT PULL] x", request(stat=stat), to="linux-ext4@vger.kernel.org")]).parts
+    text = request("https://git.example.org/a/things.git for-next", " README | 2 +-\n 1 file changed\n")
+    (part,) = of([mail("p@x", "[GIT PULL] x", text, to="linux-ext4@vger.kernel.org")]).parts
     assert part.component == "e2fsprogs"
-    (problem,) = of([mail("p@x", "[GIT PULL] x", request(stat=stat), to="nobody@x")]).problems
+    (problem,) = of([mail("p@x", "[GIT PULL] x", text, to="nobody@x")]).problems
     assert problem.blocking and problem.kind == "no-component"
 
 
