@@ -17,8 +17,11 @@ MOST = 2
 """Cores of one step that are looked at; the rest is the same, most likely."""
 GDB_LIMIT = 14.0
 """Seconds for one core; an emulated machine that does nothing else needs two."""
-PATIENCE = 2.0
-"""Seconds from a server's end to its supervisor's word."""
+PATIENCE = 60.0
+"""Seconds from a server's end to its supervisor's word, on a host that is crowded; the wait ends with the word."""
+ALONE = 2.0
+"""The same when the supervisor is no more."""
+_PF_EXITING, _SIGKILL = 0x4, 1 << 8
 TEXT = 256 << 10
 """Bytes of a backtrace that are kept."""
 GDB = ("gdb", "-nx", "-nh", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set width 0",
@@ -29,30 +32,41 @@ _missed: set[str] = set()
 
 def died() -> bool:
     """Whether the step that ended has left a death; waits for the word of one that is just happening."""
-    until = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while gone := _gone():
-        if time.monotonic() > until:
-            _missed.update(gone)
-            break
+        waited = time.monotonic() - began
+        _missed.update(pid for pid, told in gone.items() if waited > (PATIENCE if told else ALONE))
         time.sleep(0.02)
     return bool(_dead())
 
 
-def _gone() -> list[str]:
-    """Servers that are no more, and of which nothing was noted yet."""
+def _gone() -> dict[str, bool]:
+    """Servers that are no more, and of which nothing was noted yet -> whether somebody is there to note it."""
     try:
         names = os.listdir(RUN + "/servers")
     except OSError:
-        return []
-    found = []
+        return {}
+    found = {}
     for name in names:
         if not name.endswith(".pid") or name[:-3] + "status" in names:
             continue
         pid = read(f"{RUN}/servers/{name}").strip()
-        gone = pid and pid not in _missed and not os.path.exists(f"/proc/{pid}")
+        gone = pid and pid not in _missed and ending(pid)
         if gone and not os.path.exists(f"{RUN}/servers/{name[:-3]}status"):
-            found.append(pid)
+            supervisor = read(f"{RUN}/servers/{name[:-3]}supervisor").strip()
+            found[pid] = bool(supervisor) and not ending(supervisor)
     return found
+
+
+def ending(pid: str) -> bool:
+    """Whether a process is no more or cannot but end: whom it served may see that long before its parent does."""
+    words = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if not words or words[0] in "ZX" or int(words[6]) & _PF_EXITING:
+        return True
+    pending = [
+        line.split()[1] for line in read(f"/proc/{pid}/status").splitlines() if line[:7] in ("SigPnd:", "ShdPnd:")
+    ]
+    return any(int(mask, 16) & _SIGKILL for mask in pending)
 
 
 def _dead() -> list[str]:

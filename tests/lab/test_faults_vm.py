@@ -26,6 +26,9 @@ SERVER = "$(cat /run/reviewbot/servers/*.pid)"
 CGROUP = "/sys/fs/cgroup/small"
 SMALL = f"mkdir {CGROUP}; echo +memory > /sys/fs/cgroup/cgroup.subtree_control; echo 1M > {CGROUP}/memory.max"
 HUNGRY = f"echo {SERVER} > {CGROUP}/cgroup.procs; dd if=/dev/zero of=/mnt/test/big bs=1M count=16 conv=fsync 2>&1"
+LATE = "supervisor=$(cat /run/reviewbot/servers/*.supervisor); kill -STOP $supervisor; "
+LATE += f"(sleep 5; kill -CONT $supervisor) >/dev/null 2>&1 & kill -KILL {SERVER}; cat /mnt/test/kept"
+"""A server dies, and on this machine it takes long until its parent can say so."""
 AGAIN = f"umount /mnt/test 2>&1; {MOUNT} && cat /mnt/test/kept; ls /core.* /results 2>&1; pgrep -x sleep; echo end"
 """The device can be mounted and has what was written; no core, no result and no process is left."""
 NOTHING = "kept\nls: cannot access '/core.*': No such file or directory\n/results:\nend\n"
@@ -67,6 +70,7 @@ def told(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> To
               f"echo kept > /mnt/test/kept && umount /mnt/test && {MOUNT}", timeout=60),
         shell("segv", f"kill -SEGV {SERVER}; cat /mnt/test/kept"), shell("segv-after", AGAIN),
         shell("oom", f"{SMALL}; {HUNGRY}"), shell("oom-after", AGAIN),
+        shell("late", LATE), shell("late-after", AGAIN),
         GuestStep(name="reported", argv=("/bin/sh", "-c", 'echo "$REPORT" >> /run/reviewbot/server.log'),
                   env={"REPORT": REPORT, "LEG_SERVER": "fuse2fs"}, timeout=20), shell("reported-after", AGAIN),
         shell("orphans", "setsid sleep 1001 & kill -9 $$"), shell("orphans-after", AGAIN),
@@ -118,6 +122,19 @@ def test_a_server_that_the_kernel_kills_for_lack_of_memory(told: Told) -> None:
     assert judged.reason.startswith("oom: ") and "died of SIGKILL from the kernel's OOM killer" in judged.reason
     assert "Memory cgroup out of memory" in reply.splat and reply.crash == "oom"
     assert told.unharmed("oom")
+
+
+@fault(
+    "a server that dies on a machine so crowded that its end is noted seconds later",
+    collected="its signal, its log",
+    outcome="CRASH",
+    machine="goes on, the disk can be mounted again",
+)
+def test_a_death_belongs_to_its_step_however_late_it_is_noted(told: Told) -> None:
+    judged, death = told.judged("late"), told.step("late").death
+    assert death and (death.signal, death.mounted) == ("SIGKILL", True), told.step("late")
+    assert judged.outcome is Outcome.CRASH
+    assert told.unharmed("late")
 
 
 @fault(

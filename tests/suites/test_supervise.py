@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the parent of a FUSE server notes of its end: the helper itself, with servers that end on purpose."""
 
+import importlib.util
 import os
 import subprocess
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reviewbot.host.data import data_path
 
 HELPER = data_path("qemu/helpers/mount.fuse.ext4")
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The guest's module that looks for servers that died."""
+    monkeypatch.syspath_prepend(data_path("qemu/suites"))
+    spec = importlib.util.spec_from_file_location("deaths", data_path("qemu/suites/deaths.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def end(folder: Path, script: str, *flags: str) -> dict[str, str]:
@@ -54,3 +69,42 @@ def test_another_status_than_0_is_a_death_of_a_server_that_served(tmp_path: Path
 @pytest.mark.parametrize("flag", ["aborted", "servers/none.given_up"])
 def test_what_the_lab_ended_is_no_death(tmp_path: Path, flag: str) -> None:
     assert end(tmp_path, "kill -KILL $$", flag, "servers/none.mounted") == {}
+
+
+def test_a_process_is_ending_from_the_signal_that_kills_it_until_its_parent_has_seen_the_end(deaths: Any) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        pid = str(process.pid)
+        assert not deaths.ending(pid)
+        process.kill()
+        assert deaths.ending(pid), "killed, and not buried"
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{pid}").exists() and deaths.ending(pid), "a zombie"
+    assert deaths.ending(pid), "gone"
+
+
+def test_a_server_that_ended_is_waited_for_while_its_supervisor_is_there(
+    tmp_path: Path, deaths: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deaths, "RUN", str(tmp_path))
+    monkeypatch.setattr(deaths, "DEAD", str(tmp_path / "dead"))
+    monkeypatch.setattr(deaths, "ALONE", 0.1)
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "dead").mkdir()
+    with subprocess.Popen(["sleep", "1000"]) as supervisor, subprocess.Popen(["true"]) as server:
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        (tmp_path / "servers" / "vdd.pid").write_text(f"{server.pid}\n")
+        (tmp_path / "servers" / "vdd.supervisor").write_text(f"{supervisor.pid}\n")
+        told: list[bool] = []
+        waiting = threading.Thread(target=lambda: told.append(deaths.died()))
+        waiting.start()
+        time.sleep(0.5)  # longer than it would wait for nobody
+        assert waiting.is_alive()
+        (tmp_path / "dead" / str(server.pid)).write_text("signal SIGKILL\n")
+        (tmp_path / "servers" / "vdd.status").write_text("137\n")
+        waiting.join(60)
+        assert told == [True]
+        (tmp_path / "servers" / "vdd.status").unlink()
+        supervisor.kill()
+        assert deaths.died(), "the record is there"
+        (tmp_path / "dead" / str(server.pid)).unlink()
+        assert not deaths.died(), "nobody will say more"
