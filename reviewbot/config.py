@@ -45,6 +45,8 @@ class Machine(Model):
     cpus: int = Field(default=2, ge=1)
     vms: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Machines at once; auto: one per core, as far as memory allows."""
+    hours: float = Field(default=24.0, gt=0)
+    """All tests of a run take at most so long; what is left then has no result."""
     scratch_gib: int = Field(default=4, ge=1)
     """Size of the test and of the scratch disk each, GiB (sparse)."""
     saved: Literal["auto", "never"] = "auto"

@@ -249,7 +249,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
         selection=job.planned.tests, fresh=job.request.fresh, machines=machines, soak=job.site.soak,
         notruns=NotRuns(cache_dir() / "notruns.json"),
         budget=legs.Budget.of(job.planned.budget, job.found.posting.changed(rfc=job.request.rfc), job.request.shards),
-        saved=job.site.machine.saved == "auto",
+        saved=job.site.machine.saved == "auto", seconds=job.site.machine.hours * 3600,
     )  # fmt: skip
     blank = Results(run=run.id, tool=TOOL, accelerator_why=chosen.why, variant=variant.name, legs=())
 

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     stop = threading.Event()
     shelf = store if site.machine.saved == "auto" else None
     running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf,
-                       crowded=crowded(count, shard.cpus))  # fmt: skip
+                       crowded=crowded(count, shard.cpus),
+                       bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600))  # fmt: skip
     run_all([running], count, lambda job: [], stop)
     result = running.result()
     if partial and not result.problem:

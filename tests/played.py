@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from reviewbot.config import load_stack
-from reviewbot.lab import Accelerator
+from reviewbot.lab import Accelerator, Bounds
 from reviewbot.lab.leavings import Leavings
 from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
@@ -64,6 +64,7 @@ class Lab:
         self, job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
         on_reply: Callable[[StepReply], None] = lambda reply: None, progress: Progress = silent,
         take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
+        bounds: Bounds | None = None,
     ) -> JobReply:  # fmt: skip
         self.jobs.append(job)
         replies: list[StepReply] = []

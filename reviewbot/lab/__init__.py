@@ -7,10 +7,11 @@ Must not know: what a step means; suites give steps and read replies.
 from reviewbot.lab.accel import Accelerator, choose_accelerator, confirm, qemu_version
 from reviewbot.lab.job import run_job
 from reviewbot.lab.machine import bare_command
+from reviewbot.lab.room import OVERDUE, Bounds
 from reviewbot.lab.saved import starts_here
 from reviewbot.lab.session import SHELL, Ends, Left, run_session, shell_step
 
 __all__ = [
-    "SHELL", "Accelerator", "Ends", "Left", "bare_command", "choose_accelerator", "confirm", "qemu_version",
-    "run_job", "run_session", "shell_step", "starts_here",
+    "OVERDUE", "SHELL", "Accelerator", "Bounds", "Ends", "Left", "bare_command", "choose_accelerator", "confirm",
+    "qemu_version", "run_job", "run_session", "shell_step", "starts_here",
 ]  # fmt: skip

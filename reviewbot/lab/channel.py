@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from reviewbot.lab.room import DEPTH, Room, StepRoom
 from reviewbot.model.artifacts import Fact
 
 MAX_LINE = 1 << 20
 """Bytes of one JSON line; a longer one is not ours."""
 MAX_FILES = 64 << 20
-"""Bytes of one step's files."""
+"""Bytes of one frame."""
 _OURS = ("output.txt", "dmesg.txt", "machine.txt")
 """Files of a step's folder that the host writes."""
 _BAD_ARCHIVE = (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError)
@@ -134,16 +135,17 @@ def facts(message: Mapping[str, Any]) -> dict[str, Fact]:
     return {k: text(words, k) if isinstance(v, str) else v for k, v in words.items() if isinstance(v, (str, int))}
 
 
-def unpack(archive: bytes, folder: Path, step: str) -> int:
+def unpack(archive: bytes, folder: Path, step: str, room: StepRoom | None = None) -> int:
     """Write the plain files of one step's archive below `folder/step`; returns how many were refused.
 
-    Links, devices, absolute names and `..` are refused, what is not of this step, and names the host itself uses.
+    Links, devices, absolute names and `..` are refused, what is not of this step, names the host itself uses, what lies
+    too deep, and what `room` has no room for.
     """
-    refused = 0
+    refused, room = 0, room or StepRoom(Room())
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for member in _members(tar):
-                reader = tar.extractfile(member) if _plain(member, step) else None
+                reader = tar.extractfile(member) if _plain(member, step) and room.take(member.size) else None
                 target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
                 refused += reader is None or not _written(target, reader.read())
     except _BAD_ARCHIVE:
@@ -164,6 +166,7 @@ def _plain(member: tarfile.TarInfo, step: str) -> bool:
     path, above = PurePosixPath(member.name), PurePosixPath(step).parts
     below = path.parts[len(above) :]
     inside = bool(above and below) and path.parts[: len(above)] == above and below[0] not in _OURS
+    inside = inside and len(below) <= DEPTH  # programs that walk the logs may give up, or worse, where it is deep
     return member.isfile() and not member.issparse() and inside and not path.is_absolute() and ".." not in path.parts
 
 
@@ -179,9 +182,9 @@ def _written(target: Path, content: bytes) -> bool:
     return True
 
 
-def unpack_disk(disk: Path, folder: Path, steps: frozenset[str]) -> int:
+def unpack_disk(disk: Path, folder: Path, steps: frozenset[str], room: Room | None = None) -> int:
     """Files of a results disk whose machine was lost; only of known steps. Returns how many files there were."""
-    count = 0
+    count, room = 0, room or Room()
     try:
         with tarfile.open(disk, mode="r:") as tar:
             for member in _members(tar):
@@ -189,7 +192,7 @@ def unpack_disk(disk: Path, folder: Path, steps: frozenset[str]) -> int:
                     continue
                 reader = tar.extractfile(member)
                 target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
-                if reader and not os.path.lexists(target):
+                if reader and not os.path.lexists(target) and room.take(member.size):
                     count += _written(target, reader.read(MAX_FILES))
     except (*_BAD_ARCHIVE, OSError):
         return count

@@ -2,11 +2,9 @@
 """What a guest's kernel said, and what it means for a step."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from reviewbot.crash.splats import fingerprint, judge, splat_blocks
-from reviewbot.lab.channel import text
 
 TAIL = 64 << 10
 """Characters of kernel messages that a reply keeps."""
@@ -36,22 +34,3 @@ def heard(*messages: str) -> Heard:
     where = fingerprint(worst)
     fields |= {"splat": worst.title, "crash": worst.kind, "fingerprint": where, "splat_text": worst.text[:EXCERPT]}
     return Heard(found.crash, f"{worst.kind}: {where + ' ' if where else ''}({worst.title})", fields)
-
-
-def written(path: Path) -> int:
-    """Bytes of a console's file so far."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def since(path: Path, mark: int) -> str:
-    """What was written to a console since it had `mark` bytes, 256 KiB of it at most."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(mark, written(path) - 4 * TAIL))
-            data = file.read()
-    except OSError:
-        return ""
-    return text({"t": data.decode(errors="replace").replace("\r", "")}, "t", 4 * TAIL)

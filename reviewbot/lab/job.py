@@ -5,11 +5,13 @@ import asyncio
 import contextlib
 import secrets
 import shlex
+import socket
+import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,17 @@ from qemu.qmp import EventListener, QMPClient
 
 from reviewbot.config import load_servers, load_splats
 from reviewbot.host.files import remove_tree
-from reviewbot.host.process import background
 from reviewbot.lab.accel import Accelerator
+from reviewbot.lab.answers import Asked, answered, hung_under, lost_under
 from reviewbot.lab.channel import Lines, facts, number, text
-from reviewbot.lab.console import EXCERPT, TAIL, heard, since, written
-from reviewbot.lab.figures import server_figures
+from reviewbot.lab.console import heard
+from reviewbot.lab.launch import launched
 from reviewbot.lab.leavings import Leavings
-from reviewbot.lab.machine import Places, command, expendable, make_disks
+from reviewbot.lab.machine import Places, command, make_disks
+from reviewbot.lab.pace import believed
 from reviewbot.lab.ports import (
     FIRST_WORD,
+    LAST_WORDS,
     RESTORED_WORD,
     Ended,
     Files,
@@ -33,6 +37,7 @@ from reviewbot.lab.ports import (
     NotRestored,
     Port,
     Silent,
+    all_events,
     connect_qmp,
     disconnect,
     ended,
@@ -40,13 +45,15 @@ from reviewbot.lab.ports import (
     guests_doing,
     or_ended,
 )  # fmt: skip
-from reviewbot.lab.rescue import last_look, what_hung
+from reviewbot.lab.rescue import last_look
+from reviewbot.lab.room import OVERDUE, Bounds
 from reviewbot.lab.saved import Saved, Start, find_start, note_start
-from reviewbot.lab.saving import LIMIT, restore
-from reviewbot.lab.servers import forget, served
+from reviewbot.lab.saving import CONSOLES, LIMIT, restore
+from reviewbot.lab.servers import forget
+from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.errors import DiskFull
-from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply, StepStatus
+from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.store import Store
 
@@ -54,18 +61,23 @@ SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 120.0
 """Seconds on top of a step's limit for the agent to look at it, end it, clean up, tell: some 10, 100 at the worst."""
+HELLO = ("kernel_release", "kernel_version", "cpus", "memory_kib")
+"""What is taken of the agent's first word."""
 
 
 def run_job(
     job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
     on_reply: Callable[[StepReply], None] | None = None, progress: Progress = silent,
     take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
+    bounds: Bounds | None = None, ports: Mapping[str, socket.socket] | None = None,
 ) -> JobReply:  # fmt: skip
     """Start a machine, run the steps in order, and tell what became of each.
 
     store: where saved machines are kept, to begin from one where that is faster; None: the machine is booted.
     take: asked when a step that is no gate has its turn; False passes it over (`skipped`), another machine has it.
     stop: once it is set, the machine is ended, and the reply tells of one that was lost.
+    bounds: when the machine is ended at the latest, and how much its guest may leave on the host.
+    ports: QEMU's ends of the job's further ports.
 
     Whatever the guest does is in the reply, never an exception. Raises ToolMissing when there is no QEMU, ConfigError
     when `qemu/splats.yaml` or `qemu/servers.yaml` is missing or wrong, and DiskFull or OSError when the host's disk is
@@ -79,7 +91,7 @@ def run_job(
         places = Places(Path(sockets), logs / "disks", logs)
         run = _Run(
             job, accelerator, places, Leavings(folder, logs), on_reply or (lambda reply: None), progress, take=take,
-            stop=stop or threading.Event(),
+            stop=stop or threading.Event(), bounds=bounds or Bounds(), ports=ports or {},
         )  # fmt: skip
         run.saved, run.notes = start.saved, list(start.notes)
         try:
@@ -108,6 +120,9 @@ class _Run:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     take: Callable[[GuestStep], bool] = lambda step: True
     stop: threading.Event = field(default_factory=threading.Event)
+    bounds: Bounds = field(default_factory=Bounds)
+    ports: Mapping[str, socket.socket] = field(default_factory=dict)
+    wires: Wires = field(default_factory=Wires)
     replies: list[StepReply] = field(default_factory=list)
     hello: dict[str, Fact] = field(default_factory=dict)
     agent_seconds: float = 0.0
@@ -127,28 +142,21 @@ class _Run:
     disk_errors: EventListener = field(default_factory=lambda: EventListener("BLOCK_IO_ERROR"))
 
     def run(self) -> JobReply:
-        argv = command(self.job, self.accelerator.name, self.places)
-        (self.places.logs / "qemu.cmd").write_text(shlex.join(argv) + "\n")
-        if self.saved:  # what boots such a machine is of more use to a reader
-            argv = command(self.job, self.accelerator.name, self.places, self.saved.memory)
+        # What boots such a machine is of more use to a reader than what restores it.
+        words = command(self.job, self.accelerator.name, self.places)
+        (self.places.logs / "qemu.cmd").write_text(shlex.join(words) + "\n")
+        if self.saved:
             self.saved.leave_boot_logs(self.places.logs)
+        memory = self.saved.memory if self.saved else None
         started = time.monotonic()
-        with (self.places.logs / "qemu.log").open("wb") as said, background(argv, log=said) as process:
-            expendable(process.pid)
-            try:
-                asyncio.run(self._talk(process, started))
-            except Lost as lost:
-                if self.disk_is_full:
-                    raise DiskFull(str(self.places.disks)) from lost
-                if self.saved and not self.agent_seconds and not self.stop.is_set():
-                    self.given_up = time.monotonic() - started
-                    raise NotRestored(str(lost)) from lost
-                self.problem = str(lost)
-                self._blame_boot(time.monotonic() - started)
-                if isinstance(lost, Ended) and process.poll() is not None:
-                    self.problem += self._last_words(process.returncode)
-                if self.job.last:
-                    self.notes.append(f"{self.job.last.name} was lost with the machine")
+        with wired(self.places.logs, self.places.keyboard, self.ports) as self.wires:
+            argv = command(self.job, self.accelerator.name, self.places, memory, self.wires.numbers)
+            with launched(argv, self.wires) as process:
+                try:
+                    asyncio.run(self._talk(process, started))
+                except Lost as lost:
+                    self._lost_machine(lost, process, time.monotonic() - started)
+        self.notes += self.wires.notes()
         self._account_for_rest()
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
@@ -156,64 +164,83 @@ class _Run:
             restored=self.saved is not None, seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
         )  # fmt: skip
 
+    def _lost_machine(self, lost: Lost, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+        """It is of no more use. Raises DiskFull when that is the host's fault, NotRestored when it never spoke."""
+        if self.disk_is_full:
+            raise DiskFull(str(self.places.disks)) from lost
+        if self.saved and not self.agent_seconds and not self.stop.is_set() and not self.bounds.overdue:
+            self.given_up = seconds
+            raise NotRestored(str(lost)) from lost
+        self.problem = OVERDUE if self.bounds.overdue else str(lost)
+        self._blame_boot(seconds)
+        if isinstance(lost, Ended) and process.poll() is not None and not self.bounds.overdue:
+            self.problem += self._last_words(process.returncode)
+        if self.job.last:
+            self.notes.append(f"{self.job.last.name} was lost with the machine")
+
     def forget_saved(self, why: str) -> None:
         """The saved machine is of no use: drop it, and boot."""
         if self.saved:
             self.saved.drop()
         self.saved = None
         self.notes.append(f"the saved machine was dropped and this one booted: {why}")
-        for path in self._consoles():
+        for name in CONSOLES:
             with contextlib.suppress(OSError):
-                path.replace(path.with_name(f"dropped-{path.name}"))
+                (self.places.logs / name).replace(self.places.logs / f"dropped-{name}")
 
     def _blame_boot(self, seconds: float) -> None:
         """A kernel that crashed before its first step crashes that step: it is no fault of the lab."""
-        if not self.replies and self.job.steps and heard(*self._said_since([0, 0])).crash:
+        if not self.replies and self.job.steps and heard(*self.wires.since([0, 0])).crash:
             self._reply(self._lost(self.job.steps[0], seconds, [0, 0]))
 
     def _last_words(self, status: int) -> str:
-        words = (self.places.logs / "qemu.log").read_text(errors="replace").strip().splitlines()
+        words = self.wires.said.since(0).strip().splitlines()
         return f" (QEMU ended with status {status}{': ' + words[-1] if words else ''})"
 
-    async def _talk(self, process: Any, started: float) -> None:
+    async def _talk(self, process: "subprocess.Popen[bytes]", started: float) -> None:
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.wires.recording())
             watch = asyncio.create_task(ended(process))
-            stack.callback(watch.cancel)
-            qmp = QMPClient(self.job.name)
-            await or_ended(connect_qmp(qmp, self.places.qmp), watch, FIRST_WORD, "QEMU did not start")
-            stack.push_async_callback(disconnect, qmp)
-            self.qmp = qmp
+            stack.push_async_callback(self.wires.hear_out, watch, LAST_WORDS)
+            stack.callback(asyncio.create_task(self._mind(process)).cancel)
+            self.qmp = qmp = QMPClient(self.job.name)
             qmp.register_listener(self.shutdowns)
             qmp.register_listener(self.disk_errors)
-            stack.callback(asyncio.create_task(self._mind(process)).cancel)
+            ends = self.wires.ports
+            await or_ended(connect_qmp(qmp, ends["qmp"]), watch, FIRST_WORD, "QEMU did not start")
+            stack.push_async_callback(disconnect, qmp)
             if self.saved:
                 await or_ended(restore(qmp, self.saved.devices), watch, LIMIT, "the machine was not restored")
-            control = Port(*await asyncio.open_unix_connection(self.places.control), watch)
+            control = Port(*await asyncio.open_unix_connection(sock=ends["control"]), watch)
             stack.callback(control.close)
             steps = (*self.job.steps, *((self.job.last,) if self.job.last else ()))
             homes = {step.name: self.leavings.home(step) for step in steps}
-            files = Files(*await asyncio.open_unix_connection(self.places.results), self.nonce, homes)
+            results = await asyncio.open_unix_connection(sock=ends["results"])
+            files = Files(*results, self.nonce, homes, self.bounds.room)
             stack.callback(files.close)
             lines = Lines(self.nonce)
             try:
                 await self._converse(control, lines, files, started)
             finally:
-                self._note(lines, files.refused + files.frames.strange)
+                self._note(lines, files.refused + files.frames.strange, files.crowded_out)
             # It powers itself off; what does not is ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(watch), 5.0)
 
-    async def _mind(self, process: Any) -> None:
-        """End the machine when it is told to stop, or when QEMU halts it because the host's disk is full."""
-        while not self.stop.is_set() and not self.disk_is_full:
+    async def _mind(self, process: "subprocess.Popen[bytes]") -> None:
+        """End the machine when it is told to stop, when its time is up, or when the host's disk is full."""
+        while not self.stop.is_set() and not self.disk_is_full and not self.bounds.overdue:
             events: list[Any] = self.disk_errors.clear()
             self.disk_is_full = any((event.get("data") or {}).get("nospace") for event in events)
+            self.disk_is_full |= self.wires.disk_is_full
             await asyncio.sleep(0.1)
         process.terminate()
 
-    def _note(self, lines: Lines, refused: int) -> None:
-        """Keep what a liar, or a bug of the agent, left behind."""
-        if refused:
+    def _note(self, lines: Lines, refused: int, crowded_out: int = 0) -> None:
+        """Keep what a liar, or a bug of the agent, left behind. crowded_out: of the refused, for lack of room."""
+        if crowded_out:
+            self.notes.append(f"{crowded_out} files of the guest were left out: there were too many, or too large ones")
+        if refused > crowded_out:
             self.notes.append("the guest sent files that were refused")
         if lines.strange:
             self.notes.append(f"{lines.strange} lines on the control port were not of the agent")
@@ -227,13 +254,15 @@ class _Run:
         if first.get("t") != "hello":
             raise Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
-        self.hello = facts(first)
-        self.hello["slow_factor"] = f"{number(first, 'slow_factor'):.1f}"
+        self.hello = {name: fact for name, fact in facts(first).items() if name in HELLO}
+        slow, claim = believed(number(first, "slow_factor"), self.accelerator.name)
+        self.notes += [claim] if claim else []
+        self.hello["slow_factor"] = f"{slow:.1f}"
         self.hello["start"] = "restored" if self.saved else "booted"
         release = self.hello.get("kernel_release")
         if self.job.expect_release and release != self.job.expect_release:
             raise Lost(f"the guest runs kernel {release}, not {self.job.expect_release}")
-        slow = min(max(number(first, "slow_factor"), 1.0), 40.0) * self.job.slow
+        slow *= self.job.slow
         gate_failed = False
         for step in self.job.steps:
             if gate_failed:
@@ -251,11 +280,11 @@ class _Run:
         if self.job.last and not await self._at_last(self.job.last, slow, control, lines, files):
             return
         self.unasked += control.forget()
-        marks = self._marks()
+        marks = self.wires.marks()
         control.say({"op": "off"})
         last = await control.next(lines, 60.0, "no final word from the agent")
         self.complete = last.get("t") == "final"
-        if (late := heard(*self._said_since(marks))).line and late.fields["crash"] != "reboot":
+        if (late := heard(*self.wires.since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
 
     async def _at_last(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> bool:
@@ -275,65 +304,48 @@ class _Run:
         return not reply.unclean
 
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
-        limit = step.timeout * slow
+        asked = Asked(step, step.timeout * slow)
         self.unasked += control.forget()
         forget(self.leavings.folder(step))
-        marks = self._marks()
-        control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": limit,
+        marks, began = self.wires.marks(), time.monotonic()
+        control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": asked.limit,
                      "collect": step.collect, "measure": step.measure})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
-        deadline = time.monotonic() + limit + GRACE
-        began = time.monotonic()
-        before: str | None = None
         hang: dict[str, Any] = {}
+        started = False
         while True:
             try:
-                left = deadline - time.monotonic()
-                message = await control.next(lines, min(SILENCE, max(left, 0.01)), f"silence during {step.name}")
+                message = await self._next(control, lines, asked, began)
             except Lost as lost:
-                reply = await self._lost_during(step, lost, time.monotonic() - began, limit, marks, hang)
+                reply = await self._lost_during(asked, lost, time.monotonic() - began, marks, hang)
                 self._reply(reply)
                 raise
             match message.get("t"), message.get("name"):
-                case "start", step.name if before is None:
-                    before = text(message, "dmesg")
-                case "hang", step.name if before is not None and not hang:
+                case "start", step.name if not started:
+                    asked, started = replace(asked, before=text(message, "dmesg")), True
+                case "hang", step.name if started and not hang:
                     hang = message
-                    self.progress(Event("lab", self.job.name, "note", f"{step.name} hangs after {limit:.0f} s"))
-                case "done", step.name if before is not None:
+                    self.progress(Event("lab", self.job.name, "note", f"{step.name} hangs after {asked.limit:.0f} s"))
+                case "done", step.name if started:
                     break
                 case "alive", _:
                     pass
                 case _:
                     self.unasked += 1
-        if frames := bool(number(message, "files")) + bool(number(hang, "files")):
-            await files.arrived(step.name, frames)
-        return self._done(step, message, before, limit, hang)
+        frames = bool(number(message, "files")) + bool(number(hang, "files"))
+        if frames and not await files.arrived(step.name, frames):
+            self.notes.append(f"files of {step.name} did not arrive")
+        return answered(asked, message, hang, self.leavings)
 
-    def _done(
-        self, step: GuestStep, message: dict[str, Any], before: str, limit: float, hang: dict[str, Any]
-    ) -> StepReply:
-        """before: what the kernel said between the last step and this one; nobody else is there to answer for it."""
-        dmesg = before + text(message, "dmesg")
-        said = heard(dmesg)
-        status: StepStatus = "done"
-        if message.get("timeout") is True:
-            status = "timeout"
-        elif said.line:
-            status = "crash"
-        output = text(message, "output")
-        folder = self.leavings.write(step, dmesg, output)
-        server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
-        return StepReply(
-            name=step.name, status=status, exit_status=int(number(message, "status")),
-            seconds=number(message, "seconds"), limit=limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
-            server=server_figures(message.get("server")) if step.measure else None,
-            hang=what_hung(hang, message) if status == "timeout" else "",
-            unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,
-        )  # fmt: skip
+    async def _next(self, control: Port, lines: Lines, asked: Asked, began: float) -> dict[str, Any]:
+        """The agent's next word on a step, however many there are. Raises Lost, also when the step's time is over."""
+        left = began + asked.limit + GRACE - time.monotonic()
+        if left <= 0:
+            raise Silent(f"no answer to {asked.step.name} within {GRACE:.0f} s after its limit of {asked.limit:.0f} s")
+        return await control.next(lines, min(SILENCE, left), f"silence during {asked.step.name}")
 
     async def _lost_during(
-        self, step: GuestStep, lost: Lost, seconds: float, limit: float, marks: Sequence[int], hang: dict[str, Any]
+        self, asked: Asked, lost: Lost, seconds: float, marks: Sequence[int], hang: dict[str, Any]
     ) -> StepReply:
         """The machine went away under a step, or its agent is silent: then look at it from outside, and it hangs.
 
@@ -342,41 +354,17 @@ class _Run:
         why = str(lost)
         if isinstance(lost, Silent) and self.qmp:
             self.progress(Event("lab", self.job.name, "note", f"{lost}: looking from outside"))
-            state, seen = await last_look(self.qmp, self.places)
-            self.leavings.write(step, "", None, seen)
+            state, seen = await last_look(self.qmp, self.places, self.wires.console)
+            self.leavings.write(asked.step, "", None, seen)
             why = f"{lost}; QEMU says: {state or 'nothing'}"
-        await asyncio.sleep(0.1)  # QEMU's last words come by another socket
-        reply = self._lost(step, seconds, marks)
-        if not isinstance(lost, Silent) and not hang:
-            return reply
-        status: StepStatus = "crash" if reply.status == "crash" else "timeout"
-        said = {"hang": f"{why}\n{text(hang, 'text', EXCERPT)}"[:EXCERPT], "output": text(hang, "output")}
-        return reply.model_copy(update={"status": status, "limit": limit, **said})
+        elif self.qmp:
+            await all_events(self.qmp)
+            await self.wires.end(LAST_WORDS)
+        reply = self._lost(asked.step, seconds, marks)
+        return hung_under(reply, asked, why, hang) if hang or isinstance(lost, Silent) else reply
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
-        """The machine went away under this step: did its kernel say why, since the step began? Or QEMU: a reset may
-        come without a word of the kernel."""
-        consoles = self._said_since(marks)
-        said, splat = "".join(consoles), heard(*consoles)
-        fields, crashed = splat.fields, splat.crash
-        if (reason := guests_doing(self.shutdowns)) and not crashed:
-            fields |= {"splat": f"the guest restarted or went off without a word ({reason})", "crash": "reboot",
-                       "fingerprint": "", "splat_text": ""}  # fmt: skip
-            crashed = True
-        return StepReply(
-            name=step.name, status="crash" if crashed else "lost", seconds=seconds, dmesg=said[-TAIL:],
-            files=self.leavings.write(step, said), **fields,
-        )  # fmt: skip
-
-    def _marks(self) -> list[int]:
-        """How much the consoles hold by now."""
-        return [written(path) for path in self._consoles()]
-
-    def _said_since(self, marks: Sequence[int]) -> list[str]:
-        return [since(path, mark) for path, mark in zip(self._consoles(), marks, strict=True)]
-
-    def _consoles(self) -> tuple[Path, Path]:
-        return self.places.console, self.places.logs / "serial.log"
+        return lost_under(step, seconds, self.wires.since(marks), guests_doing(self.shutdowns), self.leavings)
 
     def _reply(self, reply: StepReply) -> None:
         if self.job.last and reply.name == self.job.last.name:
@@ -388,7 +376,8 @@ class _Run:
         """Every step has an answer, and what a lost machine had collected is not lost."""
         told = {reply.name for reply in self.replies}
         if self.problem:
-            self.leavings.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told])
+            self.leavings.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told],
+                                  self.bounds.room)  # fmt: skip
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")

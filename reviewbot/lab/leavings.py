@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.lab.channel import unpack_disk
+from reviewbot.lab.room import Room
 from reviewbot.model.lab import GuestStep
 
 
@@ -36,7 +37,7 @@ class Leavings:
         (folder / "dmesg.txt").write_text(dmesg)
         return str(folder)
 
-    def recover(self, disk: Path, steps: Sequence[GuestStep]) -> None:
-        """Files of these steps that only the results disk of a lost machine has."""
+    def recover(self, disk: Path, steps: Sequence[GuestStep], room: Room | None = None) -> None:
+        """Files of these steps that only the results disk of a lost machine has, as far as there is room."""
         for home in (self.machine, self.leg):
-            unpack_disk(disk, home, frozenset(step.name for step in steps if self.home(step) == home))
+            unpack_disk(disk, home, frozenset(step.name for step in steps if self.home(step) == home), room)

@@ -98,8 +98,15 @@ def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> st
     return " ".join([*words, *extra])
 
 
-def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | None = None) -> list[str]:
-    """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored."""
+def command(
+    job: GuestJob, accelerator: str, places: Places, memory: Memory | None = None,
+    wires: Mapping[str, int] | None = None,
+) -> list[str]:  # fmt: skip
+    """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored.
+
+    wires: descriptors that QEMU inherits (see `lab.wires`); None: it makes sockets and logs at `places`, for who reads
+    the command or runs it by hand.
+    """
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
@@ -111,15 +118,31 @@ def command(job: GuestJob, accelerator: str, places: Places, memory: Memory | No
         *_disk(places.results_disk, "results", read_only=False),
         *(w for disk in job.disks for w in _disk(places.disks / f"{disk.serial}.img", disk.serial, read_only=False)),
         "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
-        "-chardev", f"file,id=early,path={_quoted(places.logs / 'serial.log')}", "-serial", "chardev:early",
+        *_consoles(places, wires),
+        *_port("control", places.control, wires), *_port("results", places.results, wires),
+        *(word for name in job.ports for word in _port(name, places.sockets / name, wires)),
+        "-chardev", _line("qmp", places.qmp, wires), "-mon", "chardev=qmp,mode=control",
+    ]  # fmt: skip
+
+
+def _consoles(places: Places, wires: Mapping[str, int] | None) -> list[str]:
+    """The serial one, which is there first, and that of virtio, which is faster.
+
+    The latter is a socket that nobody reads, so that keys can be sent; what the guest says goes to a log as well.
+    """
+    if wires is None:
+        early, log = _quoted(places.logs / "serial.log"), _quoted(places.console)
+        sets, end = [], f"path={_quoted(places.keyboard)}"
+    else:
+        sets = ["-add-fd", f"fd={wires['early']},set=1", "-add-fd", f"fd={wires['console']},set=2"]
+        # `append`, or QEMU would truncate the file, which no pipe takes.
+        early, log = "/dev/fdset/1,append=on", "/dev/fdset/2,logappend=on"
+        end = f"fd={wires['keyboard']}"
+    return [
+        *sets, "-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
         "-device", "virtio-serial-pci,id=ports",
-        # A socket that nobody reads, so that keys can be sent; what the guest says is in the log file.
-        "-chardev", f"socket,id=console,path={_quoted(places.keyboard)},server=on,wait=off,"
-                    f"logfile={_quoted(places.console)}",
+        "-chardev", f"socket,id=console,{end},server=on,wait=off,logfile={log}",
         "-device", "virtconsole,chardev=console",
-        *_port("control", places.control), *_port("results", places.results),
-        *(word for name, path in job.ports.items() for word in _port(name, Path(path))),
-        "-chardev", f"socket,id=qmp,path={_quoted(places.qmp)},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
 
 
@@ -153,9 +176,19 @@ def _disk(path: Path, serial: str, *, read_only: bool) -> list[str]:
     return ["-drive", options, "-device", f"virtio-blk-pci,drive=d-{serial},serial={serial}"]
 
 
-def _port(name: str, path: Path) -> list[str]:
-    return ["-chardev", f"socket,id=c-{name},path={_quoted(path)},server=on,wait=off",
-            "-device", f"virtserialport,chardev=c-{name},name={name}"]  # fmt: skip
+def _port(name: str, path: Path, wires: Mapping[str, int] | None) -> list[str]:
+    return [
+        "-chardev",
+        _line(f"c-{name}", path, wires, name),
+        "-device",
+        f"virtserialport,chardev=c-{name},name={name}",
+    ]
+
+
+def _line(chardev: str, path: Path, wires: Mapping[str, int] | None, name: str = "qmp") -> str:
+    """A socket to the host: connected already, or made by QEMU."""
+    end = f"path={_quoted(path)},server=on,wait=off" if wires is None else f"fd={wires[name]}"
+    return f"socket,id={chardev},{end}"
 
 
 def probe_command(kernel: Path, root: Path, accelerator: str, log: Path) -> list[str]:

@@ -5,18 +5,24 @@ import asyncio
 import contextlib
 import json
 import secrets
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import EventListener, QMPClient, QMPError
+from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
 from reviewbot.lab.channel import Frames, Lines, unpack
+from reviewbot.lab.room import Room, StepRoom
 
 FIRST_WORD = 90.0
 """Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
+LAST_WORDS = 10.0
+"""Seconds, on a host that is busy, from QEMU's end until all that it said has been read; it ends early."""
+FILES_LIMIT = 120.0
+"""Seconds that a step's files may take to arrive when its answer was faster, as long as some come."""
 RESTORED_WORD = 20.0
 """The same for a machine that was restored, before it is given up and another is booted."""
 
@@ -51,26 +57,31 @@ async def or_ended(work: Any, watch: "asyncio.Task[None]", limit: float, words: 
     """The result of `work`; Lost when QEMU ends first or the time is over."""
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait({task, watch}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    if watch in done and task not in done:  # what it said last may still be on its way to us
+        done, _ = await asyncio.wait({task}, timeout=LAST_WORDS)
     if task in done:
         return task.result()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
-    if watch in done:
+    if watch.done():
         raise Ended("QEMU ended")
     raise Silent(f"{words} within {limit:.0f} s")
 
 
-async def connect_qmp(client: QMPClient, path: Path) -> None:
-    """QEMU makes its socket some 50 ms after it starts."""
-    while True:
-        try:
-            while not path.exists():
-                await asyncio.sleep(0.005)
-            await client.connect(str(path))
-            return
-        except (QMPError, OSError):
-            await asyncio.sleep(0.01)
+async def connect_qmp(client: QMPClient, end: socket.socket) -> None:
+    """Raises Ended when QEMU closes it without a word: it did not start."""
+    try:
+        await client.connect(end)
+    except (QMPError, OSError, EOFError) as error:
+        raise Ended("QEMU ended") from error
+
+
+async def all_events(client: QMPClient) -> None:
+    """Wait until QEMU, which ended, has told all its events; they come by another socket than its guest's words."""
+    until = time.monotonic() + LAST_WORDS
+    while client.runstate is Runstate.RUNNING and time.monotonic() < until:
+        await asyncio.sleep(0.02)
 
 
 async def disconnect(client: QMPClient) -> None:
@@ -104,7 +115,7 @@ class Port:
             except ConnectionError as error:
                 raise Ended("QEMU ended") from error
             if not data:
-                await asyncio.sleep(0.2)  # let QEMU end, so that its status is known
+                await asyncio.wait({self.watch}, timeout=LAST_WORDS)  # let QEMU end, so that its status is known
                 raise Ended("the machine went away")
             self.waiting += lines.feed(data)
         return self.waiting.pop(0)
@@ -123,32 +134,56 @@ class Files:
     """The results port: unpack what comes, as it comes."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, homes: Mapping[str, Path]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, homes: Mapping[str, Path],
+        room: Room | None = None,
     ) -> None:  # fmt: skip
-        """homes: step -> below which folder its own is."""
+        """homes: step -> below which folder its own is. room: what all of them may leave."""
         self.frames = Frames(nonce)
         self.homes = homes
+        leg = room or Room()
+        self.rooms = {step: StepRoom(leg) for step in homes}
         self.refused = 0
         self.seen: dict[str, int] = {}
         """Step -> frames of it so far."""
+        self.received = 0
+        """Bytes."""
         self.writer = writer
         self.news = asyncio.Event()
         self.task = asyncio.create_task(self._read(reader))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(1 << 20):
+            self.received += len(data)
             for step, archive in self.frames.feed(data):
-                self.refused += unpack(archive, self.homes[step], step) if step in self.homes else 1
+                if step not in self.homes:
+                    self.refused += 1
+                    continue
+                self.refused += unpack(archive, self.homes[step], step, self.rooms[step])
                 self.seen[step] = self.seen.get(step, 0) + 1
-                self.news.set()
+            self.news.set()
 
-    async def arrived(self, step: str, frames: int) -> None:
-        """Wait for a step's files, half a minute at most: the control port was faster."""
-        until = time.monotonic() + 30.0
-        while self.seen.get(step, 0) < frames and time.monotonic() < until:
+    @property
+    def crowded_out(self) -> int:
+        """Files of all steps for which there was no room."""
+        return sum(room.refused for room in self.rooms.values())
+
+    async def arrived(self, step: str, frames: int) -> bool:
+        """Wait for a step's files, which the control port was faster than; False: they did not come.
+
+        As long as any come, FILES_LIMIT seconds at most; a quarter of that when nothing does.
+        """
+        started = last = time.monotonic()
+        received = self.received
+        while self.seen.get(step, 0) < frames:
+            now = time.monotonic()
+            if self.received != received:
+                received, last = self.received, now
+            if self.task.done() or now - started > FILES_LIMIT or now - last > FILES_LIMIT / 4:
+                return False
             self.news.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.news.wait(), 1.0)
+        return True
 
     def close(self) -> None:
         self.task.cancel()

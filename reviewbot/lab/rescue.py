@@ -9,20 +9,21 @@ from typing import Any
 from qemu.qmp import QMPClient, QMPError
 
 from reviewbot.lab.channel import text
-from reviewbot.lab.console import EXCERPT, written
+from reviewbot.lab.console import EXCERPT
 from reviewbot.lab.machine import Places
+from reviewbot.lab.recorder import Recorder
 
 KEYS = "9wlt"
 """Of the kernel's magic SysRq: say everything on the console; blocked tasks, what the CPUs do, all tasks."""
 _KEY = b"\x0f"
 """Ctrl-O on a virtio console is SysRq."""
-QUIET = 1.0
+QUIET = 2.0
 """Seconds without a new word on the console, after which the kernel has said all it will to a key."""
-LIMIT = 4.0
+LIMIT = 8.0
 """Seconds for the kernel to say it."""
 
 
-async def last_look(qmp: QMPClient, places: Places) -> tuple[str, str]:
+async def last_look(qmp: QMPClient, places: Places, console: Recorder) -> tuple[str, str]:
     """The machine's state as QEMU names it (`running`, `internal-error`, …), and the registers of all its CPUs.
 
     What the kernel answers to SysRq is on the console. Each of them may be empty; takes half a minute at most.
@@ -30,7 +31,7 @@ async def last_look(qmp: QMPClient, places: Places) -> tuple[str, str]:
     status = await _ask(qmp, "query-status")
     state = str(status.get("status", "")) if isinstance(status, dict) else ""
     registers = await _ask(qmp, "human-monitor-command", {"command-line": "info registers -a"})
-    await _sysrq(places)
+    await _sysrq(places, console)
     return state, f"state: {state}\n{registers if isinstance(registers, str) else ''}".replace("\r", "")
 
 
@@ -41,25 +42,26 @@ async def _ask(qmp: QMPClient, command: str, arguments: dict[str, object] | None
         return None
 
 
-async def _sysrq(places: Places) -> None:
+async def _sysrq(places: Places, console: Recorder) -> None:
     with contextlib.suppress(OSError):
         _, writer = await asyncio.open_unix_connection(places.keyboard)
         try:
             for key in KEYS:
                 writer.write(_KEY + key.encode())
                 await writer.drain()
-                await _until_quiet(places)
+                await _until_quiet(console)
         finally:
             writer.close()
 
 
-async def _until_quiet(places: Places) -> None:
+async def _until_quiet(console: Recorder) -> None:
     started = changed = time.monotonic()
-    size = written(places.console)
+    size = console.seen
     while time.monotonic() - changed < QUIET and time.monotonic() - started < LIMIT:
         await asyncio.sleep(0.1)
-        if written(places.console) != size:
-            size, changed = written(places.console), time.monotonic()
+        console.pump()
+        if console.seen != size:
+            size, changed = console.seen, time.monotonic()
 
 
 def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:

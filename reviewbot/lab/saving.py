@@ -7,26 +7,40 @@ only the state of the devices is written, some 650 KB, and a restored machine re
 
 import asyncio
 import contextlib
-import shlex
+import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
 from reviewbot.host.files import remove_tree, sha256_file
-from reviewbot.host.process import background
 from reviewbot.lab.channel import Lines
-from reviewbot.lab.console import heard, since
-from reviewbot.lab.machine import Memory, Places, command, expendable, make_disks
-from reviewbot.lab.ports import FIRST_WORD, Lost, Port, Silent, connect_qmp, disconnect, ended, greeting, or_ended
+from reviewbot.lab.console import heard
+from reviewbot.lab.launch import launched
+from reviewbot.lab.machine import Memory, Places, command, make_disks
+from reviewbot.lab.ports import (
+    FIRST_WORD,
+    LAST_WORDS,
+    Lost,
+    Port,
+    Silent,
+    connect_qmp,
+    disconnect,
+    ended,
+    greeting,
+    or_ended,
+)  # fmt: skip
+from reviewbot.lab.recorder import last
+from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.lab import GuestJob
 
 MEMORY, DEVICES = "memory", "devices"
+GIVEN = "devices"
+"""Name that QEMU knows the file by that it gets."""
 CONSOLES = ("console.log", "serial.log")
 WARM_LIMIT = 90.0
 """Seconds for the guest to prepare what all its copies will need."""
@@ -48,17 +62,17 @@ def save(
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
         places = Places(Path(sockets), folder / "disks", folder)
         make_disks(job, places)
-        argv = command(job, accelerator, places, Memory(folder / MEMORY, restored=False))
         why = ""
-        with (folder / "qemu.log").open("wb") as said, background(argv, log=said) as process:
-            expendable(process.pid)
-            try:
-                asyncio.run(_boot_and_save(process, places, folder / DEVICES, booted, stop or threading.Event()))
-            except Silent as silence:
-                why = str(silence)
-            except Lost:
-                if not _splat(folder):
-                    raise
+        with wired(folder, places.keyboard) as wires:
+            argv = command(job, accelerator, places, Memory(folder / MEMORY, restored=False), wires.numbers)
+            with launched(argv, wires) as process:
+                try:
+                    asyncio.run(_boot_and_save(process, wires, folder / DEVICES, booted, stop or threading.Event()))
+                except Silent as silence:
+                    why = str(silence)
+                except Lost:
+                    if not _splat(folder):
+                        raise
         remove_tree(places.disks)
     if why := _splat(folder) or why:
         (folder / MEMORY).unlink(missing_ok=True)
@@ -86,23 +100,25 @@ def _stamp(path: Path) -> str:
 
 def _splat(folder: Path) -> str:
     """What of the kernel's words all its machines must have in their own logs, or empty."""
-    found = heard(*(since(folder / name, 0) for name in CONSOLES))
+    found = heard(*(last(folder / name) for name in CONSOLES))
     words = found.line or str(found.fields["allowed"]).partition("\n")[0]
     return f"its kernel splatted while it booted: {words}" if words else ""
 
 
 async def _boot_and_save(
-    process: Any, places: Places, devices: Path, booted: Callable[[float], None], stop: threading.Event
-) -> None:
+    process: "subprocess.Popen[bytes]", wires: Wires, devices: Path, booted: Callable[[float], None],
+    stop: threading.Event,
+) -> None:  # fmt: skip
     started = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(wires.recording())
         watch = asyncio.create_task(ended(process))
-        stack.callback(watch.cancel)
+        stack.push_async_callback(wires.hear_out, watch, LAST_WORDS)
         stack.callback(asyncio.create_task(_end_when_told(process, stop)).cancel)
         qmp = QMPClient("saved")
-        await or_ended(connect_qmp(qmp, places.qmp), watch, FIRST_WORD, "QEMU did not start")
+        await or_ended(connect_qmp(qmp, wires.ports["qmp"]), watch, FIRST_WORD, "QEMU did not start")
         stack.push_async_callback(disconnect, qmp)
-        control = Port(*await asyncio.open_unix_connection(places.control), watch)
+        control = Port(*await asyncio.open_unix_connection(sock=wires.ports["control"]), watch)
         stack.callback(control.close)
         lines = Lines("")
         control.say(greeting(lines.nonce))
@@ -113,7 +129,7 @@ async def _boot_and_save(
         await or_ended(_save(qmp, devices), watch, LIMIT, "the machine was not saved")
 
 
-async def _end_when_told(process: Any, stop: threading.Event) -> None:
+async def _end_when_told(process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
     while not stop.is_set():
         await asyncio.sleep(0.1)
     process.terminate()
@@ -123,7 +139,9 @@ async def _save(qmp: QMPClient, devices: Path) -> None:
     try:
         await _leave_memory_alone(qmp)
         await qmp.execute("stop")
-        await qmp.execute("migrate", {"uri": f"exec:exec cat >{shlex.quote(str(devices))}"})
+        with devices.open("wb") as file:
+            await _give(qmp, file.fileno())
+        await qmp.execute("migrate", {"uri": f"fd:{GIVEN}"})
         while (state := await _migration(qmp)) != "completed":
             if state in ("failed", "cancelled"):
                 raise Lost(f"QEMU could not save the machine ({state})")
@@ -136,12 +154,20 @@ async def restore(qmp: QMPClient, devices: Path) -> None:
     """Give a machine that waits for them the state of its devices, and let it go on. Raises Lost."""
     try:
         await _leave_memory_alone(qmp)
-        await qmp.execute("migrate-incoming", {"uri": f"exec:exec cat {shlex.quote(str(devices))}"})
+        with devices.open("rb") as file:
+            await _give(qmp, file.fileno())
+        await qmp.execute("migrate-incoming", {"uri": f"fd:{GIVEN}"})
         while await _status(qmp) == "inmigrate":
             await asyncio.sleep(0.005)
         await qmp.execute("cont")
     except (QMPError, OSError) as error:
         raise Lost(f"QEMU could not restore the machine: {error}") from error
+
+
+async def _give(qmp: QMPClient, descriptor: int) -> None:
+    """QEMU may start no process and open no file of the host, so it gets the open file."""
+    qmp.send_fd_scm(descriptor)
+    await qmp.execute("getfd", {"fdname": GIVEN})
 
 
 async def _leave_memory_alone(qmp: QMPClient) -> None:

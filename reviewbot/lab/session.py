@@ -11,10 +11,8 @@ import select
 import signal
 import socket
 import struct
-import tempfile
 import termios
 import threading
-import time
 import tty
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,16 +76,14 @@ def run_session(
 
     Raises Left, and what `run_job` raises. The user's terminal is as it was when this returns or raises.
     """
-    with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
-        path = Path(sockets) / PORT
-        # The user's signals come to the main thread; the machine can do with another.
-        machine = _Machine(job.model_copy(update={"ports": {PORT: str(path)}}), accelerator, folder, on_reply, progress)
-        thread = threading.Thread(target=machine.run, name="machine")
+    ours, theirs = socket.socketpair()
+    # The user's signals come to the main thread; the machine can do with another.
+    machine = _Machine(job.model_copy(update={"ports": (PORT,)}), accelerator, folder, on_reply, progress, theirs)
+    thread = threading.Thread(target=machine.run, name="machine")
+    with ours, theirs:
         thread.start()
         try:
-            if line := _connect(path, thread.is_alive):
-                with line:
-                    Line(line, ends).carry()
+            Line(ours, ends).carry()
             thread.join()
         except BaseException:
             begin_stop()
@@ -107,30 +103,21 @@ class _Machine:
     folder: Path
     on_reply: Callable[[StepReply], None] | None
     progress: Progress
+    port: socket.socket
+    """QEMU's end; closed here once the machine is gone, which tells the other end."""
     reply: JobReply | None = None
     error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.reply = run_job(
-                self.job, self.accelerator, self.folder, on_reply=self.on_reply, progress=self.progress
-            )
+                self.job, self.accelerator, self.folder, on_reply=self.on_reply, progress=self.progress,
+                ports={PORT: self.port},
+            )  # fmt: skip
         except BaseException as error:  # for the main thread to raise
             self.error = error
-
-
-def _connect(path: Path, alive: Callable[[], bool]) -> socket.socket | None:
-    """The port, once QEMU has made it; None when the machine is gone before."""
-    while alive():
-        line = socket.socket(socket.AF_UNIX)
-        try:
-            line.connect(str(path))
-        except OSError:
-            line.close()
-            time.sleep(0.02)
-        else:
-            return line
-    return None
+        finally:
+            self.port.close()
 
 
 @dataclass(slots=True)

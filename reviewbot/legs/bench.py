@@ -64,6 +64,8 @@ class Bench:
     budget: Budget | None = None
     patched: frozenset[str] = frozenset()
     """Components with patches: what machines of this stack say is believed for this stack only."""
+    seconds: float = 24 * 3600.0
+    """That all tests may take, from the start of the first machine."""
     saved: bool = True
     """True: machines may begin from a saved one; False: each is booted."""
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All legs of a run: smoke goes first in each, and a leg that fails it stops there."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reviewbot.lab import Bounds
 from reviewbot.legs import kept
 from reviewbot.legs.bench import Bench
 from reviewbot.legs.chosen import Chosen, choose
@@ -44,7 +46,10 @@ def run_legs(
     able = [leg for leg in legs if "fstests" in wanted and not missing(leg, bench.artifacts, ["fstests"])]
     chosen = choose(able, bench, wanted) if able else {}
     course = _Course([_leg(leg, wanted, bench, chosen.get(leg.name), put_off) for leg in legs], bench, told)
-    for leg in course.legs:  # smoke of one leg alone has one machine only
+    until = time.monotonic() + bench.seconds
+    for leg in course.legs:
+        leg.until = until
+        # Smoke of one leg alone has one machine only.
         leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(bench.machines, bench.cpus)
     course.run()
     return course.results()
@@ -87,6 +92,8 @@ class _Leg:
     put_off: Callable[[Work], None] | None = None
     crowded: bool = False
     """See `ShardRun`."""
+    until: float = math.inf
+    """time.monotonic() at which the tests of all legs have to be over."""
     work: Work | None = None
     shard: ShardRun | None = None
 
@@ -118,6 +125,7 @@ class _Leg:
             work.lengths, bench.durations.get(_timed(work, bench)),
             ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
             store=bench.store if bench.saved else None, crowded=self.crowded,
+            bounds=Bounds(self.until),
         )  # fmt: skip
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reviewbot import lab, suites
 from reviewbot.host.process import Stopping, stopping
-from reviewbot.lab import Accelerator
+from reviewbot.lab import OVERDUE, Accelerator, Bounds
 from reviewbot.legs.outcome import answered, wrong_program
 from reviewbot.legs.partial import EARLIER, Partial
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -57,6 +57,8 @@ class ShardRun:
     """Where saved machines are kept; None: each is booted."""
     crowded: bool = False
     """Machines that run beside these leave no core for each of their CPUs."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """When all of it has to be over, and how much its guests may leave on the host."""
     told: Callable[[], None] = lambda: None
     """Called after each answer."""
     left: dict[str, GuestStep] = field(default_factory=dict)
@@ -95,6 +97,8 @@ class ShardRun:
     @property
     def over(self) -> bool:
         with self.lock:
+            if self.left and self.bounds.overdue:
+                self.closed, self.problem = True, self.problem or OVERDUE
             return not self.running and (self.closed or not self.left)
 
     def weight(self) -> float:
@@ -171,7 +175,7 @@ class ShardRun:
 
         def take(step: GuestStep) -> bool:
             with self.lock:
-                if self.spent or self.stop.is_set() or step.name not in self.left:
+                if self.spent or self.stop.is_set() or self.bounds.overdue or step.name not in self.left:
                     return False
                 mine[step.name] = self.left.pop(step.name)
                 return True
@@ -189,7 +193,7 @@ class ShardRun:
 
         return lab.run_job(
             job, self.accelerator, self.logs, store=self.store, on_reply=heard, progress=relayed, take=take,
-            stop=self.stop,
+            stop=self.stop, bounds=self.bounds,
         )  # fmt: skip
 
     def _heard(self, reply: StepReply, number: int) -> None:
@@ -214,6 +218,9 @@ class ShardRun:
         losses = self.result().losses
         if self.shard.suite == "smoke":  # it is short, and its steps build on each other
             self.closed, self.problem = True, setup or reply.problem
+        elif self.left and self.bounds.overdue:
+            self.closed = self.spent = True
+            self.problem = OVERDUE
         elif self.left and losses >= self.shard.max_losses:
             self.closed = self.spent = True
             self.problem = f"INFRA-suspect: {losses} machines were lost, the last: {reply.problem}"

@@ -67,8 +67,8 @@ class GuestJob(Model):
     """Run after all steps, for the files it collects. It has no reply; that it failed is a note."""
     expect_release: str = ""
     """Kernel release that uname must give, or the job is INFRA."""
-    ports: dict[str, str] = {}
-    """Further ports: name -> path of the unix socket that QEMU makes for it."""
+    ports: tuple[str, ...] = ()
+    """Names of further ports; who has the machine run gives an end of each."""
 
 
 StepStatus = Literal["done", "timeout", "lost", "crash", "skipped", "known"]

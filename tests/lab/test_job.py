@@ -4,7 +4,8 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from reviewbot.lab.job import _Run
 from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places
 from reviewbot.lab.ports import Files, Lost, Port
+from reviewbot.lab.wires import Wires, release, wired
 from reviewbot.model.lab import GuestJob, GuestStep, StepReply
 from reviewbot.model.progress import silent
 
@@ -36,8 +38,9 @@ def log(name: str) -> str:
 class Sink:
     """The way to the guest: at each kind of order its kernel says something on the console, and its agent answers."""
 
-    console: Path
+    wires: Wires
     reader: asyncio.StreamReader
+    gone: asyncio.Event
     answers: Mapping[str, Sequence[Mapping[str, Any]]]
     kernel: Mapping[str, str]
     last: str
@@ -45,12 +48,14 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         order = json.loads(data)["op"]
-        with self.console.open("a") as file:
-            file.write(self.kernel.get(order, ""))
+        if said := self.kernel.get(order):
+            os.write(self.wires.numbers["console"], said.encode())
         for words in self.answers.get(order, ()):
             self.reader.feed_data(json.dumps({"nonce": NONCE, **words}).encode() + b"\n")
         if order == self.last:
             self.reader.feed_eof()
+            release(self.wires)
+            self.gone.set()
 
     def close(self) -> None:
         pass
@@ -59,45 +64,50 @@ class Sink:
 class Guest:
     """A guest with one step that says what it is told to say, and then no more."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wires: Wires) -> None:
         self.folder = folder
-        (folder / "machine").mkdir()
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
         places = Places(folder, folder / "disks", folder / "machine")
         self.run = _Run(job, Accelerator("tcg", "a test"), places, Leavings(folder, folder / "machine"),
-                        lambda reply: None, silent, NONCE)  # fmt: skip
+                        lambda reply: None, silent, NONCE, wires=wires)  # fmt: skip
 
     def console(self, text: str) -> None:
-        with self.run.places.console.open("a") as file:
-            file.write(text)
+        os.write(self.run.wires.numbers["console"], text.encode())
 
-    def step(self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "") -> StepReply:
+    def step(
+        self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "",
+        step: GuestStep = STEP,
+    ) -> StepReply:  # fmt: skip
         """Its reply; of a guest that goes away, what is known of it."""
 
         async def talk(port: Port, files: Files) -> None:
             port.waiting += [{"nonce": NONCE, **earlier}] if earlier else []
-            self.run.replies.append(await self.run._step(STEP, 1.0, port, Lines(NONCE), files))
+            self.run.replies.append(await self.run._step(step, 1.0, port, Lines(NONCE), files))
 
         with contextlib.suppress(Lost):
             asyncio.run(self._talk(talk, {"run": said}, {"run": dying}, "run"))
         return self.run.replies[-1]
 
-    def job(self, *, after: str = "", run: Sequence[Mapping[str, Any]] = (START, DONE)) -> None:
+    def job(
+        self, *, after: str = "", run: Sequence[Mapping[str, Any]] = (START, DONE),
+        hello: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """All of it: what the agent says of its step, and the kernel after it."""
 
         async def talk(port: Port, files: Files) -> None:
             await self.run._converse(port, Lines(NONCE), files, 0.0)
 
-        answers = {"hello": [{"t": "hello"}], "run": run, "off": [{"t": "final"}]}
+        answers = {"hello": [{"t": "hello", **(hello or {})}], "run": run, "off": [{"t": "final"}]}
         asyncio.run(self._talk(talk, answers, {"off": after}, "off"))
 
     async def _talk(
         self, talk: Callable[[Port, Files], Awaitable[None]], answers: Mapping[str, Sequence[Mapping[str, Any]]],
         kernel: Mapping[str, str], last: str,
     ) -> None:  # fmt: skip
-        watch = asyncio.create_task(asyncio.sleep(60))
+        gone = asyncio.Event()
+        watch = cast("asyncio.Task[None]", asyncio.create_task(gone.wait()))
         reader = asyncio.StreamReader()
-        sink = cast(asyncio.StreamWriter, Sink(self.run.places.console, reader, answers, kernel, last))
+        sink = cast(asyncio.StreamWriter, Sink(self.run.wires, reader, gone, answers, kernel, last))
         files = Files(asyncio.StreamReader(), sink, NONCE, {STEP.name: self.folder})
         try:
             await talk(Port(reader, sink, watch), files)
@@ -107,8 +117,10 @@ class Guest:
 
 
 @pytest.fixture
-def guest(tmp_path: Path) -> Guest:
-    return Guest(tmp_path)
+def guest(tmp_path: Path) -> Iterator[Guest]:
+    (tmp_path / "machine").mkdir()
+    with wired(tmp_path / "machine", tmp_path / "keyboard") as wires:
+        yield Guest(tmp_path, wires)
 
 
 def test_a_quiet_kernel_is_no_splat(guest: Guest) -> None:
@@ -185,7 +197,7 @@ def test_a_machine_that_goes_away_is_a_crash_if_its_console_says_so(guest: Guest
 
 
 def test_a_splat_of_an_earlier_step_is_not_blamed_on_the_one_whose_machine_was_lost(guest: Guest) -> None:
-    guest.run.places.console.write_text(log("warn-6.12"))
+    guest.console(log("warn-6.12"))
     reply = guest.step(START, dying=QUIET)
     assert (reply.status, reply.splat, reply.dmesg) == ("lost", "", QUIET)
 
@@ -252,3 +264,25 @@ def test_what_comes_at_last_has_no_reply_and_its_failure_is_a_note(
     assert guest.run.complete
     assert [(reply.name, reply.status) for reply in guest.run.replies] == [(STEP.name, "done")]
     assert [found.startswith(note) for found in guest.run.notes] == ([True] if note else [])
+
+
+def test_an_agent_that_says_that_it_lives_for_ever_does_not_move_the_limit(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviewbot.lab.job.GRACE", 0.0)
+    reply = guest.step(START, *[{"t": "alive"}] * 200_000, step=STEP.model_copy(update={"timeout": 0.01}))
+    assert reply.status == "timeout"
+    assert reply.hang.startswith("no answer to smoke/fio within 0 s after its limit of 0 s")
+
+
+@pytest.mark.parametrize("claim", [40, 1e9, "40", None, -3, float("inf")])
+def test_a_slow_factor_is_believed_as_far_as_this_host_bears_it_out(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, claim: object
+) -> None:
+    monkeypatch.setattr("reviewbot.lab.pace.possible", lambda accelerator: 8.0)
+    guest.job(hello={"slow_factor": claim, "kernel_release": "7.1", "sha256:/stack/bin/fuse2fs": "lie"})
+    assert guest.run.replies[0].limit == (8.0 if claim in (40, 1e9) else 1.0)
+    assert guest.run.hello == {
+        "kernel_release": "7.1", "start": "booted", "slow_factor": f"{guest.run.replies[0].limit}",
+    }  # fmt: skip
+    assert [note.endswith("8.0 is possible here") for note in guest.run.notes] == ([True] if claim in (40, 1e9) else [])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the agent said of a step, or the kernel of a machine that was lost under one, as a reply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reviewbot.lab.channel import number, text
+from reviewbot.lab.console import EXCERPT, TAIL, heard
+from reviewbot.lab.figures import server_figures
+from reviewbot.lab.leavings import Leavings
+from reviewbot.lab.rescue import what_hung
+from reviewbot.lab.servers import served
+from reviewbot.model.lab import GuestStep, StepReply, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A step that was given to the agent."""
+
+    step: GuestStep
+    limit: float
+    """Seconds that it has on this machine."""
+    before: str = ""
+    """What the kernel said between the last step and this one; nobody else is there to answer for it."""
+
+
+def answered(asked: Asked, message: dict[str, Any], hang: dict[str, Any], leavings: Leavings) -> StepReply:
+    """message: the agent's last word on the step. hang: what it said when the limit struck, or empty."""
+    step, dmesg = asked.step, asked.before + text(message, "dmesg")
+    said = heard(dmesg)
+    status: StepStatus = "done"
+    if message.get("timeout") is True:
+        status = "timeout"
+    elif said.line:
+        status = "crash"
+    output = text(message, "output")
+    folder = leavings.write(step, dmesg, output)
+    server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
+    return StepReply(
+        name=step.name, status=status, exit_status=int(number(message, "status")),
+        seconds=number(message, "seconds"), limit=asked.limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
+        server=server_figures(message.get("server")) if step.measure else None,
+        hang=what_hung(hang, message) if status == "timeout" else "",
+        unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,
+    )  # fmt: skip
+
+
+def lost_under(
+    step: GuestStep, seconds: float, consoles: Sequence[str], reason: str, leavings: Leavings
+) -> StepReply:  # fmt: skip
+    """The machine went away under this step: did its kernel say why, on its consoles, since the step began?
+
+    reason: QEMU's, when the guest restarted or went off, which it may without a word of the kernel.
+    """
+    said, splat = "".join(consoles), heard(*consoles)
+    fields, crashed = splat.fields, splat.crash
+    if reason and not crashed:
+        fields |= {"splat": f"the guest restarted or went off without a word ({reason})", "crash": "reboot",
+                   "fingerprint": "", "splat_text": ""}  # fmt: skip
+        crashed = True
+    return StepReply(
+        name=step.name, status="crash" if crashed else "lost", seconds=seconds, dmesg=said[-TAIL:],
+        files=leavings.write(step, said), **fields,
+    )  # fmt: skip
+
+
+def hung_under(reply: StepReply, asked: Asked, why: str, hang: dict[str, Any]) -> StepReply:
+    """The same of a machine that fell silent, or that went away when the step had reached its limit."""
+    status: StepStatus = "crash" if reply.status == "crash" else "timeout"
+    said = {"hang": f"{why}\n{text(hang, 'text', EXCERPT)}"[:EXCERPT], "output": text(hang, "output")}
+    return reply.model_copy(update={"status": status, "limit": asked.limit, **said})

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How slow a machine can be on this host. The guest measures it itself, and multiplies its own limits by that."""
+
+import os
+import time
+
+LOOP, DESKTOP = 60_000, 0.003
+"""Turns of the loop that the guest's agent times, and the seconds that it takes on a current desktop CPU."""
+TIMES = {"kvm": 3.0, "tcg": 25.0}
+"""How many times slower than the host itself a machine may be: emulation costs a factor of 8 to 15."""
+MOST = 40.0
+"""A machine that is slower than this is of no use."""
+
+
+def loop_seconds(tries: int = 3) -> float:
+    """The shortest of some tries of the agent's loop (`qemu/suites/boot.py`) on this host."""
+    best = float("inf")
+    for _ in range(tries):
+        started, total = time.perf_counter(), 0
+        for number in range(LOOP):
+            total += number & 7
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def possible(accelerator: str) -> float:
+    """The slow factor that a machine may have here and now: by this host's speed, and by how crowded it is."""
+    crowd = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+    return min(max(loop_seconds() / DESKTOP, 1.0) * TIMES[accelerator] * crowd, MOST)
+
+
+def believed(claim: float, accelerator: str) -> tuple[float, str]:
+    """The slow factor to reckon with, and a note when the guest claims one that this host does not bear out."""
+    most = possible(accelerator)
+    if claim <= most:
+        return max(claim, 1.0), ""
+    return most, f"the guest said that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A real QEMU at its wires. Nothing boots: the machines are stopped, or have no kernel."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from qemu.qmp import QMPClient, QMPError
+
+from reviewbot.lab.launch import launched
+from reviewbot.lab.machine import QEMU, Memory, command
+from reviewbot.lab.ports import Ended, connect_qmp, ended
+from reviewbot.lab.saving import _save, restore
+from reviewbot.lab.wires import Wires, wired
+from tests.lab.test_machine import image, job_in, places_in
+
+pytestmark = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: that of a unix socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        image(made)
+        (made / "sockets").mkdir()
+        yield made
+
+
+def at_machine(
+    folder: Path, act: Callable[[QMPClient, Wires], Awaitable[None]], memory: Memory | None = None, *more: str
+) -> Wires:
+    """Do something with a machine, and end it; its wires, which have recorded what it said."""
+    job, places = job_in(folder), places_in(folder)
+    with wired(places.logs, places.keyboard) as wires:
+        argv = [*command(job, "tcg", places, memory, wires.numbers), *more]
+        with launched(argv, wires) as process:
+
+            async def meet() -> None:
+                async with wires.recording():
+                    watch = asyncio.create_task(ended(process))
+                    qmp = QMPClient("test")
+                    await connect_qmp(qmp, wires.ports["qmp"])
+                    await act(qmp, wires)
+                    await qmp.execute("quit")
+                    with contextlib.suppress(EOFError, QMPError):
+                        await qmp.disconnect()
+                    await asyncio.wait_for(watch, 60)
+                    await wires.hear_out(watch, 60)
+
+            asyncio.run(meet())
+            assert process.poll() == 0
+    return wires
+
+
+def test_qemu_takes_the_ends_of_its_wires_and_makes_no_socket_and_no_file(folder: Path) -> None:
+    async def look(qmp: QMPClient, wires: Wires) -> None:
+        chardevs = await qmp.execute("query-chardev")
+        assert isinstance(chardevs, list)
+        names = {chardev["label"]: chardev for chardev in chardevs}
+        assert {"early", "console", "c-control", "c-results", "qmp"} == set(names)
+        assert names["c-control"]["frontend-open"] is False, "no guest has opened it"
+        assert [path.name for path in (folder / "sockets").iterdir()] == ["console"]
+
+    wires = at_machine(folder, look, None, "-S")
+    assert not wires.numbers, "its ends are its own"
+    assert {path.name for path in (folder / "logs").iterdir()} == {"console.log", "serial.log", "qemu.log"}
+
+
+def test_qemus_last_words_are_in_its_log(folder: Path) -> None:
+    async def look(qmp: QMPClient, wires: Wires) -> None:
+        raise AssertionError("it does not start")
+
+    with pytest.raises(Ended):
+        at_machine(folder, look, None, "-device", "no-such-device")
+    assert "no-such-device" in (folder / "logs" / "qemu.log").read_text()
+
+
+def test_the_keyboard_is_there_and_nobody_has_to_read_the_console(folder: Path) -> None:
+    async def look(qmp: QMPClient, wires: Wires) -> None:
+        with socket.socket(socket.AF_UNIX) as keys:
+            keys.connect(str(places_in(folder).keyboard))
+            keys.sendall(b"\x0ft")
+        assert await qmp.execute("query-status")
+
+    at_machine(folder, look, None, "-S")
+
+
+def test_a_machine_is_saved_and_restored_through_descriptors(folder: Path) -> None:
+    memory, devices = folder / "memory", folder / "devices"
+
+    async def save(qmp: QMPClient, wires: Wires) -> None:
+        await _save(qmp, devices)
+
+    async def go_on(qmp: QMPClient, wires: Wires) -> None:
+        await restore(qmp, devices)
+        status = await qmp.execute("query-status")
+        assert isinstance(status, dict) and status["status"] == "running"
+
+    at_machine(folder, save, Memory(memory, restored=False))
+    before = memory.stat().st_mtime_ns
+    assert devices.stat().st_size > 100_000
+    for _ in range(2):
+        at_machine(folder, go_on, Memory(memory, restored=True))
+    assert memory.stat().st_mtime_ns == before, "each keeps what it changes to itself"
