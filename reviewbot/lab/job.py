@@ -23,6 +23,7 @@ from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.answers import Asked, answered, hung_under, lost_under
 from reviewbot.lab.channel import Lines, facts, number, text
 from reviewbot.lab.console import heard
+from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places, command, make_disks
@@ -149,7 +150,8 @@ class _Run:
             self.saved.leave_boot_logs(self.places.logs)
         memory = self.saved.memory if self.saved else None
         started = time.monotonic()
-        with wired(self.places.logs, self.places.keyboard, self.ports) as self.wires:
+        files = held(self.job, self.places, memory)
+        with wired(self.places.logs, self.places.keyboard, files, self.ports) as self.wires:
             argv = command(self.job, self.accelerator.name, self.places, memory, self.wires.numbers)
             with launched(argv, self.wires) as process:
                 try:

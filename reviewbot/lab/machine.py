@@ -12,6 +12,11 @@ from reviewbot.host.files import remove_tree
 from reviewbot.model.lab import GuestJob
 
 QEMU = "qemu-system-x86_64"
+KERNEL, MEMORY = "kernel", "memory"
+"""Names of descriptors that QEMU inherits; `disk_name` has those of disks."""
+READ_ONLY = ":ro"
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+"""QEMU's own seccomp filter: it starts no program, changes no user, and asks for no other priority."""
 RESULTS_BYTES = 256 << 20
 """Size of the results disk (sparse)."""
 
@@ -104,19 +109,23 @@ def command(
 ) -> list[str]:  # fmt: skip
     """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored.
 
-    wires: descriptors that QEMU inherits (see `lab.wires`); None: it makes sockets and logs at `places`, for who reads
-    the command or runs it by hand.
+    wires: descriptors that QEMU inherits (see `lab.wires` and `lab.held`), so that it needs nothing of the host's file
+    systems but itself; None: it opens files, and makes sockets and logs at `places`, for who reads the command or runs
+    it by hand.
     """
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
         *_machine(accelerator, ",memory-backend=memory" if memory else "", "single" if job.one_thread else "multi"),
-        "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory) if memory else ()),
-        "-kernel", job.kernel, "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
-        *_disk(Path(job.root), "root", read_only=True),
-        *_disk(Path(job.payload), "payload", read_only=True),
-        *_disk(places.results_disk, "results", read_only=False),
-        *(w for disk in job.disks for w in _disk(places.disks / f"{disk.serial}.img", disk.serial, read_only=False)),
+        *_given(wires), "-sandbox", SANDBOX,
+        "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory, wires) if memory else ()),
+        "-kernel", _opened(KERNEL, job.kernel, wires),
+        "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
+        *_disk(Path(job.root), "root", wires, read_only=True),
+        *_disk(Path(job.payload), "payload", wires, read_only=True),
+        *_disk(places.results_disk, "results", wires, read_only=False),
+        *(word for disk in job.disks
+          for word in _disk(places.disks / f"{disk.serial}.img", disk.serial, wires, read_only=False)),
         "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
         *_consoles(places, wires),
         *_port("control", places.control, wires), *_port("results", places.results, wires),
@@ -132,26 +141,42 @@ def _consoles(places: Places, wires: Mapping[str, int] | None) -> list[str]:
     """
     if wires is None:
         early, log = _quoted(places.logs / "serial.log"), _quoted(places.console)
-        sets, end = [], f"path={_quoted(places.keyboard)}"
+        end = f"path={_quoted(places.keyboard)}"
     else:
-        sets = ["-add-fd", f"fd={wires['early']},set=1", "-add-fd", f"fd={wires['console']},set=2"]
         # `append`, or QEMU would truncate the file, which no pipe takes.
-        early, log = "/dev/fdset/1,append=on", "/dev/fdset/2,logappend=on"
+        early, log = f"/dev/fdset/{wires['early']},append=on", f"/dev/fdset/{wires['console']},logappend=on"
         end = f"fd={wires['keyboard']}"
     return [
-        *sets, "-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
+        "-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
         "-device", "virtio-serial-pci,id=ports",
         "-chardev", f"socket,id=console,{end},server=on,wait=off,logfile={log}",
         "-device", "virtconsole,chardev=console",
     ]  # fmt: skip
 
 
-def _memory(job: GuestJob, memory: Memory) -> list[str]:
+def disk_name(serial: str, *, read_only: bool = False) -> str:
+    """Name of the descriptor of a disk; of one that is written, QEMU has two, for it reads the size before."""
+    return f"disk-{serial}" + (READ_ONLY if read_only else "")
+
+
+def _given(wires: Mapping[str, int] | None) -> list[str]:
+    """Descriptors that QEMU is to know as files, under their own numbers: `/dev/fdset/NUMBER`."""
+    words = []
+    for name, number in (wires or {}).items():
+        if wires and (name in ("early", "console") or name.startswith("disk-")):
+            words += ["-add-fd", f"fd={number},set={wires[name.removesuffix(READ_ONLY)]}"]
+    return words
+
+
+def _opened(name: str, path: str, wires: Mapping[str, int] | None) -> str:
+    """What QEMU takes by name only."""
+    return path if wires is None else f"/proc/self/fd/{wires[name]}"
+
+
+def _memory(job: GuestJob, memory: Memory, wires: Mapping[str, int] | None) -> list[str]:
     share = "off" if memory.restored else "on"
-    words = [
-        "-object",
-        f"memory-backend-file,id=memory,size={job.memory}M,share={share},mem-path={_quoted(memory.file)}",
-    ]
+    path = _opened(MEMORY, _quoted(memory.file), wires)
+    words = ["-object", f"memory-backend-file,id=memory,size={job.memory}M,share={share},mem-path={path}"]
     return [*words, "-incoming", "defer"] if memory.restored else words
 
 
@@ -168,10 +193,11 @@ def _quoted(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _disk(path: Path, serial: str, *, read_only: bool) -> list[str]:
+def _disk(path: Path, serial: str, wires: Mapping[str, int] | None = None, *, read_only: bool) -> list[str]:
     # Several machines read the same image; QEMU's lock would refuse that. What the disks hold is worth nothing after
     # the machine's end, so no host flush is wanted.
-    options = f"if=none,id=d-{serial},format=raw,file.filename={_quoted(path)},file.locking=off"
+    file = _quoted(path) if wires is None else f"/dev/fdset/{wires[disk_name(serial)]}"
+    options = f"if=none,id=d-{serial},format=raw,file.filename={file},file.locking=off"
     options += ",cache=unsafe,discard=unmap" + (",readonly=on" if read_only else "")
     return ["-drive", options, "-device", f"virtio-blk-pci,drive=d-{serial},serial={serial}"]
 
@@ -191,13 +217,18 @@ def _line(chardev: str, path: Path, wires: Mapping[str, int] | None, name: str =
     return f"socket,id={chardev},{end}"
 
 
-def probe_command(kernel: Path, root: Path, accelerator: str, log: Path) -> list[str]:
-    """argv of a machine that only shows that it can run the kernel up to init."""
+def probe_command(
+    kernel: Path, root: Path, accelerator: str, log: Path, wires: Mapping[str, int] | None = None
+) -> list[str]:
+    """argv of a machine that only shows that it can run the kernel up to init. wires: see `command`."""
     line = kernel_line(accelerator=accelerator, cpus=1, extra=["reviewbot.probe"])
+    early = _quoted(log) if wires is None else f"/dev/fdset/{wires['early']},append=on"
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(accelerator),
-        "-m", "512", "-kernel", str(kernel), "-append", line, *_disk(root, "root", read_only=True),
-        "-chardev", f"file,id=early,path={_quoted(log)}", "-serial", "chardev:early",
+        *_given(wires), "-sandbox", SANDBOX,
+        "-m", "512", "-kernel", _opened(KERNEL, str(kernel), wires), "-append", line,
+        *_disk(root, "root", wires, read_only=True),
+        "-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from qemu.qmp import QMPClient, QMPError
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.lab.channel import Lines
 from reviewbot.lab.console import heard
+from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.machine import Memory, Places, command, make_disks
 from reviewbot.lab.ports import (
@@ -63,8 +64,10 @@ def save(
         places = Places(Path(sockets), folder / "disks", folder)
         make_disks(job, places)
         why = ""
-        with wired(folder, places.keyboard) as wires:
-            argv = command(job, accelerator, places, Memory(folder / MEMORY, restored=False), wires.numbers)
+        folder.chmod(0o700)
+        memory = Memory(folder / MEMORY, restored=False)
+        with wired(folder, places.keyboard, held(job, places, memory)) as wires:
+            argv = command(job, accelerator, places, memory, wires.numbers)
             with launched(argv, wires) as process:
                 try:
                     asyncio.run(_boot_and_save(process, wires, folder / DEVICES, booted, stop or threading.Event()))
@@ -95,7 +98,8 @@ def is_whole(folder: Path, facts: Mapping[str, Fact]) -> bool:
 
 def _stamp(path: Path) -> str:
     stat = path.stat()
-    return f"{stat.st_size} bytes of {stat.st_mtime_ns}"
+    # Nobody can set the time of the change, as the owner of a file can that of its last writing.
+    return f"{stat.st_size} bytes of {stat.st_mtime_ns}, changed {stat.st_ctime_ns}"
 
 
 def _splat(folder: Path) -> str:

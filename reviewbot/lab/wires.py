@@ -92,13 +92,17 @@ class Wires:
 
 
 @contextlib.contextmanager
-def wired(logs: Path, keyboard: Path, more: Mapping[str, socket.socket] | None = None) -> Iterator[Wires]:
+def wired(
+    logs: Path, keyboard: Path, files: dict[str, int] | None = None, more: Mapping[str, socket.socket] | None = None
+) -> Iterator[Wires]:  # fmt: skip
     """Wires for one machine, whose consoles are recorded in `logs`; all are closed at the end.
 
-    keyboard: path of the socket at which keys can be typed. more: QEMU's ends of further ports.
+    keyboard: path of the socket at which keys can be typed. files: descriptors that QEMU is to inherit, too. more:
+    QEMU's ends of further ports.
     """
-    wires = Wires()
+    wires = Wires(numbers=files or {})
     with contextlib.ExitStack() as stack:
+        stack.callback(release, wires)
         for name in PORTS:
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
@@ -112,7 +116,6 @@ def wired(logs: Path, keyboard: Path, more: Mapping[str, socket.socket] | None =
         listening.listen()
         wires.numbers["keyboard"] = listening.detach()
         wires.numbers |= {name: os.dup(end.fileno()) for name, end in (more or {}).items()}
-        stack.callback(release, wires)
         yield wires
 
 

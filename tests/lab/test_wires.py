@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from qemu.qmp import QMPClient, QMPError
 
+from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.machine import QEMU, Memory, command
 from reviewbot.lab.ports import Ended, connect_qmp, ended
@@ -37,7 +38,7 @@ def at_machine(
 ) -> Wires:
     """Do something with a machine, and end it; its wires, which have recorded what it said."""
     job, places = job_in(folder), places_in(folder)
-    with wired(places.logs, places.keyboard) as wires:
+    with wired(places.logs, places.keyboard, held(job, places, memory)) as wires:
         argv = [*command(job, "tcg", places, memory, wires.numbers), *more]
         with launched(argv, wires) as process:
 
