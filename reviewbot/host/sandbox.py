@@ -133,7 +133,7 @@ class Sandbox:
         memory: int = MEMORY, file_size: int = 8 << 30, limits: Limits | None = None,
     ) -> Iterator[Running]:  # fmt: skip
         """A command that lives as long as the `with` block, as `process.background`. pass_fds: open files that it gets
-        under the same numbers. devices: such as /dev/kvm, for who may open them.
+        under the same numbers. devices: such as /dev/kvm, if we may open them.
 
         Raises ToolMissing, BoxBroken, WallMissing.
         """
@@ -173,6 +173,7 @@ class Sandbox:
             plan = {
                 "bwrap": way.bwrap, "argv": list(argv), "owner": way.owner, "rootless": os.geteuid() != 0,
                 "places": self._places(binds), "limits": {**each, **more}, "report": report.fileno(), "words": words,
+                "devices": list(devices),
                 "join": group.join, "events": [[event.what, event.file, event.key] for event in group.events],
                 "sums": {"memory": limits.bytes_of_memory, "processes": limits.processes, "disk": limits.disk,
                          "inodes": limits.inodes},
@@ -204,7 +205,7 @@ class Sandbox:
                  *self._root(binds), "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys",
                  "--dev", "/dev", *room, "/dev/shm", *room, "/tmp"]  # fmt: skip
         for device in devices:
-            words += ["--dev-bind", device, device]
+            words += ["--dev-bind", f"{TOP}/dev/{Path(device).name}", f"/dev/{Path(device).name}"]
         for number, (target, bind) in enumerate(binds.items(), 1):
             words += ["--bind" if bind.writable else "--ro-bind", f"{TOP}/{number}", target]
         for name, value in settings.items():

@@ -57,7 +57,9 @@ def stage(number: int) -> int:
         owner = plan["owner"]
         if owner is None:
             owner = subordinate(Path("/proc/self/uid_map").read_text())
+        devices = {Path(path).name: _open(path) for path in plan["devices"]}
         writable = lay_out(plan["places"], owner, plan["rootless"])
+        lay_devices(devices, owner, plan["rootless"])
         _libc.syscall(_KEYCTL_X86, _JOIN_SESSION_KEYRING, None)
         os.set_inheritable(plan["report"], False)
         status, there, report["exceeded"] = run_box(plan, owner, list(writable.values()))
@@ -114,6 +116,26 @@ def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> dict[st
         for handle in handles:
             os.close(handle)
     return writable
+
+
+def lay_devices(devices: dict[str, int], owner: int, rootless: bool) -> None:
+    """Device nodes below TOP/dev. In root's box they are its user's own, in an ordinary user's as the host has them.
+
+    devices: name -> open file.
+    """
+    if not devices:
+        return
+    Path(TOP, "dev").mkdir()
+    _mount("tmpfs", f"{TOP}/dev", "tmpfs", _NOSUID, "mode=0755,size=1m")
+    for name, handle in devices.items():
+        target = Path(TOP, "dev", name)
+        if rootless:
+            target.touch()
+            _mount(f"/proc/self/fd/{handle}", str(target), "", _BIND, "")
+        else:
+            os.mknod(target, stat.S_IFCHR | 0o600, os.fstat(handle).st_rdev)
+            os.chown(target, owner, owner)
+        os.close(handle)
 
 
 def _layer(number: int, top: Path, lower: list[int], writable: bool, owner: int, rootless: bool) -> None:
@@ -174,7 +196,8 @@ def run_box(plan: dict[str, Any], owner: int, folders: list[str]) -> tuple[int, 
         try:
             os.set_inheritable(status_write, True)
             _join(plan["join"])
-            _become(owner, plan["limits"])
+            # An ordinary user may have a device by a group, /dev/kvm for one.
+            _become(owner, plan["limits"], keep_groups=bool(plan["devices"]) and plan["rootless"])
             os.execve(plan["bwrap"], ["bwrap", "--args", str(arguments), "--", *plan["argv"]], {})
         except BaseException as error:
             os.write(2, f"the box was not started: {error}\n".encode())
@@ -216,7 +239,7 @@ def _join(groups: list[str]) -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _become(owner: int, limits: dict[str, int]) -> None:
+def _become(owner: int, limits: dict[str, int], *, keep_groups: bool) -> None:
     """This process is `owner` from now on, with no capability and no group, and dies with its parent."""
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
@@ -226,7 +249,8 @@ def _become(owner: int, limits: dict[str, int]) -> None:
     for capability in range(last + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     if owner:  # else the site does without: the box has the caller's own id
-        os.setgroups([])
+        if not keep_groups:
+            os.setgroups([])
         os.setresgid(owner, owner, owner)
         os.setresuid(owner, owner, owner)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of the user cleared it

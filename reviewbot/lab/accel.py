@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -14,14 +15,18 @@ from typing import Literal
 
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
-from reviewbot.host.process import background, run
-from reviewbot.lab.machine import QEMU, probe_command
+from reviewbot.host.process import run
+from reviewbot.lab.held import held_images
+from reviewbot.lab.launch import KVM, launched
+from reviewbot.lab.machine import PROBE_MEMORY, QEMU, probe_command
+from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import Event, Progress, silent
 
 PROBE_LIMIT = 13.0
 """Seconds a probe may take; with QEMU's start and end it stays below 15."""
-KVM = Path("/dev/kvm")
+ALIVE = "reviewbot-init: alive"
+"""What the guest's init says on the serial console when it is asked for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +126,22 @@ def _known(store: Path) -> dict[str, str]:
 def _probe(kernel: Path, root: Path) -> str:
     """Why kvm does not work, or an empty string."""
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
-        log, said = Path(name) / "serial", Path(name) / "qemu"
-        log.touch()
-        with said.open("wb") as out, background(probe_command(kernel, root, "kvm", log), log=out) as qemu:
-            started = time.monotonic()
-            while time.monotonic() - started < PROBE_LIMIT:
-                if b"reviewbot-init: alive" in log.read_bytes():
-                    return ""
-                if qemu.poll() is not None:
-                    words = said.read_text(errors="replace").strip().splitlines()
-                    alive = b"reviewbot-init: alive" in log.read_bytes()
-                    return "" if alive else f"QEMU ended: {words[-1] if words else f'status {qemu.returncode}'}"
-                time.sleep(0.1)
-        reached = "reached the kernel but not init" if log.read_bytes() else "said nothing"
-        return f"{KVM} opens, but a kernel {reached} within {PROBE_LIMIT:.0f} s"
+        folder = Path(name)
+        with wired(folder, folder / "keyboard", held_images({"root": root}, kernel)) as wires:
+            argv = probe_command(kernel, root, "kvm", wires.serial.path, wires.numbers)
+            with launched(argv, wires, PROBE_MEMORY) as running:
+                return _watched(running.process, wires)
+
+
+def _watched(qemu: "subprocess.Popen[bytes]", wires: Wires) -> str:
+    started = time.monotonic()
+    while time.monotonic() - started < PROBE_LIMIT:
+        over = qemu.poll() is not None
+        if ALIVE in wires.serial.since(0):
+            return ""
+        if over:
+            words = wires.said.since(0).strip().splitlines()
+            return f"QEMU ended: {words[-1] if words else f'status {qemu.returncode}'}"
+        time.sleep(0.1)
+    reached = "reached the kernel but not init" if wires.serial.seen else "said nothing"
+    return f"{KVM} opens, but a kernel {reached} within {PROBE_LIMIT:.0f} s"

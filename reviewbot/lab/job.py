@@ -19,6 +19,7 @@ from qemu.qmp import EventListener, QMPClient
 
 from reviewbot.config import load_servers, load_splats
 from reviewbot.host.files import remove_tree
+from reviewbot.host.sandbox import Running
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.answers import Asked, answered, hung_under, lost_under
 from reviewbot.lab.channel import Lines, facts, number, text
@@ -153,11 +154,11 @@ class _Run:
         files = held(self.job, self.places, memory)
         with wired(self.places.logs, self.places.keyboard, files, self.ports) as self.wires:
             argv = command(self.job, self.accelerator.name, self.places, memory, self.wires.numbers)
-            with launched(argv, self.wires) as process:
+            with launched(argv, self.wires, self.job.memory) as running:
                 try:
-                    asyncio.run(self._talk(process, started))
+                    asyncio.run(self._talk(running.process, started))
                 except Lost as lost:
-                    self._lost_machine(lost, process, time.monotonic() - started)
+                    self._lost_machine(lost, running, time.monotonic() - started)
         self.notes += self.wires.notes()
         self._account_for_rest()
         return JobReply(
@@ -166,8 +167,10 @@ class _Run:
             restored=self.saved is not None, seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
         )  # fmt: skip
 
-    def _lost_machine(self, lost: Lost, process: "subprocess.Popen[bytes]", seconds: float) -> None:
-        """It is of no more use. Raises DiskFull when that is the host's fault, NotRestored when it never spoke."""
+    def _lost_machine(self, lost: Lost, running: Running, seconds: float) -> None:
+        """It is of no more use. Raises NotRestored when it never spoke; DiskFull, BoxBroken for a fault of the host."""
+        status = running.process.poll()
+        exceeded = running.exceeded() if status is not None else None
         if self.disk_is_full:
             raise DiskFull(str(self.places.disks)) from lost
         if self.saved and not self.agent_seconds and not self.stop.is_set() and not self.bounds.overdue:
@@ -175,8 +178,8 @@ class _Run:
             raise NotRestored(str(lost)) from lost
         self.problem = OVERDUE if self.bounds.overdue else str(lost)
         self._blame_boot(seconds)
-        if isinstance(lost, Ended) and process.poll() is not None and not self.bounds.overdue:
-            self.problem += self._last_words(process.returncode)
+        if isinstance(lost, Ended) and status is not None and not self.bounds.overdue:
+            self.problem += f" ({exceeded})" if exceeded else self._last_words(status)
         if self.job.last:
             self.notes.append(f"{self.job.last.name} was lost with the machine")
 

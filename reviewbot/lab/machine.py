@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The QEMU command line, each odd flag with its reason, and the files that it names."""
 
-import contextlib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,8 @@ KERNEL, MEMORY = "kernel", "memory"
 READ_ONLY = ":ro"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 """QEMU's own seccomp filter: it starts no program, changes no user, and asks for no other priority."""
+PROBE_MEMORY = 512
+"""MiB of a machine that only shows whether it boots."""
 RESULTS_BYTES = 256 << 20
 """Size of the results disk (sparse)."""
 
@@ -74,12 +75,6 @@ def make_disks(job: GuestJob, places: Places) -> None:
     for serial, size in sizes.items():
         with (places.disks / f"{serial}.img").open("wb") as file:
             file.truncate(size)
-
-
-def expendable(pid: int) -> None:
-    """Out of memory on the host: the machine goes first."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text("800")
 
 
 def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> str:
@@ -226,7 +221,7 @@ def probe_command(
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(accelerator),
         *_given(wires), "-sandbox", SANDBOX,
-        "-m", "512", "-kernel", _opened(KERNEL, str(kernel), wires), "-append", line,
+        "-m", str(PROBE_MEMORY), "-kernel", _opened(KERNEL, str(kernel), wires), "-append", line,
         *_disk(root, "root", wires, read_only=True),
         "-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
     ]  # fmt: skip

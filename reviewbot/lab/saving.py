@@ -68,9 +68,11 @@ def save(
         memory = Memory(folder / MEMORY, restored=False)
         with wired(folder, places.keyboard, held(job, places, memory)) as wires:
             argv = command(job, accelerator, places, memory, wires.numbers)
-            with launched(argv, wires) as process:
+            with launched(argv, wires, job.memory) as running:
                 try:
-                    asyncio.run(_boot_and_save(process, wires, folder / DEVICES, booted, stop or threading.Event()))
+                    asyncio.run(
+                        _boot_and_save(running.process, wires, folder / DEVICES, booted, stop or threading.Event())
+                    )
                 except Silent as silence:
                     why = str(silence)
                 except Lost:

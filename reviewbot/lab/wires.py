@@ -113,6 +113,7 @@ def wired(
         wires.said = stack.enter_context(_recorded(wires, "said", Recorder(logs / "qemu.log", SAID, SAID)))
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(keyboard))
+        stack.callback(keyboard.unlink, missing_ok=True)
         listening.listen()
         wires.numbers["keyboard"] = listening.detach()
         wires.numbers |= {name: os.dup(end.fileno()) for name, end in (more or {}).items()}

@@ -3,26 +3,29 @@
 
 import json
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from reviewbot.host.process import ToolMissing
-from reviewbot.lab import accel
+from reviewbot.host.sandbox import Running
+from reviewbot.lab import accel, launch
 from reviewbot.lab.accel import NoAccelerator, choose_accelerator, qemu_version
+from reviewbot.lab.wires import Wires
 from reviewbot.model.progress import Event
 from reviewbot.model.verdict import ExitStatus
 
 Policy = Literal["auto", "kvm", "tcg"]
 QEMU = """\
-#!/bin/sh
+#!/usr/bin/bash
 [ "$1" = --version ] && {{ echo "QEMU emulator version {version} (Debian 1:7.2)"; exit; }}
-echo "$*" >> {calls}
-log=$(echo "$*" | sed 's/.*id=early,path=\\([^ ]*\\).*/\\1/')
+log=$(echo "$*" | sed 's/.*id=early,path=.dev.fdset.\\([0-9]*\\).*/\\1/')
 {act}
 """
-BOOTS = 'echo "reviewbot-init: alive" >> "$log"; exec sleep 100'
+BOOTS = 'echo "reviewbot-init: alive" >&"$log"; exec sleep 100'
 BROKEN = 'echo "qemu: failed to initialize kvm: Operation not permitted" >&2; exit 1'
 
 
@@ -30,14 +33,19 @@ class Host:
     """A machine whose /dev/kvm is a plain file and whose QEMU is a script."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.calls, self.kvm = folder, folder / "calls", folder / "kvm"
+        folder.chmod(0o755)  # QEMU is installed here, for everybody
+        for name in ("bzImage", "root.img"):
+            (folder / name).touch()
+        self.folder, self.kvm = folder, folder / "kvm"
+        self.probed: list[str] = []
+        """The command line of each probe."""
         self.events: list[Event] = []
         self.kvm.touch()
 
     def qemu(self, act: str, version: str = "7.2.22") -> None:
         program = self.folder / "bin" / "qemu-system-x86_64"
         program.parent.mkdir(exist_ok=True)
-        program.write_text(QEMU.format(version=version, calls=self.calls, act=act))
+        program.write_text(QEMU.format(version=version, act=act))
         program.chmod(0o755)
 
     def choose(self, policy: Policy = "auto") -> accel.Accelerator:
@@ -46,7 +54,13 @@ class Host:
 
     @property
     def probes(self) -> int:
-        return len(self.calls.read_text().splitlines()) if self.calls.exists() else 0
+        return len(self.probed)
+
+    @contextmanager
+    def launched(self, argv: Sequence[str], wires: Wires, memory: int) -> Iterator[Running]:
+        self.probed.append(" ".join(argv))
+        with launch.launched(argv, wires, memory) as running:
+            yield running
 
 
 @pytest.fixture
@@ -54,6 +68,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(accel, "KVM", made.kvm)
+    monkeypatch.setattr(launch, "KVM", made.kvm)
+    monkeypatch.setattr(accel, "launched", made.launched)
     return made
 
 
@@ -92,8 +108,8 @@ def test_a_kernel_that_reaches_init_proves_kvm_and_the_answer_is_kept(host: Host
 def test_the_probe_runs_the_real_kernel_with_kvm_on_a_read_only_disk(host: Host) -> None:
     host.qemu(BOOTS)
     host.choose()
-    said = host.calls.read_text()
-    assert f"-kernel {host.folder / 'bzImage'}" in said
+    (said,) = host.probed
+    assert "-kernel /proc/self/fd/" in said and "spawn=deny" in said
     assert "accel=kvm" in said and "readonly=on" in said and "reviewbot.probe" in said
 
 
@@ -103,7 +119,7 @@ def test_the_probe_runs_the_real_kernel_with_kvm_on_a_read_only_disk(host: Host)
         (BROKEN, "QEMU ended: qemu: failed to initialize kvm: Operation not permitted"),
         ("exit 3", "QEMU ended: status 3"),
         ("exec sleep 100", "a kernel said nothing within 3 s"),
-        ('echo "Linux version 7.1" >> "$log"; exec sleep 100', "a kernel reached the kernel but not init within 3 s"),
+        ('echo "Linux version 7.1" >&"$log"; exec sleep 100', "a kernel reached the kernel but not init within 3 s"),
     ],
 )
 def test_a_kvm_that_runs_no_kernel_is_not_used_and_not_tried_again(

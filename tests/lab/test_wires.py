@@ -3,6 +3,8 @@
 
 import asyncio
 import contextlib
+import os
+import pwd
 import shutil
 import socket
 import tempfile
@@ -16,10 +18,13 @@ from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.machine import QEMU, Memory, command
 from reviewbot.lab.ports import Ended, connect_qmp, ended
-from reviewbot.lab.saving import _save, restore
+from reviewbot.lab.saving import _save, facts_of, is_whole, restore
 from reviewbot.lab.wires import Wires, wired
 from tests.lab.test_machine import image, job_in, places_in
+from tests.machines import processes
 
+COMM = "qemu-system-x86\n"
+VISIBLE = ("/usr", "/lib", "/etc/ld.so.cache", "/etc/alternatives", "/proc", "/dev", "/tmp")
 pytestmark = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
 
 
@@ -34,13 +39,15 @@ def folder() -> Iterator[Path]:
 
 
 def at_machine(
-    folder: Path, act: Callable[[QMPClient, Wires], Awaitable[None]], memory: Memory | None = None, *more: str
-) -> Wires:
+    folder: Path, act: Callable[[QMPClient, Wires], Awaitable[None]], memory: Memory | None = None, *more: str,
+    accelerator: str = "tcg",
+) -> Wires:  # fmt: skip
     """Do something with a machine, and end it; its wires, which have recorded what it said."""
     job, places = job_in(folder), places_in(folder)
     with wired(places.logs, places.keyboard, held(job, places, memory)) as wires:
-        argv = [*command(job, "tcg", places, memory, wires.numbers), *more]
-        with launched(argv, wires) as process:
+        argv = [*command(job, accelerator, places, memory, wires.numbers), *more]
+        with launched(argv, wires, job.memory) as running:
+            process = running.process
 
             async def meet() -> None:
                 async with wires.recording():
@@ -109,3 +116,57 @@ def test_a_machine_is_saved_and_restored_through_descriptors(folder: Path) -> No
     for _ in range(2):
         at_machine(folder, go_on, Memory(memory, restored=True))
     assert memory.stat().st_mtime_ns == before, "each keeps what it changes to itself"
+
+
+def qemu_below_us() -> Path:
+    """Its folder in /proc."""
+    found = [pid for pid in processes("-nodefaults", os.getpid()) if Path(f"/proc/{pid}/comm").read_text() == COMM]
+    assert len(found) == 1, found
+    return Path(f"/proc/{found[0]}")
+
+
+def test_qemu_runs_as_nobody_of_the_host_and_sees_nothing_of_it(folder: Path) -> None:
+    (folder / "secret").write_text("secret")
+
+    async def look(qmp: QMPClient, wires: Wires) -> None:
+        proc = qemu_below_us()
+        status = dict(line.partition(":\t")[::2] for line in (proc / "status").read_text().splitlines())
+        assert os.getuid() not in {int(uid) for uid in status["Uid"].split()}
+        assert int(status["Uid"].split()[0]) not in {entry.pw_uid for entry in pwd.getpwall()}
+        assert (status["Groups"].strip(), status["NoNewPrivs"]) == ("", "1")
+        assert int(status["Seccomp_filters"]) >= 1
+        assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        for space in ("net", "pid", "ipc", "mnt", "uts", "user"):
+            assert (proc / "ns" / space).readlink() != Path(f"/proc/self/ns/{space}").readlink(), space
+        assert (proc / "environ").read_bytes().count(b"=") <= 6
+        places = [line.split()[4] for line in (proc / "mountinfo").read_text().splitlines()]
+        assert all(place == "/" or place.startswith(VISIBLE) for place in places), places
+        assert not (proc / "root" / str(folder).lstrip("/")).exists()
+        assert int((proc / "oom_score_adj").read_text()) >= 500
+
+    at_machine(folder, look, None, "-S")
+
+
+@pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="there is no /dev/kvm that we may open")
+def test_qemu_may_open_kvm_and_no_other_device(folder: Path) -> None:
+    async def look(qmp: QMPClient, wires: Wires) -> None:
+        assert await qmp.execute("query-kvm") == {"enabled": True, "present": True}
+        assert Path("/dev/kvm").stat().st_uid == owner, "the host's own is as it was"
+
+    owner = Path("/dev/kvm").stat().st_uid
+    at_machine(folder, look, None, "-S", accelerator="kvm")
+
+
+def test_what_a_machine_writes_to_a_saved_ones_memory_is_seen(folder: Path) -> None:
+    memory, devices = folder / "memory", folder / "devices"
+
+    async def save(qmp: QMPClient, wires: Wires) -> None:
+        await _save(qmp, devices)
+
+    at_machine(folder, save, Memory(memory, restored=False))
+    facts, before = facts_of(folder), memory.stat()
+    assert is_whole(folder, facts)
+    with memory.open("r+b") as file:
+        file.write(b"x")
+    os.utime(memory, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not is_whole(folder, facts)
