@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from reviewbot.lab import run_job, starts_here
 from reviewbot.lab.ports import greeting
 from reviewbot.lab.saved import KIND, inputs_of
 from reviewbot.lab.saving import DEVICES, facts_of, save
+from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.lab import JobReply
 from reviewbot.model.results import Outcome
 from reviewbot.store import Store
 from reviewbot.store.artifacts import write_record
 from reviewbot.suites import disks, read_setup, setup_steps, smoke
 from tests.faults import fault
-from tests.machines import TCG, Images, processes, shell
+from tests.machines import TCG, Images, shell
 
 pytestmark = pytest.mark.vm
 DISKS = disks(1)
@@ -161,16 +163,22 @@ def test_one_that_cannot_be_restored_is_dropped_and_the_job_is_done_all_the_same
     machine="is booted each time",
 )
 def test_a_kernel_that_crashes_before_it_can_be_saved_is_booted_each_time(
-    machine_images: Images, tmp_path: Path
+    machine_images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "cache")
     job = machine_images.job(shell("a", "echo fine"))
 
+    keyboards: list[Path] = []
+
+    def noted(logs: Path, keyboard: Path, files: dict[str, int]) -> AbstractContextManager[Wires]:
+        keyboards.append(keyboard)
+        return wired(logs, keyboard, files)
+
+    monkeypatch.setattr("reviewbot.lab.saving.wired", noted)
+
     def crash(seconds: float) -> None:
-        (pid,) = processes(f"path={tmp_path}/cache/building")
-        line = Path(f"/proc/{pid}/cmdline").read_text().split("id=console,path=")[1].split(",")[0]
         with socket.socket(socket.AF_UNIX) as keyboard:
-            keyboard.connect(line)
+            keyboard.connect(str(keyboards[-1]))
             keyboard.sendall(b"\x0fc")
             time.sleep(3.0)
 

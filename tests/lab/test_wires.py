@@ -125,9 +125,7 @@ def qemu_below_us() -> Path:
     return Path(f"/proc/{found[0]}")
 
 
-def test_qemu_runs_as_nobody_of_the_host_and_sees_nothing_of_it(folder: Path) -> None:
-    (folder / "secret").write_text("secret")
-
+def test_qemu_runs_as_nobody_of_the_host_in_namespaces_of_its_own(folder: Path) -> None:
     async def look(qmp: QMPClient, wires: Wires) -> None:
         proc = qemu_below_us()
         status = dict(line.partition(":\t")[::2] for line in (proc / "status").read_text().splitlines())
@@ -138,13 +136,36 @@ def test_qemu_runs_as_nobody_of_the_host_and_sees_nothing_of_it(folder: Path) ->
         assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
         for space in ("net", "pid", "ipc", "mnt", "uts", "user"):
             assert (proc / "ns" / space).readlink() != Path(f"/proc/self/ns/{space}").readlink(), space
-        assert (proc / "environ").read_bytes().count(b"=") <= 6
-        places = [line.split()[4] for line in (proc / "mountinfo").read_text().splitlines()]
-        assert all(place == "/" or place.startswith(VISIBLE) for place in places), places
-        assert not (proc / "root" / str(folder).lstrip("/")).exists()
         assert int((proc / "oom_score_adj").read_text()) >= 500
 
     at_machine(folder, look, None, "-S")
+
+
+def test_a_program_in_qemus_place_sees_no_file_no_process_and_no_network_of_the_host(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviewbot.lab.launch.qemu", lambda: Path("/usr/bin/dash"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:password@proxy.example.org")
+    folder.chmod(0o755)
+    (folder / "secret").write_text("secret")
+    look = f"env; echo =; ls -A / /tmp; echo =; ls /proc | grep -c [0-9]; cat {folder}/secret; echo x > /usr/x; "
+    look += "grep -c : /proc/net/dev; cut -d' ' -f5 /proc/self/mountinfo; echo over"
+    with (
+        wired(folder / "logs", folder / "sockets" / "console") as wires,
+        launched(["sh", "-c", look], wires) as running,
+    ):
+        assert running.process.wait(60) == 0
+        said = wires.said.since(0)
+    env, seen, rest = said.split("=\n")
+    names = {line.partition("=")[0] for line in env.splitlines()}
+    assert names == {"HOME", "JOBS", "LC_ALL", "PATH", "PWD", "TZ"}
+    assert set(seen.split()) <= {"/:", "/tmp:", "dev", "etc", "lib", "lib32", "lib64", "proc", "tmp", "usr"}
+    assert f"cat: {folder}/secret: No such file or directory" in rest
+    assert "cannot create /usr/x: Read-only file system" in rest and "over" in rest
+    assert int(rest.split()[0]) < 8, "processes"
+    assert "\n1\n" in rest, "one network device, the loopback"
+    places = [line for line in rest.splitlines() if line.startswith("/")]
+    assert places and all(place == "/" or place.startswith(VISIBLE) for place in places), places
 
 
 @pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="there is no /dev/kvm that we may open")
