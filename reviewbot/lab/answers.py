@@ -26,8 +26,13 @@ class Asked:
     """What the kernel said between the last step and this one; nobody else is there to answer for it."""
 
 
-def answered(asked: Asked, message: dict[str, Any], hang: dict[str, Any], leavings: Leavings) -> StepReply:
-    """message: the agent's last word on the step. hang: what it said when the limit struck, or empty."""
+def answered(
+    asked: Asked, message: dict[str, Any], hang: dict[str, Any], elapsed: float, leavings: Leavings
+) -> StepReply:  # fmt: skip
+    """message: the agent's last word on the step. hang: what it said when the limit struck, or empty.
+
+    elapsed: seconds since the step was given to the agent, on the host's clock; it cannot have taken longer.
+    """
     step, dmesg = asked.step, asked.before + text(message, "dmesg")
     said = heard(dmesg)
     status: StepStatus = "done"
@@ -40,7 +45,8 @@ def answered(asked: Asked, message: dict[str, Any], hang: dict[str, Any], leavin
     server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
     return StepReply(
         name=step.name, status=status, exit_status=int(number(message, "status")),
-        seconds=number(message, "seconds"), limit=asked.limit, output=output, dmesg=dmesg[-TAIL:], files=folder,
+        seconds=min(max(number(message, "seconds"), 0.0), elapsed), limit=asked.limit, output=output,
+        dmesg=dmesg[-TAIL:], files=folder,
         server=server_figures(message.get("server")) if step.measure else None,
         hang=what_hung(hang, message) if status == "timeout" else "",
         unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,

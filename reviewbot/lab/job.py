@@ -337,10 +337,11 @@ class _Run:
                     pass
                 case _:
                     self.unasked += 1
+        elapsed = time.monotonic() - began
         frames = bool(number(message, "files")) + bool(number(hang, "files"))
         if frames and not await files.arrived(step.name, frames):
             self.notes.append(f"files of {step.name} did not arrive")
-        return answered(asked, message, hang, self.leavings)
+        return answered(asked, message, hang, elapsed, self.leavings)
 
     async def _next(self, control: Port, lines: Lines, asked: Asked, began: float) -> dict[str, Any]:
         """The agent's next word on a step, however many there are. Raises Lost, also when the step's time is over."""

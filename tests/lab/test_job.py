@@ -286,3 +286,8 @@ def test_a_slow_factor_is_believed_as_far_as_this_host_bears_it_out(
         "kernel_release": "7.1", "start": "booted", "slow_factor": f"{guest.run.replies[0].limit}",
     }  # fmt: skip
     assert [note.endswith("8.0 is possible here") for note in guest.run.notes] == ([True] if claim in (40, 1e9) else [])
+
+
+@pytest.mark.parametrize("claim", [9e11, -5, "3", None])
+def test_a_step_takes_no_longer_than_the_host_has_waited_for_it(guest: Guest, claim: object) -> None:
+    assert 0 <= guest.step(START, DONE | {"seconds": claim}).seconds < 1000
