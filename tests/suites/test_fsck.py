@@ -11,7 +11,7 @@ import pytest
 
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Fsck, Outcome
-from reviewbot.suites import fstests
+from reviewbot.suites.complaints import checked
 from tests.suites.standin import LIMIT, Guest, stand_in, wait_for
 
 NEEDED = ("mke2fs", "e2fsck", "debugfs")
@@ -88,5 +88,5 @@ def test_after_a_servers_death_test_dev_is_made_anew(guest: Guest) -> None:
 def test_words_that_only_look_like_ours_are_bounded() -> None:
     line = "e2fsck -n of TEST_DEV after the test: status 4\n"
     reply = StepReply(name="fstests/generic/001", status="done", exit_status=1, output=line * 9 + "    x" * 9000)
-    (fsck,) = fstests.checked(reply)
+    (fsck,) = checked(reply)
     assert len(fsck.said) <= 2048
