@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot.build import recipe
 from reviewbot.build.components import RECIPES
 from reviewbot.build.debian import buildroot
 from reviewbot.build.recipe import WrongProduct, run_recipe
@@ -25,6 +26,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.store import Store
 from reviewbot.trees import resolve
 
+RECIPE_FOLDER = Path(recipe.__file__).parent / "recipes"
 GOOD: Mapping[str, tuple[tuple[str, ...], Mapping[str, Fact]]] = {
     "libfuse": (
         ("lib/libfuse3.so.3.17.2", "bin/fusermount3"),
@@ -35,7 +37,8 @@ GOOD: Mapping[str, tuple[tuple[str, ...], Mapping[str, Fact]]] = {
                                        "badblocks", "filefrag", "e4defrag")),
          "bin/chattr", "bin/lsattr", "bin/fuse2fs", "bin/fuse4fs", "etc/mke2fs.conf"),
         {"version": "1.48.0", "libfuse": "3.19.0", "libfuse3_wanted": True, "libfuse3_soname": "libfuse3.so.4",
-         "libfuse3_iomap": True, "iomap_source": True, "iomap": True, "fuse4fs_source": True,
+         "libfuse3_iomap": True, "iomap_source": True, "iomap": True, "fuse2fs_iomap": True,
+         "fuse4fs_iomap": True, "fuse4fs_source": True,
          "fuse2fs": True, "fuse2fs_libfuse": "libfuse3.so.4", "fuse2fs_rpath": "/stack/lib",
          "fuse4fs": True, "fuse4fs_libfuse": "libfuse3.so.4", "fuse4fs_rpath": "/usr/local/lib:/stack/lib"},
     ),
@@ -134,10 +137,31 @@ def test_a_tree_older_than_libfuse_3_links_libfuse_2(tmp_path: Path) -> None:
     assert "links libfuse3.so.4, not libfuse.so.2" in complaint(tmp_path, "e2fsprogs", **old)
 
 
-def test_iomap_left_out_is_an_error_only_where_tree_and_libfuse_have_it(tmp_path: Path) -> None:
-    assert "iomap is not compiled in" in complaint(tmp_path, "e2fsprogs", iomap=False)
-    assert check(tmp_path, "e2fsprogs", iomap=False, libfuse3_iomap=False)["iomap"] is False
-    assert check(tmp_path, "e2fsprogs", iomap=False, iomap_source=False)["iomap"] is False
+@pytest.mark.parametrize("servers", [(True, True), (False, True), (True, False), (False, False)])
+def test_iomap_is_a_fact_of_each_server_and_no_fault_of_the_tree(tmp_path: Path, servers: tuple[bool, bool]) -> None:
+    fuse2fs, fuse4fs = servers
+    facts = check(tmp_path, "e2fsprogs", fuse2fs_iomap=fuse2fs, fuse4fs_iomap=fuse4fs, iomap=fuse2fs or fuse4fs)
+    assert (facts["fuse2fs_iomap"], facts["fuse4fs_iomap"]) == servers
+
+
+def test_whether_a_server_calls_iomap_does_not_depend_on_when_grep_stops_reading(tmp_path: Path) -> None:
+    words = (RECIPE_FOLDER / "e2fsprogs.sh").read_text()
+    start = words.index("has_iomap() {")
+    function = words[start : words.index("\n}\n", start) + 3].replace("/tmp/undefined", str(tmp_path / "undefined"))
+    says = next(line for line in words.splitlines() if line.startswith("says()"))
+    (tmp_path / "nm").write_text("#!/bin/sh\necho ' U fuse_reply_iomap_begin'\nseq 200000\n")
+    (tmp_path / "nm").chmod(0o755)
+    script = f"configured=yes\n{says}\n{function}\nfor n in $(seq 20); do has_iomap /bin/sh; done\n"
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["yes"] * 20
+
+
+def test_no_recipe_pipes_into_a_grep_that_stops_reading() -> None:
+    pipes = [line for path in RECIPE_FOLDER.glob("*.sh") for line in path.read_text().splitlines()]
+    assert not [line for line in pipes if re.search(r"\|\s*grep\s+-\w*q", line)]
 
 
 def test_lklfuse_links_the_libfuse_its_tree_asks_for(tmp_path: Path) -> None:
