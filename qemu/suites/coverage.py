@@ -35,7 +35,7 @@ def unmount() -> list[str]:
     """Unmount everything that a server serves; what could not be."""
     with open("/proc/self/mounts") as file:
         mounts = [line.split()[:3] for line in file]
-    places = [place for _, place, kind in mounts if kind == "fuseblk" or kind.split(".")[0] == "fuse"]
+    places = [place for _, place, kind in mounts if kind.split(".")[0] in ("fuse", "fuseblk")]
     failed = []
     for place in reversed(places):
         done = subprocess.run(["umount", place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

@@ -108,3 +108,34 @@ def test_a_server_that_ended_is_waited_for_while_its_supervisor_is_there(
         assert deaths.died(), "the record is there"
         (tmp_path / "dead" / str(server.pid)).unlink()
         assert not deaths.died(), "nobody will say more"
+
+
+MOUNTS = """\
+/dev/vdb /mnt/test {kind} rw,relatime,user_id=0,group_id=0,default_permissions,allow_other 0 0
+"""
+
+
+@pytest.mark.parametrize("kind", ["fuse.ext4", "fuseblk.ext4"])
+def test_a_server_is_waited_for_however_it_mounted(tmp_path: Path, kind: str) -> None:
+    """umount's helper, with the mount table and umount(8) of another machine."""
+    helper = (
+        data_path("qemu/helpers/umount.fuse.ext4").read_text().replace("/proc/self/mounts", str(tmp_path / "mounts"))
+    )
+    (tmp_path / "helper").write_text(helper.replace('PATH="/stack/sbin:/stack/bin:', f'PATH="{tmp_path / "bin"}:'))
+    (tmp_path / "mounts").write_text(MOUNTS.format(kind=kind))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "umount").write_text(
+        f"#!/bin/sh\n: > {tmp_path / 'mounts'}\necho 0 > {tmp_path / 'servers' / 'vdb.status'}\n"
+    )
+    (tmp_path / "bin" / "umount").chmod(0o755)
+    state = tmp_path / "servers" / "vdb"
+    state.parent.mkdir()
+    for name, words in (("pid", "1"), ("ended", "0.00")):
+        state.with_name(f"vdb.{name}").write_text(f"{words}\n")
+    done = subprocess.run(
+        ["sh", str(tmp_path / "helper"), "/mnt/test"], env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "ledger").read_text().startswith("umount vdb 0 gone ")
+    assert [path.name for path in data_path("qemu/helpers").glob("umount.fuse*")].count(f"umount.{kind}") == 1
