@@ -44,7 +44,7 @@ class Request:
 
     names: tuple[str, ...] = ()
     """Message-IDs or URLs; see `reviewbot.intake.names`."""
-    mbox: Path | None = None
+    mbox: tuple[Path, ...] = ()
     manifest: Path | None = None
     part_only: bool = False
     wait: float = 0.0

@@ -31,7 +31,7 @@ def request_for(
 ) -> Request:  # fmt: skip
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
-    return Request(mbox=path, legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
+    return Request(mbox=(path,), legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
 
 
 def planned(request: Request) -> Plan:

@@ -102,7 +102,7 @@ class World:
     def request(self, mails: list[bytes] | None = None, **wishes: Any) -> Request:
         path = self.folder / "thread.mbox"
         path.write_bytes(mbox(posting(COMPONENTS) if mails is None else mails))
-        return Request(mbox=path, **wishes)
+        return Request(mbox=(path,), **wishes)
 
     def review(self, mails: list[bytes] | None = None, **wishes: Any) -> pipeline.Outcome:
         return pipeline.review(self.request(mails, **wishes), self.stack, self.site, silent)

@@ -65,8 +65,9 @@ def series_options(command: Any) -> Any:
     for option in reversed(
         (
             click.argument("names", metavar="[MESSAGE-ID]...", nargs=-1),
-            click.option("--mbox", type=click.Path(path_type=Path),
-                         help="Read the mails from this file (`-`: standard input), or from a folder of *.patch."),
+            click.option("--mbox", type=click.Path(path_type=Path), multiple=True,
+                         help="Read the mails from this file (`-`: standard input), or from a folder of *.patch; "
+                              "repeatable, all of them are one posting."),
             click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
@@ -112,7 +113,7 @@ _WISHES = ("legs", "suites", "tests", "variants", "budget", "fresh", "review", "
 def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     site = load_site(options["site_path"])
     names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
-    if not names and mbox is None and manifest is None:
+    if not names and not mbox and manifest is None:
         raise UsageError(
             "which series? Give a Message-ID, --mbox FILE or --manifest FILE", hint="try `reviewbot plan --help`"
         )

@@ -111,8 +111,12 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     trees, lock = again.read_file(folder, "trees.json", Trees), again.read_file(folder, "lock.json", Lock)
     bases = {tree.component: tree.base_commit for tree in trees.trees} if trees else {}
     stack_name = lock.stack if lock else "fuse"
+    posting = planned.posting
+    part_only = any(problem.kind == "part-only" for problem in posting.problems)
+    names = posting.asked or (posting.top,) if part_only else (posting.top, *posting.asked)
     return Request(
-        names=(planned.posting.top,), mbox=folder.path / "mails.mbox", legs=tuple(leg.leg for leg in planned.legs),
+        names=names, part_only=part_only, mbox=(folder.path / "mails.mbox",),
+        legs=tuple(leg.leg for leg in planned.legs),
         suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
         command=command_words(),
         variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),

@@ -11,8 +11,8 @@ from reviewbot.model.posting import Problem
 def merged(copies: Sequence[Mail]) -> Mail:
     """The first of the mails with one Message-ID, which knows whether another says something else."""
     first = copies[0]
-    conflicts = sum(_meaning(mail) != _meaning(first) for mail in copies[1:])
-    return replace(first, conflicts=conflicts) if conflicts else first
+    others = tuple(mail.subject.text for mail in copies[1:] if _meaning(mail) != _meaning(first))
+    return replace(first, conflicts=others) if others else first
 
 
 def conflicting_copies(mails: Iterable[Mail]) -> list[Problem]:
@@ -23,11 +23,21 @@ def conflicting_copies(mails: Iterable[Mail]) -> list[Problem]:
     return [
         Problem(
             kind="conflicting-copies", blocking=True, message_ids=(mail.id,),
-            message=f"“{mail.subject.text}” <{mail.id}> is here {mail.conflicts + 1} times with different content",
+            message=f"“{mail.subject.text}” <{mail.id}> is here {len(mail.conflicts) + 1} times with different content"
+                    f"{_also(mail)}",
         )
         for mail in mails
         if mail.conflicts
     ]  # fmt: skip
+
+
+def _also(mail: Mail) -> str:
+    """The other subjects under the same Message-ID: somebody else's mail, or git's second cover of one second."""
+    others = [text for text in dict.fromkeys(mail.conflicts) if text != mail.subject.text]
+    if not others:
+        return ""
+    cover = "; git gives covers that it writes within one second one Message-ID: send one of them again"
+    return f", also as “{'”, “'.join(others[:3])}”{cover if mail.id.startswith('cover.') else ''}"
 
 
 def _meaning(mail: Mail) -> tuple[object, ...]:

@@ -93,8 +93,8 @@ class Mail:
     """As `git am` takes it out of the mail."""
     log: str
     """What stands above the diff, on one line."""
-    conflicts: int = 0
-    """Other mails with its Message-ID that say something else about the series."""
+    conflicts: tuple[str, ...] = ()
+    """Subjects of other mails with its Message-ID that say something else about the series."""
     pull: PullRequest | None = None
     """What `git request-pull` wrote, if that is in it."""
 

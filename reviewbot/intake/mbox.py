@@ -43,20 +43,22 @@ def _id_lines(raw: bytes) -> bytes:
     return found[0] if found else b""
 
 
-def read_mbox(path: Path) -> Mailbag:
-    """An mbox (any From_ quoting, also gzipped), a single mail, or a folder with such files; `-` is standard input.
+def read_mbox(*paths: Path) -> Mailbag:
+    """The mails of all paths: an mbox (any From_ quoting, also gzipped), a single mail, or a folder with such files.
 
-    What `git format-patch` wrote gets Message-IDs. Raises NotAnMbox, UsageError.
+    `-` is standard input. What `git format-patch` wrote gets Message-IDs. Raises NotAnMbox, UsageError.
     """
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
-        if not files:
-            raise UsageError(
-                f"{path}: no patches in this folder", hint=f"files named *{', *'.join(_SUFFIXES)} are read"
-            )
-        several = [_split(_bytes_of(file), str(file)) for file in files]
-        return Mailbag(str(path), as_sent([mail for mails in several for mail in mails]))
-    return Mailbag(str(path), as_sent(_split(_bytes_of(path), str(path))))
+    mails = [mail for path in paths for file in _files(path) for mail in _split(_bytes_of(file), str(file))]
+    return Mailbag(", ".join(str(path) for path in paths), as_sent(mails))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    if not files:
+        raise UsageError(f"{path}: no patches in this folder", hint=f"files named *{', *'.join(_SUFFIXES)} are read")
+    return files
 
 
 def _split(data: bytes, source: str) -> list[tuple[bytes, bytes]]:

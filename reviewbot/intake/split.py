@@ -71,12 +71,12 @@ def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
 
 def pieces(
     bag: Mailbag, message_ids: Sequence[str], stack: Stack, *, part_only: bool = False, component: str = "",
-    exists: Exists | None = None,
+    exists: Exists | None = None, together: bool = False,
 ) -> list[Piece]:  # fmt: skip
     """One piece per posting that has one of these mails, in the order of the ids; all of the bag's if there are none.
 
     part_only: only the parts that hold the named mails. component: where they belong, if the user says so.
-    exists: what is known of the components' trees.
+    exists: what is known of the components' trees. together: the user says that all of the bag is one posting.
     What is merely wrong with a posting becomes a Problem. Raises UnknownMessageId, NoPatches, SeveralPostings.
     """
     mails, unreadable = read_mails(bag)
@@ -91,12 +91,12 @@ def pieces(
             raise NoPatches(message_id, len(bag.mails))
         named.setdefault(top.id, []).append(message_id)
     if not message_ids:
-        several = _all(tree, bag)
+        several = _all(tree, bag, together)
         named = {top.id: [top.id] if len(several) > 1 else [] for top in several}
     setting = Setting(stack, component, exists)
     found = [_piece(tree.mails[top], ids, tree, bag, setting, part_only) for top, ids in named.items()]
     lost = _unplaced(tree, found)
-    if len(found) > 1 and not message_ids:
+    if len(found) > 1 and not message_ids and not together:
         names = _listed([f"“{piece.subject}”" for piece in found])
         text = f"{bag.source} holds {len(found)} threads of one author, all taken as one posting: {names}"
         lost.append(Problem(kind="several-threads", message=text, message_ids=tuple(piece.top for piece in found)))
@@ -116,14 +116,14 @@ def _tree(mails: Mapping[str, Mail], stack: Stack) -> Tree:
     return Tree(understood(mails, kin), kin)
 
 
-def _all(tree: Tree, bag: Mailbag) -> list[Mail]:
+def _all(tree: Tree, bag: Mailbag, together: bool) -> list[Mail]:
     tops = tree.tops()
     if not tops:
         some = next((m for m in tree.mails.values() if m.is_series), None)
         raise NoPatches(some.id if some else bag.source, len(bag.mails))
     # What lost its cover is reported with the posting that it may belong to.
     whole = [tops[0], *(top for top in tops[1:] if not (top.address == tops[0].address and tree.is_orphan(top)))]
-    if len({top.address for top in whole}) > 1:
+    if len({top.address for top in whole}) > 1 and not together:
         raise SeveralPostings(bag.source, tuple((top.id, top.subject.text) for top in whole))
     return whole
 

@@ -4,7 +4,7 @@
 names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting ─ look further ─▶ with versions, prerequisites, attestation
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reviewbot.config import Site
@@ -31,8 +31,8 @@ class Ask:
     """What the user named; see `reviewbot.intake.names` for what a name may be."""
 
     names: tuple[str, ...] = ()
-    mbox: Path | None = None
-    """File to read instead of asking the archive; `-` is standard input."""
+    mbox: tuple[Path, ...] = ()
+    """Files and folders to read instead of asking the archive, as one posting; `-` is standard input."""
     manifest: Path | None = None
     part_only: bool = False
     """Only the parts that hold the named mails."""
@@ -49,7 +49,7 @@ class Ask:
 def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress = silent) -> Intake:
     """The posting that was asked for. Raises ReviewbotError; what is merely wrong with it becomes a Problem."""
     progress(Event("intake", "thread", "start", expected=5.0))
-    if ask.wait and ask.mbox is not None:
+    if ask.wait and ask.mbox:
         raise UsageError("--wait: a mailbox does not grow", hint="name the posting, and leave --mbox out")
     if ask.wait:
         found = wait_complete(lambda: _posting(ask, stack, site, cache, silent), ask.wait, progress)
@@ -57,7 +57,7 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
         found = _posting(ask, stack, site, cache, progress)
     # A mailbox is for those who have no archive: it is asked only for what the mails themselves name.
     wish = Wish(
-        versions=ask.mbox is None, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases},
+        versions=not ask.mbox, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases},
         fresh=ask.wait > 0,
     )  # fmt: skip
     found = look_further(found, Archive(site.archive, cache / "lore"), stack, site.attestation, wish)
@@ -70,11 +70,11 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
 
 
 def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress) -> Intake:
-    mails = _Mails(site.archive, cache / "lore", read_mbox(ask.mbox) if ask.mbox else None, progress, ask.wait > 0)
+    mails = _Mails(site.archive, cache / "lore", read_mbox(*ask.mbox) if ask.mbox else None, progress, ask.wait > 0)
     if ask.manifest is not None:
         return _of_manifest(ask, ask.manifest, stack, mails)
     names = [_message_id(text) for text in ask.names]
-    if not names and ask.mbox is None:
+    if not names and not ask.mbox:
         raise UsageError("neither a Message-ID nor --mbox was given", hint="try `reviewbot plan --help`")
     if ask.part_only and not names:
         raise UsageError("--part-only: which part?", hint="name its cover or one of its patches")
@@ -82,7 +82,10 @@ def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress
         mails.fetch(name)
     bag = mails.bag()
     ids = [mail_of_anchor(bag, name) for name in names]
-    found = join(pieces(bag, ids, stack, part_only=ask.part_only), stack)
+    together = len(ask.mbox) > 1
+    found = join(pieces(bag, ids, stack, part_only=ask.part_only, together=together), stack)
+    files = tuple(str(path) for path in ask.mbox)
+    found = replace(found, posting=found.posting.model_copy(update={"files": files}))
     if not names and any(problem.kind == "duplicate-part" for problem in found.posting.problems):
         several = tops(bag, stack)
         if len(several) > 1:

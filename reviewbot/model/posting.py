@@ -145,6 +145,8 @@ class Posting(Model):
     author: str
     source: str
     """URL or path it was read from."""
+    files: tuple[str, ...] = ()
+    """Mailboxes and folders that the user gave; empty: it came from an archive."""
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...] = ()
     asked: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ def named(record: Record) -> str:
     if posting.manifest:
         return " ".join([*words, "--manifest", shell(posting.manifest)])
     if not posting.sent:
-        words += ["--mbox", shell(posting.source)]
+        words += [word for file in posting.files or (posting.source,) for word in ("--mbox", shell(file))]
     if "part-only" in kinds:
         return " ".join([*words, "--part-only", *map(shell, posting.asked or (posting.top,))])
     return " ".join([*words, *map(shell, (posting.top, *posting.asked) if posting.sent else ())])

@@ -22,7 +22,7 @@ GIT = "https://git.example.org/x.git"
 def take(folder: Path, text: str, mails: list[bytes] | None = None, **more: Any) -> Intake:
     (folder / "posting.yaml").write_text(text)
     (folder / "thread.mbox").write_bytes(mbox(posting() if mails is None else mails))
-    ask = Ask(mbox=folder / "thread.mbox", manifest=folder / "posting.yaml", **more)
+    ask = Ask(mbox=(folder / "thread.mbox",), manifest=folder / "posting.yaml", **more)
     return take_in(ask, STACK, Site(archive="http://127.0.0.1:9"), folder / "cache")
 
 

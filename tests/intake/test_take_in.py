@@ -84,27 +84,27 @@ def box(folder: Path, mails: list[bytes]) -> Path:
 
 def test_names_choose_within_a_mailbox(tmp_path: Path) -> None:
     path = box(tmp_path, [*posting(), OTHER])
-    assert len(taken(tmp_path, "other@example.org", mbox=path).parts) == 1
-    assert len(taken(tmp_path, TOP, mbox=path).parts) == 3
-    assert len(taken(tmp_path, TOP, "other@example.org", mbox=path).parts) == 4
+    assert len(taken(tmp_path, "other@example.org", mbox=(path,)).parts) == 1
+    assert len(taken(tmp_path, TOP, mbox=(path,)).parts) == 3
+    assert len(taken(tmp_path, TOP, "other@example.org", mbox=(path,)).parts) == 4
     with pytest.raises(UnknownMessageId, match=r"some\.mbox"):
-        taken(tmp_path, "nowhere@example.org", mbox=path)
+        taken(tmp_path, "nowhere@example.org", mbox=(path,))
 
 
 def test_a_mailbox_with_two_versions_needs_a_name(tmp_path: Path) -> None:
     new = [m.replace(b"v2", b"v3").replace(b"@example.org>", b"@new.example.org>") for m in posting()]
     path = box(tmp_path, [*posting(), *(m.replace(b"dev@new.", b"dev@") for m in new)])
     with pytest.raises(SeveralPostings) as caught:
-        taken(tmp_path, mbox=path)
+        taken(tmp_path, mbox=(path,))
     assert TOP in caught.value.hint and "top@new.example.org" in caught.value.hint
-    assert {part.version for part in taken(tmp_path, "kernel@new.example.org", mbox=path).parts} == {3}
+    assert {part.version for part in taken(tmp_path, "kernel@new.example.org", mbox=(path,)).parts} == {3}
 
 
 def test_nothing_was_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither a Message-ID nor --mbox"):
         taken(tmp_path)
     with pytest.raises(UsageError, match="--part-only: which part"):
-        taken(tmp_path, mbox=box(tmp_path, posting()), part_only=True)
+        taken(tmp_path, mbox=(box(tmp_path, posting()),), part_only=True)
 
 
 def test_progress_counts_what_is_pulled(tmp_path: Path) -> None:

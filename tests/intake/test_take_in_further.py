@@ -46,9 +46,11 @@ def test_a_mailbox_asks_nobody_but_for_what_its_mails_name(tmp_path: Path, bases
     file = tmp_path / "mbox"
     file.write_bytes(mbox([lone("a", "PATCH", "fuse: x")]))
     dead = Site(archive="http://127.0.0.1:9/all")
-    assert kinds(take_in(Ask(mbox=file), STACK, dead, tmp_path)) == []
+    assert kinds(take_in(Ask(mbox=(file,)), STACK, dead, tmp_path)) == []
     file.write_bytes(mbox([lone("a", "PATCH", "fuse: x", end="\nDepends-on: <b@x>\n")]))
-    assert kinds(take_in(Ask(mbox=file, bases=bases), STACK, dead, tmp_path)) == [("missing-prerequisite", not bases)]
+    assert kinds(take_in(Ask(mbox=(file,), bases=bases), STACK, dead, tmp_path)) == [
+        ("missing-prerequisite", not bases)
+    ]
 
 
 def test_a_policy_holds_for_prerequisites_too(past: str, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_policy_holds_for_prerequisites_too(past: str, tmp_path: Path) -> None
 
 def test_a_mailbox_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a mailbox does not grow"):
-        take_in(Ask(mbox=tmp_path / "mbox", wait=60), STACK, Site(), tmp_path)
+        take_in(Ask(mbox=(tmp_path / "mbox",), wait=60), STACK, Site(), tmp_path)
 
 
 def test_mails_of_other_threads_with_the_same_subject_are_no_part_of_the_thread(tmp_path: Path) -> None:
