@@ -140,6 +140,8 @@ class _Run:
     disk_is_full: bool = False
     """Of the host, when the guest wrote to one of its own."""
     qmp: QMPClient | None = None
+    went: str = ""
+    """Why QEMU ended, if it was the guest's doing."""
     shutdowns: EventListener = field(default_factory=lambda: EventListener("SHUTDOWN"))
     disk_errors: EventListener = field(default_factory=lambda: EventListener("BLOCK_IO_ERROR"))
 
@@ -152,13 +154,15 @@ class _Run:
         memory = self.saved.memory if self.saved else None
         started = time.monotonic()
         files = held(self.job, self.places, memory)
-        with wired(self.places.logs, self.places.keyboard, files, self.ports) as self.wires:
+        room = self.bounds.room
+        with wired(self.places.logs, self.places.keyboard, files, self.ports, short=room.scant) as self.wires:
             argv = command(self.job, self.accelerator.name, self.places, memory, self.wires.numbers)
             with launched(argv, self.wires, self.job.memory) as running:
                 try:
                     asyncio.run(self._talk(running.process, started))
                 except Lost as lost:
                     self._lost_machine(lost, running, time.monotonic() - started)
+        room.spend(self.wires.kept())
         self.notes += self.wires.notes()
         self._account_for_rest()
         return JobReply(
@@ -238,6 +242,7 @@ class _Run:
             events: list[Any] = self.disk_errors.clear()
             self.disk_is_full = any((event.get("data") or {}).get("nospace") for event in events)
             self.disk_is_full |= self.wires.disk_is_full
+            self.went = self.went or guests_doing(self.shutdowns)
             await asyncio.sleep(0.1)
         process.terminate()
 
@@ -370,7 +375,8 @@ class _Run:
         return hung_under(reply, asked, why, hang) if hang or isinstance(lost, Silent) else reply
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
-        return lost_under(step, seconds, self.wires.since(marks), guests_doing(self.shutdowns), self.leavings)
+        self.went = self.went or guests_doing(self.shutdowns)
+        return lost_under(step, seconds, self.wires.since(marks), self.went, self.leavings)
 
     def _reply(self, reply: StepReply) -> None:
         if self.job.last and reply.name == self.job.last.name:

@@ -14,6 +14,8 @@ from reviewbot.lab.channel import text
 
 HEAD, TAIL = 4 << 20, 4 << 20
 """Bytes of a console that are kept: so many of its beginning, and at least so many of its end."""
+SHORT = 64 << 10
+"""The same when guests have used up their room on the host."""
 EXCERPT = 256 << 10
 """Bytes that `since` gives at most."""
 _BLOCK = 1 << 16
@@ -56,6 +58,11 @@ class Recorder:
             if self._file:
                 self._file.close()
             self._pipe, self._file, self.over = -1, None, True
+
+    @property
+    def kept(self) -> int:
+        """Bytes of the file."""
+        return self._size
 
     def fileno(self) -> int:
         return self._pipe

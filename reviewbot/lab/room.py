@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 STEP_BYTES, STEP_FILES = 64 << 20, 10_000
 """Of one step's files. The agent sends at most 24 MiB when it collects them, and as much again for a hang."""
 LEG_BYTES, LEG_FILES = 4 << 30, 200_000
-"""Of all machines of one suite in one leg. A test that fails leaves some 100 KiB."""
+"""Of all machines of one suite in one leg, their logs among it. A test that fails leaves some 100 KiB."""
+SCANT = 64 << 20
+"""Bytes of it that are left when the logs of further machines become short ones."""
 OVERDUE = "the time that all tests may take was up"
 """Why a machine was ended, or not started."""
 DEPTH = 24
@@ -23,6 +25,16 @@ class Room:
     bytes: int = LEG_BYTES
     files: int = LEG_FILES
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def scant(self) -> bool:
+        """Whether logs must be short: what guests leave has used up almost all."""
+        return self.bytes < SCANT
+
+    def spend(self, size: int) -> None:
+        """So many bytes are there already, whether or not there was room for them."""
+        with self.lock:
+            self.bytes = max(0, self.bytes - size)
 
     def take(self, size: int) -> bool:
         """Whether there is room for one more file of `size` bytes; it is then taken."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot.lab.recorder import Recorder
+from reviewbot.lab.recorder import HEAD, SHORT, TAIL, Recorder
 
 PORTS = ("control", "results", "qmp")
 PIPE = 1 << 20
@@ -50,10 +50,14 @@ class Wires:
         """What each of them said since then."""
         return [recorder.since(mark) for recorder, mark in zip(self.consoles(), marks, strict=True)]
 
+    def kept(self) -> int:
+        """Bytes of all logs."""
+        return sum(recorder.kept for recorder in self.recorders())
+
     def notes(self) -> list[str]:
         """What is no longer in the logs."""
         cut = ((recorder.path.name, recorder.left_out) for recorder in self.recorders())
-        return [f"{name}: {count >> 20} MiB of it were left out" for name, count in cut if count]
+        return [f"{name}: {count / (1 << 20):.1f} MiB of it were left out" for name, count in cut if count]
 
     @property
     def disk_is_full(self) -> bool:
@@ -93,14 +97,16 @@ class Wires:
 
 @contextlib.contextmanager
 def wired(
-    logs: Path, keyboard: Path, files: dict[str, int] | None = None, more: Mapping[str, socket.socket] | None = None
+    logs: Path, keyboard: Path, files: dict[str, int] | None = None, more: Mapping[str, socket.socket] | None = None,
+    *, short: bool = False,
 ) -> Iterator[Wires]:  # fmt: skip
-    """Wires for one machine, whose consoles are recorded in `logs`; all are closed at the end.
+    """Wires for one machine, whose consoles are recorded in `logs`, shortly or not; all are closed at the end.
 
     keyboard: path of the socket at which keys can be typed. files: descriptors that QEMU is to inherit, too. more:
     QEMU's ends of further ports.
     """
     wires = Wires(numbers=files or {})
+    head, tail, said = (SHORT, SHORT, SHORT) if short else (HEAD, TAIL, SAID)
     with contextlib.ExitStack() as stack:
         stack.callback(release, wires)
         for name in PORTS:
@@ -108,9 +114,9 @@ def wired(
             stack.enter_context(ours)
             wires.ports[name] = ours
             wires.numbers[name] = theirs.detach()
-        wires.serial = stack.enter_context(_recorded(wires, "early", Recorder(logs / "serial.log")))
-        wires.console = stack.enter_context(_recorded(wires, "console", Recorder(logs / "console.log")))
-        wires.said = stack.enter_context(_recorded(wires, "said", Recorder(logs / "qemu.log", SAID, SAID)))
+        wires.serial = stack.enter_context(_recorded(wires, "early", Recorder(logs / "serial.log", head, tail)))
+        wires.console = stack.enter_context(_recorded(wires, "console", Recorder(logs / "console.log", head, tail)))
+        wires.said = stack.enter_context(_recorded(wires, "said", Recorder(logs / "qemu.log", said, said)))
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(keyboard))
         stack.callback(keyboard.unlink, missing_ok=True)

@@ -18,6 +18,8 @@ from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.machine import QEMU, Memory, command
 from reviewbot.lab.ports import Ended, connect_qmp, ended
+from reviewbot.lab.recorder import SHORT
+from reviewbot.lab.room import SCANT, Room
 from reviewbot.lab.saving import _save, facts_of, is_whole, restore
 from reviewbot.lab.wires import Wires, wired
 from tests.lab.test_machine import image, job_in, places_in
@@ -191,3 +193,14 @@ def test_what_a_machine_writes_to_a_saved_ones_memory_is_seen(folder: Path) -> N
         file.write(b"x")
     os.utime(memory, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert not is_whole(folder, facts)
+
+
+def test_logs_are_short_when_guests_have_used_up_their_room(folder: Path) -> None:
+    assert [Room(bytes=SCANT + more).scant for more in (-1, 0)] == [True, False]
+    room = Room(bytes=SCANT)
+    room.spend(1)
+    with wired(folder / "logs", folder / "sockets" / "console", short=room.scant) as wires:
+        for recorder in wires.recorders():
+            assert (recorder.head, recorder.tail) == (SHORT, SHORT)
+    room.spend(1 << 40)
+    assert room.bytes == 0 and not room.take(1) and room.take(0)
