@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reviewbot import pipeline, post, report
 from reviewbot.cli import doctor as machine
-from reviewbot.cli import terminal
+from reviewbot.cli import terminal, values
 from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.plan_json import plan_json
 from reviewbot.cli.plan_table import print_plan
@@ -18,44 +18,12 @@ from reviewbot.cli.shard_list import print_shards
 from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
-from reviewbot.intake import parse_duration
 from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, Verdict
 from reviewbot.model.words import flat
 from reviewbot.pipeline import Request
 from reviewbot.store import RunFolder, Runs
-
-
-class _Comma(click.ParamType[tuple[str, ...]]):
-    """`a,b` or the option given several times."""
-
-    name = "a,b,…"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        return value if isinstance(value, tuple) else tuple(filter(None, value.replace(" ", ",").split(",")))
-
-
-class _Duration(click.ParamType[float]):
-    """`90m`, in seconds."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        return value if isinstance(value, float) else parse_duration(value)
-
-
-class _Base(click.ParamType[tuple[str, str]]):
-    """`COMPONENT=REF`."""
-
-    name = "COMPONENT=REF"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        name, equals, ref = value.partition("=")
-        if not (name and equals and ref):
-            self.fail(f"{value!r} is not COMPONENT=REF, as in --base kernel=v6.19", param, ctx)
-        return name, ref
-
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
 
@@ -71,14 +39,16 @@ def series_options(command: Any) -> Any:
             click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
                          help="A YAML file that lists the parts, for a posting that is not one thread."),
             click.option("--part-only", is_flag=True,
-                         help="Only the part that holds the named mail; what it stands on is your business."),
-            click.option("--wait", type=_Duration(), default=0.0, metavar="DURATION",
+                         help="Only the part that holds the named mail; --base must have its prerequisites."),
+            click.option("--wait", type=values.Duration(), default=0.0, metavar="DURATION",
                          help="Wait this long (90m, 2h) until every part of the posting has arrived."),
             click.option("--latest", is_flag=True, help="Take the newest version of what was named."),
-            click.option("--base", "bases", type=_Base(), multiple=True, help="Base of one component; repeatable."),
+            click.option("--base", "bases", type=values.Base(), multiple=True,
+                         help="Base of one component; repeatable."),
             click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
-            click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to test."),
+            click.option("--stack", "stack_name", type=values.Word("STACK", values.stacks), default="fuse",
+                         show_default=True, help="Stack to test."),
             verbose_option,
             click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout."),
         )
@@ -91,15 +61,16 @@ def _test_options(command: Any) -> Any:
     """What is tested: options of the commands that plan or run tests."""
     for option in reversed(
         (
-            click.option("--legs", type=_Comma(), default=(), help="Only these legs [default: all of the stack]."),
-            click.option("--suites", "--suite", type=_Comma(), default="smoke,fstests", show_default=True,
-                         help="What runs in each leg; smoke always goes first."),
-            click.option("--tests", default="", metavar="SELECTION",
+            click.option("--legs", type=values.Comma(values.legs), default=(),
+                         help="Only these legs [default: all of the stack]."),
+            click.option("--suites", "--suite", type=values.Comma(values.suites), default="smoke,fstests",
+                         show_default=True, help="What runs in each leg; smoke always goes first."),
+            click.option("--tests", type=values.Selection(), default="",
                          help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
-            click.option("--budget", type=_Duration(), default=0.0, metavar="DURATION",
+            click.option("--budget", type=values.Duration(), default=0.0, metavar="DURATION",
                          help="Of these fstests only the most valuable ones that run in this time (30m), in all legs."),
-            click.option("--variant", "variants", type=_Comma(), default=(), metavar="NAME,…",
-                         help="Built and run so that mistakes show: kasan, lockdep, kmemleak, asan-server, …"),
+            click.option("--variant", "variants", type=values.Comma(values.variants), default=(), metavar="NAME,…",
+                         help="Build and run with debugging checks: kasan, lockdep, kmemleak, asan-server, …"),
         )
     ):  # fmt: skip
         command = option(command)
@@ -242,19 +213,19 @@ def print_verdict(judged: Verdict, folder: RunFolder) -> None:
         console.print(Text("This says nothing about the series.", style="yellow"))
 
 
-FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "results.json",
-           "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
+FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json",
+           "results": "results.json", "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
            "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
 
 
 @reviewbot.command("report")
-@click.argument("run", default="latest")
+@click.argument("run", type=values.Run(), default="latest")
 @click.option("--format", "name", type=click.Choice(sorted(FORMATS)), default="md", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format verdict.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json, the verdict.")
 def report_command(run: str, name: str, as_json: bool) -> None:
     """Print one of the reports of RUN (an id, a unique prefix, or `latest`)."""
     folder = _runs().find(run)
-    path = folder.path / FORMATS["verdict" if as_json else name]
+    path = folder.path / FORMATS["json" if as_json else name]
     if not path.exists():
         raise UsageError(f"run {folder.id} has no {path.name}{_why_not(folder)}", hint=_what_else(folder))
     click.echo(path.read_text(), nl=False)
@@ -274,7 +245,7 @@ def _what_else(folder: RunFolder) -> str:
 
 
 @reviewbot.command("post")
-@click.argument("run", default="latest")
+@click.argument("run", type=values.Run(), default="latest")
 @click.option("--to", "channel", type=click.Choice(["mail"]), required=True, help="Where to post.")
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
@@ -319,7 +290,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
 
 
 @reviewbot.command()
-@click.argument("name", required=False)
+@click.argument("name", type=values.Word("NAME", lambda _: report.schemas()), required=False)
 @click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
 def schema(name: str | None, as_json: bool) -> None:
     """Print the JSON schema of one of a run's files; without NAME, list them."""

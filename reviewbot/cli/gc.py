@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.host.locks import holder
 from reviewbot.host.paths import cache_dir, data_dir
@@ -60,7 +61,7 @@ class _Size(click.ParamType[int]):
               help="Remove from the cache what was not used for so long.")  # fmt: skip
 @click.option("--size", type=_Size(), help="Then remove what was not used for longest, until the cache is so small.")
 @click.option("--runs", "run_age", type=_Age(), help="Remove runs that are older, too [default: none].")
-@click.option("--run", "names", multiple=True, metavar="RUN", help="Remove this run; repeatable.")
+@click.option("--run", "names", multiple=True, type=values.Run(), help="Remove this run; repeatable.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout; lists every file and folder.")
 def gc(

@@ -12,6 +12,7 @@ _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
 """Commands that do not need what the others import."""
 _MODULES = (
     "reviewbot.cli.commands",
+    "reviewbot.cli.completion",
     "reviewbot.cli.gc",
     "reviewbot.cli.review",
     "reviewbot.cli.runs",

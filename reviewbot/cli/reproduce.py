@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reviewbot import again, pipeline
 from reviewbot.again import Recorded, Repeated
-from reviewbot.cli import terminal
+from reviewbot.cli import terminal, values
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.working import at_work
@@ -27,9 +27,9 @@ from reviewbot.store import RunFolder, Runs, Store
 
 
 @reviewbot.command()
-@click.argument("run")
-@click.argument("test", required=False)
-@click.option("--leg", "legs", multiple=True,
+@click.argument("run", type=values.Run())
+@click.argument("test", type=values.Word("TEST", values.run_tests), required=False)
+@click.option("--leg", "legs", multiple=True, type=values.Word("LEG", values.run_legs),
               help="In this leg; repeatable [default: where it did not pass, else wherever it ran].")  # fmt: skip
 @click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Each in a machine of its own.")
 @click.option("--print-command", is_flag=True,

@@ -10,6 +10,7 @@ import click
 
 from reviewbot import again, lab, suites
 from reviewbot.again import Recorded
+from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_site
@@ -25,8 +26,13 @@ from reviewbot.store import Runs, Store
 
 
 @reviewbot.command()
-@click.argument("run", default="latest")
-@click.option("--leg", default="", help="Which leg's machine [default: the run's only leg].")
+@click.argument("run", type=values.Run(), default="latest")
+@click.option(
+    "--leg",
+    type=values.Word("LEG", values.run_legs),
+    default="",
+    help="Which leg's machine [default: the run's only leg].",
+)
 @click.option("--suite", type=click.Choice(["smoke", "fstests"]), default=None,
               help="Set it up as for this suite [default: fstests if the run has them].")  # fmt: skip
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
@@ -39,7 +45,7 @@ def shell(run: str, leg: str, suite: Suite | None, site_path: Path | None, as_js
     named, filesystems are made and not mounted, fstests is configured. RUN is an id, a unique prefix, or `latest`.
     The machine has no network, and what is written in it is gone when it ends.
 
-    `exit` ends it, and its status is that of the shell; Ctrl-] ends it at once, however deaf it is. All other
+    `exit` ends it, and its status is that of the shell; Ctrl-] ends it at once, even if the guest hangs. All other
     keys, Ctrl-C too, go to the guest. Without a terminal the shell reads commands from stdin.
 
     \b
