@@ -75,6 +75,17 @@ class Reviewer(Model):
     """Seconds per call."""
 
 
+class Reports(Model):
+    """What reports say beside the results."""
+
+    url: str = Field(default="", pattern=r"^$|^https?://\S+$")
+    """Where others can see a run's folder; `{run}` stands for its id. Empty: nowhere, and no report links to it."""
+
+    def of(self, run: str) -> str:
+        """The link to one run, or nothing."""
+        return self.url.replace("{run}", run)
+
+
 class Site(Model):
     """One machine's settings; every key is optional."""
 
@@ -90,6 +101,7 @@ class Site(Model):
     soak: int = Field(default=SOAK, ge=1)
     """Seconds that fstests' soak tests run: their SOAK_DURATION."""
     reviewers: tuple[Reviewer, ...] = ()
+    reports: Reports = Reports()
     bases: dict[str, tuple[Candidate, ...]] = {}
     """Component -> bases to try before those of the stack."""
     _file: Path | None = PrivateAttr(default=None)

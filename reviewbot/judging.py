@@ -9,13 +9,16 @@ from reviewbot.report import Record
 from reviewbot.store import RunFolder, Store
 
 
-def judged(record: Record, run: RunFolder, progress: Progress = silent, notes: tuple[str, ...] = ()) -> Record:
-    """A run whose tests are done, with the lines of its crashes, its verdict with more notes, and its coverage."""
+def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unreviewed: str = "") -> Record:
+    """A run whose tests are done, with the lines of its crashes, its verdict, and its coverage.
+
+    unreviewed: why there is no review, if there should be one.
+    """
     assert record.plan and record.results and record.trees and record.artifacts
     results = symbols.explained(
         record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
     )
-    found = verdict.judge(record.run, results, trees=record.trees, artifacts=record.artifacts, posting=record.posting)
+    found = verdict.judge(record.run, results)
     found = verdict.with_review(found, record.review) if record.review else found
-    found = found.model_copy(update={"notes": (*found.notes, *notes)})
+    found = found.model_copy(update={"lacks": {"review": unreviewed} if unreviewed else {}})
     return with_coverage(record.model_copy(update={"results": results, "verdict": found}), run, progress)

@@ -26,13 +26,13 @@ def with_coverage(record: Record, run: RunFolder, progress: Progress) -> Record:
         made = coverage.measure(
             run.id, record.tool, record.trees, record.artifacts,
             legs={leg.leg: run.logs(leg.leg) for leg in record.results.legs if leg.available},
-            names={p.commit: verdict.position(p, record.trees, record.posting) for p in patches if p.commit},
+            names={p.commit: verdict.patch_ref(p, record.trees, record.posting).name for p in patches if p.commit},
             logs=run.logs("coverage"),
             notes=[f"{leg.leg}: {note}" for leg in record.results.legs for note in suites.about_counters(leg.notes)],
         )  # fmt: skip
     except InfraError as error:
         progress(Event("coverage", "patched lines", "failed", str(error)))
-        judged = record.verdict.model_copy(update={"notes": (*record.verdict.notes, f"no coverage: {error}")})
+        judged = record.verdict.model_copy(update={"lacks": {**record.verdict.lacks, "coverage": str(error)}})
         return record.model_copy(update={"verdict": judged})
     run.write("coverage.info", made.tracefile)
     run.write("coverage.json", made.coverage)

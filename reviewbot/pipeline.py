@@ -97,6 +97,7 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         tests=request.tests or stack.default_tests,
         budget=request.budget,
         variant=choose_variant(request.variants),
+        arguments=_arguments(request),
     )
     wanted = _components(planned, stack)
     sources = tuple(
@@ -107,6 +108,20 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         if p.component in wanted
     )
     return planned.model_copy(update={"sources": sources}), found
+
+
+def _arguments(request: Request) -> tuple[str, ...]:
+    found: list[str] = []
+    for option, words in (
+        ("--legs", ",".join(request.legs)),
+        ("--suites", ",".join(request.suites) if request.suites != SUITES else ""),
+        ("--tests", request.tests),
+        ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
+        ("--variant", ",".join(request.variants)),
+        *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
+    ):
+        found += (option, words) if words else ()
+    return (*found, *(["--no-review"] if not request.review else []), *(["--no-build"] if not request.build else []))
 
 
 def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, progress: Progress) -> Plan:
@@ -162,7 +177,9 @@ def _recorded(job: _Job, work: Callable[[_Job, Record, RunFolder], Record], run:
     run.write("mails.mbox", intake.mbox_bytes(job.found.mails))
     run.write_message_ids(_message_ids(job.found.posting))
     run.write("plan.json", job.planned)
-    record = Record(run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned)
+    record = Record(
+        run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned, url=job.site.reports.of(run.id),
+    )  # fmt: skip
     try:
         record = work(job, record, run)
     except UsageError:
@@ -267,9 +284,7 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    return judging.judged(
-        record, run, job.progress, (f"the patches were not reviewed: {unreviewed}",) if unreviewed else ()
-    )
+    return judging.judged(record, run, job.progress, unreviewed=unreviewed)
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:
@@ -281,7 +296,7 @@ def _review(job: _Job, record: Record, run: RunFolder) -> Record:
     run.write("review.json", made)
     builds = {patch.commit: patch.build for patch in made.patches if patch.build}
     heads = [_blamed(job, verdict.judge_error(run.id, e), builds, e, resolved) for e in failures]
-    found = verdict.judge_review(run.id, made, trees=resolved, heads=heads)
+    found = verdict.judge_review(run.id, made, heads=heads)
     return record.model_copy(update={"artifacts": artifacts, "review": made, "verdict": found})
 
 
@@ -347,7 +362,7 @@ def _blame(job: _Job, desk: Desk, error: build.BuildFails) -> Verdict:
         )  # fmt: skip
         builds = reviewing.build_each(desk, built.artifacts, error.component)
     except InfraError as trouble:
-        return judged.model_copy(update={"notes": (*judged.notes, f"the first bad patch is not known: {trouble}")})
+        return judged.model_copy(update={"lacks": {"blame": str(trouble)}})
     return _blamed(job, judged, builds, error, desk.trees)
 
 

@@ -2,14 +2,13 @@
 """The review as the pipeline makes it: real mails, trees and reviewers; builds that only tell what they were asked."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reviewbot import build, lab, legs, merging, pipeline, reviewing
+from reviewbot import build, lab, legs, merging, pipeline, report, reviewing
 from reviewbot.build.errors import BaseFails, BuildFails, FirstError
 from reviewbot.config import Reviewer, Site
 from reviewbot.lab import Accelerator
@@ -17,16 +16,18 @@ from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.model.review import OF_BASE, PatchBuild
+from reviewbot.model.review import PatchBuild
 from reviewbot.model.stack import LegSpec, Source, Stack
 from reviewbot.model.trees import Trees
-from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
 from reviewbot.pipeline import Request
 from reviewbot.store import Runs
 from tests.mails import TOP, mbox, posting
 from tests.repos import make_component, stack_of
 
 COMPONENTS = ("kernel", "libfuse")
+OF_BASE = "of base"
+"""In place of the subject of the patch that brought an error."""
 
 
 class Builds:
@@ -34,7 +35,7 @@ class Builds:
 
     def __init__(self) -> None:
         self.broken: dict[str, str] = {}
-        """Subject's end -> why its error is not its own."""
+        """Subject's end -> which patch brought the error; empty: this very one."""
         self.heads: tuple[str, ...] = ()
         self.base_fails = False
         """Whether the bases of these have the same error."""
@@ -56,10 +57,14 @@ class Builds:
             raise self.failure(name, logs)
         return Artifacts()
 
+    def came_with(self, end: str | None) -> str:
+        why = self.broken.get(end or "", "")
+        return "" if why == OF_BASE else why
+
     def failure(self, name: str, logs: Path) -> BuildFails | BaseFails:
         error = FirstError("no such thing", "lib/fuse.c:2", "the context")
         if self.base_fails:
-            return BaseFails(name, error, error, logs / f"{name}-base.log")
+            return BaseFails(name, error, error, logs / f"{name}.log", logs / f"{name}-base.log")
         return BuildFails(name, error, logs / f"{name}.log")
 
     def patches(
@@ -73,7 +78,8 @@ class Builds:
             found[patch.commit] = PatchBuild(
                 commit=patch.commit, state="built" if end is None else "failed", seconds=1.0, compiled=1,
                 error="" if end is None else "no such thing", place="" if end is None else "lib/fuse.c:2",
-                why=self.broken.get(end or "", ""), log=f"logs/review/{patch.commit}.log",
+                of_base=self.broken.get(end or "") == OF_BASE, came_with=self.came_with(end),
+                log=f"logs/review/{patch.commit}.log",
             )  # fmt: skip
         return found
 
@@ -119,9 +125,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path)
 
 
-def verdict_of(outcome: pipeline.Outcome) -> Verdict:
-    assert outcome.record.verdict is not None
-    return outcome.record.verdict
+def verdict_of(outcome: pipeline.Outcome) -> SaidVerdict:
+    return report.said(outcome.record)
 
 
 def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: World, builds: Builds) -> None:
@@ -132,7 +137,7 @@ def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: Wor
     names = {path.name for path in outcome.folder.path.iterdir()}
     assert names == {
         "mails.mbox", "message-ids", "plan.json", "trees.json", "review.json", "verdict.json", "summary.md",
-        "reply.eml", "junit.xml", "logs",
+        "reply.eml", "junit.xml", "logs", "run.json", ".lock",
     }  # fmt: skip
     plan = json.loads((outcome.folder.path / "plan.json").read_bytes())
     assert (plan["legs"], plan["suites"]) == ([], [])
@@ -140,7 +145,8 @@ def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: Wor
     assert [(p.component, p.number, p.total) for p in outcome.record.review.patches] == [
         ("kernel", 1, 2), ("kernel", 2, 2), ("libfuse", 1, 2), ("libfuse", 2, 2),
     ]  # fmt: skip
-    assert f"reviewbot review {TOP}" in (outcome.folder.path / "reply.eml").read_text()
+    command = (outcome.folder.path / "reply.eml").read_text().partition("To reproduce:")[2].partition("--\n")[0]
+    assert command.split()[:2] == ["reviewbot", "review"] and TOP in command.split()
 
 
 def test_every_mail_of_the_posting_leads_to_the_run(world: World, builds: Builds) -> None:
@@ -155,7 +161,10 @@ def test_a_patch_in_the_middle_that_does_not_build_is_the_series_fault(world: Wo
     builds.broken = {"kernel: step 1": ""}
     verdict = verdict_of(world.review())
     assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.BUILD_FAILS, ExitStatus.SERIES)
-    assert verdict.summary == "kernel patch 1/2 does not build on its own: lib/fuse.c:2: no such thing; head does build"
+    assert verdict.summary == (
+        "kernel patch 1/2 does not build on its own: lib/fuse.c:2: no such thing; head does build: this breaks "
+        "git bisect"
+    )
 
 
 def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_reviewed(
@@ -169,7 +178,8 @@ def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_revie
     assert verdict.summary == (
         "libfuse does not build: lib/fuse.c:2: no such thing; from libfuse patch 2/2 on (libfuse: step 2)"
     )  # fmt: skip
-    assert verdict.findings[0].where == "libfuse.2@example.org"
+    blamed = verdict.findings[0].patch
+    assert blamed is not None and blamed.message_id == "libfuse.2@example.org"
     assert outcome.record.review is not None and len(outcome.record.review.patches) == 4
 
 
@@ -206,12 +216,12 @@ def test_another_reviewer_is_another_review(world: World, builds: Builds) -> Non
 def test_without_builds_no_patch_is_built(world: World, builds: Builds) -> None:
     verdict = verdict_of(world.review(build=False))
     assert builds.asked == []
-    assert verdict.kind is VerdictKind.PASS and verdict.summary.startswith("no patch was built")
+    assert verdict.kind is VerdictKind.REVIEWED and verdict.summary.startswith("no patch was built")
 
 
 def test_without_builds_a_missing_build_root_is_no_obstacle(world: World, builds: Builds) -> None:
     builds.trouble = InfraError("no mirror answers")
-    assert verdict_of(world.review(build=False)).kind is VerdictKind.PASS
+    assert verdict_of(world.review(build=False)).kind is VerdictKind.REVIEWED
     assert verdict_of(world.review()).kind is VerdictKind.INFRA
 
 
@@ -306,7 +316,7 @@ def test_a_head_that_does_not_build_is_blamed_on_a_patch_of_that_component_only(
     world: World, builds: Builds, machines: Tests
 ) -> None:
     builds.heads = ("libfuse",)
-    builds.broken = {"libfuse: step 1": "", "libfuse: step 2": "the error came with “libfuse: step 1”"}
+    builds.broken = {"libfuse: step 1": "", "libfuse: step 2": "libfuse: step 1"}
     outcome = world.test()
     assert builds.asked == [("libfuse",)]
     assert machines.ran == 0 and outcome.record.review is None
@@ -349,19 +359,3 @@ def test_an_exception_that_nobody_expected_is_infrastructure_and_the_run_keeps_w
     (finding,) = verdict.findings
     assert "Traceback" in (outcome.folder.path / finding.log).read_text()
     assert outcome.record.trees is not None and (outcome.folder.path / "trees.json").exists()
-
-
-def test_a_run_whose_folder_is_removed_meanwhile_is_no_pass(
-    world: World, builds: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    patches = builds.patches
-
-    def remove(*arguments: Any, **words: Any) -> dict[str, PatchBuild]:
-        found = patches(*arguments, **words)
-        for run in Runs(tmp_path / "data" / "runs").list():
-            shutil.rmtree(run.path)
-        return found
-
-    monkeypatch.setattr(build, "build_patches", remove)
-    with pytest.raises(InfraError, match="was removed while it ran"):
-        world.review()

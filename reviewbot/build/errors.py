@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename, dirname
+from typing import Literal
 
 from reviewbot.model.errors import InfraError, SeriesAtFault
-from reviewbot.model.verdict import VerdictKind
+from reviewbot.model.verdict import Finding, FindingKind, VerdictKind
+from reviewbot.model.words import split_place
 
 _FILE = r"(?P<file>\{standard input\}|[^\s:]+)"
 _LD = r"(?:\S*[/-])?ld(?:\.\w+)?"
@@ -58,6 +60,8 @@ _REFERENCED = re.compile(
 )
 _OBJECT = re.compile(r"^>>> +(?P<object>[^\s:]+\.o):\(")
 _SOURCE = re.compile(r" -c (?P<file>\S+\.[cS])\b|^  (?:CC|AS)(?: \[M\])? +(?P<object>[^\s/]\S*\.o)$")
+_BOX = re.compile(r"(?<![\w./-])(?:/obj/)?(?:(?:\.\./)+src/|(?<![\w.])/src/)")
+"""Where a tree lies in the box: nobody else has it there."""
 _TEMPORARY = re.compile(r"^(?:\{standard input\}|/tmp/\S+\.s)$")
 
 
@@ -124,7 +128,8 @@ def _found(match: re.Match[str], lines: list[str], number: int) -> FirstError:
     if groups.get("internal"):
         what = f"internal compiler error: {what}"
     place = _place(groups["file"] or "", groups.get("line") or "", lines, number)
-    return FirstError(what, place, "\n".join(lines[max(0, number - 2) : number + 8]), accident)
+    context = "\n".join(_BOX.sub("", line) for line in lines[max(0, number - 2) : number + 8])
+    return FirstError(what, place, context, accident)
 
 
 def _place(file: str, line: str, lines: list[str], number: int) -> str:
@@ -140,7 +145,7 @@ def _place(file: str, line: str, lines: list[str], number: int) -> str:
 
 
 def _in_tree(file: str) -> str:
-    return re.sub(r"^(?:(?:/obj/)?(?:\.\./)+src/|(?:\.\./)+|/src/)", "", file)
+    return re.sub(r"^(?:\.\./)+", "", _BOX.sub("", file))
 
 
 def _before(pattern: re.Pattern[str], lines: list[str], number: int, most: int) -> re.Match[str] | None:
@@ -179,34 +184,48 @@ def _referenced(lines: list[str], number: int) -> str:
     return _beside(made["object"], _in_tree(match["short"])) if made else _in_tree(match["short"])
 
 
+def _finding(component: str, error: FirstError, log: Path, *, side: Literal["head", "base"], tool: str) -> Finding:
+    file, line = split_place(error.place)
+    return Finding(kind=FindingKind.HEAD, component=component, side=side, file=file, line=line, tool=tool,
+                   said=error.what, detail=error.context, log=str(log))  # fmt: skip
+
+
 class BuildFails(SeriesAtFault):
     """A patched component does not build, though its base does, in the same box and within the same limits."""
 
     verdict = VerdictKind.BUILD_FAILS
 
-    def __init__(self, component: str, error: FirstError, log: Path) -> None:
+    def __init__(self, component: str, error: FirstError, log: Path, *, compiler: str = "") -> None:
         super().__init__(f"{component} does not build: {error.words()}", hint=f"the whole log is {log}")
-        self.component, self.error, self.log = component, error, str(log)
+        self.component, self.error, self.compiler = component, error, compiler
+        self.log = log
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Evidence, one line each."""
         return tuple(self.error.context.splitlines())
+
+    def findings(self) -> tuple[Finding, ...]:
+        return (_finding(self.component, self.error, Path(self.log or ""), side="head", tool=self.compiler),)
 
 
 class BaseFails(InfraError):
     """Neither head nor its base builds: nothing can be said about the series."""
 
-    def __init__(self, component: str, head: FirstError, base: FirstError, log: Path) -> None:
+    def __init__(self, component: str, head: FirstError, base: FirstError, log: Path, base_log: Path) -> None:
         same = head.same_as(base)
         why = "its base has this error, too" if same else f"its base does not build, either: {base.words()}"
         super().__init__(
             f"{component} does not build: {head.words()}; {why}: this says nothing about the series",
             hint=f"the whole log is {log}",
         )
-        self.component, self.error, self.base_error, self.same, self.log = component, head, base, same, str(log)
+        self.component, self.error, self.base_error, self.same = component, head, base, same
+        self.log, self.base_log = log, base_log
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Evidence, one line each: of base."""
-        return tuple(self.base_error.context.splitlines())
+        return tuple(self.error.context.splitlines())
+
+    def findings(self) -> tuple[Finding, ...]:
+        head = _finding(self.component, self.error, Path(self.log or ""), side="head", tool="")
+        base = _finding(self.component, self.base_error, self.base_log, side="base", tool="")
+        return (head, base.model_copy(update={"detail": ""}) if self.same else base)

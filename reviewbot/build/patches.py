@@ -2,10 +2,10 @@
 """Every patch built on top of those before it: does it build, and which warnings came with it."""
 
 import hashlib
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from reviewbot.build.affected import Affected, changes
 from reviewbot.build.components import needs
@@ -18,7 +18,7 @@ from reviewbot.host.locks import locked
 from reviewbot.host.process import CommandTimeout
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.progress import Event, Progress, silent
-from reviewbot.model.review import OF_BASE, BuildWarning, PatchBuild
+from reviewbot.model.review import BuildWarning, PatchBuild
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import AppliedPatch, Tree, Trees
 from reviewbot.model.words import counted
@@ -48,7 +48,7 @@ def build_patches(
         recipe = stack.component(tree.component).recipe
         missing = next((need for need in ("buildroot", *needs(recipe)) if need not in built), None)
         if recipe not in _PER_PATCH:
-            found |= _skipped(tree, f"{tree.component} is built at head only")
+            found |= _skipped(tree, f"{tree.component} is built at head only", "head-only")
         elif missing:
             found |= _skipped(tree, f"it needs {missing}, which could not be built")
         else:
@@ -79,8 +79,8 @@ def _reviewed(patch: AppliedPatch) -> bool:
     return not (patch.merged or patch.prerequisite)
 
 
-def _skipped(tree: Tree, why: str) -> dict[str, PatchBuild]:
-    return {p.commit: PatchBuild(commit=p.commit, state="skipped", why=why) for p in tree.patches if _reviewed(p)}
+def _skipped(tree: Tree, why: str, state: Literal["head-only", "skipped"] = "skipped") -> dict[str, PatchBuild]:
+    return {p.commit: PatchBuild(commit=p.commit, state=state, why=why) for p in tree.patches if _reviewed(p)}
 
 
 def _place(recipe: str, tree: Tree, store: Store, built: Mapping[str, Artifact]) -> Workplace:
@@ -225,27 +225,20 @@ class _Series:
         """Told by an error of its own, if it has one, else by one that came before it."""
         own = [error for error in compiled.errors if self._culprit(error) is None]
         error = own[0] if own else compiled.errors[0]
-        why = ""
-        if not own:
-            culprit = self._culprit(error)
-            why = f"the error came with “{culprit}”" if culprit else OF_BASE
+        culprit = None if own else self._culprit(error)
         self.errors += [(mine, patch.subject) for mine in own]
         return PatchBuild(
-            commit=patch.commit, state="failed", why=why, error=error.what, place=error.place, detail=error.context,
+            commit=patch.commit, state="failed", of_base=culprit == "", came_with=culprit or "", error=error.what,
+            place=error.place, detail=error.context,
             seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
         )  # fmt: skip
 
     def _culprit(self, error: FirstError) -> str | None:
         """Subject of the patch that brought it, empty if it was there before; None: nobody yet."""
-        return next((culprit for known, culprit in self.errors if _same(known, error)), None)
+        return next((culprit for known, culprit in self.errors if known.same_as(error)), None)
 
     def _relative(self, log: Path) -> str:
         return log.relative_to(self.logs.parent.parent).as_posix()
-
-
-def _same(one: FirstError, other: FirstError) -> bool:
-    """Lines may have moved."""
-    return one.what == other.what and re.sub(r":\d+\Z", "", one.place) == re.sub(r":\d+\Z", "", other.place)
 
 
 def _summary(builds: Sequence[PatchBuild]) -> str:

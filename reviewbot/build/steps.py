@@ -16,7 +16,7 @@ from reviewbot.build.payload import Collision, payload
 from reviewbot.build.recipe import WrongProduct, run_recipe
 from reviewbot.config import Site
 from reviewbot.host.git import tree_of
-from reviewbot.host.process import CommandFailed, CommandTimeout, no_room
+from reviewbot.host.process import CommandFailed, LimitExceeded, no_room
 from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.progress import Event, Progress, silent
@@ -25,7 +25,7 @@ from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, Store
 
-FAILURES = (CommandFailed, CommandTimeout, WrongProduct, ConfigLost)
+FAILURES = (CommandFailed, LimitExceeded, WrongProduct, ConfigLost)
 """How the build of a component fails. Each is InfraError until it is known that base does not fail so."""
 
 
@@ -164,8 +164,8 @@ class _Builder:
         except FAILURES as error:
             base = self._first_error(error, base_log)
             self.progress(Event("build", f"{name}-base", "failed", base.words(), log=str(base_log)))
-            raise BaseFails(name, found, base, base_log) from error
-        raise BuildFails(name, found, log)
+            raise BaseFails(name, found, base, log, base_log) from error
+        raise BuildFails(name, found, log, compiler=str(root.facts.get("gcc", "")))
 
     def _at_base(self, name: str, recipe: str, root: Artifact, log: Path) -> Artifact:
         """The component below the series, built against what it needs below the series."""
@@ -188,7 +188,7 @@ class _Builder:
             raise
 
     def _first_error(self, error: InfraError, log: Path) -> FirstError:
-        if isinstance(error, (WrongProduct, ConfigLost, CommandTimeout)):
+        if isinstance(error, (WrongProduct, ConfigLost, LimitExceeded)):
             return FirstError(str(error), "", "")
         found = first_error(log.read_text(errors="replace")) if log.exists() else None
         if found is None and isinstance(error, CommandFailed) and not log.exists():

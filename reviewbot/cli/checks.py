@@ -12,7 +12,7 @@ from reviewbot.model.base import Model
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Part
 from reviewbot.model.review import PatchReview, Review, Severity
-from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted
 from reviewbot.store.runs import RunFolder, Runs
 
@@ -44,7 +44,7 @@ class _Run:
 
     folder: RunFolder
     plan: Plan
-    verdict: Verdict | None
+    verdict: SaidVerdict | None
     review: Review | None
 
     def url(self) -> str:
@@ -82,7 +82,7 @@ def answer(runs: Runs, message_id: str, *, series: bool) -> list[Entry]:
 def _readable(folders: Iterator[RunFolder]) -> Iterator[_Run]:
     for folder in folders:
         if plan := _load(folder, "plan", Plan):
-            yield _Run(folder, plan, _load(folder, "verdict", Verdict), _load(folder, "review", Review))
+            yield _Run(folder, plan, _load(folder, "verdict", SaidVerdict), _load(folder, "review", Review))
 
 
 def _load(folder: RunFolder, name: str, model: type[M]) -> M | None:
@@ -179,7 +179,7 @@ def _not_reviewed(run: _Run, message_id: str) -> Entry:
     """A patch of a run that came to no review; the verdict may name it."""
     verdict = run.verdict
     for finding in verdict.findings if verdict else ():
-        if finding.where == message_id and verdict:
+        if verdict and finding.patch and finding.patch.key == message_id:
             return Entry(tool="reviewbot", status="fail", summary=f"{verdict.kind}: {finding.what}", url=run.url(),
                          details=finding.detail)  # fmt: skip
     return no_run(message_id)

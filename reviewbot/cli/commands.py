@@ -20,7 +20,7 @@ from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import data_dir
 from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
-from reviewbot.model.verdict import ExitStatus, Verdict
+from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
 from reviewbot.pipeline import Request
 from reviewbot.store import RunFolder, Runs
@@ -179,9 +179,9 @@ def apply_and_test(**options: Any) -> int:
     stack = load_stack(options["stack_name"], site)
     with at_work(verbose=options["verbose"]) as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)
-    judged = outcome.record.verdict
-    if judged is None:
+    if outcome.record.verdict is None:
         return print_shards(options["shard_dir"], outcome.folder.id, options["as_json"])
+    judged = report.said(outcome.record)
     if options["as_json"]:
         click.echo(judged.model_dump_json(indent=1))
     else:
@@ -193,13 +193,14 @@ _LONG = 160
 """Characters of a line of evidence that are shown: a compiler's command has a thousand."""
 
 
-def print_verdict(judged: Verdict, folder: RunFolder) -> None:
+def print_verdict(judged: SaidVerdict, folder: RunFolder) -> None:
     console = terminal.console(soft_wrap=True)
     colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
     console.print()
     console.print(Text.assemble((judged.kind, f"bold {colour}"), f"  {flat(judged.summary)}"))
     for finding in judged.findings[:20]:
-        console.print(Text(f"  {flat(finding.what)}"))
+        if not finding.in_summary:
+            console.print(Text(f"  {flat(finding.what)}"))
         for line in finding.detail.splitlines()[:12]:
             console.print(Text(f"    {line if len(line) <= _LONG else line[: _LONG - 1] + '…'}", style="dim"))
         if finding.log:
@@ -250,17 +251,18 @@ def _what_else(folder: RunFolder) -> str:
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
+@click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
-    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], as_json: bool
+    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], uncompared: bool, as_json: bool
 ) -> None:
     """Answer in the thread with the reply of RUN.
 
     Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here.
-    Nothing leaves this machine without --send, no reply leaves it twice, and a failure of the
-    infrastructure is never mailed.
+    Nothing leaves this machine without --send, and no reply leaves it twice. A failure of the infrastructure
+    is never mailed; failures of tests that were not compared with base only with --uncompared.
     """
-    delivery = post.mail(_runs().find(run).path, send=send, to=mail_to, cc=cc)
+    delivery = post.mail(_runs().find(run).path, send=send, to=mail_to, cc=cc, uncompared=uncompared)
     if as_json:
         click.echo(delivery.model_dump_json(indent=1))
     else:

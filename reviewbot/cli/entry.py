@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from reviewbot.cli.group import reviewbot
-from reviewbot.cli.terminal import ReaderGone, guarded
+from reviewbot.cli.guard import ReaderGone, guarded
 from reviewbot.host.paths import data_dir
 from reviewbot.host.process import begin_stop, stop_all
 from reviewbot.host.unexpected import as_error

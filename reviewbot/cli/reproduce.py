@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from reviewbot import again, pipeline
+from reviewbot import again, pipeline, report
 from reviewbot.again import Recorded, Repeated
 from reviewbot.cli import terminal, values
 from reviewbot.cli.commands import print_verdict
@@ -90,8 +90,7 @@ def _all_of(folder: RunFolder, site: Site, as_json: bool) -> int:
     request, stack_name = _request(folder)
     with at_work() as progress:
         outcome = pipeline.apply_and_test(request, load_stack(stack_name, site), site, progress)
-    judged = outcome.record.verdict
-    assert judged is not None
+    judged = report.said(outcome.record)
     differs = again.differences(folder, outcome.folder)
     if as_json:
         whole = {"of": folder.id, "differs": list(differs), "verdict": judged.model_dump(mode="json")}

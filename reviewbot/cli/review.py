@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from reviewbot import pipeline
+from reviewbot import pipeline, report
 from reviewbot.cli import terminal
 from reviewbot.cli.commands import print_verdict, request_of, series_options
 from reviewbot.cli.group import reviewbot
@@ -15,7 +15,7 @@ from reviewbot.cli.progress import clock
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_stack
 from reviewbot.model.review import PatchReview, Review, Severity
-from reviewbot.model.verdict import Verdict
+from reviewbot.model.verdict import FindingKind, SaidVerdict
 from reviewbot.report.remarks import build_words, counts, grouped
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
@@ -48,27 +48,23 @@ def review_command(**options: Any) -> int:
     stack = load_stack(options["stack_name"], site)
     with at_work(verbose=options["verbose"]) as progress:
         outcome = pipeline.review(request, stack, site, progress)
-    judged, made = outcome.record.verdict, outcome.record.review
-    assert judged is not None
+    said, made = report.said(outcome.record), outcome.record.review
     if options["as_json"]:
-        click.echo(judged.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))
+        click.echo(said.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))
     else:
         if made is not None:
             print_review(made, terminal.console(soft_wrap=True))
-            judged = _untold(judged, made)
-        print_verdict(judged, outcome.folder)
-    return judged.kind.exit_status
+            said = _untold(said, made)
+        print_verdict(said, outcome.folder)
+    return said.kind.exit_status
 
 
-def _untold(judged: Verdict, made: Review) -> Verdict:
+def _untold(said: SaidVerdict, made: Review) -> SaidVerdict:
     """Without the findings that are on the screen already, and without evidence that is."""
-    left = [finding for finding in judged.findings if judged.summary.startswith(finding.what)]
-    seen = {patch.build.first_error() for patch in made.broken if patch.build}
-    findings = tuple(
-        finding.model_copy(update={"detail": ""}) if any(finding.what.endswith(error) for error in seen) else finding
-        for finding in left
-    )
-    return judged.model_copy(update={"findings": findings})
+    seen = {patch.build.error for patch in made.broken if patch.build}
+    left = (found for found in said.findings if found.kind not in (FindingKind.PATCH, FindingKind.REMARK))
+    findings = tuple(found.model_copy(update={"detail": ""}) if found.said in seen else found for found in left)
+    return said.model_copy(update={"findings": findings})
 
 
 def print_review(review: Review, console: Console) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reviewbot import merging, shards
+from reviewbot import merging, report, shards
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
@@ -54,8 +54,7 @@ def merge_shards(folder: Path, results: tuple[Path, ...], as_json: bool) -> int:
     does not matter. A shard without a result leaves its tests to INFRA. Ends with the verdict's exit status.
     """
     outcome = merging.merge_shards(folder, results)
-    judged = outcome.record.verdict
-    assert judged is not None
+    judged = report.said(outcome.record)
     if as_json:
         click.echo(judged.model_dump_json(indent=1))
     else:

@@ -5,9 +5,10 @@ Steps raise subclasses; only `reviewbot.cli` turns them into output and an exit 
 An exception that is not a `ReviewbotError` is a bug in reviewbot.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
-from reviewbot.model.verdict import ExitStatus, VerdictKind
+from reviewbot.model.verdict import ExitStatus, Finding, FindingKind, VerdictKind
 
 
 class ReviewbotError(Exception):
@@ -15,10 +16,22 @@ class ReviewbotError(Exception):
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.INFRA
     verdict: ClassVar[VerdictKind | None] = None
+    log: Path | str | None = None
+    """Where more is said."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Evidence, one line each."""
+        return ()
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the verdict of a run that ended with this error rests on; their logs are `log`."""
+        detail = "\n".join(self.details)
+        return (Finding(kind=FindingKind.STOP, said=str(self), detail=detail, log=str(self.log or "")),)
 
 
 class UsageError(ReviewbotError):

@@ -39,5 +39,8 @@ class Plan(Model):
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
     variant: Variant = PLAIN
     """What is built and run otherwise than in the plain stack."""
+    arguments: tuple[str, ...] = ()
+    """Options of the command line that say the same again: `--legs`, `ext4,fuse4fs`, …; those by default are left
+    out."""
     trees: Trees | None = None
     """What came out when the bases were tried; None: nothing was fetched."""

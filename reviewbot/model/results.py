@@ -26,6 +26,16 @@ class Outcome(StrEnum):
     MISS = "MISS"
     INFRA = "INFRA"
 
+    @property
+    def broken(self) -> bool:
+        """Whether it is the tested code's doing."""
+        return self in (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it says nothing about the tested code."""
+        return self in (Outcome.INFRA, Outcome.MISS)
+
 
 class Fsck(Model):
     """What e2fsck, which changed nothing, said of a device after a test."""

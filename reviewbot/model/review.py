@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
-from reviewbot.model.words import counted, untagged
+from reviewbot.model.words import counted, patch_name, untagged
 
 
 class Severity(StrEnum):
@@ -52,17 +52,18 @@ class BuildWarning(Model):
         return f"{self.file}:{self.line}: {self.message} [{self.tool}]"
 
 
-OF_BASE = "the state before the patches has this error, too"
-"""In the `why` of a failed build whose error is older than the series."""
-
-
 class PatchBuild(Model):
     """One patch built on top of those before it."""
 
     commit: str
-    state: Literal["built", "failed", "not-affected", "skipped"]
-    """not-affected: nothing that is built with this configuration can change; skipped: `why` says so."""
+    state: Literal["built", "failed", "not-affected", "head-only", "skipped"]
+    """not-affected: nothing that is built with this configuration can change; head-only: components like this are built
+    once, with all patches; skipped: it could not be built, `why` says so."""
     why: str = ""
+    of_base: bool = False
+    """Of a failed build: the state before the patches has this error, too: nobody's fault."""
+    came_with: str = ""
+    """Of a failed build: subject of the earlier patch that brought this error."""
     seconds: float = 0.0
     compiled: int = 0
     """Objects that were compiled."""
@@ -78,39 +79,59 @@ class PatchBuild(Model):
     """Path of the whole log relative to the run's folder, or empty."""
 
     @property
-    def of_base(self) -> bool:
-        """Whether the build failed as base does: nobody's fault."""
-        return OF_BASE in self.why
+    def own_error(self) -> bool:
+        """Whether the build failed and the error came with this very patch."""
+        return self.state == "failed" and not (self.of_base or self.came_with)
 
     def first_error(self) -> str:
         """`fs/fuse/file.c:12: what the compiler said`, and what is known of where that comes from."""
         said = f"{self.place}: {self.error}" if self.place else self.error
-        return f"{said} ({self.why})" if said and self.why else said or self.why
+        known = [self.why] if self.why else []
+        known += ["the state before the patches has this error, too"] if self.of_base else []
+        known += [f"the error came with “{self.came_with}”"] if self.came_with else []
+        return f"{said} ({'; '.join(known)})" if said and known else said or "; ".join(known)
 
 
 _OF_BUILD = ("build", "gcc", "sparse", "kernel-doc")
 
 
-class PatchReview(Model):
-    """Everything said about one patch."""
+class PatchRef(Model):
+    """Which patch of a posting."""
 
     component: str
-    message_id: str
+    message_id: str = ""
     """Empty when the patch was fetched with git."""
-    commit: str
-    subject: str
-    part: str
+    commit: str = ""
+    subject: str = ""
+    part: str = "1/1"
     """Counter of its part, `1/9`."""
     number: int
     total: int
-    build: PatchBuild | None = None
-    findings: tuple[ReviewFinding, ...] = ()
+    prerequisite: bool = False
+    """It is none of the posting's own: the posting stands on it."""
 
     @property
     def name(self) -> str:
         """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`."""
-        part = "" if self.part == "1/1" else f"part {self.part} "
-        return f"{self.component} {part}patch {self.number}/{self.total}"
+        kind = "prerequisite patch" if self.prerequisite else "patch" if self.message_id else "commit"
+        return patch_name(self.component, self.part, self.number, self.total, kind)
+
+    @property
+    def key(self) -> str:
+        """Its Message-ID, or its commit when it was fetched with git."""
+        return self.message_id or self.commit
+
+
+class PatchReview(PatchRef):
+    """Everything said about one patch."""
+
+    build: PatchBuild | None = None
+    findings: tuple[ReviewFinding, ...] = ()
+
+    @property
+    def ref(self) -> PatchRef:
+        """The patch alone."""
+        return PatchRef.model_validate(self.model_dump(include=set(PatchRef.model_fields)))
 
     @property
     def title(self) -> str:
@@ -131,7 +152,7 @@ class PatchReview(Model):
 class Review(Model):
     """The review of a whole posting."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     run: str
     tool: str
     patches: tuple[PatchReview, ...] = ()

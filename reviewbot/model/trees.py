@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is built: every component at an exact commit, and why that one."""
 
+from typing import Literal
+
 from reviewbot.model.base import Model
 
 
@@ -29,7 +31,7 @@ class Stopped(Model):
     """The patch that a component's base does not take."""
 
     what: str
-    """One line: `kernel part 1/9, patch 3/33 “…” does not apply at fs/fuse/file.c:123`."""
+    """One line: `kernel part 1/9 patch 3/33 “…” does not apply at fs/fuse/file.c:123`."""
     message_id: str
     detail: tuple[str, ...] = ()
     """git's words, the hunk, what the base has in its place, which other base would take it."""
@@ -43,6 +45,8 @@ class Tree(Model):
     """Path of the bare repository in the cache that holds all commits named here."""
     source: str
     """One line: provider, URL or package and version."""
+    provider: Literal["git", "deb", "dir", "tarball", ""] = ""
+    """Of the source. Commits of others than git were made here by importing files: nobody else has them."""
     base_commit: str
     base_tree: str
     base_why: str

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a run says in the end."""
+"""What a run says in the end: facts. `reviewbot.report.words` makes sentences of them."""
 
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 from reviewbot.model.base import Model
+from reviewbot.model.results import Outcome
+from reviewbot.model.review import PatchRef, Severity
 
 
 class ExitStatus(IntEnum):
@@ -21,7 +24,12 @@ class VerdictKind(StrEnum):
     """The one word of a run."""
 
     PASS = "PASS"
+    REVIEWED = "REVIEWED"
+    """Looked at only: by request nothing was built or tested."""
+    FAILURES = "FAILURES"
+    """Tests failed on head. It is not known whether they fail on base, too."""
     REGRESSION = "REGRESSION"
+    """Tests fail on head and not on base. No run compares them yet, so none has this word."""
     DOES_NOT_APPLY = "DOES-NOT-APPLY"
     BUILD_FAILS = "BUILD-FAILS"
     REVIEW_ERRORS = "REVIEW-ERRORS"
@@ -31,7 +39,7 @@ class VerdictKind(StrEnum):
     @property
     def exit_status(self) -> ExitStatus:
         match self:
-            case VerdictKind.PASS:
+            case VerdictKind.PASS | VerdictKind.REVIEWED:
                 return ExitStatus.PASS
             case VerdictKind.BLOCKED:
                 return ExitStatus.BLOCKED
@@ -41,13 +49,45 @@ class VerdictKind(StrEnum):
                 return ExitStatus.SERIES
 
 
-class Finding(Model):
-    """One thing the verdict rests on."""
+class FindingKind(StrEnum):
+    """What a finding is about."""
 
-    what: str
-    """One line: `fuse2fs smoke/rename FAIL: …`, `libfuse part 2/6 patch 3/5 does not apply`."""
-    where: str = ""
-    """`leg/suite/test`, `component:file:line` or a Message-ID."""
+    TEST = "test"
+    """A test of a leg that did not pass, or has no result."""
+    HEAD = "head"
+    """A component that does not build with all patches; with side `base`, one that does not build without them."""
+    PATCH = "patch"
+    """A patch that does not build on those before it."""
+    APPLY = "apply"
+    """A patch that is refused."""
+    REMARK = "remark"
+    """An error that a reviewer found."""
+    STOP = "stop"
+    """What kept the run from going on: the posting is blocked, or something of ours or of this machine failed."""
+
+
+class Finding(Model):
+    """One thing the verdict rests on. What is empty does not apply, or is not known."""
+
+    kind: FindingKind
+    severity: Severity = Severity.ERROR
+    component: str = ""
+    side: Literal["head", "base"] = "head"
+    patch: PatchRef | None = None
+    """Of HEAD: the first patch from which on head does not build."""
+    file: str = ""
+    line: int = 0
+    leg: str = ""
+    suite: str = ""
+    test: str = ""
+    outcome: Outcome | None = None
+    fingerprint: str = ""
+    tool: str = ""
+    """Who says so: `checkpatch`, a reviewer, the compiler of the build root."""
+    said: str = ""
+    """The tool's own words, one line: a compiler's error, a test's reason, a remark, why a patch is refused."""
+    came_with: str = ""
+    """Of PATCH: subject of the earlier patch that brought the error."""
     detail: str = ""
     """Some lines of evidence (git's own words, a compiler error, a diff)."""
     log: str = ""
@@ -57,13 +97,32 @@ class Finding(Model):
 class Verdict(Model):
     """The judgement of one run."""
 
-    schema_version: int = 2
+    schema_version: int = 3
     run: str
     kind: VerdictKind
-    summary: str
-    """One sentence for a human."""
     compared_with: str | None = None
     """What head was compared with; None: with nothing, a FAIL on head may be older than the series."""
     findings: tuple[Finding, ...] = ()
+    hint: str = ""
+    """What whoever ran this can do about it."""
+    lacks: dict[str, str] = {}
+    """What could not be found out, and why: `review`, `blame` (the first bad patch), `coverage`."""
+
+
+class SaidFinding(Finding):
+    """A finding and its sentence."""
+
+    what: str
+    """One line: `fuse2fs smoke/rename FAIL: …`, `libfuse part 2/6 patch 3/5 does not apply`."""
+    in_summary: bool = False
+    """The summary says all of that line."""
+
+
+class SaidVerdict(Verdict):
+    """A verdict and its sentences: verdict.json, and what is shown."""
+
+    summary: str
+    """One sentence for a human."""
+    findings: tuple[SaidFinding, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know to trust this: legs unavailable, results reused, accelerator."""

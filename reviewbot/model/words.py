@@ -31,6 +31,23 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{ending}"
 
 
+def patch_name(component: str, part: str, number: int, total: int, kind: str = "patch") -> str:
+    """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`: the one way to name a patch. kind: `commit`, …"""
+    where = "" if part in ("", "1/1") else f"part {part} "
+    return f"{component} {where}{kind} {number}/{total}"
+
+
+def place(file: str, line: int = 0) -> str:
+    """`fs/fuse/file.c:12`, `fs/fuse/file.c`, or nothing."""
+    return f"{file}:{line}" if file and line else file
+
+
+def split_place(text: str) -> tuple[str, int]:
+    """File and line of what a tool printed as `file:line`; line 0 if there is none."""
+    file, colon, line = text.rpartition(":")
+    return (file, int(line)) if colon and line.isdigit() and len(line) < 10 else (text, 0)
+
+
 def untagged(subject: str) -> str:
     """A subject without its bracketed prefixes, unless there is nothing else."""
     return _PREFIXES.sub("", subject) or subject

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from reviewbot.host.locks import locked
 from reviewbot.host.process import CommandFailed, ToolMissing, run
 from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.verdict import VerdictKind
 from reviewbot.post.settings import MailSettings, read_settings
 
 _POLICY = policy.EmailPolicy(cte_type="8bit", max_line_length=78, linesep="\n", refold_source="none")
@@ -51,15 +53,21 @@ def mail(
     to: Sequence[str] = (),
     cc: Sequence[str] = (),
     settings_from: Path | None = None,
+    uncompared: bool = False,
 ) -> Delivery:
     """Deliver `reply.eml` of a run's folder.
 
-    to: instead of the author. settings_from: where git looks for its settings [the current folder].
-    Raises UsageError (no reply, INFRA, already sent, no server), InfraError (the server refuses).
+    to: instead of the author. settings_from: where git looks for its settings [the current folder]. uncompared: send
+    failures, too, that base may have as well.
+    Raises UsageError (no reply, INFRA, uncompared failures, already sent, no server), InfraError (the server refuses).
     """
     message = _load(folder)
-    if message["X-Reviewbot-Verdict"] == "INFRA":
+    kind = message["X-Reviewbot-Verdict"]
+    if kind == VerdictKind.INFRA:
         raise UsageError("a failure of the infrastructure says nothing about the series and is never mailed")
+    if send and kind == VerdictKind.FAILURES and not uncompared:
+        raise UsageError("these failures are not compared with base: they may be older than the series",
+                         hint="--uncompared sends them all the same")  # fmt: skip
     try:
         settings = read_settings(settings_from or Path.cwd())
     except UsageError:
@@ -67,6 +75,7 @@ def mail(
             raise
         settings = MailSettings(server="", sender=str(message["From"]))
     _address(message, settings, to, cc)
+    _own_domain(message, settings.sender)
     recipients = tuple(a for _, a in getaddresses([str(message.get(h, "")) for h in ("To", "Cc")]) if a)
     if not recipients:
         raise UsageError("the reply has no recipient", hint="name one with --mail-to")
@@ -108,6 +117,15 @@ def _address(message: EmailMessage, settings: MailSettings, to: Sequence[str], c
         except (ValueError, LookupError, AttributeError) as error:
             # =?utf-8?q?=0A?= is a second line, too; and the parser of Python 3.11 stumbles over `a@` and `a@[`.
             raise UsageError(f"no mail can be sent with {name} {value!r}: {error}") from error
+
+
+def _own_domain(message: EmailMessage, sender: str) -> None:
+    """The Message-ID is of the sender's domain; the same reply of the same sender has the same one."""
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    if re.fullmatch(r"[A-Za-z0-9.-]{1,200}", domain):
+        given = str(message["Message-ID"])
+        del message["Message-ID"]
+        message["Message-ID"] = given.replace("@invalid>", f"@{domain}>")
 
 
 def _refuse_second(folder: Path, message_id: str) -> None:

@@ -5,6 +5,7 @@ from reviewbot.report.files import files
 from reviewbot.report.mail import reply_mail
 from reviewbot.report.record import Record, known, schemas
 from reviewbot.report.summary import summary_markdown
+from reviewbot.report.words import said
 from reviewbot.report.xunit import junit_xml
 
-__all__ = ["Record", "files", "junit_xml", "known", "reply_mail", "schemas", "summary_markdown"]
+__all__ = ["Record", "files", "junit_xml", "known", "reply_mail", "said", "schemas", "summary_markdown"]

@@ -7,6 +7,7 @@ from reviewbot.model.base import Model
 from reviewbot.report.mail import files_parent, reply_mail
 from reviewbot.report.record import Record
 from reviewbot.report.summary import summary_markdown
+from reviewbot.report.words import said
 from reviewbot.report.xunit import junit_xml
 
 
@@ -23,5 +24,5 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
     found["junit.xml"] = junit_xml(record)
     found["summary.md"] = summary_markdown(record)
     found["reply.eml"] = reply_mail(record, files_parent(mails, record.posting))
-    found["verdict.json"] = record.verdict
+    found["verdict.json"] = said(record)
     return found

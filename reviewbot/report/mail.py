@@ -10,14 +10,16 @@ from email.header import Header
 from email.utils import parseaddr
 
 from reviewbot.model.posting import Posting
+from reviewbot.model.verdict import FindingKind
 from reviewbot.model.words import one_line
-from reviewbot.report.figures import server_lines
+from reviewbot.report.notes import notes
 from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import mail_lines
-from reviewbot.report.render import environment
-from reviewbot.report.tables import aligned, left_out, leg_header, leg_rows, stack_rows
+from reviewbot.report.render import command, environment, named
+from reviewbot.report.tables import OUTCOMES, aligned, leg_header, leg_rows, stack_lines, test_lines
 from reviewbot.report.text import without_trailers
+from reviewbot.report.words import said
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
@@ -46,7 +48,7 @@ def reply_mail(record: Record, parent: bytes, sender: str = SENDER) -> bytes:
     headers = {
         "From": sender,
         "To": _address(record.posting) if record.posting.sent else "",
-        "Subject": _encoded("Subject", "Re: " + one_line(record.posting.subject, 300)),
+        "Subject": _encoded("Subject", f"Re: {one_line(record.posting.subject, 300)} ({record.verdict.kind})"),
         "Message-ID": message_id(record),
         "In-Reply-To": top,
         "References": "\n ".join((*_references(parent), top)) if top else "",
@@ -99,15 +101,19 @@ def _references(parent: bytes) -> list[str]:
 def _body(record: Record) -> str:
     table = ""
     if record.results and (rows := leg_rows(record)):
-        kept, header = left_out(rows, leg_header())
-        table = aligned([header, *kept], right_from=2)
-    assert record.verdict is not None
-    lines, more = mail_lines(record.review, record.verdict, _REMARKS) if record.review else ([], 0)
+        outcomes = slice(3, 3 + len(OUTCOMES))  # all columns together are wider than a mail
+        narrow = [(*row[:2], *row[outcomes]) for row in (leg_header(), *rows)]
+        used = [n for n in range(len(narrow[0])) if n < 2 or any(row[n] for row in narrow[1:])]
+        table = aligned([[row[n] for n in used] for row in narrow], right_from=2)
+    verdict = said(record)
+    lines, more = mail_lines(record.review, verdict, _REMARKS) if record.review else ([], 0)
     missed, far = unreached(record.coverage, _UNREACHED) if record.coverage else ([], 0)
+    compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     text = environment().get_template("reply.txt").render(
-        record=record, verdict=record.verdict, table=table, servers=server_lines(record), stack=stack_rows(record),
-        lines=lines, more=more,
+        record=record, verdict=verdict, table=table, stack=stack_lines(record), tests=test_lines(record),
+        lines=lines, more=more, compiler=next(compilers, ""), command=command(named(record)),
         missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
+        notes=[note.text for note in notes(record) if not note.operator],
     )  # fmt: skip
     return without_trailers(re.sub(r"\n{3,}", "\n\n", text))
 

@@ -12,9 +12,9 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.results import Results
 from reviewbot.model.review import Review
 from reviewbot.model.trees import Trees
-from reviewbot.model.verdict import Verdict
+from reviewbot.model.verdict import SaidVerdict, Verdict
 
-PUBLISHED: dict[str, type[Model]] = {"coverage": Coverage, "results": Results, "review": Review, "verdict": Verdict}
+PUBLISHED: dict[str, type[Model]] = {"coverage": Coverage, "results": Results, "review": Review, "verdict": SaidVerdict}
 """Files of a run whose shape is promised."""
 
 
@@ -31,6 +31,8 @@ class Record(Model):
     results: Results | None = None
     coverage: Coverage | None = None
     verdict: Verdict | None = None
+    url: str = ""
+    """Where the run's folder can be seen, or empty."""
 
     @property
     def command(self) -> str:
@@ -41,12 +43,6 @@ class Record(Model):
     def variant(self) -> str:
         """`kasan`; empty: the plain stack was tested."""
         return self.plan.variant.name if self.plan else ""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Those of the verdict that no section of a report says."""
-        said = f"review: {self.review.words()}" if self.review else ""
-        return tuple(note for note in self.verdict.notes if note != said) if self.verdict else ()
 
 
 def known(run: Path) -> dict[str, object]:

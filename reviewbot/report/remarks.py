@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from reviewbot.model.review import PatchBuild, PatchReview, Review, ReviewFinding, Severity
-from reviewbot.model.verdict import Verdict
+from reviewbot.model.verdict import FindingKind, Verdict
 from reviewbot.model.words import counted
 
 SERIES = "The series as a whole"
@@ -38,14 +38,20 @@ def grouped(review: Review) -> list[tuple[str, list[Remark]]]:
 
 def remarks(patch: PatchReview) -> list[Remark]:
     """What the build and the reviewers say of one patch, in their order."""
-    found = []
-    if patch.build and patch.build.state == "failed":
-        detail = "" if patch.build.why else patch.build.detail  # shown where the error comes from
-        severity = Severity.ERROR if patch.broken else Severity.WARNING
-        found.append(Remark(severity, f"does not build: {patch.build.first_error()}", detail=detail))
-    if patch.build:
-        found += [Remark(Severity.WARNING, f"new: {warning.words()}", new=True) for warning in patch.build.warnings]
-    return found + [_remark(finding) for finding in patch.remarks]
+    return [*_of_build(patch), *(_remark(finding) for finding in patch.remarks)]
+
+
+def _of_build(patch: PatchReview) -> list[Remark]:
+    if patch.build is None or patch.build.state != "failed":
+        return _warnings(patch)
+    detail = patch.build.detail if patch.build.own_error else ""  # shown where the error comes from
+    severity = Severity.ERROR if patch.broken else Severity.WARNING
+    return [Remark(severity, f"does not build: {patch.build.first_error()}", detail=detail), *_warnings(patch)]
+
+
+def _warnings(patch: PatchReview) -> list[Remark]:
+    warnings = patch.build.warnings if patch.build else ()
+    return [Remark(Severity.WARNING, f"new: {warning.words()}", new=True) for warning in warnings]
 
 
 def build_words(build: PatchBuild | None) -> str:
@@ -76,13 +82,18 @@ def patch_rows(review: Review) -> list[tuple[str, str, str, str]]:
 
 
 def mail_lines(review: Review, verdict: Verdict, limit: int) -> tuple[list[str], int]:
-    """Errors and new warnings that the verdict has not said: at most `limit` of them, and how many are left."""
-    said = {finding.what for finding in verdict.findings}
-    lines = []
+    """What the verdict does not name, errors first: at most `limit` lines of it, and how many are left.
+
+    Of warnings those of the compiler and of reviewers; notes are left out.
+    """
+    named = {(f.patch.key if f.patch else "", f.tool, f.file, f.line, f.said) for f in verdict.findings}
+    broken = {f.patch.key for f in verdict.findings if f.kind is FindingKind.PATCH and f.patch}
+    found: list[tuple[Severity, str]] = []
     for patch in review.patches:
-        lines += [f"{patch.name}: {r.words}" for r in remarks(patch) if r.severity is Severity.ERROR or r.new]
-    lines += [f.words() for f in review.findings if f.severity is Severity.ERROR]
-    lines = [
-        line for line in lines if line not in said and line.replace(": does not build", " does not build") not in said
-    ]
-    return lines[:limit], max(0, len(lines) - limit)
+        lines = _of_build(patch) if patch.key not in broken else _warnings(patch)
+        lines += [_remark(f) for f in patch.remarks if (patch.key, f.tool, f.file, f.line, f.message) not in named]
+        found += [(line.severity, f"{patch.name}: {line.words}") for line in lines]
+    found += [(f.severity, f.words()) for f in review.findings if ("", f.tool, f.file, f.line, f.message) not in named]
+    lines_of = {severity: [words for kind, words in found if kind is severity] for severity in Severity}
+    shown = [*lines_of[Severity.ERROR], *lines_of[Severity.WARNING]]
+    return shown[:limit], max(0, len(shown) - limit)

@@ -3,21 +3,25 @@
 
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.report.figures import server_lines
+from reviewbot.report.notes import notes
 from reviewbot.report.reach import by_file, missing
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.render import environment
 from reviewbot.report.tables import left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
+from reviewbot.report.words import said
 
-_MARK = {VerdictKind.PASS: "✅", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
+_MARK = {VerdictKind.PASS: "✅", VerdictKind.REVIEWED: "👀", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
 
 
 def summary_markdown(record: Record) -> str:
     """The record must have its verdict."""
-    assert record.verdict is not None
+    verdict = said(record)
+    shown = any(found.detail or found.log or not found.in_summary for found in verdict.findings)
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
-        record=record, verdict=record.verdict, mark=_MARK.get(record.verdict.kind, "❌"), rows=rows, header=header,
+        record=record, verdict=verdict, notes=notes(record), shown=shown,
+        mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
         patches=patch_rows(record.review) if record.review else [],
         groups=grouped(record.review) if record.review else [],

@@ -10,6 +10,9 @@ from reviewbot.report.record import Record
 
 OUTCOMES = (Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA)
 
+_FEW = 40
+"""Names of tests that a mail lists."""
+
 
 def leg_rows(record: Record) -> list[tuple[str, ...]]:
     """Per leg and suite: leg, suite, planned, one count per outcome (empty for 0), seconds inside the guest."""
@@ -53,6 +56,33 @@ def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
         rows.append((tree.component, tree.source, f"{tree.base_commit[:12]}, {tree.base_why}", patches,
                      f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
     return rows
+
+
+def stack_lines(record: Record) -> list[str]:
+    """Per component, for readers who have the same repositories: what was tested, from where, with how many patches.
+
+    A commit that was made here, by importing a package or a folder, is not named.
+    """
+    lines = []
+    for tree in record.trees.trees if record.trees else ():
+        own = _patches(tree)
+        what = "unpatched" if own == "none" else own
+        on = f" on {tree.base_commit[:12]}" if tree.provider in ("git", "") else ""
+        why = f" ({tree.base_why})" if own != "none" else ""
+        lines.append(f"{tree.component}: {tree.source}, {what}{on}{why}")
+    return lines
+
+
+def test_lines(record: Record) -> list[str]:
+    """Which fstests ran: their names if these are few, else how they were selected and how many that are."""
+    legs = record.results.legs if record.results else ()
+    names = sorted({test.test for leg in legs for test in leg.tests if test.suite == "fstests"})
+    if not names:
+        return []
+    if len(names) <= _FEW:
+        return [f"fstests: {' '.join(names)}"]
+    selection = f" of `{record.plan.tests}`" if record.plan else ""
+    return [f"fstests: {len(names)} tests{selection}"]
 
 
 def _patches(tree: Tree) -> str:

@@ -9,10 +9,11 @@ from reviewbot.model.deaths import evidence
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import Review, Severity
 from reviewbot.model.untried import excluded, left_out
-from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import one_line, plain
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import Remark, remarks
+from reviewbot.report.words import said
 
 
 def junit_xml(record: Record) -> bytes:
@@ -23,8 +24,8 @@ def junit_xml(record: Record) -> bytes:
     cases for success.
     """
     xml = JUnitXml("reviewbot")
-    if record.verdict is not None and record.results is None and record.verdict.kind is not VerdictKind.PASS:
-        xml.add_testsuite(_verdict(record.verdict))
+    if record.verdict is not None and record.results is None and record.verdict.kind.exit_status is not ExitStatus.PASS:
+        xml.add_testsuite(_verdict(said(record)))
     if record.review is not None:
         xml.add_testsuite(_review(record.review))
     for leg in record.results.legs if record.results else ():
@@ -51,7 +52,7 @@ def junit_xml(record: Record) -> bytes:
     return text + b"\n"
 
 
-def _verdict(verdict: Verdict) -> TestSuite:
+def _verdict(verdict: SaidVerdict) -> TestSuite:
     kind = Failure if verdict.kind.exit_status is ExitStatus.SERIES else Error
     result = kind(one_line(verdict.summary, 400), str(verdict.kind))
     result.text = plain("\n".join(finding.detail for finding in verdict.findings))
@@ -91,9 +92,9 @@ def _add_untried(suite: TestSuite, leg: LegResult) -> None:
     """What was selected and not planned: a skipped case per entry that excludes a group, and one for the budget."""
     groups = [(f"group {one.pattern}", excluded(one)) for one in leg.excluded if one.by == "group"]
     left = [("budget", left_out(leg.left_out))] if leg.left_out else []
-    for name, said in (*groups, *left):
+    for name, words in (*groups, *left):
         case = TestCase(one_line(name), f"{leg.leg}.{suite.name.rpartition('.')[2]}.left-out")
-        case.result = [Skipped(one_line(said, 400))]
+        case.result = [Skipped(one_line(words, 400))]
         suite.add_testcase(case)
 
 

@@ -91,7 +91,8 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
             _pull(work, state, pulled[number])
     why = choice.why if state.plain or not work.parts else f"{choice.why}; applies with a three-way merge only"
     return Tree(
-        component=name, repository=str(work.repository), source=work.origin.label, base_commit=choice.commit,
+        component=name, repository=str(work.repository), source=work.origin.label,
+        provider=work.origin.source.provider, base_commit=choice.commit,
         base_tree=tree_of(work.repository, choice.commit), base_why=why, head_commit=state.head,
         head_tree=tree_of(work.repository, state.head),
         head_date=int(git(work.repository, "show", "-s", "--format=%ct", state.head).output),

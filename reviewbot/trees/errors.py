@@ -4,8 +4,10 @@
 from collections.abc import Sequence
 
 from reviewbot.model.errors import Blocked, InfraError, SeriesAtFault, UsageError
+from reviewbot.model.review import PatchRef
 from reviewbot.model.trees import Attempt
-from reviewbot.model.verdict import VerdictKind
+from reviewbot.model.verdict import Finding, FindingKind, VerdictKind
+from reviewbot.model.words import split_place
 
 
 class SourceUnreachable(InfraError):
@@ -43,10 +45,11 @@ class DoesNotApply(SeriesAtFault):
     ) -> None:  # fmt: skip
         where = f" at {file}" if file else ""
         what = f"is refused: {reason}" if reason else f"does not apply{where}"
-        below = "prerequisite " if prerequisite else ""
+        self.patch = PatchRef(component=component, part=part, number=number, total=total, message_id=message_id,
+                              subject=subject, prerequisite=prerequisite)  # fmt: skip
         super().__init__(
-            f"{component} part {part}, {below}patch {number}/{total} “{subject}” {what}",
-            hint="" if reason else f"applied on {base}; name another base with --base {component}=REF",
+            f"{self.patch.name} “{subject}” {what}",
+            hint="" if reason else f"name another base with --base {component}=REF",
         )
         self.component, self.part, self.message_id, self.subject = component, part, message_id, subject
         self.number, self.total, self.file, self.hunk, self.words, self.base = number, total, file, hunk, words, base
@@ -56,9 +59,16 @@ class DoesNotApply(SeriesAtFault):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Evidence, one line each: git's own words, the hunk, what base has there, the bases that were tried."""
+        """Evidence, one line each: git's own words, what base has there, the bases that were tried, the hunk."""
         tried = [f"tried {attempt.what}: {attempt.result}" for attempt in self.attempts]
-        return (*self.words.splitlines(), *self.hunk.splitlines(), *self.evidence, *tried)
+        why = f", {self.base_why}" if self.base_why else ""
+        on = () if self.reason else (f"applied on {self.base}{why}",)
+        return (*on, *self.words.splitlines(), *self.evidence, *tried, *self.hunk.splitlines())
+
+    def findings(self) -> tuple[Finding, ...]:
+        file, line = split_place(self.file)
+        return (Finding(kind=FindingKind.APPLY, component=self.component, patch=self.patch, file=file, line=line,
+                        said=self.reason, detail="\n".join(self.details)),)  # fmt: skip
 
 
 class RefusedPatch(DoesNotApply):

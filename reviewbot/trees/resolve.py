@@ -166,14 +166,14 @@ def _one(
 def _stopped(work: Work, error: DoesNotApply) -> Tree:
     base = error.commit or work.origin.default
     tree = tree_of(work.repository, base)
-    tried = len(error.attempts)  # they are the tree's own
-    detail = error.details[: len(error.details) - tried] if tried else error.details
+    attempts, error.attempts = error.attempts, ()  # they are the tree's own
     return Tree(
-        component=work.spec.name, repository=str(work.repository), source=work.origin.label, base_commit=base,
+        component=work.spec.name, repository=str(work.repository), source=work.origin.label,
+        provider=work.origin.source.provider, base_commit=base,
         base_tree=tree, base_why=error.base_why or "default of the stack", head_commit=base, head_tree=tree,
         justified=False, head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
-        attempts=(*error.attempts, Attempt(what="git am", result=str(error))),
-        stopped=Stopped(what=str(error), message_id=error.message_id, detail=detail),
+        attempts=(*attempts, Attempt(what="git am", result=str(error))),
+        stopped=Stopped(what=str(error), message_id=error.message_id, detail=error.details),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from reviewbot.build.errors import BaseFails, BuildFails
 from reviewbot.build.recipe import Recipe
 from reviewbot.config import Site, load_stack
 from reviewbot.host.git import git
-from reviewbot.host.process import CommandFailed, CommandTimeout
+from reviewbot.host.process import CommandFailed, CommandTimeout, LimitExceeded
 from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.trees import Tree, Trees
@@ -30,7 +30,9 @@ NO_SPACE = "lib/fuse.c:2:2: error: #error No space left on device"
 
 
 class Compilers:
-    """In place of the box: a tree whose file `build` says `ok` builds, `slow` does not end, other words are its log."""
+    """In place of the box: a tree whose file `build` says `ok` builds, `slow` does not end, `fat` takes too much
+    memory; other words are its log.
+    """
 
     def __init__(self) -> None:
         self.built: list[tuple[str, str]] = []
@@ -54,6 +56,8 @@ class Compilers:
         log.write_text(f"{said}\n")
         if said == "slow":
             raise CommandTimeout(["make"], 3600.0)
+        if said == "fat":
+            raise LimitExceeded("memory", 4 << 30, argv=["make"])
         if not said.startswith("ok"):
             raise CommandFailed(["make"], 2, said, log=log)
         return Artifact(kind=recipe.name, key=tree.head_commit, path=said, facts={})
@@ -140,13 +144,14 @@ def test_a_series_that_prints_that_the_disk_is_full_is_at_fault(tmp_path: Path, 
     assert "#error No space left on device" in str(error)
 
 
-@pytest.mark.parametrize(("base", "kind"), [("ok", BuildFails), ("slow", BaseFails)])
-def test_a_build_that_does_not_end_is_the_series_fault_only_if_base_ends(
-    tmp_path: Path, compilers: Compilers, base: str, kind: type[InfraError | BuildFails]
+@pytest.mark.parametrize(("head", "words"), [("slow", "did not end within 3600 s"), ("fat", "bytes of memory")])
+@pytest.mark.parametrize(("base", "kind"), [("ok", BuildFails), ("", BaseFails)])
+def test_a_limit_is_the_series_fault_only_if_base_stays_within_it(
+    tmp_path: Path, compilers: Compilers, head: str, words: str, base: str, kind: type[InfraError | BuildFails]
 ) -> None:
-    error = failure(tmp_path, tree_of_states(tmp_path, "libfuse", base, "slow"))
+    error = failure(tmp_path, tree_of_states(tmp_path, "libfuse", base or head, head))
     assert isinstance(error, kind)
-    assert "did not end within 3600 s" in str(error)
+    assert words in str(error)
 
 
 def test_prerequisites_are_below_the_series(tmp_path: Path, compilers: Compilers) -> None:

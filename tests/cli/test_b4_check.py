@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from reviewbot.cli.b4_check import b4_check
 from reviewbot.model.base import Model
-from reviewbot.model.verdict import Verdict, VerdictKind
+from reviewbot.model.errors import DiskFull
 from reviewbot.report import Record, files
 from reviewbot.store import RunFolder, Runs
+from reviewbot.verdict import judge_error
 from tests.mails import diff, mail
 from tests.report.records import (
     PLAN,
@@ -136,7 +137,7 @@ def test_a_run_with_tests_tells_both(data: Path) -> None:
     found = ask(COVER)
     assert statuses(found) == {"reviewbot": "pass", "reviewbot/build": "pass", "reviewbot/review": "warn"}
     assert found["reviewbot"]["summary"].startswith("PASS: all 4 tests")
-    assert "note: compared with nothing" in found["reviewbot"]["details"]
+    assert "note: leg fuse4fs-iomap is unavailable" in found["reviewbot"]["details"]
 
 
 def test_the_newest_run_counts_and_the_tests_of_an_older_one_stay_beside_it(data: Path) -> None:
@@ -151,13 +152,13 @@ def test_the_newest_run_counts_and_the_tests_of_an_older_one_stay_beside_it(data
 
 def test_a_failure_of_ours_hides_nothing_that_was_known(data: Path) -> None:
     put(data, "20261101-000000-aaaa", reviewed(review_clean()))
-    broken = Verdict(run="x", kind=VerdictKind.INFRA, summary="the disk is full")
+    broken = judge_error("x", DiskFull())
     put(data, "20261102-000000-aaaa", unapplied().model_copy(update={"verdict": broken}))
     assert ask(COVER)["reviewbot"]["summary"].startswith("PASS: ")
 
 
 def test_a_failure_of_ours_alone_is_a_warning(data: Path) -> None:
-    broken = Verdict(run="x", kind=VerdictKind.INFRA, summary="the disk is full")
+    broken = judge_error("x", DiskFull())
     put(data, "20261102-000000-aaaa", unapplied().model_copy(update={"verdict": broken}))
     assert statuses(ask(COVER)) == {"reviewbot": "warn"}
 

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reviewbot.cli import terminal
+from reviewbot.cli import guard, terminal
 from reviewbot.model.words import flat, one_line, plain
 from tests.mails import mbox, posting
 
@@ -74,7 +74,7 @@ def test_a_plan_at_a_terminal_is_coloured_and_holds_no_command_of_the_mail(tmp_p
 
 
 def test_errors_and_echoed_text_are_filtered(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.guarded():
+    with guard.guarded():
         click.echo(f"a{EVIL}b\n\tc")
         click.echo(f"error {EVIL}", err=True)
         sys.stdout.writelines([EVIL])
@@ -102,10 +102,10 @@ def test_a_reader_that_has_gone_is_told_apart_from_a_socket_that_broke() -> None
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as gone:
-        guard = terminal._Guard(gone)
-        guard.write("x" * 10)
-        with pytest.raises(terminal.ReaderGone):
-            guard.flush()
+        stream = guard._Guard(gone)
+        stream.write("x" * 10)
+        with pytest.raises(guard.ReaderGone):
+            stream.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())  # so that it can be closed
 
 

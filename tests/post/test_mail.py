@@ -14,7 +14,7 @@ from reviewbot.model.verdict import ExitStatus
 from reviewbot.post import mail
 from reviewbot.report import reply_mail
 from tests.post.servers import HOST, SENDER, GitConfig, Server, free_port, listening
-from tests.report.records import POSTING, TOP, passing
+from tests.report.records import POSTING, TOP, failing, passing
 
 DANA = "dana@example.org"
 
@@ -59,7 +59,7 @@ def test_headers_reach_the_server_in_ascii_and_are_read_as_they_were(folder: Pat
     head = server.mails[0].content.partition(b"\r\n\r\n")[0].decode("ascii")
     assert f"\nIn-Reply-To: <{'x' * 90}@y>\r\n" in head
     message = taken(server)
-    assert message["Subject"] == f"Re: {subject}"
+    assert message["Subject"] == f"Re: {subject} (PASS)"
     assert (message["From"], message["To"]) == (SENDER, f"Dänä <{DANA}>")
 
 
@@ -67,7 +67,7 @@ def test_a_dry_run_shows_the_mail_and_sends_nothing(folder: Path, server: Server
     delivery = mail(folder)
     assert not delivery.sent and server.mails == []
     assert [path.name for path in folder.iterdir()] == ["reply.eml"]
-    assert "\nVerdict: PASS\n" in delivery.mail
+    assert "\nPASS: all 4 tests" in delivery.mail
     assert delivery.describe().endswith(f"(a dry run: --send would send this to {DANA} through {HOST})")
 
 
@@ -245,3 +245,19 @@ def test_a_program_that_is_not_there_leaves_a_later_try(folder: Path, git_config
     assert state(folder) == "refused"
     program(tmp_path / "msmtp", "cat > /dev/null")
     assert mail(folder, send=True).sent
+
+
+def test_failures_that_base_may_have_too_are_sent_only_when_that_is_wanted(folder: Path, server: Server) -> None:
+    (folder / "reply.eml").write_bytes(reply_mail(failing(), b""))
+    assert not mail(folder).sent, "a dry run shows it"
+    with pytest.raises(UsageError, match="not compared with base") as caught:
+        mail(folder, send=True)
+    assert "--uncompared" in caught.value.hint and server.mails == []
+    assert mail(folder, send=True, uncompared=True).sent
+
+
+def test_the_message_id_is_of_the_senders_domain_and_the_same_for_the_same_reply(folder: Path, server: Server) -> None:
+    first, second = mail(folder), mail(folder)
+    assert first.message_id == second.message_id and first.message_id.endswith(
+        f"@{SENDER.rpartition('@')[2].strip('>')}>"
+    )

@@ -48,6 +48,7 @@ PLAN = Plan(
         SourcePlan(component="libfuse", source="git https://github.com/libfuse/libfuse.git", base="master",
                    why="default of the stack; the posting declares no base"),
     ),
+    arguments=("--tests", "generic/001 generic/023"),
     legs=tuple(LegPlan(leg=leg, why="wanted", needs=("kernel",)) for leg in ("ext4", "fuse2fs", "fuse4fs-iomap")),
 )  # fmt: skip
 
@@ -55,7 +56,9 @@ PLAN = Plan(
 def _tree(component: str, source: str, why: str, base: str, head: str, attempts: tuple[Attempt, ...] = ()) -> Tree:
     parts = POSTING.component_parts(component)
     return Tree(
-        component=component, repository=f"/cache/repos/{component}.git", source=source, base_commit=base * 20,
+        component=component, repository=f"/cache/repos/{component}.git", source=source,
+        provider="git" if source.startswith("git ") else "deb",
+        base_commit=base * 20,
         base_tree="c0" * 20, base_why=why, head_commit=head * 20, head_tree="d1" * 20, head_date=1793700000,
         patches=tuple(AppliedPatch(message_id=patch.message_id, subject=patch.subject, commit="e5" * 20)
                       for part in parts for patch in part.patches),
@@ -102,7 +105,7 @@ def results(*legs: LegResult, why: str = "") -> Results:
 def judged(found: Results, posting: Posting = POSTING) -> Record:
     """A record whose tests ran, judged."""
     return Record(run=RUN, tool=TOOL, posting=posting, plan=PLAN, trees=TREES, results=found,
-                  verdict=judge(RUN, found, trees=TREES, posting=posting))  # fmt: skip
+                  verdict=judge(RUN, found))  # fmt: skip
 
 
 def passing() -> Record:
@@ -228,7 +231,7 @@ def review_clean() -> Review:
 def reviewed(found: Review) -> Record:
     """A record of a run that only reviews."""
     return Record(run=RUN, tool=TOOL, posting=POSTING, plan=REVIEW_PLAN, trees=TREES, review=found,
-                  verdict=judge_review(RUN, found, trees=TREES))  # fmt: skip
+                  verdict=judge_review(RUN, found))  # fmt: skip
 
 
 def passing_with_review() -> Record:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from reviewbot.model.posting import NEVER_SENT
 from reviewbot.model.results import Outcome
-from reviewbot.model.review import BuildWarning, PatchReview, Review, ReviewFinding, Severity
-from reviewbot.model.verdict import Finding, Verdict, VerdictKind
+from reviewbot.model.review import BuildWarning, PatchRef, PatchReview, Review, ReviewFinding, Severity
+from reviewbot.model.verdict import Finding, FindingKind, Verdict, VerdictKind
 from reviewbot.report import Record, junit_xml, reply_mail, summary_markdown
 from tests.report.records import POSTING, RUN, TREES, built, case, judged, leg, passing, results, reviewed
 
@@ -45,10 +45,16 @@ def record_with(text: str) -> Record:
     return judged(results(leg("ext4", *tests), leg("fuse2fs", case("smoke", "rename"), reason=text)), posting)
 
 
-def broken_record(text: str) -> Record:
+def broken_record(text: str, kind: FindingKind = FindingKind.STOP) -> Record:
     """A run that ended before its tests, with `text` as the words of its error."""
-    finding = Finding(what=text, detail=text, where=text, log=text)
-    verdict = Verdict(run=RUN, kind=VerdictKind.BLOCKED, summary=text, findings=(finding, finding), notes=(text, text))
+    patch = PatchRef(component=text, part=text, number=1, total=1, message_id=text, subject=text)
+    findings = tuple(
+        Finding(kind=kind, component=text, patch=patch, file=text, tool=text, said=text, came_with=text, detail=text,
+                leg=text, suite=text, test=text, log=text)
+        for kind in (kind, *FindingKind)
+    )  # fmt: skip
+    lacks = {"blame": text, text: text}
+    verdict = Verdict(run=RUN, kind=VerdictKind.BLOCKED, findings=findings, hint=text, lacks=lacks)
     posting = POSTING.model_copy(update={"subject": text, "top": text})
     return Record(run=RUN, tool="reviewbot", posting=posting, trees=TREES, verdict=verdict)
 
@@ -150,7 +156,7 @@ def test_only_the_own_signature_looks_like_one() -> None:
 
 def test_a_command_to_paste_has_one_word_for_the_message_id() -> None:
     mail = reply_mail(broken_record("a;reboot@example.org"), b"").decode()
-    assert "  reviewbot apply-and-test 'a;reboot@example.org'\n" in mail
+    assert " 'a;reboot@example.org'\n" in mail and " a;reboot" not in mail.partition("To reproduce:")[2]
 
 
 TRAILERS = (

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command that a reply ends with names the same posting again."""
 
+import shlex
+
 import pytest
 
 from reviewbot.model.posting import NEVER_SENT, Problem
 from reviewbot.report import Record
-from reviewbot.report.render import named
-from tests.report.records import PLAN, POSTING
+from reviewbot.report.render import command, named
+from tests.report.records import PLAN as TESTED
+from tests.report.records import POSTING, TREES
+
+PLAN = TESTED.model_copy(update={"arguments": ()})
 
 PICKED = Problem(kind="part-only", message="only a part")
 RFC = POSTING.parts[0].model_copy(update={"rfc": True})
@@ -33,4 +38,20 @@ RFC = POSTING.parts[0].model_copy(update={"rfc": True})
 def test_the_words(change: dict[str, object], rfc: bool, words: str) -> None:
     posting = POSTING.model_copy(update=change)
     plan = PLAN.model_copy(update={"rfc": rfc})
-    assert named(Record(run="r", tool="t", posting=posting, plan=plan)) == words
+    assert " ".join(named(Record(run="r", tool="t", posting=posting, plan=plan))) == f"reviewbot apply-and-test {words}"
+
+
+def test_the_options_are_those_of_the_run_and_bases_from_git_are_named_by_their_commit() -> None:
+    plan = PLAN.model_copy(update={"arguments": ("--legs", "ext4", "--tests", "-g quick", "--base", "libfuse=master")})
+    record = Record(run="r", tool="t", posting=POSTING, plan=plan, trees=TREES)
+    assert named(record) == [
+        "reviewbot", "apply-and-test", "--legs", "ext4", "--tests", "'-g quick'", "--base", "libfuse=master",
+        "--base", "e2fsprogs=4d4d4d4d4d4d4d4d", POSTING.top,
+    ]  # fmt: skip
+
+
+def test_a_long_command_is_folded_and_is_the_same_for_a_shell() -> None:
+    words = ["reviewbot", "apply-and-test", "--tests", "'generic/001 generic/002'", *("x" * 30 for _ in range(5))]
+    folded = command(words)
+    assert all(len(line) <= 72 for line in folded.splitlines()) and len(folded.splitlines()) > 2
+    assert shlex.split(folded.replace("\\\n", "")) == shlex.split(" ".join(words))

@@ -5,9 +5,7 @@ from xml.etree import ElementTree
 
 from reviewbot.model.results import Outcome
 from reviewbot.model.variants import Variant
-from reviewbot.report import junit_xml, reply_mail, summary_markdown
-from reviewbot.report.render import named
-from reviewbot.verdict import judge
+from reviewbot.report import junit_xml, reply_mail, said, summary_markdown
 from tests.report.records import DMESG, PLAN, case, judged, leg, results
 
 VARIANT = Variant(name="kasan,lockdep", why="mistakes")
@@ -19,17 +17,16 @@ def test_the_variant_is_in_titles_properties_and_the_command() -> None:
         update={"plan": PLAN.model_copy(update={"variant": VARIANT})}
     )
     assert summary_markdown(record).startswith("# ✅ PASS (variant kasan,lockdep): ")
-    assert b"\nVerdict: PASS (variant kasan,lockdep)\n" in reply_mail(record, b"")
-    assert named(record).startswith("--variant kasan,lockdep ")
+    assert b"\nPASS (variant kasan,lockdep): " in reply_mail(record, b"")
     (found,) = ElementTree.fromstring(junit_xml(record)).findall(".//property[@name='variant']")
     assert found.get("value") == "kasan,lockdep"
 
 
 def test_the_verdict_says_that_it_was_not_the_plain_stack() -> None:
     plain = results(leg("ext4", case("smoke", "rename", Outcome.PASS)))
-    varied = judge("r", plain.model_copy(update={"variant": "kasan"}))
+    varied = said(judged(plain.model_copy(update={"variant": "kasan"})))
     assert "variant kasan: not what the plain stack would show" in varied.notes
-    assert not any("variant" in note for note in judge("r", plain).notes)
+    assert not any("variant" in note for note in said(judged(plain)).notes)
 
 
 def test_a_crash_is_shown_with_the_lines_of_the_source() -> None:

@@ -214,7 +214,7 @@ def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: P
     assert [what for what, _ in tried(tree) if "test-apply" in what] == [
         "master: test-apply", "master as of 2023-11-25: test-apply", "v1: test-apply",
     ]  # fmt: skip
-    assert tried(tree)[-1][1].startswith("kernel part 1/1, patch 1/1 “topic: second” does not apply")
+    assert tried(tree)[-1][1].startswith("kernel patch 1/1 “topic: second” does not apply")
     good, mails = posting_of(series(kernel, "v1..topic"))
     assert tree.stopped is not None
     assert tree.stopped.what in tried(tree)[-1][1]

@@ -12,13 +12,15 @@ from reviewbot.intake.errors import ArchiveUnreachable
 from reviewbot.model.errors import Blocked, DiskFull, InfraError, ReviewbotError, SeriesAtFault
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
-from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
+from reviewbot.model.verdict import ExitStatus, SaidVerdict, Verdict, VerdictKind
+from reviewbot.report import Record, said
 from reviewbot.trees.errors import DoesNotApply, SourceUnreachable
 from reviewbot.verdict import judge, judge_error
-from reviewbot.verdict.judge import tree_notes
+from tests.report.records import POSTING
 
 RUN = "20261103-101502-7a3f"
-NOT_COMPARED = "compared with nothing: whether a failure is new is not yet known"
+NOT_COMPARED = "no base run yet: failures may be older than this series"
+EMULATED = "the CPU was emulated (TCG): times mean little, and races show differently"
 
 
 def leg(name: str, *outcomes: Outcome, reason: str = "", accelerator: str = "kvm", reused: bool = False) -> LegResult:
@@ -31,8 +33,18 @@ def unavailable(name: str, reason: str) -> LegResult:
     return LegResult(leg=name, available=False, reason=reason)
 
 
-def verdict(*legs: LegResult, trees: Trees | None = None, why: str = "") -> Verdict:
-    return judge(RUN, Results(run=RUN, tool="reviewbot 0", accelerator_why=why, legs=legs), trees=trees)
+def verdict(*legs: LegResult, trees: Trees | None = None, why: str = "") -> SaidVerdict:
+    """The verdict of a run with these legs, and its sentences."""
+    found = Results(run=RUN, tool="reviewbot 0", accelerator_why=why, legs=legs)
+    return said(Record(run=RUN, tool="t", posting=POSTING, results=found, trees=trees, verdict=judge(RUN, found)))
+
+
+def of_error(error: ReviewbotError) -> SaidVerdict:
+    return said(Record(run=RUN, tool="t", posting=POSTING, verdict=judge_error(RUN, error)))
+
+
+def places(found: Verdict) -> list[str]:
+    return [f"{one.leg}/{one.suite}/{one.test}" for one in found.findings]
 
 
 def test_tests_that_all_passed_or_could_not_run_are_a_pass() -> None:
@@ -48,27 +60,33 @@ def test_a_pass_names_only_the_legs_that_there_were() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.CRASH, Outcome.HANG])
-def test_anything_broken_is_a_regression_that_says_it_is_not_compared(outcome: Outcome) -> None:
+def test_anything_broken_is_failures_that_are_not_compared(outcome: Outcome) -> None:
     found = verdict(leg("ext4", Outcome.PASS, Outcome.PASS, outcome), leg("fuse2fs", Outcome.PASS))
-    assert found.kind is VerdictKind.REGRESSION
-    assert found.summary == "1 test failed on head, not yet compared with base: 1 in ext4; 3 passed"
+    assert found.kind is VerdictKind.FAILURES
+    assert found.summary == f"1 test failed on head, not yet compared with base: ext4 smoke/2 {outcome}; 3 passed"
+    assert found.notes[0] == NOT_COMPARED
     assert found.compared_with is None
-    assert [finding.where for finding in found.findings] == ["ext4/smoke/2"]
+    assert places(found) == ["ext4/smoke/2"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.INFRA, Outcome.MISS])
 def test_anything_unknown_says_nothing_about_the_series(outcome: Outcome) -> None:
     found = verdict(leg("ext4", Outcome.PASS, outcome, outcome), leg("fuse2fs", outcome))
     assert found.kind is VerdictKind.INFRA
-    assert found.summary == "3 tests got no result: 2 in ext4, 1 in fuse2fs; this says nothing about the series"
+    assert found.summary == (
+        "3 tests got no result: 2 in ext4 (smoke/1, smoke/2), 1 in fuse2fs (smoke/0); "
+        "this says nothing about the series"
+    )
     assert len(found.findings) == 3
 
 
 def test_broken_counts_before_unknown_and_its_findings_come_first() -> None:
     found = verdict(leg("ext4", Outcome.MISS, Outcome.INFRA), leg("fuse2fs", Outcome.HANG, Outcome.PASS, Outcome.FAIL))
-    assert found.kind is VerdictKind.REGRESSION
-    assert found.summary.startswith("2 tests failed on head, not yet compared with base: 2 in fuse2fs; 1 passed")
-    assert [finding.where for finding in found.findings] == [
+    assert found.kind is VerdictKind.FAILURES
+    assert found.summary.startswith(
+        "2 tests failed on head, not yet compared with base: 2 in fuse2fs (smoke/0, smoke/2); 1 passed"
+    )
+    assert places(found) == [
         "fuse2fs/smoke/0", "fuse2fs/smoke/2", "ext4/smoke/0", "ext4/smoke/1",
     ]  # fmt: skip
 
@@ -101,8 +119,8 @@ def test_without_a_diff_the_tests_own_words_are_the_evidence() -> None:
     assert finding.detail.startswith("server died\nx") and len(finding.detail) == 4096
 
 
-def test_notes_say_that_nothing_was_compared() -> None:
-    assert verdict(leg("ext4", Outcome.PASS)).notes == (NOT_COMPARED,)
+def test_a_pass_needs_no_word_of_comparison() -> None:
+    assert verdict(leg("ext4", Outcome.PASS)).notes == ()
 
 
 def test_notes_name_legs_that_were_unavailable_or_stopped() -> None:
@@ -111,22 +129,20 @@ def test_notes_name_legs_that_were_unavailable_or_stopped() -> None:
         leg("fuse2fs", Outcome.PASS, reason="stopped early: disk full"),
     )  # fmt: skip
     assert found.notes == (
-        NOT_COMPARED, "leg lklfuse is unavailable: lkl cannot be had", "leg fuse2fs: stopped early: disk full",
+        "leg lklfuse is unavailable: lkl cannot be had", "leg fuse2fs: stopped early: disk full",
     )  # fmt: skip
 
 
 def test_notes_name_legs_whose_results_are_older() -> None:
     found = verdict(leg("ext4", Outcome.PASS, reused=True), leg("fuse2fs", Outcome.PASS), leg("fuse4fs", reused=True))
-    assert found.notes == (NOT_COMPARED, "same inputs as an earlier run, results taken from it: ext4")
+    assert found.notes == ("same inputs as an earlier run, results taken from it: ext4",)
 
 
-@pytest.mark.parametrize(
-    ("why", "said"), [("/dev/kvm is not there", "/dev/kvm is not there"), ("", "the CPU was emulated")]
-)
-def test_notes_say_why_a_cpu_was_emulated(why: str, said: str) -> None:
-    found = verdict(leg("ext4", Outcome.PASS, accelerator="tcg"), why=why)
-    assert found.notes == (NOT_COMPARED, f"tcg: {said}; times mean little, races show differently")
-    assert verdict(leg("ext4", Outcome.PASS), why=why).notes == (NOT_COMPARED,)
+def test_notes_say_that_and_why_a_cpu_was_emulated() -> None:
+    found = verdict(leg("ext4", Outcome.PASS, accelerator="tcg"), why="/dev/kvm is not there")
+    assert found.notes == (EMULATED, "tcg: /dev/kvm is not there")
+    assert verdict(leg("ext4", Outcome.PASS, accelerator="tcg")).notes == (EMULATED,)
+    assert verdict(leg("ext4", Outcome.PASS), why="/dev/kvm is not there").notes == ()
 
 
 def test_notes_tell_of_sources_that_could_not_be_had_and_of_what_was_tried() -> None:
@@ -135,7 +151,7 @@ def test_notes_tell_of_sources_that_could_not_be_had_and_of_what_was_tried() -> 
                 attempts=(Attempt(what="base-commit: 333", result="git x does not have it"),))  # fmt: skip
     found = verdict(leg("ext4", Outcome.PASS), trees=Trees(trees=(tree,), unavailable={"lkl": "no route to host"}))
     assert found.notes == (
-        NOT_COMPARED, "component lkl is unavailable: no route to host",
+        "component lkl is unavailable: no route to host",
         "kernel: base-commit: 333: git x does not have it",
     )  # fmt: skip
 
@@ -165,12 +181,13 @@ ERRORS: list[tuple[ReviewbotError, VerdictKind, ExitStatus]] = [
 
 @pytest.mark.parametrize(("error", "kind", "status"), ERRORS, ids=lambda value: type(value).__name__)
 def test_an_error_becomes_its_own_verdict(error: ReviewbotError, kind: VerdictKind, status: ExitStatus) -> None:
-    found = judge_error(RUN, error)
+    found = of_error(error)
     assert (found.kind, found.kind.exit_status, found.run) == (kind, status, RUN)
     assert found.kind.exit_status is error.exit_status
     assert found.summary == str(error) == found.findings[0].what
     assert "\n" not in found.summary and len(found.findings) == 1
-    assert Verdict.model_validate_json(found.model_dump_json()) == found
+    assert found.findings[0].in_summary
+    assert SaidVerdict.model_validate_json(found.model_dump_json()) == found
 
 
 def test_every_kind_of_error_that_ends_a_run_has_a_verdict() -> None:
@@ -179,7 +196,13 @@ def test_every_kind_of_error_that_ends_a_run_has_a_verdict() -> None:
 
     found = kinds(Blocked) | kinds(InfraError) | kinds(SeriesAtFault) - {SeriesAtFault}
     assert ConfigLost in found
-    judged = {VerdictKind.PASS, VerdictKind.REGRESSION, VerdictKind.REVIEW_ERRORS}
+    judged = {
+        VerdictKind.PASS,
+        VerdictKind.REVIEWED,
+        VerdictKind.FAILURES,
+        VerdictKind.REGRESSION,
+        VerdictKind.REVIEW_ERRORS,
+    }
     assert {error.verdict for error in found} == set(VerdictKind) - judged
     assert all(error.verdict is not None and error.verdict.exit_status is error.exit_status for error in found)
 
@@ -189,23 +212,26 @@ def test_an_error_without_a_verdict_says_nothing_about_the_series() -> None:
 
 
 def test_a_patch_that_does_not_apply_is_named_with_gits_words_its_hunk_and_a_hint() -> None:
-    found = judge_error(RUN, DOES_NOT_APPLY)
+    found = of_error(DOES_NOT_APPLY)
     (finding,) = found.findings
-    assert finding.what == "libfuse part 2/6, patch 3/5 “use it” does not apply at lib/fuse.c:7"
-    assert finding.where == "p3@example.org"
-    assert finding.detail == "error: patch failed: lib/fuse.c:7\n@@ -7 +7 @@\n-old\n+new"
-    assert found.notes == ("applied on v3.18; name another base with --base libfuse=REF",)
+    assert finding.what == "libfuse part 2/6 patch 3/5 “use it” does not apply at lib/fuse.c:7"
+    assert (finding.component, finding.file, finding.line) == ("libfuse", "lib/fuse.c", 7)
+    assert finding.patch is not None and finding.patch.key == "p3@example.org"
+    assert finding.detail == "applied on v3.18\nerror: patch failed: lib/fuse.c:7\n@@ -7 +7 @@\n-old\n+new"
+    assert found.notes == ("name another base with --base libfuse=REF",)
 
 
 def test_a_failed_build_is_named_with_its_component_and_context() -> None:
-    (finding,) = judge_error(RUN, BUILD_FAILS).findings
+    (finding,) = of_error(BUILD_FAILS).findings
     assert finding.what == "e2fsprogs does not build: misc/fuse2fs.c:40: ‘x’ undeclared"
-    assert finding.where == "e2fsprogs"
+    assert (finding.component, finding.file, finding.line, finding.said) == (
+        "e2fsprogs", "misc/fuse2fs.c", 40, "‘x’ undeclared",
+    )  # fmt: skip
     assert finding.detail == "int main()\nmisc/fuse2fs.c:40:1: error: ‘x’ undeclared"
 
 
 def test_a_log_is_named_relative_to_the_run_also_in_the_hint() -> None:
-    found = judge_error(RUN, BUILD_FAILS)
+    found = of_error(BUILD_FAILS)
     assert found.findings[0].log == "logs/build/e2fsprogs.log"
     assert found.notes == ("the whole log is logs/build/e2fsprogs.log",)
     assert "/home/dana" not in found.model_dump_json()
@@ -222,7 +248,7 @@ def test_much_evidence_is_cut() -> None:
 
 
 def test_an_error_without_a_hint_has_no_notes() -> None:
-    assert judge_error(RUN, Blocked("part 2 lacks patch 3")).notes == ()
+    assert of_error(Blocked("part 2 lacks patch 3")).notes == ()
 
 
 def tree_with(*patches: AppliedPatch, attempts: tuple[Attempt, ...], justified: bool = True) -> Trees:
@@ -237,15 +263,14 @@ def applied(subject: str, **facts: bool) -> AppliedPatch:
 
 
 def test_a_base_that_was_found_at_once_needs_no_note() -> None:
-    assert (
-        tree_notes(tree_with(applied("a"), attempts=(Attempt(what="v7.1: 2 of 2 blobs match", result="chosen"),))) == ()
-    )
+    found = tree_with(applied("a"), attempts=(Attempt(what="v7.1: 2 of 2 blobs match", result="chosen"),))
+    assert verdict(leg("ext4", Outcome.PASS), trees=found).notes == ()
 
 
 def test_what_base_has_already_and_a_base_that_nothing_justifies_are_noted() -> None:
     tried = (Attempt(what="master: test-apply", result="stopped at patch 1/2"),)
-    found = tree_notes(tree_with(applied("a", merged=True), applied("b"), attempts=tried, justified=False))
-    assert found == (
+    trees = tree_with(applied("a", merged=True), applied("b"), attempts=tried, justified=False)
+    assert verdict(leg("ext4", Outcome.PASS), trees=trees).notes == (
         "kernel: nothing justifies this base: default of the stack: master",
         "kernel: base has 1 patch already: “a”",
         "kernel: master: test-apply: stopped at patch 1/2",

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a review means, by itself and beside tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from reviewbot.build.errors import BaseFails, BuildFails, FirstError
 from reviewbot.model.results import Outcome
-from reviewbot.model.review import OF_BASE, Review, ReviewFinding, Severity
+from reviewbot.model.review import Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch
-from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
-from reviewbot.verdict import judge_error, judge_review, with_blame, with_review
+from reviewbot.model.verdict import ExitStatus, SaidVerdict, Verdict, VerdictKind
+from reviewbot.report import Record, said
+from reviewbot.verdict import judge_error, with_blame, with_review
+from reviewbot.verdict import judge_review as facts_of
 from tests.report.records import (
     FIXES,
     LONG,
@@ -28,16 +31,28 @@ from tests.report.records import (
 )  # fmt: skip
 
 
+def judge_review(run: str, review: Review, *, heads: Sequence[Verdict] = ()) -> SaidVerdict:
+    """The verdict of a review, and its sentences."""
+    found = facts_of(run, review, heads=heads)
+    return said(Record(run=run, tool="t", posting=POSTING, review=review, verdict=found))
+
+
+def with_tests(outcome: Outcome, review: Review) -> SaidVerdict:
+    """The verdict of a run with one test of this outcome, and this review."""
+    record = after_tests(outcome)
+    assert record.verdict is not None
+    judged = with_review(record.verdict, review)
+    return said(record.model_copy(update={"review": review, "verdict": judged}))
+
+
 def only(review: Review, *found: ReviewFinding) -> Review:
     """The clean review with these findings on its first patch."""
     first = review.patches[0].model_copy(update={"findings": found})
     return review.model_copy(update={"patches": (first, *review.patches[1:])})
 
 
-def after_tests(outcome: Outcome) -> Verdict:
-    verdict = judged(results(leg("ext4", case("smoke", "rename"), case("smoke", "fio", outcome)))).verdict
-    assert verdict is not None
-    return verdict
+def after_tests(outcome: Outcome) -> Record:
+    return judged(results(leg("ext4", case("smoke", "rename"), case("smoke", "fio", outcome))))
 
 
 def test_a_clean_review_passes_and_says_that_nothing_was_tested() -> None:
@@ -57,7 +72,7 @@ def test_an_error_of_any_tool_ends_with_status_1_and_names_patch_and_tool() -> N
     assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.REVIEW_ERRORS, ExitStatus.SERIES)
     (finding,) = verdict.findings
     assert finding.what == f"libfuse patch 1/3: {SIGNED.message} [message]"
-    assert finding.where == "libfuse.1@example.org"
+    assert finding.patch is not None and finding.patch.message_id == "libfuse.1@example.org"
     assert "1 error, 1 warning" in verdict.summary and "nothing was booted" in verdict.summary
 
 
@@ -70,9 +85,10 @@ def test_a_patch_that_does_not_build_on_its_own_outranks_errors() -> None:
     verdict = judge_review(RUN, review_with_errors())
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary.startswith("libfuse patch 2/3 does not build on its own: lib/fuse.c:2871: ")
-    assert verdict.summary.endswith("; head does build")
+    assert verdict.summary.endswith("; head does build: this breaks git bisect")
     first = verdict.findings[0]
-    assert (first.where, first.log) == ("libfuse.2@example.org", "logs/review/libfuse-2.log")
+    assert first.patch is not None
+    assert (first.patch.message_id, first.log) == ("libfuse.2@example.org", "logs/review/libfuse-2.log")
     assert "error: ‘struct fuse’" in first.detail
 
 
@@ -87,7 +103,7 @@ def test_what_the_build_says_is_said_once() -> None:
 
 
 def test_an_error_that_came_with_an_earlier_patch_says_so_and_brings_no_evidence() -> None:
-    heir = built("failed", error="no", place="a.c:1", detail="cc -c a.c", why="the error came with “libfuse: step 2”")
+    heir = built("failed", error="no", place="a.c:1", detail="cc -c a.c", came_with="libfuse: step 2")
     review = review_with_errors()
     patches = (*review.patches[:2], review.patches[2].model_copy(update={"build": heir}))
     finding = judge_review(RUN, review.model_copy(update={"patches": patches})).findings[1]
@@ -96,12 +112,12 @@ def test_an_error_that_came_with_an_earlier_patch_says_so_and_brings_no_evidence
 
 
 def test_an_error_that_base_has_too_is_nobodys_fault() -> None:
-    old = built("failed", error="no", place="a.c:1", why=OF_BASE)
+    old = built("failed", error="no", place="a.c:1", of_base=True)
     patches = tuple(patch.model_copy(update={"build": old}) for patch in review_clean().patches[2:])
     review = review_clean().model_copy(update={"patches": patches})
     verdict = judge_review(RUN, review)
-    assert (verdict.kind, verdict.findings) == (VerdictKind.PASS, ())
-    assert f"2 patches were not built: a.c:1: no ({OF_BASE})" in verdict.notes
+    assert (verdict.kind, verdict.findings) == (VerdictKind.INFRA, ()), "nothing could be built"
+    assert "2 patches were not built: a.c:1: no (the state before the patches has this error, too)" in verdict.notes
     head = judge_review(RUN, review, heads=[failing_base()])
     assert head.kind is VerdictKind.INFRA and "says nothing about the series" in head.summary
     both = judge_review(RUN, review, heads=[failing_base(), failing_head("kernel")])
@@ -128,15 +144,37 @@ def test_many_broken_patches_are_counted_and_some_named() -> None:
         (("skipped",) * 4, "no patch was built"),
         ((None,) * 4, "no patch was built"),
         (("built",), "the patch builds"),
+        (("head-only",) * 4, "the patches are built at head only"),
+        (("head-only", "not-affected", "not-affected", "not-affected"), "the patches are built at head only"),
     ],
 )
 def test_what_was_built_is_said(states: tuple[str | None, ...], words: str) -> None:
+    assert judge_review(RUN, in_states(states)).summary.startswith(f"{words};")
+
+
+@pytest.mark.parametrize(
+    ("states", "kind"),
+    [
+        (("built", "skipped", "skipped", "skipped"), VerdictKind.PASS),
+        (("not-affected",) * 4, VerdictKind.PASS),
+        (("head-only", "not-affected", "head-only", "not-affected"), VerdictKind.PASS),
+        (("skipped",) * 4, VerdictKind.INFRA),
+        (("skipped", "not-affected", "not-affected", "head-only"), VerdictKind.INFRA),
+        ((None,) * 4, VerdictKind.REVIEWED),
+    ],
+)
+def test_a_review_in_which_nothing_could_be_built_is_no_pass(states: tuple[str | None, ...], kind: VerdictKind) -> None:
+    assert judge_review(RUN, in_states(states)).kind is kind
+
+
+def in_states(states: tuple[str | None, ...]) -> Review:
+    """The clean review, with these outcomes of its builds."""
     review = review_clean()
     patches = tuple(
         patch.model_copy(update={"build": built().model_copy(update={"state": state}) if state else None})
         for patch, state in zip(review.patches, states, strict=False)
     )
-    assert judge_review(RUN, review.model_copy(update={"patches": patches})).summary.startswith(f"{words};")
+    return review.model_copy(update={"patches": patches})
 
 
 def test_what_was_not_looked_at_is_in_the_notes() -> None:
@@ -150,9 +188,14 @@ def failing_head(component: str = "libfuse") -> Verdict:
     return judge_error(RUN, BuildFails(component, error, Path(f"/data/runs/{RUN}/logs/build/{component}.log")))
 
 
+def sentences(verdict: Verdict) -> SaidVerdict:
+    return said(Record(run=RUN, tool="t", posting=POSTING, verdict=verdict))
+
+
 def failing_base() -> Verdict:
+    log = Path(f"/data/runs/{RUN}/logs/build/libfuse.log")
     error = FirstError("‘struct fuse’ has no member named ‘rename’", "lib/fuse.c:2871", "the context")
-    return judge_error(RUN, BaseFails("libfuse", error, error, Path(f"/data/runs/{RUN}/logs/build/libfuse-base.log")))
+    return judge_error(RUN, BaseFails("libfuse", error, error, log, log.with_name("libfuse-base.log")))
 
 
 def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_the_same() -> None:
@@ -174,29 +217,30 @@ def test_every_component_whose_head_does_not_build_is_named() -> None:
 
 def test_blame_names_the_first_bad_patch() -> None:
     first = AppliedPatch(message_id="libfuse.2@example.org", subject="[PATCH 2/3] libfuse: step 2", commit="e5" * 20)
-    blamed = with_blame(failing_head(), first, TREES, POSTING)
+    blamed = sentences(with_blame(failing_head(), first, TREES, POSTING))
     assert blamed.summary.endswith("; from libfuse patch 2/3 on (libfuse: step 2)")
-    assert blamed.findings[0].where == "libfuse.2@example.org"
+    assert blamed.findings[0].patch is not None
+    assert blamed.findings[0].patch.message_id == "libfuse.2@example.org"
 
 
 def test_blame_of_a_commit_that_came_with_git_names_its_place() -> None:
     tree = TREES.trees[1]
     commits = tuple(AppliedPatch(message_id="", subject=f"step {n}", commit=str(n) * 40) for n in (1, 2, 3))
     trees = TREES.model_copy(update={"trees": (tree.model_copy(update={"patches": commits}),)})
-    blamed = with_blame(failing_head(), commits[1], trees, POSTING)
+    blamed = sentences(with_blame(failing_head(), commits[1], trees, POSTING))
     assert blamed.summary.endswith("; from libfuse commit 2/3 on (step 2)")
 
 
 def test_errors_of_reviewers_do_not_change_what_the_tests_said_but_are_noted() -> None:
-    verdict = with_review(after_tests(Outcome.PASS), only(review_clean(), SIGNED, LONG))
+    verdict = with_tests(Outcome.PASS, only(review_clean(), SIGNED, LONG))
     assert verdict.kind is VerdictKind.PASS
     assert verdict.notes[0] == "review: 1 error, 1 warning"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.FAIL, Outcome.INFRA])
 def test_a_patch_that_does_not_build_outranks_the_tests_and_keeps_their_words(outcome: Outcome) -> None:
-    before = after_tests(outcome)
-    verdict = with_review(before, review_with_errors())
+    before = said(after_tests(outcome))
+    verdict = with_tests(outcome, review_with_errors())
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert "head does build" in verdict.summary and before.summary in verdict.summary
-    assert verdict.findings[1:] == before.findings
+    assert [one.what for one in verdict.findings[1:]] == [one.what for one in before.findings]

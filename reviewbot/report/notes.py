@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a reader must know to trust a verdict, one line each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reviewbot.model.results import Results
+from reviewbot.model.review import PatchReview, Review
+from reviewbot.model.trees import Tree, Trees
+from reviewbot.model.words import counted
+from reviewbot.report.record import Record
+from reviewbot.report.untried import not_tried
+
+_LACKS = {
+    "review": "the patches were not reviewed",
+    "blame": "the first bad patch is not known",
+    "coverage": "there is no coverage",
+}
+"""What could not be found out -> how that is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line."""
+
+    text: str
+    operator: bool = False
+    """It is about the machine that ran this, or about how its sources were reached: no concern of the author."""
+
+
+def notes(record: Record) -> list[Note]:
+    """All of them, the most telling first."""
+    verdict = record.verdict
+    assert verdict is not None
+    found = [*(_of_tests(record.results, record) if record.results else ())]
+    found += _of_review(record.review) if record.review else ()
+    found += _of_trees(record.trees) if record.trees else ()
+    found += [Note(f"{_LACKS.get(what, what)}: {why}", operator=True) for what, why in verdict.lacks.items()]
+    if verdict.hint:
+        found.append(Note(verdict.hint, operator=True))
+    return found
+
+
+def _of_tests(results: Results, record: Record) -> Iterator[Note]:
+    broken = any(test.outcome.broken for leg in results.legs for test in leg.tests)
+    if broken and record.verdict and record.verdict.compared_with is None:
+        yield Note("no base run yet: failures may be older than this series")
+    yield from (Note(line) for line in untouched_legs(record))
+    if results.variant:
+        yield Note(f"variant {results.variant}: not what the plain stack would show")
+    for leg in results.legs:
+        if not leg.available:
+            yield Note(f"leg {leg.leg} is unavailable: {leg.reason}")
+        elif leg.reason:
+            yield Note(f"leg {leg.leg}: {leg.reason}")
+        yield from (Note(f"leg {leg.leg}: {note}", operator=True) for note in leg.notes)
+    yield from (Note(line) for line in not_tried(results))
+    reused = [leg.leg for leg in results.legs if leg.available and leg.reused and leg.tests]
+    if reused:
+        yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}")
+    if any(leg.accelerator == "tcg" for leg in results.legs):
+        yield Note("the CPU was emulated (TCG): times mean little, and races show differently")
+        if results.accelerator_why:
+            yield Note(f"tcg: {results.accelerator_why}", operator=True)
+
+
+def untouched_legs(record: Record) -> list[str]:
+    """Of legs with failures: whether anything that the series changes is part of them."""
+    if not (record.results and record.plan and record.trees):
+        return []
+    patched = {tree.component for tree in record.trees.trees if tree.patches}
+    needs = {leg.leg: set(leg.needs) for leg in record.plan.legs}
+    found = []
+    for leg in record.results.legs:
+        if leg.leg in needs and any(test.outcome.broken for test in leg.tests) and not needs[leg.leg] & patched:
+            found.append(f"leg {leg.leg} uses nothing that the series changes ({', '.join(sorted(patched))})")
+    return found
+
+
+def _of_review(review: Review) -> Iterator[Note]:
+    """What was not looked at, and why."""
+    yield from (Note(f"without {tool}: {why}", operator=True) for tool, why in review.skipped.items())
+    reasons: dict[str, list[PatchReview]] = {}
+    for patch in review.patches:
+        if patch.build and (patch.build.state in ("skipped", "head-only") or patch.build.of_base):
+            reasons.setdefault(patch.build.first_error(), []).append(patch)
+    for why, patches in reasons.items():
+        which = f"{patches[0].name} was" if len(patches) == 1 else f"{counted(len(patches), 'patch')} were"
+        yield Note(f"{which} not built: {why}")
+
+
+def _of_trees(trees: Trees) -> Iterator[Note]:
+    """Sources that could not be had, what base had already, and what was tried for bases that took some trying."""
+    for component, reason in trees.unavailable.items():
+        yield Note(f"component {component} is unavailable: {reason}", operator=True)
+    for tree in trees.trees:
+        yield from _of_tree(tree)
+
+
+def _of_tree(tree: Tree) -> Iterator[Note]:
+    if tree.patches and not tree.justified:
+        yield Note(f"{tree.component}: nothing justifies this base: {tree.base_why}")
+    merged = [patch for patch in tree.patches if patch.merged]
+    if merged:
+        more = f" and {len(merged) - 1} more" if len(merged) > 1 else ""
+        yield Note(f"{tree.component}: base has {counted(len(merged), 'patch')} already: “{merged[0].subject}”{more}")
+    if len(tree.attempts) > 1 or not all(attempt.result == "chosen" for attempt in tree.attempts):
+        for attempt in tree.attempts:
+            yield Note(f"{tree.component}: {attempt.what}: {attempt.result}", operator=True)
