@@ -157,7 +157,7 @@ class _Run:
         room = self.bounds.room
         with wired(self.places.logs, self.places.keyboard, files, self.ports, short=room.scant) as self.wires:
             argv = command(self.job, self.accelerator.name, self.places, memory, self.wires.numbers)
-            with launched(argv, self.wires, self.job.memory) as running:
+            with launched(argv, self.wires, self.job.memory, self.job.disks) as running:
                 try:
                     asyncio.run(self._talk(running.process, started))
                 except Lost as lost:

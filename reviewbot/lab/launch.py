@@ -11,37 +11,39 @@ from pathlib import Path
 from reviewbot.host.limits import Limits
 from reviewbot.host.process import ToolMissing
 from reviewbot.host.sandbox import Bind, Running, Sandbox
-from reviewbot.lab.machine import QEMU
+from reviewbot.lab.machine import QEMU, RESULTS_BYTES
 from reviewbot.lab.wires import Wires, release
+from reviewbot.model.lab import Disk
 
 ADDRESSES, OVERHEAD = 16 << 30, 3 << 30
 """Bytes of address space, and of memory, that QEMU may have beyond its guest's memory. Of memory it needs some 700 MiB,
 most of it translated code; what it has read and written of its disks counts as well, until the host wants it back."""
 ROOM = 16 << 20
 """Bytes of the box's /tmp, which QEMU does not need."""
-FILE = 64 << 30
-"""Bytes of a file that QEMU may write: the descriptors that it has are those of the machine's own disks."""
 KVM = Path("/dev/kvm")
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
 """Where a distribution keeps QEMU, its firmware and its libraries; nothing in them is secret."""
 
 
 @contextlib.contextmanager
-def launched(argv: Sequence[str], wires: Wires, memory: int = 0) -> Iterator[Running]:
+def launched(
+    argv: Sequence[str], wires: Wires, memory: int, disks: Sequence[Disk] = ()
+) -> Iterator[Running]:  # fmt: skip
     """QEMU, for as long as the block lasts: only its descriptors, the system's programs, no network, own namespaces.
 
-    memory: of its guest, MiB. Raises ToolMissing, WallMissing, BoxBroken.
+    memory: of its guest, MiB. disks: no file that QEMU has may grow beyond the largest.
+    Raises ToolMissing, WallMissing, BoxBroken.
     """
     program = qemu()
     devices = [str(KVM)] if any("accel=kvm" in word for word in argv) else []
     inherited = [number for name, number in wires.numbers.items() if name != "said"]
-    guest = memory << 20
+    guest, largest = memory << 20, max(RESULTS_BYTES, *(disk.size for disk in disks), 0)
     with contextlib.ExitStack() as stack:
         nothing = stack.enter_context(tempfile.TemporaryDirectory(prefix="reviewbot-"))
         with os.fdopen(os.dup(wires.numbers["said"]), "wb") as said:
             box = Sandbox(Path(nothing)).background(
                 [str(program), *argv[1:]], binds=visible(program), log=said, pass_fds=inherited, devices=devices,
-                memory=guest + ADDRESSES, file_size=FILE, limits=Limits(memory=guest + OVERHEAD, room=ROOM),
+                memory=guest + ADDRESSES, file_size=largest, limits=Limits(memory=guest + OVERHEAD, room=ROOM),
             )  # fmt: skip
             running = stack.enter_context(box)
         release(wires)

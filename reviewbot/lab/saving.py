@@ -68,7 +68,7 @@ def save(
         memory = Memory(folder / MEMORY, restored=False)
         with wired(folder, places.keyboard, held(job, places, memory)) as wires:
             argv = command(job, accelerator, places, memory, wires.numbers)
-            with launched(argv, wires, job.memory) as running:
+            with launched(argv, wires, job.memory, job.disks) as running:
                 try:
                     asyncio.run(
                         _boot_and_save(running.process, wires, folder / DEVICES, booted, stop or threading.Event())

@@ -16,12 +16,13 @@ from qemu.qmp import QMPClient, QMPError
 
 from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
-from reviewbot.lab.machine import QEMU, Memory, command
+from reviewbot.lab.machine import QEMU, RESULTS_BYTES, Memory, command
 from reviewbot.lab.ports import Ended, connect_qmp, ended
 from reviewbot.lab.recorder import SHORT
 from reviewbot.lab.room import SCANT, Room
 from reviewbot.lab.saving import _save, facts_of, is_whole, restore
 from reviewbot.lab.wires import Wires, wired
+from reviewbot.model.lab import Disk
 from tests.lab.test_machine import image, job_in, places_in
 from tests.machines import processes
 
@@ -48,7 +49,7 @@ def at_machine(
     job, places = job_in(folder), places_in(folder)
     with wired(places.logs, places.keyboard, held(job, places, memory)) as wires:
         argv = [*command(job, accelerator, places, memory, wires.numbers), *more]
-        with launched(argv, wires, job.memory) as running:
+        with launched(argv, wires, job.memory, job.disks) as running:
             process = running.process
 
             async def meet() -> None:
@@ -154,7 +155,7 @@ def test_a_program_in_qemus_place_sees_no_file_no_process_and_no_network_of_the_
     look += "grep -c : /proc/net/dev; cut -d' ' -f5 /proc/self/mountinfo; echo over"
     with (
         wired(folder / "logs", folder / "sockets" / "console") as wires,
-        launched(["sh", "-c", look], wires) as running,
+        launched(["sh", "-c", look], wires, 0) as running,
     ):
         assert running.process.wait(60) == 0
         said = wires.said.since(0)
@@ -204,3 +205,18 @@ def test_logs_are_short_when_guests_have_used_up_their_room(folder: Path) -> Non
             assert (recorder.head, recorder.tail) == (SHORT, SHORT)
     room.spend(1 << 40)
     assert room.bytes == 0 and not room.take(1) and room.take(0)
+
+
+def test_no_file_that_qemu_has_can_grow_beyond_the_largest_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by a QEMU that a guest took over."""
+    monkeypatch.setattr("reviewbot.lab.launch.qemu", lambda: Path("/usr/bin/bash"))
+    job = job_in(folder, Disk(serial="TEST_DEV", size=RESULTS_BYTES + (1 << 20)))
+    with wired(folder / "logs", folder / "sockets" / "console", held(job, places_in(folder))) as wires:
+        disk = wires.numbers["disk-TEST_DEV"]
+        write = f"dd if=/dev/zero bs=1M count=1 conv=notrunc status=none >&{disk} seek"
+        grow = f"{write}=256 && echo in; {write}=257 || echo beyond"
+        with launched(["sh", "-c", grow], wires, 0, job.disks) as running:
+            running.process.wait(60)
+    assert (folder / "disks" / "TEST_DEV.img").stat().st_size <= RESULTS_BYTES + (1 << 20)
+    said = (folder / "logs" / "qemu.log").read_text()
+    assert said.startswith("in\n") and said.endswith("beyond\n"), said
