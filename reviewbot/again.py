@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reviewbot import lab, suites
-from reviewbot.config import SOAK, Site, choose_variant, load_stack
+from reviewbot.config import SOAK, Site, choose_variant, load_stack, use_boxes
 from reviewbot.lab import Accelerator, Ends
 from reviewbot.legs import Bench, Suite, Work, durations_for, images, job_of, suite_result, work_of
 from reviewbot.model.artifacts import Artifact
@@ -65,6 +65,7 @@ def read_file(folder: RunFolder, name: str, model: type[M]) -> M | None:
 
 def read_run(folder: RunFolder, site: Site) -> Recorded:
     """What a run recorded. site: for the machines of runs that did not record theirs. Raises UsageError."""
+    use_boxes(site)
     lock = read_file(folder, "lock.json", Lock)
     if lock is None:
         why = "it was a review, did not build, or was interrupted before that"

@@ -15,7 +15,10 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
 from reviewbot.host.data import data_path
+from reviewbot.host.limits import Limits, Rules, use_rules
 from reviewbot.host.paths import named_site_file, site_file
+from reviewbot.host.sandbox import require
+from reviewbot.host.walls import Waivable as Wall
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import ServerRules
 from reviewbot.model.errors import ConfigError, UsageError
@@ -86,6 +89,34 @@ class Reports(Model):
         return self.url.replace("{run}", run)
 
 
+class Box(Model):
+    """What code of a tree may use in sum, and what a machine's boxes may lack."""
+
+    memory_gib: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Of all processes of a box; auto: 8, or three quarters of the machine's if that is less."""
+    processes: int = Field(default=Limits().processes, ge=64)
+    """And threads, at once."""
+    disk_gib: float = Field(default=Limits().disk / (1 << 30), gt=0)
+    """In the folders that a box may write."""
+    files: int = Field(default=Limits().inodes, ge=1000)
+    """In these folders."""
+    output_mib: float = Field(default=Limits().output / (1 << 20), gt=0)
+    """That a command may say; much less of it is kept."""
+    tmp_gib: float = Field(default=Limits().room / (1 << 30), gt=0)
+    """Size of its /tmp and /dev/shm, each; they are memory."""
+    without: tuple[Wall, ...] = ()
+    """Walls that this machine cannot give and that its runs do without: docs/security.md."""
+
+    @property
+    def rules(self) -> Rules:
+        memory = 0 if self.memory_gib == "auto" else int(self.memory_gib * (1 << 30))
+        limits = Limits(
+            memory=memory, processes=self.processes, disk=int(self.disk_gib * (1 << 30)), inodes=self.files,
+            output=int(self.output_mib * (1 << 20)), room=int(self.tmp_gib * (1 << 30)),
+        )  # fmt: skip
+        return Rules(limits, frozenset(self.without))
+
+
 class Site(Model):
     """One machine's settings; every key is optional."""
 
@@ -98,6 +129,7 @@ class Site(Model):
     """Suite of the build root and the guest."""
     machine: Machine = Machine()
     attestation: AttestationPolicy = AttestationPolicy()
+    box: Box = Box()
     soak: int = Field(default=SOAK, ge=1)
     """Seconds that fstests' soak tests run: their SOAK_DURATION."""
     reviewers: tuple[Reviewer, ...] = ()
@@ -155,6 +187,12 @@ def _is_url(text: str) -> bool:
 
 def _below(folder: Path, path: str) -> str:
     return str(folder / Path(path).expanduser()) if path else ""
+
+
+def use_boxes(site: Site) -> None:
+    """The site's word on boxes holds for this process from now on. Raises WallMissing."""
+    use_rules(site.box.rules)
+    require()
 
 
 def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
-from reviewbot.config import Machine, Site, choose_variant
+from reviewbot.config import Machine, Site, choose_variant, use_boxes
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.unexpected import as_error
@@ -142,6 +142,7 @@ def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, prog
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
     lab.qemu_version()  # better now than after the builds
+    use_boxes(site)
     if request.shard_dir:
         shards.check_new(request.shard_dir)
     planned, found = plan(request, stack, site, progress)
@@ -150,6 +151,7 @@ def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progres
 
 def review(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """Look at each patch, and at how it builds; boot nothing. Raises ReviewbotError as `apply_and_test` does."""
+    use_boxes(site)
     planned, found = plan(request, stack, site, progress)
     bare = planned.model_copy(update={"legs": (), "suites": (), "tests": ""})
     return _carry_out(_Job(request, bare, found, stack, site, progress), _review)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from reviewbot import lab, suites
-from reviewbot.config import Site
+from reviewbot.config import Site, use_boxes
 from reviewbot.host.files import sha256_file, write_atomic
 from reviewbot.host.process import run
 from reviewbot.legs.bench import Bench
@@ -75,6 +75,7 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     Raises UsageError when it is no shard, InfraError when what its machines boot from is not here.
     """
     shard = read_shard(path)
+    use_boxes(site)
     images: dict[str, Path] = {need.kind: _image(need, store, path.parent / "artifacts") for need in shard.needs}
     chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
     count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)

@@ -285,7 +285,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
         console = terminal.console(soft_wrap=True)
         for check in found:
             mark, colour = ("✓", "green") if check.ok else (("✗", "red") if check.required else ("!", "yellow"))
-            console.print(Text.assemble((mark, colour), f" {check.name:<20} ", check.says))
+            console.print(Text.assemble((mark, colour), f" {check.name:<21} ", check.says))
         if line:
             console.print(Text.assemble("\nInstall with:  ", (line, "bold")))
     return ExitStatus.PASS if all(c.ok or not c.required for c in found) else ExitStatus.INFRA

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot import lab
-from reviewbot.config import Site, load_site, load_stack
+from reviewbot.config import Box, Site, load_site, load_stack
+from reviewbot.host import cgroups
 from reviewbot.host.apt import codename, debian_sources, machine_stanzas, sources_for
 from reviewbot.host.paths import cache_dir, data_dir, site_file
-from reviewbot.host.process import PACKAGES, CommandFailed, CommandTimeout, run
+from reviewbot.host.process import PACKAGES, CommandTimeout, run
 from reviewbot.host.rootless import as_root
+from reviewbot.host.sandbox import examine
 from reviewbot.model.errors import ConfigError, InfraError
 from reviewbot.model.words import sized
 from reviewbot.store.cleaning import size_of
@@ -55,7 +57,7 @@ PROGRAMS = (
 def checks(site_path: Path | None = None) -> tuple[Check, ...]:
     """All checks, in the order a reader wants them. site_path: as for `load_site`."""
     return (
-        _python(), *map(_program, PROGRAMS), _sandbox(), _owners(), _archive(), _kvm(), _machines(site_path),
+        _python(), *map(_program, PROGRAMS), *_box(site_path), _owners(), _archive(), _kvm(), _machines(site_path),
         _memory(), _disk(), _cache(), _site(site_path),
     )  # fmt: skip
 
@@ -91,14 +93,19 @@ def _version(program: str) -> str:
     return match.group(0) if match else program
 
 
-def _sandbox() -> Check:
-    if shutil.which("bwrap") is None:
-        return Check("sandbox", False, "needs bubblewrap")
+def _box(named: Path | None) -> Iterator[Check]:
+    """Each wall of the box in which a stranger's code runs, tried from inside; and what limits it in sum."""
     try:
-        run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"], timeout=10)
-    except (CommandFailed, CommandTimeout) as error:
-        return Check("sandbox", False, f"bubblewrap cannot make namespaces here: {error}")
-    return Check("sandbox", True, "bubblewrap can unshare all namespaces")
+        box = load_site(named).box
+    except ConfigError:
+        box = Box()  # another line says so
+    for wall in examine():
+        waived = not wall.holds and wall.name in box.without
+        says = f"{wall.says}; the site file does without" if waived else wall.says
+        yield Check(f"box: {wall.name}", wall.holds, says, "" if waived else wall.package, required=not waived)
+    limits = box.rules.limits
+    most = f"{limits.bytes_of_memory / 2**30:.1f} GiB, {limits.processes} processes, {limits.disk / 2**30:.0f} GiB disk"
+    yield Check("box: limits", True, f"{most}; control groups: {cgroups.means().says}", required=False)
 
 
 def _owners() -> Check:

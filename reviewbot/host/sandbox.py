@@ -54,7 +54,8 @@ class Bind:
     `path`, a folder that is thrown away, and `lower` stays as it is; where the machine has no overlayfs, `path` gets a
     copy. Without `writable`, what is in `path` itself lies above `lower`, and nothing can be changed.
 
-    A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's.
+    A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's. Of
+    any other the box reads what everybody may read.
     """
 
     path: Path
@@ -276,7 +277,7 @@ class _Way:
 
 @functools.cache
 def _way() -> _Way:
-    if (bwrap := shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin")) is None:
+    if (bwrap := shutil.which("bwrap")) is None:
         raise ToolMissing("bwrap")
     words: tuple[str, ...] = ("unshare", "--mount", "--propagation", "private", "--")
     who: int | None = owner()

@@ -7,10 +7,11 @@ from typing import Literal, get_args
 
 from reviewbot.model.errors import UsageError
 
-Name = Literal["namespaces", "user", "sysctls", "nested-namespaces", "system-calls", "terminal", "environment"]
-NAMES: tuple[Name, ...] = get_args(Name)
-WAIVABLE: tuple[Name, ...] = tuple(name for name in NAMES if name != "namespaces")
-"""Which of them the site file may do without. There is no box without namespaces."""
+Waivable = Literal["user", "sysctls", "user-namespaces", "system-calls", "terminal", "environment"]
+"""Those that the site file may do without."""
+Name = Literal["namespaces"] | Waivable
+"""There is no box without namespaces."""
+WAIVABLE: tuple[str, ...] = get_args(Waivable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def read(said: str) -> dict[str, str]:
 def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: str) -> tuple[Wall, ...]:
     """found: by SCRIPT. The others say why there is no user that owns nothing, no filter, no box; or nothing."""
     if no_box or found.get("end") != "yes":
-        return (Wall("namespaces", False, no_box or "a box ended before its time", "bubblewrap"),)
+        return (Wall("namespaces", False, no_box or "a box ended before its time"),)
     alone = found.get("network") == "lo" and int(found.get("processes", "99")) < 12
     rights = int(found.get("CapEff", "1"), 16) | int(found.get("CapBnd", "1"), 16)
     writable = found.get("writable") or ("/sys" if found.get("sys") else "")
@@ -74,7 +75,7 @@ def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: s
              f"the box sees {found.get('network')} and {found.get('processes')} processes"),
         Wall("user", not own_user, own_user or "boxes run as a user that owns nothing", "uidmap" if own_user else ""),
         Wall("sysctls", not writable, f"{writable} can be written" if writable else "/proc/sys read-only, no /sys"),
-        Wall("nested-namespaces", "nested" not in found, "a box can make user namespaces" if "nested" in found else
+        Wall("user-namespaces", "nested" not in found, "a box can make user namespaces" if "nested" in found else
              "a box cannot make user namespaces"),
         Wall("system-calls", filtered, no_seccomp or ("seccomp filter" if filtered else "no seccomp filter"),
              "libseccomp2" if no_seccomp else ""),
