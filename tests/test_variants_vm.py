@@ -38,7 +38,7 @@ def run_of(posting: str, variant: str, folder: Path) -> tuple[Path, dict[str, di
     run = (folder / "runs" / "latest").resolve()
     found = json.loads((run / "results.json").read_bytes())
     assert found["variant"] == variant
-    assert f"Verdict: REGRESSION (variant {variant})" in (run / "reply.eml").read_text()
+    assert f"\nFAILURES (variant {variant}): " in (run / "reply.eml").read_text()
     return run, {test["test"]: test for test in found["legs"][0]["tests"]}
 
 

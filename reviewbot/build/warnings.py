@@ -11,6 +11,8 @@ Warnings = Mapping[str, tuple[BuildWarning, ...]]
 """Object -> its warnings, in the order of the log."""
 
 TOOLS = ("gcc", "sparse", "kernel-doc")
+KERNEL_DOC = ("tools/docs/kernel-doc", "scripts/kernel-doc", "scripts/kernel-doc.py")
+"""Where kernels have had that script; `recipes/kernel-review.sh` looks at the same places."""
 CHECKER = "sparse: "
 """What stands before each line of sparse in a log."""
 _MOST = 500
@@ -20,6 +22,10 @@ _LONGEST = 300
 _SOURCE = re.compile(r"^(?:(?:\.\./)+src/|/src/|(?:\.\./)+|\./)")
 _SAID = re.compile(
     r"^(?P<file>[^\s:]{1,300}):(?P<line>\d{1,7}):(?:(?P<column>\d{1,7}):)? (?P<kind>warning|error): (?P<text>\S.*)$"
+)
+# kernel-doc since Linux 6.16, which is Python: no colon behind the line.
+_DOC = re.compile(
+    r"^(?P<kind>warning|error): (?P<file>[^\s:]{1,300}):(?P<line>\d{1,7}):? (?P<text>\S.*)$", re.IGNORECASE
 )
 _MORE = re.compile(r"^(?P<file>[^\s:]{1,300}):(?P<line>\d{1,7}):\d{1,7}: {4}(?P<text>\S.*)$")
 _STEPS = (
@@ -75,6 +81,12 @@ def _take(line: str, warnings: list[BuildWarning]) -> None:
             warnings[-1] = last.model_copy(update={"message": text})
         return
     match = _SAID.match(line)
+    if match is None and not checker and (match := _DOC.match(line)):
+        warnings.append(
+            BuildWarning(tool="kernel-doc", file=_SOURCE.sub("", match["file"]), line=int(match["line"]),
+                         message=match["text"].strip()[:_LONGEST])
+        )  # fmt: skip
+        return
     if match is None or (match["kind"] == "error" and not checker):
         return
     text = match["text"] if match["kind"] == "warning" else f"error: {match['text']}"

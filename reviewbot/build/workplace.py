@@ -23,7 +23,7 @@ from reviewbot.build.affected import (
 from reviewbot.build.errors import FirstError, all_errors
 from reviewbot.build.kconfig import fragment_text, load_fragments
 from reviewbot.build.kept import KeptObjects
-from reviewbot.build.warnings import TOOLS, Warnings, chokes, parse, without_checker
+from reviewbot.build.warnings import KERNEL_DOC, TOOLS, Warnings, chokes, parse, without_checker
 from reviewbot.host.files import sha256_file
 from reviewbot.host.git import checkout
 from reviewbot.host.process import CommandFailed, no_room
@@ -162,11 +162,15 @@ class KernelPlace(Workplace):
 
     def judge(self, targets: Sequence[str]) -> str:
         said = [said for name, said in self.kept.warnings.items() if name.startswith(tuple(targets))]
-        if "sparse" not in self.tools or not chokes(said):
-            return ""
-        self.tools = tuple(tool for tool in self.tools if tool != "sparse")
-        self.note = "without sparse: that of the build root cannot read this tree"
-        return self.note
+        missing = {}
+        if not any((self.source / name).is_file() for name in KERNEL_DOC):
+            missing["kernel-doc"] = "the tree has it at none of the places that are known"
+        if chokes(said):
+            missing["sparse"] = "that of the build root cannot read this tree"
+        told = "; ".join(f"without {tool}: {why}" for tool, why in missing.items() if tool in self.tools)
+        self.tools = tuple(tool for tool in self.tools if tool not in missing)
+        self.note = "; ".join(filter(None, (self.note, told)))
+        return told
 
 
 class UserPlace(Workplace):

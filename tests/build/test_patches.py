@@ -136,7 +136,7 @@ def test_each_patch_is_judged_by_what_it_does_itself(small: Series, review: Revi
     assert "defined but not used" in warns.warnings[0].message
     assert (breaks.state, breaks.place) == ("failed", "lib/a.c:9")
     assert "nix" in breaks.error and "nix" in breaks.detail
-    assert (meanwhile.state, meanwhile.why) == ("failed", "the error came with “breaks”")
+    assert (meanwhile.state, meanwhile.came_with) == ("failed", "breaks")
     assert (text.state, text.compiled, text.log) == ("not-affected", 0, "")
     # Compared with the last one that built: what came while nothing built is told as soon as something does.
     assert (mends.state, [w.file for w in mends.warnings]) == ("built", ["lib/b.c"])
@@ -168,7 +168,7 @@ def test_a_base_that_does_not_build_is_not_the_fault_of_the_patches(small: Serie
     small.patch("innocent", {"lib/b.c": after("int c(void);\n")})
     small.patch("mends", {"lib/a.c": instead("nix", "0")})
     innocent, mends = review(small)
-    assert (innocent.state, innocent.why) == ("failed", "the state before the patches has this error, too")
+    assert (innocent.state, innocent.of_base) == ("failed", True)
     assert mends.state == "built"
     builds = {build.commit: build for build in (innocent, mends)}
     assert blame(builds, small.tree()) is None
@@ -181,9 +181,9 @@ def test_an_error_of_ones_own_is_told_before_those_of_others(small: Series, revi
     small.patch("breaks more", {"lib/b.c": after("int x = nought;\n")})
     small.patch("innocent", {"include/fuse.h": after("int c(void);\n")})
     breaks, more, innocent = review(small)
-    assert ("nix" in breaks.error, breaks.why) == (True, "")
+    assert ("nix" in breaks.error, breaks.own_error) == (True, True)
     assert (more.place, "nought" in more.error, more.why) == ("lib/b.c:7", True, "")
-    assert innocent.state == "failed" and innocent.why.startswith("the error came with “breaks")
+    assert innocent.state == "failed" and innocent.came_with.startswith("breaks")
 
 
 @pytest.mark.build
@@ -215,7 +215,7 @@ def test_a_component_without_a_recipe_per_patch_or_without_what_it_needs_is_skip
     for series in (fstests, e2fsprogs):
         series.patch(f"to {series.component}", {"README": after("words\n")})
     assert [(build.state, build.why) for build in review(fstests, e2fsprogs)] == [
-        ("skipped", "fstests is built at head only"),
+        ("head-only", "fstests is built at head only"),
         ("skipped", "it needs libfuse, which could not be built"),
     ]
 

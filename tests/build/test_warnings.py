@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which warnings a log holds, of which object, and which of them are new."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reviewbot.build import warnings
 from reviewbot.build.errors import first_error
-from reviewbot.build.warnings import chokes, new_warnings, parse, without_checker
+from reviewbot.build.warnings import KERNEL_DOC, chokes, new_warnings, parse, without_checker
 from reviewbot.model.review import BuildWarning
 
 KBUILD = """\
@@ -49,6 +52,27 @@ def test_a_kbuild_log_gives_the_warnings_of_each_object_by_tool() -> None:
         ("kernel-doc", "fs/fuse/acl.c", 175, "Excess function parameter 'x' description in 'baz'"),
     ]  # fmt: skip
     assert found["fs/fuse/dev.o"] == ()
+
+
+def test_kernel_doc_of_newer_kernels_is_read_as_well() -> None:
+    log = (
+        "  CC      fs/fuse/iomap.o\n"
+        "Warning: /src/fs/fuse/iomap.c:31 function parameter 'fm' not described in 'fuse_iomap_begin'\n"
+        "Warning: fs/fuse/iomap.c:44 expecting prototype for fuse_end(). Prototype was for fuse_iomap_end() instead\n"
+        "WARNING: modpost: missing MODULE_LICENSE() in fs/fuse/fuse.o\n"
+        "Warning: Kernel ABI header differs\n"
+    )
+    assert [(w.tool, w.file, w.line, w.message) for w in parse(log)["fs/fuse/iomap.o"]] == [
+        ("kernel-doc", "fs/fuse/iomap.c", 31, "function parameter 'fm' not described in 'fuse_iomap_begin'"),
+        ("kernel-doc", "fs/fuse/iomap.c", 44,
+         "expecting prototype for fuse_end(). Prototype was for fuse_iomap_end() instead"),
+    ]  # fmt: skip
+
+
+def test_the_recipe_looks_for_kernel_doc_where_the_host_does() -> None:
+    script = (Path(warnings.__file__).parent / "recipes" / "kernel-review.sh").read_text()
+    listed = ", ".join(f'"{name}"' for name in KERNEL_DOC)
+    assert f"names = ({listed})" in script
 
 
 def test_an_error_of_sparse_is_no_error_of_the_build() -> None:

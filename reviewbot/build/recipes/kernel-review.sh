@@ -20,10 +20,14 @@ cat > /tmp/sparse <<'CHECK'
 timeout 60 sparse "$@" 2>&1 | head -c 100000 | sed 's/^/sparse: /'
 exit 0
 CHECK
+# Linux 6.18 and later have kernel-doc in tools/docs; reviewbot/build/warnings.py has these names, too.
 cat > /tmp/kernel-doc <<'CHECK'
 #!/usr/bin/python3
 import os, sys
-os.spawnv(os.P_WAIT, "/src/scripts/kernel-doc", ["kernel-doc", *sys.argv[1:]])
+names = ("tools/docs/kernel-doc", "scripts/kernel-doc", "scripts/kernel-doc.py")
+found = next((path for name in names if os.access(path := f"/src/{name}", os.X_OK)), None)
+if found:
+    os.spawnv(os.P_WAIT, found, ["kernel-doc", *sys.argv[1:]])
 CHECK
 chmod +x /tmp/sparse /tmp/kernel-doc
 check=
