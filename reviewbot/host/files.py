@@ -7,6 +7,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -36,6 +37,28 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+_PORTABLE = re.compile(rb"[A-Za-z0-9._+=,@~# -]")
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
+_LONGEST = 200
+"""Bytes of a file's name."""
+
+
+def portable_name(name: str) -> str:
+    """A name that every file system and every uploader of artifacts takes, for one that a stranger chose.
+
+    Other bytes than letters, digits and `._+=,@~# -` become `%XX`, and so does what must not stand at an end; a name
+    that gets too long ends with a hash of the whole. Different names stay different, but for their case.
+    """
+    data = name.encode(errors="surrogateescape")
+    made = "".join(chr(byte) if _PORTABLE.match(bytes((byte,))) else f"%{byte:02X}" for byte in data)
+    made = re.sub(r"^[ ~-]|[. ]$", lambda found: f"%{ord(found[0]):02X}", made)
+    if _RESERVED.match(made):
+        made = f"%{ord(made[0]):02X}{made[1:]}"
+    if len(made) > _LONGEST:
+        made = f"{made[: _LONGEST - 17]}~{hashlib.sha256(data).hexdigest()[:16]}"
+    return made
 
 
 def read_regular(path: Path, limit: int = 16 << 20) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from reviewbot.host.files import portable_name
 from reviewbot.lab.room import DEPTH, Room, StepRoom
 from reviewbot.model.artifacts import Fact
 
@@ -146,7 +147,7 @@ def unpack(archive: bytes, folder: Path, step: str, room: StepRoom | None = None
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for member in _members(tar):
                 reader = tar.extractfile(member) if _plain(member, step) and room.take(member.size) else None
-                target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
+                target = _target(folder, step, member)
                 refused += reader is None or not _written(target, reader.read())
     except _BAD_ARCHIVE:
         refused += 1
@@ -170,6 +171,12 @@ def _plain(member: tarfile.TarInfo, step: str) -> bool:
     return member.isfile() and not member.issparse() and inside and not path.is_absolute() and ".." not in path.parts
 
 
+def _target(folder: Path, step: str, member: tarfile.TarInfo) -> Path:
+    """Where a step's file goes. What the guest called it below its step must be fit for any file system."""
+    below = PurePosixPath(member.name).parts[len(PurePosixPath(step).parts) :]
+    return folder.joinpath(step, *map(portable_name, below))
+
+
 def _written(target: Path, content: bytes) -> bool:
     """False when no file can have this name here. Raises OSError when the disk is full."""
     try:
@@ -188,10 +195,11 @@ def unpack_disk(disk: Path, folder: Path, steps: frozenset[str], room: Room | No
     try:
         with tarfile.open(disk, mode="r:") as tar:
             for member in _members(tar):
-                if not any(_plain(member, step) for step in steps):
+                step = next((step for step in steps if _plain(member, step)), None)
+                if step is None:
                     continue
                 reader = tar.extractfile(member)
-                target = folder.joinpath(*(part[:200] for part in PurePosixPath(member.name).parts))
+                target = _target(folder, step, member)
                 if reader and not os.path.lexists(target) and room.take(member.size):
                     count += _written(target, reader.read(MAX_FILES))
     except (*_BAD_ARCHIVE, OSError):

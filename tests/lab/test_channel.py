@@ -5,6 +5,7 @@ import asyncio
 import io
 import json
 import math
+import re
 import socket
 import tarfile
 from collections.abc import Iterator
@@ -233,11 +234,34 @@ def test_a_file_in_place_of_the_steps_folder_is_refused(tmp_path: Path) -> None:
     assert below(tmp_path) == {}
 
 
-def test_a_name_that_no_filesystem_takes_costs_only_its_file(tmp_path: Path) -> None:
+def test_a_name_that_is_taken_costs_only_its_file(tmp_path: Path) -> None:
     good = (f"{STEP}/last", b"2")
-    assert unpack(tar((f"{STEP}/" + "\N{SNOWMAN}" * 200, b"x"), good), tmp_path, STEP) == 1
     assert unpack(tar((f"{STEP}/last/below", b"x"), good), tmp_path, STEP) == 1
-    assert below(tmp_path) == {f"{STEP}/last": b"2"}
+    assert below(tmp_path) == {f"{STEP}/last/below": b"x"}
+
+
+NAMES = ("a\nb", "\x1b[2J", "a:b", 'q"', "x?", "a|b", "back\\slash", "end.", "end ", "con", "NUL.txt",
+         "\N{SNOWMAN}" * 200, "~", "\u202egnp.exe", "\udcff")  # fmt: skip
+
+
+def test_every_name_of_a_guest_becomes_one_that_file_systems_and_uploaders_take(tmp_path: Path) -> None:
+    names = [*NAMES, *(f"folder {name}/x" for name in NAMES)]
+    archive = tar(*((f"{STEP}/{name}", name.encode(errors="surrogateescape")) for name in names))
+    assert unpack(archive, tmp_path, STEP) == 0
+    (tmp_path / "disk").write_bytes(archive)
+    assert unpack_disk(tmp_path / "disk", tmp_path / "rescued", frozenset({STEP})) == len(names)
+    for folder in (tmp_path / STEP, tmp_path / "rescued" / STEP):
+        found = below(folder)
+        assert sorted(found.values()) == sorted(name.encode(errors="surrogateescape") for name in names)
+        for part in (part for name in found for part in name.split("/")):
+            assert re.fullmatch(r"[A-Za-z0-9._+=,@~#%-][A-Za-z0-9._+=,@~#% -]*(?<![. ])", part) and len(part) <= 200
+            assert not re.match(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)", part)
+
+
+def test_ordinary_names_stay_as_they_are(tmp_path: Path) -> None:
+    names = ("001.full", "001.out.bad", "dmesg", "#obj#fs#fuse#dir.gcda", "a/b-c_d.e+f", "core.1234")
+    assert unpack(tar(*((f"{STEP}/{name}", b"x") for name in names)), tmp_path, STEP) == 0
+    assert set(below(tmp_path / STEP)) == set(names)
 
 
 PARTS = st.sampled_from(["..", ".", "", "/", STEP, "fstests", "a", "output.txt", "\N{SNOWMAN}" * 90]) | st.text()
