@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID, uuid5
 
 from reviewbot.config import load_yaml
 from reviewbot.host.apt import codename, machine_stanzas, sources_for
@@ -28,6 +29,11 @@ _LEAVE_OUT = (
     "var/cache/apt",
     "var/lib/apt/lists",
 )
+_IMAGES = UUID("6c7f3b0e-6d0b-5a43-9d5c-0d3c1d8f8a51")
+"""Namespace of the UUIDs of images."""
+_FIXED_TIME = {"E2FSPROGS_FAKE_TIME": "1"}
+_FIRST_INODE = 11
+"""lost+found; mke2fs gives the numbers after it to what it copies."""
 USERS = ("fsgqa", "fsgqa2", "123456-fsgqa")
 """Users and groups that fstests wants."""
 
@@ -144,8 +150,24 @@ def make_image(folder: Path, image: Path, log: Path, *, label: str = "reviewbot"
     used = int(run([*as_root(), "du", "-s", "--block-size=1024", "--apparent-size", folder]).output.split()[0])
     files = int(run([*as_root(), "sh", "-c", 'find "$0" | wc -l', folder]).output)
     size = used * 5 // 4 + files * 5 + (16 << 10)  # KiB; each file takes an inode and up to one block more
+    uuid, seed = (uuid5(_IMAGES, f"{label} {what}") for what in ("uuid", "hash seed"))
     run(
-        [*as_root(), "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", label,
-         "-N", str(files + 1000), "-E", "lazy_itable_init=1,nodiscard", "-d", folder, image, f"{size}k"],
-        log=log, timeout=600,
+        [*as_root(), "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", label, "-U", str(uuid),
+         "-N", str(files + 1000), "-E", f"lazy_itable_init=1,nodiscard,hash_seed={seed}", "-d", folder, image,
+         f"{size}k"],
+        log=log, timeout=600, env=_FIXED_TIME,
     )  # fmt: skip
+
+
+def forget_times(image: Path, files: int) -> None:
+    """Set the times of all files in a new image to 1970: the same files give the same image. files: how many.
+
+    mke2fs copies the time when a file's inode was changed, which nobody can set on the host.
+    """
+    inodes = range(_FIRST_INODE, _FIRST_INODE + files + 1)
+    names = [f"{name}{extra}" for name in ("atime", "ctime", "mtime", "crtime") for extra in ("", "_extra")]
+    lines = [f"sif <{inode}> {name} {'0' if name.endswith('extra') else '@1'}" for inode in inodes for name in names]
+    commands = image.with_name(f"{image.name}.times")
+    commands.write_text("\n".join(lines) + "\n")
+    run(["debugfs", "-w", "-f", commands, image], timeout=600, env=_FIXED_TIME)
+    commands.unlink()

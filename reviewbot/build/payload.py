@@ -2,12 +2,13 @@
 """The payload disk: everything of ours and of the stack that the guest sees at /stack."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.build.debian import make_image
+from reviewbot.build.debian import forget_times, make_image
 from reviewbot.build.recipe import OURS, WrongProduct, refuse_ours
 from reviewbot.host.data import data_path
 from reviewbot.host.files import remove_tree
@@ -16,7 +17,7 @@ from reviewbot.model.artifacts import PART, Artifact, Fact
 from reviewbot.store import Store
 from reviewbot.store.contents import Contents, recorded
 
-VERSION = "2"
+VERSION = "3"
 LEFT_OUT = ("include", "share/man", "lib/pkgconfig")
 """Folders of a component's /stack that no guest needs."""
 _STACK = "root/stack/"
@@ -58,7 +59,11 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
             _lay(piece, Path(parts[piece.component].path) / _STACK / path, stack / path)
         for name, source in ours.items():
             _copy_ours(source, stack / name)
+        files = (stack, *stack.rglob("*"))
+        for file in files:
+            os.utime(file, (0, 0), follow_symlinks=False)
         make_image(stack, folder / "payload.img", log, label="payload")
+        forget_times(folder / "payload.img", len(files))
         remove_tree(stack)
         return {"size": (folder / "payload.img").stat().st_size}
 

@@ -9,6 +9,7 @@ import pytest
 
 from reviewbot.build.payload import Collision, payload
 from reviewbot.build.recipe import OURS, WrongProduct
+from reviewbot.host.files import sha256_file
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.store import Store
 
@@ -82,6 +83,19 @@ def test_components_share_folders_and_what_no_guest_needs_stays_out(stack: Stack
     assert "/include/" not in names and "man" not in inside(image, "ls -p /share")
     assert all(f"/{name}/" in names for name in OURS)
     assert "Mode:  0755" in inside(image, "stat /agent/agent.py")
+
+
+def test_the_same_files_give_the_same_image(stack: Stack, tmp_path: Path) -> None:
+    other = Stack(tmp_path / "other")
+    for one in (stack, other):
+        fills = [file(f"lib/{number % 17}/file-{number}", "x" * number * 37) for number in range(600)]
+        one.add("libfuse", *(fills if one is stack else reversed(fills)), link("lib/link", "0/file-0"))
+        one.add("e2fsprogs", file("bin/fuse2fs", "two", 0o755))
+    assert sha256_file(stack.image()) == sha256_file(other.image())
+    subprocess.run(["e2fsck", "-fn", stack.image()], check=True, capture_output=True)
+    assert "mtime: 0x00000001" in inside(stack.image(), "stat /bin/fuse2fs")
+    other.add("more", file("more", "x"))
+    assert sha256_file(stack.image()) != sha256_file(other.image())
 
 
 CLASHES: Mapping[str, tuple[Fill, Fill, str]] = {
