@@ -63,7 +63,7 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
         for file in files:
             os.utime(file, (0, 0), follow_symlinks=False)
         make_image(stack, folder / "payload.img", log, label="payload")
-        forget_times(folder / "payload.img", len(files))
+        forget_times(folder / "payload.img", len(files) - 1)
         remove_tree(stack)
         return {"size": (folder / "payload.img").stat().st_size}
 
