@@ -82,7 +82,7 @@ def count(
         if not _lay_out(work, known, counters):
             return {}
         box.run(
-            ["bash", "-eu", "-o", "pipefail", "-c", _GCOV], binds={"/obj": Bind(work, writable=True)}, log=log,
+            ["bash", "-eu", "-o", "pipefail", "-c", _GCOV], binds={"/obj": Bind(work)}, log=log,
             cwd="/obj", stdout=said, timeout=_LIMIT, check=False, file_size=_SAID,
             log_limit=_LOG,
         )  # fmt: skip
