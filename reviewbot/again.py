@@ -27,7 +27,7 @@ from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
 
-FINE = (Outcome.PASS, Outcome.NOTRUN)
+FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
 M = TypeVar("M", bound=Model)
 LOST = (Outcome.INFRA, Outcome.MISS)
 

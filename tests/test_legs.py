@@ -16,6 +16,7 @@ from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
+from reviewbot.suites.shortcomings import FactOf
 from tests.played import OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes
 
 
@@ -109,8 +110,8 @@ def test_a_kernel_that_crashes_while_the_leg_is_set_up_is_the_stacks_fault(world
 def test_a_test_with_two_results_is_not_believed_and_one_without_is_not_forgotten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
-        if len(found := read(leg, replies)) < 2:
+    def careless(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf) -> tuple[TestResult, ...]:
+        if len(found := read(leg, replies, fact)) < 2:
             return found
         one, _, *rest = found
         return (one, one, *rest, one.model_copy(update={"test": "generic/666"}))

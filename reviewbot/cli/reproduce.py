@@ -152,5 +152,5 @@ def _show(recorded: Recorded, found: list[Repeated]) -> None:
 
 
 def _line(outcome: Outcome, seconds: float, reason: str) -> Text:
-    colour = "green" if outcome is Outcome.PASS else "yellow" if outcome is Outcome.NOTRUN else "red"
+    colour = "green" if outcome is Outcome.PASS else "yellow" if outcome in (Outcome.NOTRUN, Outcome.KNOWN) else "red"
     return Text.assemble((outcome.value, colour), f"  {seconds:.1f} s", f"  {reason}" if reason else "")

@@ -114,7 +114,7 @@ def _judged(work: Work, machine: JobReply, artifacts: Artifacts) -> tuple[list[T
         found = smoke.results(work.leg, replies, artifacts.fact)
         tests = [test for test in found if f"smoke/{test.test}" in names]
     else:
-        tests = list(fstests.results(work.leg, replies))
+        tests = list(fstests.results(work.leg, replies, artifacts.fact))
     if all(reply.status == "known" for reply in replies):
         return tests, ""  # no machine was needed
     void = suites.read_setup(replies).reason or wrong_program(replies, work.shard.expect)

@@ -26,6 +26,7 @@ Told = Callable[[tuple[LegResult, ...]], None]
 """Gets all that is known of the legs by now; called by one thread at a time."""
 INTERVAL = 5.0
 """Seconds between two calls of it while a suite runs; the end of a suite is always told."""
+FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
 BAD = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
 """Outcomes that whoever watches hears of at once."""
 REASON = 200
@@ -140,7 +141,7 @@ class _Leg:
         learn(work.shard, result, bench.artifacts, bench.notruns, bench.patched)
         if shard.partial and not found.problem:
             shard.partial.forget()
-        state = "failed" if result.count(Outcome.PASS) + result.count(Outcome.NOTRUN) < len(result.tests) else "done"
+        state = "failed" if any(test.outcome not in FINE for test in result.tests) else "done"
         bench.progress(Event("lab", work.name, state, words(result)))
         if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
             bench.durations.put(_timed(work, bench), time.monotonic() - shard.since)
@@ -150,7 +151,7 @@ class _Leg:
 
     def _add(self, work: Work, part: LegResult) -> None:
         result = joined(self.result, part)
-        if work.suite == "smoke" and any(t.outcome not in (Outcome.PASS, Outcome.NOTRUN) for t in part.tests):
+        if work.suite == "smoke" and any(test.outcome not in FINE for test in part.tests):
             stopped = "smoke did not pass, so nothing else was run" if self.todo else ""
             result = result.model_copy(update={"reason": part.reason or stopped or result.reason})
             self.todo.clear()

@@ -21,6 +21,8 @@ class Outcome(StrEnum):
     PASS = "PASS"
     FAIL = "FAIL"
     NOTRUN = "NOTRUN"
+    KNOWN = "KNOWN"
+    """It failed in a way that the unpatched server is known for."""
     CRASH = "CRASH"
     HANG = "HANG"
     MISS = "MISS"
@@ -49,6 +51,16 @@ class Fsck(Model):
     """Of an inconsistent one: the test after which it was last found clean, if others ran in between."""
 
 
+class Known(Model):
+    """Why a failure is no news."""
+
+    reason: str
+    """What the unpatched component gets wrong."""
+    link: str
+    components: tuple[str, ...]
+    """Whose fault it is."""
+
+
 class TestResult(Model):
     """One test in one leg."""
 
@@ -60,6 +72,8 @@ class TestResult(Model):
     outcome: Outcome
     reason: str = ""
     """One line: why not run, what failed first, which fingerprint."""
+    known: Known | None = None
+    """Of a KNOWN; `reason` is what the test said."""
     learned: bool = False
     """Of a NOTRUN: it was not tried this time, for earlier runs proved that it cannot run; `excerpt` says which."""
     crash: SplatClass | Literal[""] = ""

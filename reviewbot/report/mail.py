@@ -17,7 +17,7 @@ from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import command, environment, named
-from reviewbot.report.tables import OUTCOMES, aligned, leg_header, leg_rows, stack_lines, test_lines
+from reviewbot.report.tables import OUTCOMES, aligned, known_failures, leg_header, leg_rows, stack_lines, test_lines
 from reviewbot.report.text import without_trailers
 from reviewbot.report.words import said
 
@@ -111,7 +111,8 @@ def _body(record: Record) -> str:
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     text = environment().get_template("reply.txt").render(
         record=record, verdict=verdict, table=table, stack=stack_lines(record), tests=test_lines(record),
-        lines=lines, more=more, compiler=next(compilers, ""), command=command(named(record)),
+        lines=lines, more=more, known=known_failures(record),
+        compiler=next(compilers, ""), command=command(named(record)),
         missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
         notes=[note.text for note in notes(record) if not note.operator],
     )  # fmt: skip

@@ -9,6 +9,7 @@ from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
+from reviewbot.report.tables import known_failures, known_in_question
 from reviewbot.report.untried import not_tried
 
 _LACKS = {
@@ -46,6 +47,11 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if broken and record.verdict and record.verdict.compared_with is None:
         yield Note("no base run yet: failures may be older than this series")
     yield from (Note(line) for line in untouched_legs(record))
+    if known := known_failures(record):
+        yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to")
+    if known := known_in_question(record):
+        names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in known)
+        yield Note(f"KNOWN failures in what the series changes, look at them yourself: {names}")
     if results.variant:
         yield Note(f"variant {results.variant}: not what the plain stack would show")
     for leg in results.legs:

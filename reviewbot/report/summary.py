@@ -8,7 +8,7 @@ from reviewbot.report.reach import by_file, missing
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.render import environment
-from reviewbot.report.tables import left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
+from reviewbot.report.tables import known_failures, left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
 from reviewbot.report.words import said
 
 _MARK = {VerdictKind.PASS: "✅", VerdictKind.REVIEWED: "👀", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
@@ -23,6 +23,7 @@ def summary_markdown(record: Record) -> str:
         record=record, verdict=verdict, notes=notes(record), shown=shown,
         mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
+        known=known_failures(record),
         patches=patch_rows(record.review) if record.review else [],
         groups=grouped(record.review) if record.review else [],
         reach=by_file(record.coverage) if record.coverage else [],

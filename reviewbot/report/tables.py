@@ -8,7 +8,9 @@ from reviewbot.model.trees import Tree
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 
-OUTCOMES = (Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA)
+OUTCOMES = (
+    Outcome.PASS, Outcome.FAIL, Outcome.CRASH, Outcome.HANG, Outcome.KNOWN, Outcome.NOTRUN, Outcome.MISS, Outcome.INFRA,
+)  # fmt: skip
 
 _FEW = 40
 """Names of tests that a mail lists."""
@@ -37,6 +39,21 @@ def not_run(record: Record) -> list[tuple[LegResult, TestResult]]:
     """Tests that said why they cannot run."""
     legs = record.results.legs if record.results else ()
     return [(leg, test) for leg in legs for test in leg.tests if test.outcome is Outcome.NOTRUN]
+
+
+def known_failures(record: Record) -> list[tuple[LegResult, TestResult]]:
+    """Tests that failed as the unpatched stack is known to."""
+    legs = record.results.legs if record.results else ()
+    return [(leg, test) for leg in legs for test in leg.tests if test.outcome is Outcome.KNOWN]
+
+
+def known_in_question(record: Record) -> list[tuple[LegResult, TestResult]]:
+    """Those at whose fault is a component that the series itself changes: it may be about them."""
+    trees = record.trees.trees if record.trees else ()
+    changed = {
+        tree.component for tree in trees if any(not (patch.merged or patch.prerequisite) for patch in tree.patches)
+    }
+    return [one for one in known_failures(record) if one[1].known and changed & set(one[1].known.components)]
 
 
 def over_budget(record: Record) -> list[tuple[LegResult, LeftOut]]:

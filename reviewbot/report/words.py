@@ -9,6 +9,7 @@ from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdi
 from reviewbot.model.words import counted, one_line, place, untagged
 from reviewbot.report.notes import notes
 from reviewbot.report.record import Record
+from reviewbot.report.tables import known_in_question
 
 UNTESTED = "nothing was booted or tested"
 UNCOMPARED = "failed on head, not yet compared with base"
@@ -91,6 +92,8 @@ def _summary(record: Record) -> tuple[str, Sequence[Finding]]:
         return text, patches if len(patches) == 1 else ()
     if record.results:
         text, alone = _tests(record.results)
+        if known := known_in_question(record):
+            text += f"; {counted(len(known), 'known failure')} in what the series changes: {_named(known)}"
         return text, findings if alone else ()
     review = record.review
     return (_review(review, errors=bool(findings)) if review else "there are no results"), ()

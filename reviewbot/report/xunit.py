@@ -17,7 +17,8 @@ from reviewbot.report.words import said
 
 
 def junit_xml(record: Record) -> bytes:
-    """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN is skipped.
+    """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN and KNOWN are
+    skipped.
 
     A suite `review` has one case per patch, which fails when the patch does not build or has an error, and one for the
     series. A run that reached no test and did not pass has one case more, its verdict: readers take a file without
@@ -106,6 +107,9 @@ def _case(leg: LegResult, test: TestResult) -> TestCase:
             pass
         case Outcome.NOTRUN:
             case.result = [Skipped(f"NOTRUN(learned): {reason}" if test.learned else reason)]
+        case Outcome.KNOWN:
+            why = f": {one_line(test.known.reason, 200)}" if test.known else ""
+            case.result = [Skipped(f"KNOWN: {reason}{why}")]
         case Outcome.FAIL:
             failure = Failure(reason, str(test.outcome))
             failure.text = plain(test.diff)

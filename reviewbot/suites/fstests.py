@@ -19,6 +19,7 @@ from reviewbot.suites.outcome import (
     Judgement,
     beyond_the_test,
     fingerprint,
+    internal,
     kernel_excerpt,
     last_line,
     passed,
@@ -27,6 +28,7 @@ from reviewbot.suites.outcome import (
 )
 from reviewbot.suites.selection import Selection, choose, parse, read_groups
 from reviewbot.suites.setup import leg_env
+from reviewbot.suites.shortcomings import known, load_shortcomings
 
 PREPARE = "setup/fstests"
 _DIFF = 4096
@@ -75,17 +77,27 @@ def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> Gu
     )  # fmt: skip
 
 
-def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...]:
-    """One result per reply of a test, in the order of the replies."""
+def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda name: None) -> tuple[TestResult, ...]:
+    """One result per reply of a test, in the order of the replies.
+
+    fact: what is known of the artifacts, for shortcomings of some versions only. Raises ConfigError.
+    """
     found = []
+    entries = load_shortcomings()
     for reply in replies:
         suite, _, test = reply.name.partition("/")
         if suite != "fstests":
             continue
         judged = judge(test, reply)
+        excuse = None
+        if judged.outcome is Outcome.FAIL and not internal(reply):
+            fsck = [line for one in checked(reply) if one.status for line in one.said.splitlines()]
+            said = complaints(reply) or [judged.reason]
+            excuse = known(leg.name, f"fstests/{test}", said, entries, fact, fsck)
         found.append(
             TestResult(
-                suite="fstests", test=test, outcome=judged.outcome, reason=with_hint(judged, reply),
+                suite="fstests", test=test, outcome=Outcome.KNOWN if excuse else judged.outcome,
+                reason=judged.reason if excuse else with_hint(judged, reply), known=excuse,
                 seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
                 diff=diff_of(reply.output)[:_DIFF],
                 crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, fsck=checked(reply),

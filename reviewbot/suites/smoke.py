@@ -47,10 +47,11 @@ def _result(
     leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming], fact: FactOf
 ) -> TestResult:  # fmt: skip
     judged = by_status(reply)
-    excuse = known(leg.name, check, judged.reason, entries, fact) if judged.outcome is Outcome.FAIL else ""
+    failed = judged.outcome is Outcome.FAIL
+    excuse = known(leg.name, f"smoke/{check}", [judged.reason], entries, fact) if failed else None
     return TestResult(
-        suite="smoke", test=check, outcome=Outcome.NOTRUN if excuse else judged.outcome,
-        reason=excuse or with_hint(judged, reply),
+        suite="smoke", test=check, outcome=Outcome.KNOWN if excuse else judged.outcome,
+        reason=judged.reason if excuse else with_hint(judged, reply), known=excuse,
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
         crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, death=reply.death,
         server_errors=reply.server_errors, server=reply.server,

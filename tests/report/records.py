@@ -7,7 +7,7 @@ from typing import Literal
 from reviewbot.model.coverage import Coverage, FileCoverage, PatchedLines
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Part, Patch, Posting
-from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.results import Known, LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import BuildWarning, PatchBuild, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
 from reviewbot.report import Record
@@ -108,12 +108,26 @@ def judged(found: Results, posting: Posting = POSTING) -> Record:
                   verdict=judge(RUN, found))  # fmt: skip
 
 
+ACL = Known(
+    reason="fuse2fs stores ACLs and does not enforce them", link="https://example.org/acl", components=("e2fsprogs",)
+)
+
+
+def known(test: str, said: str) -> TestResult:
+    return case("smoke", test, Outcome.KNOWN, reason=said).model_copy(update={"known": ACL})
+
+
 def passing() -> Record:
-    acl = "known: fuse2fs stores ACLs and does not enforce them, see https://example.org/acl"
+    said = "an ACL that lets user 1234 read is stored, and 1234 may not read"
     return judged(
         results(
             leg("ext4", case("smoke", "rename"), case("smoke", "sparse"), case("fstests", "generic/001", seconds=42.0)),
-            leg("fuse2fs", case("smoke", "rename"), case("smoke", "acl", Outcome.NOTRUN, reason=acl), reused=True),
+            leg(
+                "fuse2fs",
+                case("smoke", "rename"),
+                case("smoke", "acl", Outcome.KNOWN, reason=said).model_copy(update={"known": ACL}),
+                reused=True,
+            ),
             NO_IOMAP,
         )
     )
@@ -144,6 +158,7 @@ def failing() -> Record:
                 case("smoke", "rename", Outcome.FAIL, reason="content: got 'a', expected 'b' in dir_1/<new>",
                      excerpt="rename a b\ncontent: got 'a', expected 'b' in dir_1/<new>\n"),
                 case("smoke", "fio", Outcome.CRASH, reason=OOPS, dmesg=DMESG, excerpt="fio: starting 4 jobs\n"),
+                known("acl", "may not read"),
                 case("smoke", "links", Outcome.MISS, reason="the machine was lost before"),
                 case("fstests", "generic/001", Outcome.HANG, reason="no end within 120 s", seconds=120.0),
                 case("fstests", "generic/002", Outcome.INFRA, reason="QEMU died (status 1): out of memory"),

@@ -133,12 +133,12 @@ def test_no_reply_breaks_the_reader_and_evidence_stays_small(output: str, status
         assert len(result.excerpt) <= 4096 and len(result.dmesg) <= 4096 and "\n" not in result.reason
 
 
-def test_a_known_shortcoming_of_a_server_is_notrun_with_its_reason() -> None:
+def test_a_known_shortcoming_of_a_server_has_its_own_word_and_says_whose_it_is() -> None:
     said = "an ACL that lets user 1234 read is stored, and 1234 may not read"
     reply = StepReply(name="smoke/acl", status="done", exit_status=1, output=said)
-    result, reason = outcome(reply)
-    assert result is Outcome.NOTRUN
-    assert said in reason and "https://" in reason
+    result = next(r for r in smoke.results(LEG, [reply]) if r.test == "acl")
+    assert (result.outcome, result.reason) == (Outcome.KNOWN, said)
+    assert result.known and result.known.components == ("e2fsprogs",) and "https://" in result.known.link
     ext4 = next(r for r in smoke.results(load_stack().leg("ext4"), [reply]) if r.test == "acl")
     assert ext4.outcome is Outcome.FAIL, "the kernel's own filesystem has no such excuse"
 
@@ -151,7 +151,7 @@ def test_a_shortcoming_of_one_version_is_none_of_another() -> None:
         facts = {"e2fsprogs.version": version}
         return next(r for r in smoke.results(LEG, [reply], facts.get) if r.test == "exchange").outcome
 
-    assert with_version("1.47.2") is Outcome.NOTRUN
+    assert with_version("1.47.2") is Outcome.KNOWN
     assert with_version("1.48.0") is Outcome.FAIL
     assert with_version(None) is Outcome.FAIL
 
@@ -168,6 +168,8 @@ def test_a_dead_server_is_never_excused() -> None:
 
 def test_a_wrong_expression_in_the_file_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
-    path.write_text("shortcomings:\n  - {legs: [x], check: acl, says: '(', reason: long enough, link: 'https://x'}\n")
+    path.write_text(
+        "shortcomings:\n  - {legs: [x], tests: [smoke/acl], components: [x], says: '(', reason: long enough, link: 'https://x'}\n"
+    )
     with pytest.raises(ConfigError, match=r"s\.yaml:2"):
         load_shortcomings(path)

@@ -10,7 +10,7 @@ from reviewbot.build.kconfig import ConfigLost
 from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing
 from reviewbot.intake.errors import ArchiveUnreachable
 from reviewbot.model.errors import Blocked, DiskFull, InfraError, ReviewbotError, SeriesAtFault
-from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.results import Known, LegResult, Outcome, Results, TestResult
 from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
 from reviewbot.model.verdict import ExitStatus, SaidVerdict, Verdict, VerdictKind
 from reviewbot.report import Record, said
@@ -57,6 +57,37 @@ def test_a_pass_names_only_the_legs_that_there_were() -> None:
     found = verdict(leg("ext4", Outcome.PASS), unavailable("lklfuse", "no lkl"))
     assert found.kind is VerdictKind.PASS
     assert found.summary == "the one test that could run passed in 1 leg (ext4)"
+
+
+def known(*components: str) -> LegResult:
+    why = Known(reason="ACLs are stored and not enforced", link="https://example.org", components=components)
+    failed = TestResult(suite="smoke", test="acl", outcome=Outcome.KNOWN, reason="may not read", known=why)
+    fine = leg("fuse4fs", Outcome.PASS)
+    return fine.model_copy(update={"tests": (*fine.tests, failed)})
+
+
+def test_a_known_failure_is_no_regression_and_is_counted() -> None:
+    found = verdict(known("e2fsprogs"))
+    assert (found.kind, found.findings) == (VerdictKind.PASS, ())
+    assert "KNOWN: 1 test failed as the unpatched stack is known to" in found.notes
+
+
+def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -> None:
+    patch = AppliedPatch(message_id="a@b", subject="[PATCH] acl", commit="e" * 40)
+
+    def found(component: str, patch: AppliedPatch) -> SaidVerdict:
+        tree = Tree(component=component, repository="/x", source="s", base_commit="a" * 40, base_tree="d" * 40,
+                    base_why="w", head_commit="b" * 40, head_tree="c" * 40, patches=(patch,))  # fmt: skip
+        return verdict(known("e2fsprogs"), trees=Trees(trees=(tree,)))
+
+    changed = found("e2fsprogs", patch)
+    assert changed.kind is VerdictKind.PASS
+    assert changed.summary.endswith(
+        "; 1 known failure in what the series changes: fuse4fs smoke/acl KNOWN: may not read"
+    )
+    assert "KNOWN failures in what the series changes, look at them yourself: fuse4fs smoke/acl" in changed.notes
+    for other in (found("libfuse", patch), found("e2fsprogs", patch.model_copy(update={"prerequisite": True}))):
+        assert "known failure" not in other.summary
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.CRASH, Outcome.HANG])
