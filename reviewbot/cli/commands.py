@@ -2,6 +2,7 @@
 """The commands."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,22 +195,23 @@ _LONG = 160
 
 
 def print_verdict(judged: SaidVerdict, folder: RunFolder) -> None:
-    console = terminal.console(soft_wrap=True)
+    console = terminal.console()
     colour = "green" if judged.kind.exit_status == ExitStatus.PASS else "red"
     console.print()
     console.print(Text.assemble((judged.kind, f"bold {colour}"), f"  {flat(judged.summary)}"))
     for finding in judged.findings[:20]:
         if not finding.in_summary:
-            console.print(Text(f"  {flat(finding.what)}"))
+            terminal.say(console, finding.what, indent=2)
         for line in finding.detail.splitlines()[:12]:
-            console.print(Text(f"    {line if len(line) <= _LONG else line[: _LONG - 1] + '…'}", style="dim"))
+            shown = line if len(line) <= _LONG else line[: _LONG - 1] + "…"
+            console.print(Text(f"    {shown}", style="dim"), soft_wrap=True)
         if finding.log:
-            console.print(Text(f"    log: {folder.path / finding.log}", style="dim"))
+            console.print(Text(f"    log: {folder.path / finding.log}", style="dim"), soft_wrap=True)
     if len(judged.findings) > 20:
         console.print(f"  … and {len(judged.findings) - 20} more")
     for note in judged.notes:
-        console.print(Text(f"  note: {flat(note)}", style="yellow"))
-    console.print(Text.assemble(("report  ", "dim"), str(folder.path / "summary.md")))
+        terminal.say(console, f"note: {note}", indent=2, style="yellow")
+    console.print(Text.assemble(("report  ", "dim"), str(folder.path / "summary.md")), soft_wrap=True)
     if judged.kind.exit_status == ExitStatus.INFRA:
         console.print(Text("This says nothing about the series.", style="yellow"))
 
@@ -229,7 +231,10 @@ def report_command(run: str, name: str, as_json: bool) -> None:
     path = folder.path / FORMATS["json" if as_json else name]
     if not path.exists():
         raise UsageError(f"run {folder.id} has no {path.name}{_why_not(folder)}", hint=_what_else(folder))
-    click.echo(path.read_text(), nl=False)
+    if path.name == "summary.md" and sys.stdout.isatty():
+        terminal.markdown(path.read_text())
+    else:
+        click.echo(path.read_text(), nl=False)
 
 
 def _why_not(folder: RunFolder) -> str:
@@ -282,7 +287,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
         ]
         click.echo(json.dumps({"checks": rows, "install": line}, indent=1))
     else:
-        console = terminal.console(soft_wrap=True)
+        console = terminal.console()
         for check in found:
             mark, colour = ("✓", "green") if check.ok else (("✗", "red") if check.required else ("!", "yellow"))
             console.print(Text.assemble((mark, colour), f" {check.name:<21} ", check.says))

@@ -14,7 +14,7 @@ from reviewbot.cli.plan_json import all_patches
 from reviewbot.model.plan import Plan, SourcePlan
 from reviewbot.model.posting import Part, Posting, Prerequisite, Pull, Version
 from reviewbot.model.trees import Tree
-from reviewbot.model.words import about, counted
+from reviewbot.model.words import about, counted, patch_name
 
 _WIDE = 110
 """Columns from which on there is room to say why a part is for its component."""
@@ -110,7 +110,8 @@ def _asked(posting: Posting) -> list[str]:
     for part in posting.parts:
         where = f"{part.component} {part.counter}, “{part.subject}”"
         for patch in part.patches:
-            places[patch.message_id] = f"patch {patch.number}/{len(part.patches)} of {where}"
+            name = patch_name(part.component, part.counter, patch.number, len(part.patches))
+            places[patch.message_id] = f"{name}, “{part.subject}”"
         if part.cover:
             places[part.cover] = f"{'the request for' if part.pull else 'the cover of'} {where}"
     kinds = {problem.kind for problem in posting.problems}

@@ -133,7 +133,7 @@ def _row(recorded: Recorded, one: Repeated) -> dict[str, Any]:
 
 
 def _show(recorded: Recorded, found: list[Repeated]) -> None:
-    console = terminal.console(soft_wrap=True)
+    console = terminal.console()
     for note in recorded.notes:
         console.print(Text(f"note: {note}", style="yellow"))
     for one in found:

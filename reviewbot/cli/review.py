@@ -53,7 +53,7 @@ def review_command(**options: Any) -> int:
         click.echo(said.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))
     else:
         if made is not None:
-            print_review(made, terminal.console(soft_wrap=True))
+            print_review(made, terminal.console())
             said = _untold(said, made)
         print_verdict(said, outcome.folder)
     return said.kind.exit_status

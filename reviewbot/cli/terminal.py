@@ -5,13 +5,22 @@
 given before that.
 """
 
+import os
+import re
 import sys
+import textwrap
+from typing import Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.markdown import Markdown
 from rich.segment import Segment
+from rich.text import Text
 
 from reviewbot.cli.guard import ReaderGone
-from reviewbot.model.words import plain
+from reviewbot.model.words import flat, plain
+
+_ENDLESS = 10_000
+"""Columns."""
 
 
 class Harmless:
@@ -31,14 +40,47 @@ class _Console(Console):
         raise ReaderGone
 
 
+class _Trimmed:
+    """A text stream for a pipe: no line ends with the blanks that fill a column."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Filter(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [Harmless(renderable) for renderable in renderables]
 
 
-def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """For stdout or stderr; what is printed is filtered, and coloured where there is a terminal."""
+def console(*, stderr: bool = False) -> Console:
+    """For stdout or stderr; what is printed is filtered, and coloured where there is a terminal.
+
+    Nothing is wrapped in a pipe, unless $COLUMNS says how wide it is: a line stays one line for grep.
+    """
     stream = sys.stderr if stderr else sys.stdout
-    made = _Console(file=getattr(stream, "unguarded", stream), highlight=False, soft_wrap=soft_wrap)
+    file = getattr(stream, "unguarded", stream)
+    width = None if file.isatty() or os.environ.get("COLUMNS") else _ENDLESS
+    made = _Console(file=file if file.isatty() else cast(TextIO, _Trimmed(file)), highlight=False, width=width)
     made.push_render_hook(_Filter())
     return made
+
+
+def say(out: Console, words: str, *, indent: int = 0, style: str = "") -> None:
+    """One paragraph, wrapped between words; a path or URL that is longer than a line is not broken."""
+    blanks = " " * indent
+    text = textwrap.fill(flat(words), max(40, out.width), initial_indent=blanks, subsequent_indent=blanks,
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    out.print(Text(text, style=style), soft_wrap=True)
+
+
+def markdown(text: str) -> None:
+    """A report of ours in Markdown, as a terminal shows it; GitHub's folding becomes bold lines."""
+    shown = re.sub(r"<details><summary>(.*?)</summary>", r"**\1**", text).replace("</details>", "")
+    console().print(Markdown(shown.replace("<!-- -->", ""), hyperlinks=False))

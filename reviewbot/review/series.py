@@ -17,7 +17,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.review import PatchBuild, PatchReview, Review, ReviewFinding
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.model.words import counted
+from reviewbot.model.words import counted, patch_name
 from reviewbot.review import checkpatch, copies, fixes, message, numbers, probe, whitespace
 from reviewbot.review.blobs import changed, lay_out
 from reviewbot.review.commits import Item, patches_under_review
@@ -229,7 +229,7 @@ class _Work:
             f"{tree.base_commit}..{tree.head_commit}", "--", path, check=False,
         ).output  # fmt: skip
         whose = next((item for item in items if said.startswith(item.commit.id)), None)
-        return f"{component} {whose.part} patch {whose.number}/{whose.total}" if whose else ""
+        return patch_name(component, whose.part, whose.number, whose.total) if whose else ""
 
     def skip_copies(self, why: str) -> None:
         self.skip("copies", why)

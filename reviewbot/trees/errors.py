@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be wrong with sources, bases and patches."""
 
+import re
 from collections.abc import Sequence
 
 from reviewbot.model.errors import Blocked, InfraError, SeriesAtFault, UsageError
@@ -9,16 +10,38 @@ from reviewbot.model.trees import Attempt
 from reviewbot.model.verdict import Finding, FindingKind, VerdictKind
 from reviewbot.model.words import split_place
 
+# What git says after the cause: the other side has gone, whatever the reason.
+_CONSEQUENCES = re.compile(
+    r"died with error|early EOF|protocol error|hung up unexpectedly|invalid index-pack output|unpack-objects failed"
+    r"|disconnect|RPC failed|index-pack failed|fetch-pack: "
+)
+_WORDS = 12
+"""Lines of a command that are kept as evidence."""
+
+
+def telling(said: str) -> str:
+    """The line of git or apt that tells the cause: a fatal one before errors, and consequences last; empty if none."""
+    lines = [line.strip() for line in said.splitlines()]
+    fatal = [line for line in lines if line.startswith("fatal:")]
+    errors = [line for line in lines if line.startswith(("error:", "E:"))]
+    remote = [line for line in lines if re.match(r"remote: (?:fatal|error|aborting)", line)]
+    found = (*fatal, *errors, *remote)
+    return next((line for line in found if not _CONSEQUENCES.search(line)), next(iter(found), ""))
+
 
 class SourceUnreachable(InfraError):
-    """A component's source cannot be had here."""
+    """A component's source cannot be had here. said: all that the command said."""
 
-    def __init__(self, component: str, what: str, why: str) -> None:
+    def __init__(self, component: str, what: str, why: str, *, said: str = "") -> None:
         super().__init__(
             f"{component}: {what} cannot be had: {why}",
             hint=f"give another source for {component} in the site file, see docs/site-file.md",
         )
-        self.component, self.what, self.why = component, what, why
+        self.component, self.what, self.why, self.said = component, what, why, said
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        return tuple(self.said.strip().splitlines()[-_WORDS:])
 
 
 class WrongBase(UsageError):

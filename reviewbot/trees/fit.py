@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reviewbot.host.git import git
+from reviewbot.model.words import patch_name
 from reviewbot.trees.history import Searched, merged
 from reviewbot.trees.line_ends import with_crlf
 from reviewbot.trees.probe import Probe, probe, reverts
@@ -97,10 +98,9 @@ def failure_place(found: Fit) -> str:
     """`patch 3/33 “fuse: …” at fs/fuse/file.c:123` of the first patch that a fit does not take."""
     entry = found.kept[found.probe.applied]
     place = place_of(found.probe.words)
-    below = "prerequisite " if entry.prerequisite else ""
-    return f"{below}patch {entry.patch.number}/{entry.total} “{entry.patch.subject}”" + (
-        f" at {place}" if place else ""
-    )
+    kind = "prerequisite patch" if entry.prerequisite else "patch"
+    name = patch_name(entry.part.component, entry.part.counter, entry.patch.number, entry.total, kind)
+    return f"{name} “{entry.patch.subject}”{f' at {place}' if place else ''}"
 
 
 def place_of(words: str) -> str:

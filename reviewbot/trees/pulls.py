@@ -10,7 +10,7 @@ from reviewbot.host.git import find_commit, git
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, no_room
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.posting import Pull
-from reviewbot.trees.errors import PullGone, SourceUnreachable, UnusablePull
+from reviewbot.trees.errors import PullGone, SourceUnreachable, UnusablePull, telling
 from reviewbot.trees.sources import Origin
 
 _HEX = re.compile(r"[0-9a-f]{7,40}")
@@ -120,8 +120,8 @@ class _Remote:
         if _GONE.search(done.errors):
             return
         failed = CommandFailed(done.argv, done.status, done.errors)
-        words = next((line for line in done.errors.splitlines() if line.startswith(("fatal:", "error:"))), str(failed))
-        raise SourceUnreachable(self.component, f"git {self.pull.url}", words) from failed
+        why = telling(done.errors) or str(failed)
+        raise SourceUnreachable(self.component, f"git {self.pull.url}", why, said=done.errors) from failed
 
     def _url(self) -> str:
         url = self.pull.url

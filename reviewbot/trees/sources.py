@@ -18,7 +18,7 @@ from reviewbot.host.process import CommandFailed, CommandTimeout, no_room, run
 from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.stack import Source
 from reviewbot.trees.debian import AptRoot
-from reviewbot.trees.errors import SourceUnreachable
+from reviewbot.trees.errors import SourceUnreachable, telling
 from reviewbot.trees.importer import Entry, from_tar, import_entries, import_folder
 
 _FETCH_LIMIT = 3600.0
@@ -67,7 +67,8 @@ def reach(component: str, source: Source, repository: Path, cache: Path) -> Orig
     except DiskFull:
         raise
     except InfraError as error:
-        raise SourceUnreachable(component, describe(source), _first_line(error)) from error
+        said = error.tail if isinstance(error, CommandFailed) else ""
+        raise SourceUnreachable(component, describe(source), _first_line(error), said=said) from error
     except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise DiskFull(str(repository)) from error
@@ -76,8 +77,7 @@ def reach(component: str, source: Source, repository: Path, cache: Path) -> Orig
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, CommandFailed):
-        said = [line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:", "E:"))]
-        return said[0] if said else str(error)
+        return telling(error.tail) or str(error)
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

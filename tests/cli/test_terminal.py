@@ -18,7 +18,9 @@ from rich.text import Text
 
 from reviewbot.cli import guard, terminal
 from reviewbot.model.words import flat, one_line, plain
+from reviewbot.report import summary_markdown
 from tests.mails import mbox, posting
+from tests.report.records import failing
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\u2066"
 COMMANDS = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\u2066")
@@ -114,3 +116,44 @@ def test_filtered_text_has_no_control_characters_and_flat_text_is_one_line(text:
     assert all(c in "\n\t" or (c.isprintable() or ord(c) > 0x9F) for c in plain(text))
     assert len(flat(text).splitlines()) <= 1
     assert "\n" not in one_line(text)
+
+
+LONG = "https://git.example.org/" + "x" * 120
+
+
+def test_a_pipe_gets_one_line_per_line_and_no_padding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    console = terminal.console()
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row("libfuse", LONG)
+    table.add_row("kernel", "short")
+    console.print(table)
+    terminal.say(console, f"note: {'words ' * 40}{LONG}", indent=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"libfuse  {LONG}", "kernel   short"]
+    assert lines[2].endswith(LONG) and len(lines) == 3
+
+
+def test_a_terminal_gets_words_whole_and_links_unbroken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = "whether a failure is new is not yet known, " * 5
+    terminal.say(terminal.console(), f"note: {words} {LONG}\nnot a line of its own", indent=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("  ") and (len(line) <= 80 or LONG in line) for line in lines)
+    said = {word for line in lines for word in line.split()}
+    assert said == {"note:", *words.split(), LONG, *["not", "a", "line", "of", "its", "own"]}
+
+
+def test_a_report_at_a_terminal_is_not_escaped_markdown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    terminal.markdown(summary_markdown(failing()))
+    said = capsys.readouterr().out
+    assert "[PATCHSET v3] fuse: faster rename, and what libext2fs_rename() needs" in " ".join(said.split())
+    assert "fuse2fs smoke/rename FAIL: content: got 'a', expected 'b' in dir_1/<new>" in said
+    assert "\\" not in said and "<details>" not in said and "&lt;" not in said and "<!--" not in said
