@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from reviewbot.host.data import data_path
 from reviewbot.host.limits import Limits, Rules, use_rules
 from reviewbot.host.paths import named_site_file, site_file
+from reviewbot.host.public import Reach
 from reviewbot.host.sandbox import require
 from reviewbot.host.walls import Waivable as Wall
 from reviewbot.model.base import Model
@@ -63,6 +64,21 @@ class AttestationPolicy(Model):
     """any: either one."""
     keyring: str = ""
     """Folder of patatt keys (`ed25519/<domain>/<local>/<selector>`, …)."""
+
+
+class Network(Model):
+    """Where mails, and URLs that name a series, may lead this machine."""
+
+    private: tuple[str, ...] = ()
+    """Hosts (`git.lan`, `git.lan:8080`) and networks (`10.1.0.0/16`) that are allowed although they are not public."""
+    pull_mib: int = Field(default=2048, ge=1)
+    """What one fetch of a request to pull may bring, MiB."""
+    pull_seconds: float = Field(default=900.0, gt=0)
+    """How long one fetch of it may last."""
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.private)
 
 
 class Reviewer(Model):
@@ -130,6 +146,7 @@ class Site(Model):
     machine: Machine = Machine()
     attestation: AttestationPolicy = AttestationPolicy()
     box: Box = Box()
+    network: Network = Network()
     soak: int = Field(default=SOAK, ge=1)
     """Seconds that fstests' soak tests run: their SOAK_DURATION."""
     reviewers: tuple[Reviewer, ...] = ()

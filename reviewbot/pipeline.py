@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
-from reviewbot.config import Machine, Site, choose_variant, use_boxes
+from reviewbot.config import Machine, Network, Site, choose_variant, use_boxes
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.unexpected import as_error
@@ -124,7 +124,9 @@ def _arguments(request: Request) -> tuple[str, ...]:
     return (*found, *(["--no-review"] if not request.review else []), *(["--no-build"] if not request.build else []))
 
 
-def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, progress: Progress) -> Plan:
+def try_bases(
+    request: Request, planned: Plan, found: Intake, stack: Stack, progress: Progress, network: Network | None = None
+) -> Plan:
     """The plan with the bases that the changed components get. Fetches sources. A plan that is blocked stays as it is.
 
     What does not apply is said in the plan. Raises SourceUnreachable, WrongBase, PullGone, UnusablePull, Blocked.
@@ -134,7 +136,7 @@ def try_bases(request: Request, planned: Plan, found: Intake, stack: Stack, prog
     tried = trees.try_bases(
         found.posting, found.mails, stack, components=tuple(component.name for component in stack.components),
         bases=_bases(request, found), cache=cache_dir(), rfc=request.rfc, progress=progress,
-        from_manifest=_from_manifest(request, found),
+        from_manifest=_from_manifest(request, found), network=network,
     )  # fmt: skip
     return planned.model_copy(update={"trees": tried})
 
@@ -325,7 +327,7 @@ def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
     resolved = trees.resolve(
         job.found.posting, job.found.mails, job.stack, components=wanted,
         bases=_bases(job.request, job.found), cache=cache_dir(), rfc=job.request.rfc, progress=job.progress,
-        from_manifest=_from_manifest(job.request, job.found),
+        from_manifest=_from_manifest(job.request, job.found), network=job.site.network,
     )  # fmt: skip
     run.write("trees.json", resolved)
     return record.model_copy(update={"trees": resolved}), resolved

@@ -135,7 +135,7 @@ def plan(**options: Any) -> int:
     with at_work(quiet=not (request.wait or trying or options["verbose"]), verbose=options["verbose"]) as progress:
         planned, found = pipeline.plan(request, stack, site, progress)
         try:
-            planned = pipeline.try_bases(request, planned, found, stack, progress) if trying else planned
+            planned = pipeline.try_bases(request, planned, found, stack, progress, site.network) if trying else planned
         except ReviewbotError as caught:
             error = caught
     _show_plan(planned, options)

@@ -28,15 +28,17 @@ _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.
 def git(
     repository: Path, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None, stdin: bytes = b"",
     cwd: Path | None = None, check: bool = True, timeout: float = 1800.0, stdout: Path | None = None,
+    largest: int = 0,
 ) -> Completed:  # fmt: skip
     """Run git on a repository (its git directory). stderr is kept apart. Raises CommandFailed, CommandTimeout.
 
-    stdout: file that gets the output as bytes, instead of the result.
+    stdout: file that gets the output as bytes, instead of the result. largest: bytes that a file may have which git
+    writes (a pack that it fetches); it is killed by SIGXFSZ when it writes more. 0: no limit.
     """
     settings = {**CLEAN, "GIT_DIR": str(repository), **(env or {})}
     return run(
-        ["git", *_SETTINGS, *arguments], cwd=cwd or repository, env=settings,
-        stdin=stdin, check=check, timeout=timeout, split=True, stdout=stdout,
+        [*(("prlimit", f"--fsize={largest}") if largest else ()), "git", *_SETTINGS, *arguments],
+        cwd=cwd or repository, env=settings, stdin=stdin, check=check, timeout=timeout, split=True, stdout=stdout,
     )  # fmt: skip
 
 

@@ -15,16 +15,22 @@ from reviewbot.intake.mbox import Mailbag, split_mbox
 if TYPE_CHECKING:
     from liblore.node import LoreNode
 
+    from reviewbot.host.public import Reach
+
 SEARCH_LIMIT = 500
 """Mails that one search may bring; the newest come first."""
 
 
 class Archive:
-    """url: base URL of a public-inbox. cache: folder for liblore's cache."""
+    """url: base URL of a public-inbox. cache: folder for liblore's cache.
 
-    def __init__(self, url: str, cache: Path) -> None:
+    reach: where it may be, if it was not the site that named it; its methods then raise NotPublic, too.
+    """
+
+    def __init__(self, url: str, cache: Path, reach: "Reach | None" = None) -> None:
         self.url = url.rstrip("/")
         self.cache = cache
+        self.reach = reach
         self.queries = 0
         """How many questions were asked of it, cached answers included."""
 
@@ -59,7 +65,7 @@ class Archive:
         from reviewbot.intake.transport import ask  # requests and liblore cost 0.1 s, and a mailbox needs neither
 
         self.queries += 1
-        return ask(self.url, self.cache, question)
+        return ask(self.url, self.cache, question, self.reach)
 
 
 _UNFOLD = re.compile(rb"\n[ \t]+")

@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from reviewbot import __version__
+from reviewbot.host.public import Reach, session
 from reviewbot.intake.errors import PatchworkUnreachable, UnknownPatchworkItem
 from reviewbot.intake.names import PatchworkItem
 
@@ -15,15 +16,17 @@ _MAX_BYTES = 8 << 20
 _TIMEOUT = (10.0, 30.0)
 
 
-def message_id_of(item: PatchworkItem) -> str:
+def message_id_of(item: PatchworkItem, reach: Reach) -> str:
     """Of the patch or cover, or of the series' cover (its first patch, if there is no cover).
+
+    reach: where the server, and its redirections, may be. Raises NotPublic, too.
 
     Raises UnknownPatchworkItem, PatchworkUnreachable.
     """
     # Patches and covers share their numbers; a link to a cover may say patch.
     kinds = ("patches", "covers") if item.kind == "patches" else (item.kind,)
     for kind in kinds:
-        answer = _get(item, kind)
+        answer = _get(item, kind, reach)
         if answer is not None:
             found = _cover_or_first(answer) if kind == "series" else answer.get("msgid")
             if isinstance(found, str) and "@" in found:
@@ -41,13 +44,13 @@ def _cover_or_first(series: dict[str, Any]) -> object:
     return None
 
 
-def _get(item: PatchworkItem, kind: str) -> dict[str, Any] | None:
+def _get(item: PatchworkItem, kind: str, reach: Reach) -> dict[str, Any] | None:
     """The JSON object, or None if there is no such thing."""
     import requests  # 50 ms that only a name of Patchwork costs
 
     url = f"{item.server}/api/1.2/{kind}/{item.number}/"
     try:
-        with requests.get(
+        with session(reach) as asking, asking.get(
             url, headers={"Accept": "application/json", "User-Agent": f"reviewbot/{__version__}"}, timeout=_TIMEOUT,
             stream=True,
         ) as answer:  # fmt: skip

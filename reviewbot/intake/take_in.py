@@ -6,8 +6,10 @@ names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting ─
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reviewbot.config import Site
+from reviewbot.host.public import Reach
 from reviewbot.intake.anchor import mail_of_anchor
 from reviewbot.intake.archive import Archive
 from reviewbot.intake.errors import SeveralPostings
@@ -70,10 +72,13 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
 
 
 def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress) -> Intake:
-    mails = _Mails(site.archive, cache / "lore", read_mbox(*ask.mbox) if ask.mbox else None, progress, ask.wait > 0)
+    mails = _Mails(
+        site.archive, cache / "lore", read_mbox(*ask.mbox) if ask.mbox else None, progress, ask.wait > 0,
+        _reach(site),
+    )  # fmt: skip
     if ask.manifest is not None:
         return _of_manifest(ask, ask.manifest, stack, mails)
-    names = [_message_id(text) for text in ask.names]
+    names = [_message_id(text, mails.reach) for text in ask.names]
     if not names and not ask.mbox:
         raise UsageError("neither a Message-ID nor --mbox was given", hint="try `reviewbot plan --help`")
     if ask.part_only and not names:
@@ -99,7 +104,7 @@ def _of_manifest(ask: Ask, path: Path, stack: Stack, mails: "_Mails") -> Intake:
             "--manifest names the whole posting", hint="put Message-IDs into the manifest, or leave it out"
         )
     manifest = load_manifest(path, stack)
-    names = [_message_id(entry.message_id) if entry.message_id else None for entry in manifest.parts]
+    names = [_message_id(entry.message_id, mails.reach) if entry.message_id else None for entry in manifest.parts]
     for name, entry in zip(names, manifest.parts, strict=True):
         if name and not entry.mbox:
             mails.fetch(name)
@@ -125,6 +130,8 @@ class _Mails:
     progress: Progress
     fresh: bool
     """Not out of the cache: the user waits for it to change."""
+    reach: Reach
+    """Where a URL may lead that names a mail."""
     fetched: list[Mailbag] = field(default_factory=list)
 
     def fetch(self, name: MessageId) -> None:
@@ -132,7 +139,13 @@ class _Mails:
         if self.mbox is None and not any(bag.has(name.id) for bag in self.fetched):
             self.fetched.append(
                 fetch_thread(
-                    name.id, self.archive, self.cache, progress=self.progress, inbox=name.inbox, fresh=self.fresh
+                    name.id,
+                    self.archive,
+                    self.cache,
+                    progress=self.progress,
+                    inbox=name.inbox,
+                    fresh=self.fresh,
+                    reach=self.reach,
                 )
             )
 
@@ -144,6 +157,11 @@ class _Mails:
         return Mailbag(source, tuple(mail for bag in self.fetched for mail in bag.mails))
 
 
-def _message_id(text: str) -> MessageId:
+def _reach(site: Site) -> Reach:
+    """Where names may lead: to public places, where the site allows it, and to the server of its own archive."""
+    return Reach((*site.network.private, urlsplit(site.archive).netloc))
+
+
+def _message_id(text: str, reach: Reach) -> MessageId:
     name = parse_name(text)
-    return name if isinstance(name, MessageId) else MessageId(message_id_of(name))
+    return name if isinstance(name, MessageId) else MessageId(message_id_of(name, reach))

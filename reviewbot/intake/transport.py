@@ -13,6 +13,7 @@ from liblore import LibloreError, RemoteError
 from liblore.node import LoreNode
 
 from reviewbot import __version__
+from reviewbot.host.public import Reach, session
 from reviewbot.intake.errors import ArchiveUnreachable
 
 # liblore tells of each server it tries; the user hears the one line in the end.
@@ -22,7 +23,7 @@ _TTL = 120
 """Seconds for which an answer is kept."""
 
 
-class _Session(requests.Session):
+class _Searching(requests.Session):
     """Searches with an empty body, as public-inbox documents them (`curl -d ''`).
 
     liblore sends `x=m` as the body, too; public-inbox 1.9 then answers with the whole inbox.
@@ -36,12 +37,22 @@ class _Session(requests.Session):
         return super().post(url, data=None, json=json, **kwargs)
 
 
-def ask(url: str, cache: Path, question: Callable[[LoreNode], bytes]) -> bytes | None:
-    """What it answers; None when it says that it has no such thing. Raises ArchiveUnreachable."""
+def _session(reach: Reach | None) -> requests.Session:
+    made = _Searching()
+    if reach is not None:
+        made.adapters = session(reach).adapters
+    return made
+
+
+def ask(url: str, cache: Path, question: Callable[[LoreNode], bytes], reach: Reach | None) -> bytes | None:
+    """What it answers; None when it says that it has no such thing. Raises ArchiveUnreachable, NotPublic.
+
+    reach: where the server, and its redirections, may be; None: anywhere.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     try:
-        with _Session() as session, LoreNode(url, cache_dir=str(cache), cache_ttl=_TTL) as node:
-            node.set_requests_session(session)
+        with _session(reach) as asking, LoreNode(url, cache_dir=str(cache), cache_ttl=_TTL) as node:
+            node.set_requests_session(asking)
             return question(node)
     except LookupError:
         return None

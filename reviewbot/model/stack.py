@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Definition of a stack, as in stacks/*.yaml: components, routes, legs."""
 
-from typing import Literal
+import re
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from reviewbot.model.base import Model
 
@@ -22,8 +26,20 @@ class Source(Model):
     """deb: Debian suite to take it from (`trixie`); empty: what this machine's own apt configuration offers."""
     path: str = ""
     """dir: the folder."""
+    sha256: str = ""
+    """tarball: what its bytes must have, in hex."""
     exclude: tuple[str, ...] = ()
     """Paths left out of the import (large blobs that a mirror lacks)."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.provider == "tarball" and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            said = "is not 64 hex digits" if self.sha256 else "is missing"
+            raise PydanticCustomError("sha256", "the sha256 of a tarball {said}: `sha256sum FILE` prints it",
+                                      {"said": said})  # fmt: skip
+        if self.provider != "tarball" and self.sha256:
+            raise PydanticCustomError("sha256", "only a tarball has a sha256", {})
+        return self
 
 
 class Candidate(Model):

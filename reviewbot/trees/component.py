@@ -8,6 +8,7 @@ from email.parser import BytesHeaderParser
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from reviewbot.config import Network
 from reviewbot.host.git import git, tree_of
 from reviewbot.model.posting import Part
 from reviewbot.model.progress import Event, Progress
@@ -46,6 +47,7 @@ class Work:
     progress: Progress
     manifest: bool = False
     """Whether it is a manifest that names the base, if anything does."""
+    network: Network = field(default_factory=Network)
 
     @property
     def scratch(self) -> Path:
@@ -70,7 +72,7 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     name = work.spec.name
     order = segments(name, work.parts, work.mails)
     pulled = {
-        number: pull_part(name, part.pull, work.repository, work.origin)
+        number: pull_part(name, part.pull, work.repository, work.origin, work.network)
         for number, part in enumerate(order)
         if isinstance(part, Part) and part.pull
     }

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reviewbot.config import Network
 from reviewbot.host.git import find_commit, git
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, no_room
+from reviewbot.host.public import NotPublic, git_place
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.posting import Pull
 from reviewbot.trees.errors import PullGone, SourceUnreachable, UnusablePull, telling
@@ -38,9 +40,9 @@ class Pulled:
     """base..tip, oldest first."""
 
 
-def pull_part(component: str, pull: Pull, repository: Path, origin: Origin) -> Pulled:
+def pull_part(component: str, pull: Pull, repository: Path, origin: Origin, network: Network) -> Pulled:
     """Fetch what a pull names and find where it starts. Raises PullGone, UnusablePull, SourceUnreachable."""
-    source = _Remote(component, pull, repository)
+    source = _Remote(component, pull, repository, network)
     tip = source.fetch(pull.ref, 1, keep="tip")
     if tip is None:
         raise PullGone(component, pull.url, pull.ref, wanted=pull.tip, found="the repository has no such ref")
@@ -89,6 +91,7 @@ class _Remote:
     component: str
     pull: Pull
     repository: Path
+    network: Network
 
     def kept(self, keep: str) -> str:
         return f"refs/reviewbot/pull/{self.component}-{keep}"
@@ -102,17 +105,47 @@ class _Remote:
         allowed = f"{_PROTOCOLS}:file" if local else _PROTOCOLS
         env = {"GIT_ALLOW_PROTOCOL": allowed, "GIT_SSH_COMMAND": _SSH}
         limit = () if Path(self.pull.url).is_file() else (f"--depth={depth}",)
+        settings: tuple[str, ...] = ()
+        if self.pull.message_id:  # a stranger's word
+            url, settings, more = self._checked(url)
+            env |= more
+        words = [word for setting in ("fetch.unpackLimit=1", *settings) for word in ("-c", setting)]
+        most = self.network.pull_mib << 20 if self.pull.message_id else 0
         try:
             done = git(
-                self.repository, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *limit, "--", url,
-                f"+{ref}:{self.kept(keep)}", env=env, check=False, timeout=_TIMEOUT,
+                self.repository, *words, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *limit, "--", url,
+                f"+{ref}:{self.kept(keep)}", env=env, check=False,
+                timeout=self.network.pull_seconds, largest=most,
             )  # fmt: skip
         except CommandTimeout as error:
             raise SourceUnreachable(self.component, f"git {self.pull.url}", str(error)) from error
+        if most and done.status and self._was_cut_off(most):
+            raise UnusablePull(
+                self.component, self.pull.url, self.pull.ref, f"it brings more than {self.network.pull_mib} MiB",
+                hint="`network: {pull_mib: …}` in the site file",
+            )  # fmt: skip
         if done.status == 0:
             return find_commit(self.repository, self.kept(keep))
         self._refused(done)
         return None
+
+    def _was_cut_off(self, most: int) -> bool:
+        """Whether a pack reached its limit; what came of it is removed."""
+        left = list((self.repository / "objects" / "pack").glob("tmp_pack_*"))
+        reached = any(file.stat().st_size >= most for file in left)
+        for file in left if reached else ():
+            file.unlink(missing_ok=True)
+        return reached
+
+    def _checked(self, url: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
+        try:
+            url, settings, env = git_place(url, self.network.reach)
+        except NotPublic as error:
+            raise UnusablePull(self.component, self.pull.url, self.pull.ref, str(error), hint=error.hint) from error
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise SourceUnreachable(self.component, f"git {self.pull.url}", words) from error
+        return url, settings, dict(env)
 
     def _refused(self, done: Completed) -> None:
         if no_room(self.repository, said=done.errors):

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reviewbot.config import Network
 from reviewbot.host.git import git, init_bare, tree_of
 from reviewbot.host.locks import locked
 from reviewbot.model.errors import InfraError
@@ -75,21 +76,21 @@ def _name_of(candidate: Candidate) -> str:
 def resolve(
     posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
     bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
-    from_manifest: Collection[str] = (),
+    from_manifest: Collection[str] = (), network: Network | None = None,
 ) -> Trees:  # fmt: skip
     """Base and head of each named component. from_manifest: components whose base in `bases` a manifest names.
 
     A source that cannot be had makes its component unavailable; when the posting changes it, that is an error.
     Raises SourceUnreachable, WrongBase, DoesNotApply, PullGone, UnusablePull, Blocked.
     """
-    wish = _Wish(bases, from_manifest, rfc, keep_going=False)
+    wish = _Wish(bases, from_manifest, rfc, network or Network(), keep_going=False)
     return _all(posting, mails, stack, components, wish, cache, progress)
 
 
 def try_bases(
     posting: Posting, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
     bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
-    from_manifest: Collection[str] = (),
+    from_manifest: Collection[str] = (), network: Network | None = None,
 ) -> Trees:  # fmt: skip
     """As resolve, for those of the components that the posting changes; what does not apply is no error.
 
@@ -97,7 +98,8 @@ def try_bases(
     Raises SourceUnreachable (of a component of the posting), WrongBase, PullGone, UnusablePull, Blocked.
     """
     wanted = [name for name in components if posting.component_parts(name, rfc=rfc)]
-    return _all(posting, mails, stack, wanted, _Wish(bases, from_manifest, rfc, keep_going=True), cache, progress)
+    wish = _Wish(bases, from_manifest, rfc, network or Network(), keep_going=True)
+    return _all(posting, mails, stack, wanted, wish, cache, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class _Wish:
     bases: Mapping[str, str]
     from_manifest: Collection[str]
     rfc: bool
+    network: Network
+    """Where a request to pull may lead."""
     keep_going: bool
     """True: a patch that does not apply is a fact about the tree, no error."""
 
@@ -151,7 +155,8 @@ def _one(
 ) -> Tree:  # fmt: skip
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
     origin, attempts = _reach(spec, repository, cache)
-    work = Work(spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest)
+    work = Work(spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest,
+                wish.network)  # fmt: skip
     try:
         tree = make_tree(work, wish.bases.get(spec.name))
     except DoesNotApply as error:

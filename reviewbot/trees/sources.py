@@ -6,6 +6,7 @@ import errno
 import lzma
 import re
 import tarfile
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from reviewbot.trees.importer import Entry, from_tar, import_entries, import_fol
 
 _FETCH_LIMIT = 3600.0
 _LISTING = 120.0
+_MAX_TARBALL = 4 << 30
 _NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{7,40}")
 
@@ -184,8 +186,12 @@ def _dir(source: Source, repository: Path) -> Origin:
 
 
 def _tarball(source: Source, repository: Path, cache: Path) -> Origin:
-    path = _download(source.url, cache / "downloads") if "://" in source.url else Path(source.url)
+    path = _download(source, cache / "downloads") if "://" in source.url else Path(source.url)
     digest = sha256_file(path)
+    if digest != source.sha256:
+        if "://" in source.url:
+            path.unlink(missing_ok=True)
+        raise InfraError(f"its sha256 is {digest}, not {source.sha256}")
     ref = f"refs/reviewbot/tarball/{digest[:24]}"
     commit = find_commit(repository, ref)
     if commit is None:
@@ -195,16 +201,21 @@ def _tarball(source: Source, repository: Path, cache: Path) -> Origin:
     return Origin(describe(source), commit, "its files", source)
 
 
-def _download(url: str, folder: Path) -> Path:
+def _download(source: Source, folder: Path) -> Path:
     import requests  # costs every command 50 ms, and few ever need it
 
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / _safe(url)
+    target = folder / f"{source.sha256}.tar"
     if not target.exists():
         part = target.with_suffix(".part")
-        with requests.get(url, stream=True, timeout=60) as answer, part.open("wb") as file:
+        until = time.monotonic() + _FETCH_LIMIT
+        size = 0
+        with requests.get(source.url, stream=True, timeout=60) as answer, part.open("wb") as file:
             answer.raise_for_status()
             for block in answer.iter_content(1 << 20):
+                size += len(block)
+                if size > _MAX_TARBALL or time.monotonic() > until:
+                    raise InfraError(f"it is larger than {_MAX_TARBALL >> 30} GiB, or takes more than an hour")
                 file.write(block)
         part.rename(target)
     return target

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from reviewbot.host.public import NotPublic, Reach
 from reviewbot.intake import PatchworkItem, PatchworkUnreachable, UnknownPatchworkItem, parse_name
 from reviewbot.intake.names import PatchworkKind
 from reviewbot.intake.patchwork import message_id_of
 from reviewbot.model.errors import ReviewbotError
 from tests.web import web_page, web_site
+
+LOCAL = Reach(("127.0.0.1",))
 
 
 def mail(number: int, kind: str = "patches") -> dict[str, object]:
@@ -57,23 +60,29 @@ def server() -> Iterator[str]:
 def test_a_number_leads_to_a_mail(server: str, path: str, number: int) -> None:
     name = parse_name(server + path)
     assert isinstance(name, PatchworkItem)
-    assert message_id_of(name) == f"{number}.stgit@frogsfrogsfrogs"
+    assert message_id_of(name, LOCAL) == f"{number}.stgit@frogsfrogsfrogs"
 
 
 @pytest.mark.parametrize("kind", ["patches", "covers", "series"])
 def test_a_number_that_patchwork_does_not_know(server: str, kind: PatchworkKind) -> None:
     with pytest.raises(UnknownPatchworkItem, match=f"has no {kind}/404"):
-        message_id_of(PatchworkItem(server, kind, 404))
+        message_id_of(PatchworkItem(server, kind, 404), LOCAL)
 
 
 def test_a_series_without_any_mail(server: str) -> None:
     with pytest.raises(PatchworkUnreachable, match="series/6 names no mail"):
-        message_id_of(PatchworkItem(server, "series", 6))
+        message_id_of(PatchworkItem(server, "series", 6), LOCAL)
+
+
+def test_a_server_of_a_private_network_is_not_asked(server: str) -> None:
+    with pytest.raises(NotPublic, match="is no public address") as caught:
+        message_id_of(PatchworkItem(server, "series", 5), Reach())
+    assert "network: {private:" in caught.value.hint
 
 
 def test_nobody_listens() -> None:
     with pytest.raises(PatchworkUnreachable, match="Connection refused") as caught:
-        message_id_of(PatchworkItem("http://127.0.0.1:9", "series", 1))
+        message_id_of(PatchworkItem("http://127.0.0.1:9", "series", 1), LOCAL)
     assert "Message-ID" in caught.value.hint
 
 
@@ -86,6 +95,6 @@ def test_nobody_listens() -> None:
 )  # fmt: skip
 def test_something_else_than_patchwork_answers(status: int, body: bytes) -> None:
     with web_page(status, body) as url, pytest.raises(ReviewbotError) as caught:
-        message_id_of(PatchworkItem(url, "patches", 1))
+        message_id_of(PatchworkItem(url, "patches", 1), LOCAL)
     assert isinstance(caught.value, PatchworkUnreachable)
     assert "\n" not in str(caught.value)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from demo.inbox import installed, serve
-from reviewbot.config import Site, load_stack
+from reviewbot.config import Network, Site, load_stack
+from reviewbot.host.public import NotPublic
 from reviewbot.intake import Ask, SeveralPostings, UnknownMessageId, take_in
 from reviewbot.model.errors import UsageError
 from reviewbot.model.posting import Posting
@@ -31,7 +32,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def taken(folder: Path, *names: str, archive: str = "http://127.0.0.1:9/all", **more: Any) -> Posting:
     ask = Ask(names=names, **more)
-    return take_in(ask, STACK, Site(archive=archive), folder / "cache").posting
+    site = Site(archive=archive, network=Network(private=("127.0.0.1",)))
+    return take_in(ask, STACK, site, folder / "cache").posting
 
 
 @needs_inbox
@@ -56,6 +58,16 @@ def test_the_inbox_of_a_url_is_asked_when_the_archive_does_not_know(archive: str
         assert len(taken(tmp_path, f"{archive}/{TOP}/", archive=f"{empty}/all").parts) == 3
         with pytest.raises(UnknownMessageId):
             taken(tmp_path, TOP, archive=f"{empty}/all")
+
+
+@needs_inbox
+def test_an_inbox_of_a_private_network_is_asked_only_if_the_site_allows_it(archive: str, tmp_path: Path) -> None:
+    with web_site({}) as (empty, _):
+        ask = Ask(names=(f"{archive}/{TOP}/",))
+        with pytest.raises(NotPublic, match="is no public address"):
+            take_in(ask, STACK, Site(archive=f"{empty}/all"), tmp_path / "cache")
+    # Another inbox of the server that the site names is no stranger's.
+    assert take_in(ask, STACK, Site(archive=archive.replace("/all", "/other")), tmp_path / "cache").posting.parts
 
 
 @needs_inbox

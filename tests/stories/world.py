@@ -184,7 +184,8 @@ def site_of(world: World, **more: object) -> dict[str, object]:
     }
     # They stand for the stack's own, which are on the network; the tags are the first to be tried.
     bases = {"kernel": [{"tags": "v[0-9]*", "why": "releases"}]}
-    return {"archive": world.archive, "components": sources, "bases": bases, **more}
+    network = {"private": ["127.0.0.1"]}
+    return {"archive": world.archive, "components": sources, "bases": bases, "network": network, **more}
 
 
 def served(folder: Path) -> AbstractContextManager[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reviewbot.config import Network
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.stack import Candidate, Source
 from reviewbot.model.trees import Tree, Trees
@@ -120,7 +121,7 @@ def local(path: Path, ref: str = "master") -> Source:
 
 def resolved(
     found: Series | Sequence[Series], source: Source | Path, cache: Path, *, base: str = "",
-    candidates: Sequence[Candidate] = (), mails: Mapping[str, bytes] | None = None,
+    candidates: Sequence[Candidate] = (), mails: Mapping[str, bytes] | None = None, network: Network | None = None,
 ) -> Tree:  # fmt: skip
     """The kernel's tree."""
     parts = [found] if isinstance(found, Series) else list(found)
@@ -129,7 +130,7 @@ def resolved(
     stack = stack_of({"kernel": source}, candidates={"kernel": tuple(candidates)})
     trees: Trees = resolve(
         posting, {**raws, **(mails or {})}, stack, components=["kernel"], bases={"kernel": base} if base else {},
-        cache=cache,
+        cache=cache, network=network,
     )  # fmt: skip
     return trees.trees[0]
 

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Parts that are fetched with git."""
 
+import functools
+import http.server
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from reviewbot.config import Network
+from reviewbot.host.public import Reach, git_place
 from reviewbot.model.errors import Blocked, InfraError
 from reviewbot.model.posting import Part, Pull
 from reviewbot.model.stack import Source
@@ -12,6 +20,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.trees import PullGone, SourceUnreachable, UnusablePull, preview
 from tests.repos import git, stack_of
+from tests.stories.world import served as git_daemon
 from tests.trees.series import (
     FILE,
     Series,
@@ -25,6 +34,8 @@ from tests.trees.series import (
     tried,
     write,
 )
+
+LOCAL = Network(private=("127.0.0.1",))
 
 
 @pytest.fixture
@@ -174,9 +185,68 @@ def test_a_mail_cannot_name_a_folder_of_this_machine(kernel: Path, theirs: Path,
 
 
 def test_a_server_that_does_not_answer_is_not_the_authors_fault(kernel: Path, tmp_path: Path) -> None:
+    found = pull("http://127.0.0.1:9/x.git", "one", message_id="m@example.org")
     with pytest.raises(SourceUnreachable) as caught:
-        resolved(pull("http://127.0.0.1:9/x.git", "one", message_id="m@example.org"), kernel, tmp_path / "c")
+        resolved(found, kernel, tmp_path / "c", network=LOCAL)
     assert isinstance(caught.value, InfraError)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/x.git", "https://10.0.0.1/x.git", "git://192.168.0.1/x.git", "http://localhost:8080/x.git",
+            "http://169.254.169.254/latest/meta-data", "http://2130706433/x.git"]
+)  # fmt: skip
+def test_a_mail_cannot_lead_into_a_private_network(kernel: Path, tmp_path: Path, url: str) -> None:
+    with pytest.raises(UnusablePull, match="is no public address") as caught:
+        resolved(pull(url, "one", message_id="m@example.org"), kernel, tmp_path / "c")
+    assert "network: {private:" in caught.value.hint
+
+
+@contextmanager
+def served(folder: Path, redirect_to: str = "") -> Iterator[str]:
+    """URL of a repository behind a dumb HTTP server on loopback, or of one that only redirects."""
+    git(folder, "update-server-info")
+
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if redirect_to:
+                self.send_response(302)
+                self.send_header("Location", redirect_to + self.path)
+                self.end_headers()
+            else:
+                super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    handler = functools.partial(Files, directory=str(folder / ".git"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_redirection_is_a_place_like_all_others(kernel: Path, theirs: Path, tmp_path: Path) -> None:
+    with served(theirs) as target, served(theirs, redirect_to=target) as url:
+        port = url.rpartition(":")[2]
+        found = pull(f"{url}/./", "one", message_id="m@example.org")
+        with pytest.raises(UnusablePull, match="is no public address"):
+            resolved(found, kernel, tmp_path / "c", network=Network(private=(f"127.0.0.1:{port}",)))
+        place, settings, _ = git_place(f"{url}/x", Reach(("127.0.0.1",)))
+        assert place == f"{target}/x" and "http.followRedirects=false" in settings
+
+
+def test_a_pull_that_brings_too_much_is_cut_off(kernel: Path, tmp_path: Path) -> None:
+    large = new_repository(tmp_path / "large", {"noise": random.Random(1).randbytes(3 << 20)})
+    git(large, "branch", "one")
+    with git_daemon(tmp_path) as url:
+        found = pull(f"{url}/large", "one", message_id="m@example.org")
+        with pytest.raises(UnusablePull, match="brings more than 1 MiB"):
+            resolved(found, kernel, tmp_path / "c", network=Network(private=("127.0.0.1",), pull_mib=1))
+        with pytest.raises(UnusablePull, match="no history in common"):
+            resolved(found, kernel, tmp_path / "c2", network=LOCAL)
 
 
 def test_a_pull_without_common_history_blocks(kernel: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bases, heads, and what is said when there is none."""
 
+import hashlib
 import json
 import subprocess
 import tarfile
@@ -18,6 +19,7 @@ from reviewbot.model.verdict import ExitStatus, VerdictKind
 from reviewbot.trees import DoesNotApply, SourceUnreachable, WrongBase, preview, resolve
 from tests.mails import diff, mail, posting
 from tests.repos import git, make_component, make_repository, stack_of
+from tests.web import web_page
 
 
 def taken(mails: list[bytes]) -> Intake:
@@ -149,7 +151,9 @@ def test_folder_and_tarball_give_the_same_commit_each_time(tmp_path: Path) -> No
     with tarfile.open(tmp_path / "fuse-1.tar.xz", "w:xz") as tar:
         tar.add(folder, "fuse-1", filter=lambda m: None if "/.git" in m.name else m)
     found = taken(posting(("libfuse",), patches=1))
-    kinds = (Source(provider="dir", path=str(folder)), Source(provider="tarball", url=str(tmp_path / "fuse-1.tar.xz")))
+    tarball = tmp_path / "fuse-1.tar.xz"
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    kinds = (Source(provider="dir", path=str(folder)), Source(provider="tarball", url=str(tarball), sha256=digest))
     trees = [run(found, {"libfuse": kind}, tmp_path / cache).trees[0] for kind in kinds for cache in "ab"]
     assert len({tree.base_tree for tree in trees}) == 1
     assert len({tree.base_commit for tree in trees[:2]}) == len({tree.base_commit for tree in trees[2:]}) == 1
@@ -182,8 +186,8 @@ def test_a_source_that_is_away_uses_its_fallback_and_says_so(kernel: Path, tmp_p
     [
         Source(provider="git", url="http://127.0.0.1:9/x.git", ref="master"),
         Source(provider="dir", path="/nonexistent"),
-        Source(provider="tarball", url="/nonexistent.tar.xz"),
-        Source(provider="tarball", url=__file__),
+        Source(provider="tarball", url="/nonexistent.tar.xz", sha256="0" * 64),
+        Source(provider="tarball", url=__file__, sha256=hashlib.sha256(Path(__file__).read_bytes()).hexdigest()),
     ],
     ids=["git", "dir", "no tarball", "broken tarball"],
 )
@@ -217,3 +221,21 @@ def test_the_preview_asks_nobody(tmp_path: Path) -> None:
     kernel = lines[0]
     assert (kernel.component, kernel.base, kernel.why) == ("kernel", "v6.19", "named by --base")
     assert lines[1].source == "Debian package fuse3"
+
+
+def test_a_tarball_with_other_bytes_than_its_sha256_says_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"something")
+    stack = stack_of({"kernel": Source(provider="tarball", url=str(tmp_path / "a.tar"), sha256="1" * 64)})
+    found = resolve(None, {}, stack, components=["kernel"], bases={}, cache=tmp_path / "c")
+    assert f"not {'1' * 64}" in found.unavailable["kernel"]
+    with web_page(200, b"other bytes") as url:
+        stack = stack_of({"kernel": Source(provider="tarball", url=url, sha256="1" * 64)})
+        found = resolve(None, {}, stack, components=["kernel"], bases={}, cache=tmp_path / "c")
+    assert f"its sha256 is {hashlib.sha256(b'other bytes').hexdigest()}, not" in found.unavailable["kernel"]
+    assert list((tmp_path / "c" / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64])
+def test_a_tarball_without_a_sha256_is_refused(digest: str) -> None:
+    with pytest.raises(ValueError, match="sha256"):
+        Source(provider="tarball", url="https://example.org/a.tar.gz", sha256=digest)
