@@ -16,7 +16,7 @@ from pathlib import Path
 from reviewbot import build, review
 from reviewbot.config import Reviewer
 from reviewbot.host.data import data_path
-from reviewbot.host.files import remove_tree, write_atomic
+from reviewbot.host.files import write_atomic
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Event, Progress
@@ -134,7 +134,7 @@ def _keep(desk: Desk, inputs: Mapping[str, str], made: Review, logs: Path) -> No
         return {"patches": len(made.patches)}
 
     if desk.fresh and (old := desk.store.find("review", inputs)):
-        remove_tree(Path(old.path))
+        desk.store.drop(old)
     desk.store.get("review", inputs, fill)
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.host.files import copy_tree, remove_tree, write_atomic
+from reviewbot.host.files import copy_tree, write_atomic
 from reviewbot.legs.bench import Bench
 from reviewbot.legs.work import Work
 from reviewbot.model.artifacts import Fact
@@ -34,5 +34,5 @@ def keep(work: Work, result: LegResult, bench: Bench) -> None:
         return {"tests": len(result.tests)}
 
     if bench.fresh and (old := bench.store.find("leg", work.inputs)):
-        remove_tree(Path(old.path))
+        bench.store.drop(old)
     bench.store.get("leg", work.inputs, fill)

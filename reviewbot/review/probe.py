@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from reviewbot.host.files import read_regular
+from reviewbot.host.gate import Refused, take
 from reviewbot.host.process import CommandTimeout, ToolMissing
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.review.expressions import Known, Unknown, value_of
@@ -95,7 +97,8 @@ def _compile(sources: list[str], sandbox: Sandbox, scratch: Path, log: Path) -> 
     """Source -> value. One compiler call for all; a file that does not compile does not stop the others."""
     found: dict[str, int] = {}
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        folder = Path(name)
+        folder, taken = Path(name) / "out", Path(name) / "taken"
+        folder.mkdir()
         names = {hashlib.sha256(text.encode()).hexdigest()[:24]: text for text in sources}
         for key, text in names.items():
             (folder / f"{key}.c").write_text(text)
@@ -105,11 +108,12 @@ def _compile(sources: list[str], sandbox: Sandbox, scratch: Path, log: Path) -> 
                 binds={"/out": Bind(folder, writable=True)}, cwd="/out", log=log, timeout=LIMIT, check=False,
                 memory=2 << 30, file_size=16 << 20, log_limit=1 << 20,
             )  # fmt: skip
-        except (CommandTimeout, ToolMissing):
+            take(sandbox, folder, taken)
+        except (CommandTimeout, ToolMissing, Refused):
             return {}
         for key, text in names.items():
-            path = folder / f"{key}.s"
-            said = path.read_text(errors="replace")[: 1 << 20] if path.is_file() and not path.is_symlink() else ""
+            path = taken / f"{key}.s"
+            said = read_regular(path, 1 << 20) if path.is_file() else ""
             if match := _SAID.search(said):
                 found[text] = int(match[2]) if match[1] == "quad" else 0
     return found
