@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A build root of a few megabytes: programs of this host and the libraries they need."""
+"""Build roots for tests: made of a few of this host's programs, or of its whole /usr."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
-from reviewbot.host.sandbox import MOUNT_POINTS
+from reviewbot.host.sandbox import MOUNT_POINTS, Bind
 
 PROGRAMS = ("tar", "bash", "mkfifo", "ln", "mkdir", "chmod", "rm", "cat", "touch", "cp")
 
@@ -26,3 +26,17 @@ def small_root(root: Path) -> Path:
             if not place.exists():
                 shutil.copy(library, place)
     return root
+
+
+def host_root(root: Path) -> dict[str, Bind]:
+    """Make empty folders at `root`; with the binds that are returned, a box sees the host's programs there."""
+    for name in (*MOUNT_POINTS, "usr", "proc", "dev", "tmp"):
+        (root / name).mkdir(parents=True)
+    binds = {"/usr": Bind(Path("/usr"))}
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        if Path("/", name).is_symlink():
+            (root / name).symlink_to(Path("/", name).readlink())
+        elif Path("/", name).is_dir():
+            (root / name).mkdir()
+            binds[f"/{name}"] = Bind(Path("/", name))
+    return binds

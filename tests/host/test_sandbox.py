@@ -16,9 +16,8 @@ import pytest
 
 from reviewbot.host.box import give, owner, remove
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
-from reviewbot.host.sandbox import MOUNT_POINTS, USER, Bind, BoxBroken, Sandbox
-
-SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64")
+from reviewbot.host.sandbox import USER, Bind, BoxBroken, Sandbox
+from tests.host.roots import host_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +47,7 @@ class Box:
 def box(tmp_path: Path) -> Box:
     if shutil.which("bwrap") is None:
         pytest.skip("bwrap is not installed")
-    root = tmp_path / "root"
-    for name in (*MOUNT_POINTS, "usr", "proc", "dev", "tmp"):
-        (root / name).mkdir(parents=True)
-    binds = {"/usr": Bind(Path("/usr"))}
-    for name in SYSTEM:
-        if Path("/", name).is_symlink():
-            (root / name).symlink_to(Path("/", name).readlink())
-        elif Path("/", name).is_dir():
-            (root / name).mkdir()
-            binds[f"/{name}"] = Bind(Path("/", name))
+    binds = host_root(tmp_path / "root")
     for name in ("source", "out"):
         (tmp_path / name).mkdir()
     (tmp_path / "source" / "file").write_text("of the tree\n")

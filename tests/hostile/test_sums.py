@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A build that takes all that it can get: it is ended, what it took too much of is named, and the host goes on.
+
+Each once with the control groups of this machine, if there are some for this caller, and once with the watchdog alone.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from reviewbot.host import cgroups
+from tests.hostile.callers import Caller
+
+MIB = 1 << 20
+GROUPS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
+
+
+@pytest.fixture(params=["control groups", "watchdog"])
+def counted(request: pytest.FixtureRequest, caller: Caller) -> bool:
+    if request.param == "watchdog":
+        return False
+    said = caller.run("-c", "from reviewbot.host import cgroups; print(cgroups.means().kind)").stdout.strip()
+    if said == "none":
+        pytest.skip(f"no control groups for {caller.name} on this machine")
+    return True
+
+
+@pytest.mark.parametrize("bomb", [
+    ":() { : | : & }; :; sleep 1000",
+    "perl -e 'while (1) { fork }'",
+    "while :; do setsid sleep 1000 & done",
+])  # fmt: skip
+def test_processes(caller: Caller, counted: bool, bomb: str) -> None:
+    told, _ = caller.attack(bomb, counted=counted, processes=150)
+    assert (told.exceeded, told.limit, told.status) == ("processes", 150, None)
+
+
+@pytest.mark.parametrize("bomb", [
+    "perl -e '$x = \"a\" x 900_000_000; sleep 1000'",
+    "for i in 1 2 3 4 5 6 7 8; do perl -e '$x = \"a\" x 120_000_000; sleep 1000' & done; wait",
+    "tail /dev/zero",
+])  # fmt: skip
+def test_memory_of_all_processes_together(caller: Caller, counted: bool, bomb: str) -> None:
+    told, _ = caller.attack(bomb, counted=counted, memory=400 * MIB)
+    assert (told.exceeded, told.limit) == ("memory", 400 * MIB)
+
+
+def test_memory_that_looks_like_files(caller: Caller, counted: bool) -> None:
+    told, _ = caller.attack(
+        "for place in /tmp /dev/shm; do head -c 300000000 /dev/zero > $place/x; stat -c %s $place/x; done;"
+        "echo x > /dev/x; echo x > /x",
+        counted=counted, room=8 * MIB,
+    )  # fmt: skip
+    sizes = [line for line in told.output.splitlines() if line.isdigit()]
+    assert sizes == [str(8 * MIB)] * 2
+    if counted:
+        told, _ = caller.attack("head -c 900000000 /dev/zero > /tmp/x", room=1000 * MIB, memory=200 * MIB)
+        assert told.exceeded == "memory", "and is counted as what it is"
+
+
+@pytest.mark.parametrize("bomb", [
+    "for i in $(seq 1000); do head -c 50000000 /dev/zero > file$i; done",
+    "exec 5> file; rm file; for i in $(seq 1000); do head -c 50000000 /dev/zero >&5; done",
+    "mkdir -p shut/in; cd shut/in; chmod 0 ..; for i in $(seq 1000); do head -c 50000000 /dev/zero > file$i; done",
+])  # fmt: skip
+def test_disk(caller: Caller, counted: bool, bomb: str) -> None:
+    told, out = caller.attack(bomb, counted=counted, disk=150 * MIB)
+    assert (told.exceeded, told.limit) == ("disk", 150 * MIB)
+    assert out.exists()
+
+
+def test_files(caller: Caller, counted: bool) -> None:
+    bomb = "perl -e 'for my $d (1 .. 1000) { mkdir $d; for my $f (1 .. 1000) { open F, \">$d/$f\" or die } }'"
+    told, _ = caller.attack(bomb, counted=counted, inodes=3000)
+    assert (told.exceeded, told.limit) == ("inodes", 3000)
+
+
+def test_output_without_end_is_neither_kept_nor_read_into_memory(caller: Caller, counted: bool) -> None:
+    told, _ = caller.attack(
+        "yes 'a line of a build log that never ends'", counted=counted, log_limit=MIB, output=300 * MIB
+    )
+    assert (told.exceeded, told.limit, told.log) == ("output", 300 * MIB, MIB)
+    assert told.memory < 200 * MIB
+
+
+def test_more_output_than_is_kept_does_no_harm(caller: Caller, counted: bool) -> None:
+    told, _ = caller.attack("yes | head -c 5000000; exit 3", counted=counted, log_limit=1000)
+    assert (told.status, told.log) == (3, 1000)
+
+
+def test_time(caller: Caller, counted: bool) -> None:
+    told, _ = caller.attack("trap '' TERM INT HUP; setsid sleep 10000 & sleep 10000", counted=counted, timeout=3)
+    assert (told.exceeded, told.limit) == ("time", 3)
+
+
+def test_a_build_within_its_limits_is_left_alone(caller: Caller, counted: bool) -> None:
+    told, _ = caller.attack(
+        "for i in $(seq 20); do (perl -e '$x = \"a\" x 2_000_000; select(undef, undef, undef, 0.5)') & done; wait;"
+        "head -c 20000000 /dev/zero > file; echo made",
+        counted=counted, memory=400 * MIB, processes=150, disk=150 * MIB, inodes=3000,
+    )  # fmt: skip
+    assert (told.status, told.output) == (0, "made\n")
+
+
+def test_control_groups_are_removed_with_their_box(caller: Caller) -> None:
+    caller.attack("echo done")
+    left = [path.name for top in GROUPS for path in Path(top).rglob("reviewbot-*") if path.is_dir()]
+    running = {name for name in left if Path("/proc", name.split("-")[1]).exists()}
+    assert set(left) <= running, "others may be at work"
+    assert cgroups.means().kind in ("v1", "v2", "scope", "none")
