@@ -23,7 +23,8 @@ _OF_TRACE = re.compile(
     r"\s*(?:</?[A-Z#]\w*>|(?:RIP|EIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS): ?|R\d\d:|\? )"
 )
 _INTERRUPTED = re.compile(
-    r"(?:asm_|smp_|__)*(?:sysvec_)?apic_timer_interrupt$|el1h?(?:_64)?_irq\w*$|__irq_svc$|ret_from_intr$"
+    r"(?:asm_|smp_|__)*(?:sysvec_)?apic_timer_interrupt$|asm_common_interrupt$|ret_from_intr$"
+    r"|el1h?(?:_64)?_irq\w*$|__irq_svc$|decrementer_common\w*$|riscv_intc_irq$"
 )
 """Where an interrupt was taken: what the CPU was doing comes after it."""
 _GRACE_PERIOD = re.compile(r".*(?:RCU grace-period kthread stack dump|\btask:rcu_\w+ )")

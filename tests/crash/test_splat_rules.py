@@ -64,7 +64,8 @@ def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 @pytest.mark.parametrize(
     "piece",
     ["\n", "B", "BUG: \n", " invoked oom-killer", "WARNING: a\n", " <TASK>\n foo+0x1/0x2\n", "BUG a (", "\\x0a[",
-     "[    1.000000][T1] x\n", "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
+     "[    1.000000][T1] x\n", "x [    1.000000] y\n", "is trying to acquire lock:\n", " (f) from [<80>] (g+0x1/0x2)\n",
+     "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
 )  # fmt: skip
 def test_ten_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
     """Quadratic work on this much would take hours."""
