@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """git, without the user's or the system's settings in the way."""
 
-import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reviewbot.host.files import write_atomic
-from reviewbot.host.process import CommandFailed, Completed, run
+from reviewbot.host.process import Completed, run
 
 # A user's hooks, signing, autocrlf or aliases must not change what a tree id stands for.
 CLEAN = {
@@ -104,28 +103,3 @@ def find_commit(repository: Path, ref: str) -> str | None:
 def tree_of(repository: Path, commit: str) -> str:
     """Full id of a commit's tree."""
     return git(repository, "rev-parse", f"{commit}^{{tree}}").output.strip()
-
-
-def checkout(repository: Path, treeish: str, folder: Path, *, clean: bool = True) -> None:
-    """Make `folder` hold exactly this tree, touching only files that differ.
-
-    The index lies beside the folder, so nothing of git is inside it. Files that are not of the tree are removed,
-    files that something changed are put right. The caller holds a lock on the folder.
-    clean: False leaves files that the tree does not have (objects of an in-tree build).
-    """
-    index = folder.parent / f"{folder.name}.index"
-    folder.mkdir(parents=True, exist_ok=True)
-    no_conversions(repository)
-    with contextlib.suppress(FileNotFoundError):
-        Path(f"{index}.lock").unlink()  # left by a killed git; nobody else uses this index
-    env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder)}
-    try:
-        if index.exists():
-            git(repository, "update-index", "-q", "--refresh", env=env, cwd=folder, check=False)
-        git(repository, "read-tree", "--reset", "-u", treeish, env=env, cwd=folder)
-        git(repository, "checkout-index", "--all", "--force", "--quiet", env=env, cwd=folder)
-        if clean:
-            git(repository, "clean", "-ffdxq", env=env, cwd=folder)
-    except CommandFailed:
-        index.unlink(missing_ok=True)
-        raise

@@ -73,6 +73,11 @@ class LimitExceeded(InfraError):
         super().__init__(words or f"`{shlex.join(argv)[:160]}` wanted more than {limit:.0f} {_UNITS[what]}")
         self.what, self.limit, self.argv, self.tail = what, limit, tuple(argv), tail
 
+    @property
+    def amount(self) -> str:
+        """`1073741824 bytes of output`."""
+        return f"{self.limit:.0f} {_UNITS[self.what]}"
+
 
 class CommandTimeout(LimitExceeded):
     """The command did not end within its limit (seconds) and was killed."""

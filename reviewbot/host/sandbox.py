@@ -54,8 +54,8 @@ class Bind:
     `path`, a folder that is thrown away, and `lower` stays as it is; where the machine has no overlayfs, `path` gets a
     copy. Without `writable`, what is in `path` itself lies above `lower`, and nothing can be changed.
 
-    A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's. Of
-    any other the box reads what everybody may read.
+    A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's; so is
+    what lies below it. Of any other the box reads what everybody may read.
     """
 
     path: Path

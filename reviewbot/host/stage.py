@@ -141,6 +141,9 @@ def lay_devices(devices: dict[str, int], owner: int, rootless: bool) -> None:
 def _layer(number: int, top: Path, lower: list[int], writable: bool, owner: int, rootless: bool) -> None:
     """Mount over `top` what is in it above the folders below; changes go to `top/upper`. Copies where it must."""
     below = ":".join(f"/proc/self/fd/{handle}" for handle in lower)
+    for handle in lower:
+        if writable and owner and os.fstat(handle).st_uid != owner:  # who may not write to it may not replace it
+            _command("chown", "-hR", f"{owner}:{owner}", f"/proc/self/fd/{handle}/.", pass_fds=lower)
     names = {name: top / name for name in ("upper", "work", "copy")}
     if writable:
         for name in ("upper", "work"):
