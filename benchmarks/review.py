@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the review of a series costs: each patch built, then the head."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,11 +28,11 @@ def review_of_ten() -> Iterator[Figure]:
     total, slowest = "review build of a 10-patch fs/fuse series", "its slowest patch"
     repository = cache_dir() / "repos" / "kernel.git"
     base = newest_import(repository)
-    root = next((a for a in Store(cache_dir()) if a.kind == "buildroot" and _has_objects(a)), None)
+    root = next((a for a in Store(cache_dir()).of("buildroot") if _has_objects(a)), None)
     if base is None or root is None:
         yield Figure(total, (), TOTAL, "run `make demo` first")
         return
-    with tempfile.TemporaryDirectory(prefix="reviewbot-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", dir=cache_dir().parent) as name:
         folder = Path(name)
         series = Series.on(repository, base, folder, "kernel")
         for number, path in enumerate(FILES, 1):
@@ -51,7 +52,8 @@ def review_of_ten() -> Iterator[Figure]:
 
 
 def _has_objects(root: Artifact) -> bool:
-    return (cache_dir() / "scratch" / "obj" / f"kernel-{root.key[:12]}").is_dir()
+    records = (cache_dir() / "layers").glob("kernel-*/layer.json")
+    return any(json.loads(record.read_bytes())["inputs"]["buildroot"] == root.key for record in records)
 
 
 def _commented(path: str, words: str) -> Edit:
@@ -61,8 +63,8 @@ def _commented(path: str, words: str) -> Edit:
 
 
 def _with_kept_objects(folder: Path, root: Artifact) -> Store:
-    """A store that has the build root and shares all kept objects with the user's own, but none of its results."""
+    """A store that has the build root and shares all layers with the user's own, but none of its results."""
     (folder / "artifacts").mkdir(parents=True)
-    for name in ("scratch", "locks", f"artifacts/{Path(root.path).name}"):
+    for name in ("layers", "locks", f"artifacts/{Path(root.path).name}"):
         (folder / name).symlink_to(cache_dir() / name)
     return Store(folder)

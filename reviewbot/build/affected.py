@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a patch can change of a build: the directories and objects that are to be made again."""
 
-import os
 import re
-import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +27,6 @@ _APART = ("arch/x86/boot/", "arch/x86/entry/vdso/", "arch/x86/purgatory/", "arch
           "drivers/firmware/efi/libstub/", "scripts/", "tools/", "usr/")  # fmt: skip
 _GENERAL = ("Makefile", "Kbuild", "Kconfig", f"arch/{_ARCH}/Makefile", f"arch/{_ARCH}/Kbuild")
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*\Z")
-_LARGEST = 4 << 20
-"""Bytes of a `.cmd` file that are read."""
 _TREE_FILE = re.compile(rb"/src/(\S+)")
 
 
@@ -106,37 +102,22 @@ def parse_cmd(content: bytes) -> tuple[str, frozenset[str]]:
     return (source[1].decode(errors="replace") if source else ""), read
 
 
-def learn(folders: Sequence[Path], paths: Collection[str]) -> Objects:
-    """Read kbuild's `.cmd` files of object folders that were built with /src as the tree."""
+def learn(records: Iterable[tuple[str, bytes]], paths: Collection[str]) -> Objects:
+    """From kbuild's `.cmd` files, name and content, of a build with /src as the tree."""
     names: set[str] = set()
     users: dict[str, set[str]] = defaultdict(set)
     wanted = frozenset(paths)
-    for folder in folders:
-        for place, folders_below, files in os.walk(folder):
-            here = os.path.relpath(place, folder)
-            if here == ".":
-                folders_below[:] = [name for name in folders_below if name not in ("include", "scripts", "tools")]
-                continue
-            for file in files:
-                if not (file.startswith(".") and file.endswith(".o.cmd")):
-                    continue
-                name = f"{here}/{file[1:-4]}"
-                source, read = parse_cmd(_plain_content(Path(place, file)))
-                if source and not name.startswith(_APART):
-                    names.add(name)
-                    for path in read & wanted:
-                        users[path].add(name)
+    for record, content in records:
+        folder, file = dirname(record), basename(record)
+        if not folder or not (file.startswith(".") and file.endswith(".o.cmd")):
+            continue
+        name = f"{folder}/{file[1:-4]}"
+        source, read = parse_cmd(content)
+        if source and not name.startswith((*_APART, "include/")):
+            names.add(name)
+            for path in read & wanted:
+                users[path].add(name)
     return Objects(frozenset(names), {path: frozenset(found) for path, found in users.items()})
-
-
-def _plain_content(path: Path) -> bytes:
-    """A file of a folder that a tree's makefiles wrote to: whatever is no plain file of a sound size is empty."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    with os.fdopen(handle, "rb") as file:
-        return file.read(_LARGEST) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
 
 
 def folders_of(changed: Iterable[Change]) -> frozenset[str]:

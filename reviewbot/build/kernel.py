@@ -1,78 +1,224 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel: tinyconfig and fragments, out of tree, with kept objects."""
+"""The kernel: tinyconfig and fragments, out of tree, above the objects of its unpatched base."""
 
 import hashlib
-from collections.abc import Mapping
-from functools import partial
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from reviewbot.build.affected import changes, profiled
-from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
-from reviewbot.host.files import read_regular
-from reviewbot.host.git import checkout
-from reviewbot.host.locks import locked
+from reviewbot.build.kconfig import (
+    ConfigLost,
+    Fragment,
+    check_survival,
+    fragment_text,
+    load_fragments,
+    parse_config,
+)
+from reviewbot.build.layers import Kept, Layers, put_aside, throwaway
+from reviewbot.build.recipe import WrongProduct
+from reviewbot.host.gate import Refused, take, take_text
+from reviewbot.host.process import CommandFailed
 from reviewbot.host.sandbox import LOG_LIMIT, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
+from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
-VERSION = "2"
-_LIMIT = 3 * 3600.0
+VERSION = "1"
+LIMIT = 3 * 3600.0
 _SCRIPT = Path(__file__).parent / "recipes" / "kernel.sh"
+_FAILED = re.compile(r"\*\*\* \[[^\]\s]+: (\w[\w./+-]*\.o)\] Error")
+_MOST_FAILED = 3
 
 
-def local_version(tree: Tree) -> str:
-    """End of `uname -r`: it carries the head's tree, so that a run can prove which kernel ran."""
-    return f"-rb-{tree.head_tree[:12]}"
+def local_version(tree_id: str) -> str:
+    """End of `uname -r`: it carries the tree, so that a run can prove which kernel ran."""
+    return f"-rb-{tree_id[:12]}"
 
 
-def scratch_name(variant: Variant) -> str:
-    """Under which name a variant's source and objects are kept: none makes another one compile again."""
-    return f"kernel-{variant.folder}" if variant.fragments else "kernel"
-
-
-def kept_objects(store: Store, root: Artifact, variant: Variant) -> Path:
-    """The folder of them; who uses it holds the lock named `scratch_name`."""
-    return store.scratch(f"obj/kernel-{root.key[:12]}{scratch_name(variant).removeprefix('kernel')}")
-
-
-def kernel(store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant = PLAIN) -> Artifact:
+def kernel(
+    store: Store, tree: Tree, root: Artifact, log: Path, variant: Variant = PLAIN, progress: Progress = silent
+) -> Artifact:
     """`bzImage`, `config`, `System.map`. Facts: `release`, `fuse_iomap`, how many symbols, which were unknown.
 
     Of a variant with counters also `gcno/`, the compiler's notes of each object in directories that the tree's patches
     touch: these count what runs.
-    Raises CommandFailed (its log holds the compiler's words), ConfigLost.
+    Raises CommandFailed (its log holds the compiler's words), ConfigLost, WrongProduct.
     """
-    fragments = load_fragments(variant.fragments)
-    text = fragment_text(fragments)
-    inputs = {"tree": tree.head_tree, "config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": root.key,
-              "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
-    folders = profiled(changes(Path(tree.repository), tree.base_commit, tree.head_commit)) if variant.counters else ()
-    if folders:
-        inputs["profiled"] = " ".join(folders)
+    order = Order(Layers(store, root, progress), tree, variant, log)
 
     def build(folder: Path) -> Mapping[str, Fact]:
-        kept = scratch_name(variant)
-        source, objects = store.scratch(f"src/{kept}"), kept_objects(store, root, variant)
-        with locked(store.lock(kept)):
-            checkout(Path(tree.repository), tree.head_commit, source)
-            box = partial(
-                Sandbox(Path(root.path) / "root").run,
-                binds={"/src": Bind(source), "/obj": Bind(objects, writable=True), "/recipe": Bind(_SCRIPT.parent),
-                       "/out": Bind(folder, writable=True)},
-                env={"LOCAL_VERSION": local_version(tree), "PROFILED": " ".join(folders)}, log=log, log_limit=LOG_LIMIT,
-                timeout=_LIMIT,
-            )  # fmt: skip
-            box(["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=text.encode())
-            config = parse_config(read_regular(folder / "config"))
-            unknown = check_survival(fragments, config, source)  # before the long part, not after it
-            box(["bash", "-eu", "/recipe/kernel.sh", "build"])
+        with throwaway(store.root) as work:
+            built = order.head(work)
+            _accept(order.layers.sandbox, built.out, folder)
         return {
-            "release": read_regular(folder / "release").strip(),
-            "fuse_iomap": config.get("CONFIG_FUSE_IOMAP") == "y",
-            "symbols": len(config),
-            "unknown_symbols": " ".join(unknown),
+            "release": (folder / "release").read_text(errors="replace").strip(),
+            "fuse_iomap": built.config.get("CONFIG_FUSE_IOMAP") == "y",
+            "symbols": len(built.config),
+            "unknown_symbols": " ".join(built.unknown),
         }
 
-    return store.get("kernel", inputs, build)
+    return store.get("kernel", order.inputs, build)
+
+
+def _read(sandbox: Sandbox, out: Path, name: str) -> str:
+    """Raises WrongProduct."""
+    try:
+        return take_text(sandbox, out, name)
+    except Refused as refused:
+        raise WrongProduct("kernel", str(refused)) from refused
+
+
+def _accept(sandbox: Sandbox, out: Path, folder: Path) -> None:
+    """Raises WrongProduct."""
+    try:
+        take(sandbox, out, folder)
+    except Refused as refused:
+        raise WrongProduct("kernel", str(refused)) from refused
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One build of a kernel, still as its box left it."""
+
+    obj: Bind
+    out: Path
+    config: Mapping[str, str]
+    unknown: tuple[str, ...]
+    """Symbols that the tree does not know."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A tree's kernel in one variant."""
+
+    layers: Layers
+    tree: Tree
+    variant: Variant
+    log: Path
+
+    @cached_property
+    def fragments(self) -> tuple[Fragment, ...]:
+        return load_fragments(self.variant.fragments)
+
+    @cached_property
+    def profiled(self) -> str:
+        """Directories that count what runs, in one line."""
+        if not self.variant.counters:
+            return ""
+        tree = self.tree
+        return " ".join(profiled(changes(Path(tree.repository), tree.base_commit, tree.head_commit)))
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Of the artifact."""
+        more = {"profiled": self.profiled} if self.profiled else {}
+        return {"tree": self.tree.head_tree, **self._conditions, **more}
+
+    @property
+    def base_inputs(self) -> dict[str, str]:
+        """Of the layer with the objects of base, in which nothing counts."""
+        return {"base": self.tree.base_tree, **self._conditions}
+
+    @property
+    def _conditions(self) -> dict[str, str]:
+        text = fragment_text(self.fragments)
+        return {"config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": self.layers.root.key,
+                "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
+
+    @contextmanager
+    def base(self) -> Iterator[Kept | None]:
+        """The objects of base, built if they are not kept; None: base does not build."""
+        with ExitStack() as stack:
+            try:
+                wanted = self.layers.objects("kernel", "kernel", self.base_inputs, self._make_base)
+                found: Kept | None = stack.enter_context(wanted)
+            except (CommandFailed, ConfigLost) as error:
+                if isinstance(error, CommandFailed) and error.log is None:
+                    raise  # not the build itself
+                self._say("the unpatched kernel does not build, so the patched one is built from an empty folder")
+                found = None
+            yield found
+
+    @contextmanager
+    def known_base(self) -> Iterator[Kept | None]:
+        """The objects of base, if they are kept."""
+        with self.layers.known("kernel", "kernel", self.base_inputs) as found:
+            yield found
+
+    def _make_base(self, obj: Path, out: Path) -> Mapping[str, Fact]:
+        progress, log = self.layers.progress, self.log.with_name("kernel-base.log")
+        log.unlink(missing_ok=True)
+        progress(Event("build", "kernel base", "start", "what later builds on this base begin with"))
+        try:
+            with self.layers.source(self.tree, self.tree.base_commit) as source:
+                self._build(source, Bind(obj, writable=True), out, log, self.tree.base_tree, "")
+        except BaseException as error:
+            progress(Event("build", "kernel base", "failed", str(error)))
+            raise
+        progress(Event("build", "kernel base", "done"))
+        return {}
+
+    def head(self, work: Path) -> Built:
+        """Built above the objects of base. A failure is confirmed from an empty folder before it is raised.
+
+        work: a throw-away folder. Raises CommandFailed, ConfigLost.
+        """
+        # In this order: make compares times, and what head changes must be newer than the objects of base.
+        with self.base() as base, self.layers.source(self.tree, self.tree.head_commit) as source:
+            if base is None:
+                return self._in(work / "empty", source)
+            try:
+                return self.above(work, source, base)
+            except (CommandFailed, ConfigLost):
+                failed = self._failed()
+            built = self._in(work / "empty", source, first=failed)
+            self._say("the kernel does not build with what is kept of its base, and builds without: that is made again")
+            self.layers.drop("kernel", self.base_inputs)
+            return built
+
+    def above(self, work: Path, source: Path, base: Kept) -> Built:
+        """Built above the objects of base, in a folder `above` of `work`. Raises CommandFailed, ConfigLost."""
+        return self._in(work / "above", source, base)
+
+    def _in(self, work: Path, source: Path, base: Kept | None = None, first: tuple[str, ...] = ()) -> Built:
+        for name in ("obj", "out"):
+            (work / name).mkdir(parents=True)
+        obj = Bind(work / "obj", writable=True, lower=(base.folder,) if base else ())
+        return self._build(source, obj, work / "out", self.log, self.tree.head_tree, self.profiled, first)
+
+    def _failed(self) -> tuple[str, ...]:
+        """Kept that did not compile: they go first when it is tried again. Keeps the log under another name."""
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        put_aside(self.log)
+        found = dict.fromkeys(_FAILED.findall(said))
+        return tuple(name for name in found if ".." not in name)[:_MOST_FAILED]
+
+    def _build(
+        self, source: Path, obj: Bind, out: Path, log: Path, tree_id: str, profiled: str, first: tuple[str, ...] = ()
+    ) -> Built:
+        sandbox, script = self.layers.sandbox, f"/recipe/{_SCRIPT.name}"
+        binds = {"/src": Bind(source), "/obj": obj, "/recipe": Bind(_SCRIPT.parent), "/out": Bind(out, writable=True)}
+        env = {"LOCAL_VERSION": local_version(tree_id), "PROFILED": profiled}
+
+        def box(*words: str, stdin: str = "") -> None:
+            sandbox.run(
+                ["bash", "-eu", *words], binds=binds, env=env, log=log, log_limit=LOG_LIMIT, timeout=LIMIT,
+                stdin=stdin.encode(),
+            )  # fmt: skip
+
+        box(script, "config", stdin=fragment_text(self.fragments))
+        config = parse_config(_read(sandbox, out, "config"))
+        unknown = check_survival(self.fragments, config, source)  # before the long part, not after it
+        if first:
+            box("/recipe/kernel-objects.sh", *first)
+        box(script, "build")
+        return Built(obj, out, config, unknown)
+
+    def _say(self, words: str) -> None:
+        self.layers.progress(Event("build", "kernel", "say", words))

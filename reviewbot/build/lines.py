@@ -10,13 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import filelock
-
-from reviewbot.build.kernel import kept_objects, local_version, scratch_name
+from reviewbot.build.kernel import Order, local_version
+from reviewbot.build.layers import Layers, throwaway, written
 from reviewbot.host.files import read_regular, write_atomic
-from reviewbot.host.git import checkout
-from reviewbot.host.locks import locked
-from reviewbot.host.sandbox import Bind, Sandbox
+from reviewbot.host.sandbox import Bind
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.errors import InfraError
 from reviewbot.model.trees import Tree
@@ -28,8 +25,6 @@ MOST = 8
 """Objects that are compiled for one run: some seconds each under emulation's load."""
 MOST_FRAMES = 40
 _LIMIT = 900.0
-_PATIENCE = 600.0
-"""Seconds to wait for somebody else's build of the same kernel."""
 _SCRIPT = Path(__file__).parent / "recipes" / "kernel-lines.sh"
 _FRAME = re.compile(r"[A-Za-z_][\w.]{0,200}\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8}")
 _PLACE = re.compile(r"^(?:\(inlined by\) )?[\w.]+ at (?:/src/|\./)*([\w./+-]{1,200}:\d+)")
@@ -70,23 +65,23 @@ def _ask(
     config = Path(kernel.path) / "config"
     if not config.is_file():
         raise NoLines("the kernel was built on another machine")
-    name = scratch_name(variant)
-    kept = kept_objects(store, root, variant)
-    try:
-        with locked(store.lock(name), timeout=_PATIENCE):
-            source = store.scratch(f"src/{name}")
-            checkout(Path(tree.repository), tree.head_commit, source)
-            objects = store.scratch(f"{kept.relative_to(store.root / 'scratch')}-lines")
-            binds = {"/src": Bind(source), "/kept": Bind(kept), "/obj": Bind(objects, writable=True),
-                     "/recipe": Bind(_SCRIPT.parent)}  # fmt: skip
-            Sandbox(Path(root.path) / "root").run(
-                ["bash", "-eu", "-o", "pipefail", "/recipe/kernel-lines.sh", *frames], binds=binds, log=log,
-                env={"LOCAL_VERSION": local_version(tree), "MOST": str(MOST)}, timeout=_LIMIT,
-                stdin=read_regular(config).encode(), stdout=folder / "said",
-                file_size=1 << 30, log_limit=1 << 20,
-            )  # fmt: skip
-    except filelock.Timeout:
-        raise NoLines("the kernel's sources were in use by another build") from None
+    layers = Layers(store, root)
+    order = Order(layers, tree, variant, log)
+    with throwaway(store.root) as work, order.base() as base, layers.source(tree, tree.head_commit) as source:
+        if base is None:
+            raise NoLines("its base does not build")
+        # The kernel's objects went when it was built: they are made once more, and those with lines above them.
+        built = written(order.above(work, source, base).obj)
+        for name in ("kept", "lines"):
+            (work / name).mkdir()
+        binds = {"/src": Bind(source), "/recipe": Bind(_SCRIPT.parent), "/kept": Bind(work / "kept", lower=built),
+                 "/obj": Bind(work / "lines", writable=True, lower=built)}  # fmt: skip
+        layers.sandbox.run(
+            ["bash", "-eu", "-o", "pipefail", "/recipe/kernel-lines.sh", *frames], binds=binds, log=log,
+            env={"LOCAL_VERSION": local_version(tree.head_tree), "MOST": str(MOST)}, timeout=_LIMIT,
+            stdin=read_regular(config).encode(), stdout=folder / "said",
+            file_size=1 << 30, log_limit=1 << 20,
+        )  # fmt: skip
     return read_regular(folder / "said")
 
 

@@ -4,18 +4,19 @@
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from reviewbot.build.affected import Affected, changes
 from reviewbot.build.components import needs
 from reviewbot.build.errors import FirstError
+from reviewbot.build.layers import Layers, put_aside
 from reviewbot.build.warnings import new_warnings
 from reviewbot.build.workplace import Compiled, KernelPlace, UserPlace, Workplace
 from reviewbot.host.files import write_atomic
 from reviewbot.host.git import tree_of
-from reviewbot.host.locks import locked
-from reviewbot.host.process import CommandTimeout
+from reviewbot.host.process import LimitExceeded
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.review import BuildWarning, PatchBuild
@@ -52,8 +53,9 @@ def build_patches(
         elif missing:
             found |= _skipped(tree, f"it needs {missing}, which could not be built")
         else:
-            with locked(store.lock(f"{recipe}-review")):
-                place = _place(recipe, tree, store, built)
+            layers = Layers(store, built["buildroot"], progress)
+            patched = any((need := trees.get(name)) and need.patches for name in needs(recipe))
+            with _place(recipe, tree, layers, built, patched=patched) as place:
                 found |= _Series(tree, place, store, logs, progress).run()
     return found
 
@@ -83,11 +85,12 @@ def _skipped(tree: Tree, why: str, state: Literal["head-only", "skipped"] = "ski
     return {p.commit: PatchBuild(commit=p.commit, state=state, why=why) for p in tree.patches if _reviewed(p)}
 
 
-def _place(recipe: str, tree: Tree, store: Store, built: Mapping[str, Artifact]) -> Workplace:
+def _place(recipe: str, tree: Tree, layers: Layers, built: Mapping[str, Artifact], *, patched: bool) -> Workplace:
+    """patched: what it needs has patches of the posting, so nothing that is built with it may be kept for others."""
     if recipe == "kernel":
-        return KernelPlace(store, recipe, Path(tree.repository), built["buildroot"])
+        return KernelPlace(layers, recipe, tree)
     needed = {name: built[name] for name in needs(recipe)}
-    return UserPlace(store, recipe, Path(tree.repository), built["buildroot"], needed)
+    return UserPlace(layers, recipe, tree, needed, layered=not patched)
 
 
 class _Series:
@@ -177,17 +180,18 @@ class _Series:
         try:
             if self.reference_of != self.before:
                 self._build_before(targets, left)
+        except LimitExceeded as error:
+            self._give_up(error)
+            return PatchBuild(commit=patch.commit, state="skipped", why=f"the state before it {_exceeded(error)}")
+        try:
             compiled = self.place.build(patch.commit, targets, log, PATCH_LIMIT)
-        except CommandTimeout as error:
-            self.timeouts += 1
-            self.reference_of = ""
-            self.place.kept.forget()
-            if error.timeout != PATCH_LIMIT:
-                why = f"the state before it was not built within {error.timeout:.0f} s"
-                return PatchBuild(commit=patch.commit, state="skipped", why=why)
+            if any(self._culprit(error) is None for error in compiled.errors):
+                compiled = self._confirmed(patch, targets, left, log, compiled)
+        except LimitExceeded as error:  # what was before it stayed within the limits
+            self._give_up(error)
             return PatchBuild(
-                commit=patch.commit, state="failed", seconds=error.timeout, log=self._relative(log),
-                error=f"it was not built within {error.timeout:.0f} s",
+                commit=patch.commit, state="failed", log=self._relative(log), error=f"it {_exceeded(error)}",
+                seconds=error.limit if error.what == "time" else 0.0,
             )  # fmt: skip
         if compiled.errors:
             return self._failed(patch, compiled, log)
@@ -201,19 +205,49 @@ class _Series:
         self.store.get(_KIND, inputs, keep)
         return build
 
+    def _give_up(self, error: LimitExceeded) -> None:
+        """A build was ended: in which state the objects are is not known."""
+        self.timeouts += error.what == "time"
+        self.reference_of = ""
+        self.place.forget()
+
+    def _confirmed(
+        self, patch: AppliedPatch, targets: Sequence[str], left: Sequence[Affected], log: Path, compiled: Compiled
+    ) -> Compiled:
+        """A build that failed above objects of earlier ones, tried in an empty folder before anybody is accused."""
+        put_aside(log)
+        again = self.place.from_nothing(patch.commit, targets, log, _BEFORE_LIMIT)
+        if again.errors:
+            return replace(compiled, errors=again.errors)
+        self._distrust()
+        self._build_before(targets, left)
+        return self.place.build(patch.commit, targets, log, PATCH_LIMIT)
+
+    def _distrust(self) -> None:
+        name = self.tree.component
+        words = f"{name} does not build with what is kept of its base, and builds without: that is made again"
+        self.progress(Event("review", name, "say", words))
+        self.place.distrust()
+
     def _build_before(self, targets: Sequence[str], left: Sequence[Affected]) -> None:
         """What the patches that are left may change, as it is before them."""
         union = tuple(sorted({*targets, *(target for plan in left for target in plan.targets)}))
         log = self.logs / f"{self.tree.component}-before.log"
-        compiled = self.place.build(self.before, union, log, _BEFORE_LIMIT)
+        compiled = self.place.prepare(self.before, union, log, _BEFORE_LIMIT)
+        if compiled.errors and self.place.layered:
+            put_aside(log)
+            again = self.place.from_nothing(self.before, union, log, _BEFORE_LIMIT)
+            if not again.errors:
+                self._distrust()
+                compiled = self.place.prepare(self.before, union, log, _BEFORE_LIMIT)
         if not self.errors:
             self.errors = [(error, "") for error in compiled.errors]
         if said := self.place.judge(union):
             self.progress(Event("review", self.tree.component, "say", f"{self.tree.component}: {said}"))
-        self.reference, self.reference_of = dict(self.place.kept.warnings), self.before
+        self.reference, self.reference_of = dict(self.place.warnings), self.before
 
     def _judge(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
-        now = dict(self.place.kept.warnings)
+        now = dict(self.place.warnings)
         fresh = new_warnings(self.reference, now, tools=self.place.tools)
         self.reference, self.reference_of = now, patch.commit
         return PatchBuild(
@@ -239,6 +273,10 @@ class _Series:
 
     def _relative(self, log: Path) -> str:
         return log.relative_to(self.logs.parent.parent).as_posix()
+
+
+def _exceeded(error: LimitExceeded) -> str:
+    return f"was not built within {error.limit:.0f} s" if error.what == "time" else f"wanted more than {error.amount}"
 
 
 def _summary(builds: Sequence[PatchBuild]) -> str:

@@ -2,18 +2,20 @@
 """How a user-space component is built: a script in the sandbox, and a check of what came out."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.host.box import give
-from reviewbot.host.files import read_regular, remove_tree, sha256_file
+from reviewbot.build.layers import Kept, Layers, put_aside, throwaway
+from reviewbot.host.checkout import changed
+from reviewbot.host.files import read_regular, sha256_file
 from reviewbot.host.gate import Accepted, Refused, shown, take
-from reviewbot.host.git import checkout
-from reviewbot.host.locks import locked
+from reviewbot.host.process import CommandFailed
 from reviewbot.host.sandbox import LOG_LIMIT, MEMORY, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.errors import InfraError
+from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
@@ -52,7 +54,9 @@ class Recipe:
     check: Callable[[Path, Mapping[str, Fact]], Mapping[str, Fact]]
     """From the output folder and the script's facts to the artifact's facts; raises WrongProduct."""
     in_tree: bool = False
-    """The tree is writable and keeps its objects between builds."""
+    """It builds in its tree: /src is writable, empty or as its base left it, and the tree is at /pristine. On standard
+    input are the paths that differ from base, each with a NUL. BASE=yes: only what needs nothing of /stack is made.
+    """
     timeout: float = 3600.0
 
     @property
@@ -62,7 +66,7 @@ class Recipe:
 
 def run_recipe(
     recipe: Recipe, store: Store, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path,
-    variant: Variant = PLAIN,
+    variant: Variant = PLAIN, progress: Progress = silent,
 ) -> Artifact:  # fmt: skip
     """The artifact; its `root/` holds what the script made. Raises CommandFailed, WrongProduct.
 
@@ -74,34 +78,114 @@ def run_recipe(
               "script": sha256_file(recipe.script), **{f"needs {n}": a.key for n, a in deps.items()},
               **{f"flags {name}": value for name, value in flags.items()}}  # fmt: skip
 
+    layers = Layers(store, root, progress)
+
     def build(folder: Path) -> Mapping[str, Fact]:
-        kept = f"{recipe.name}-{variant.folder}" if recipe.in_tree and flags else recipe.name
-        # What the box writes: nothing on the host looks into it but the gate.
-        out, objects, source = folder / ".out", folder / ".obj", store.scratch(f"src/{kept}")
-        out.mkdir()
-        objects.mkdir()
-        box = Sandbox(Path(root.path) / "root")
-        with locked(store.lock(kept)):
-            checkout(Path(tree.repository), tree.head_commit, source, clean=not recipe.in_tree)
-            if recipe.in_tree:
-                give(source)
-            binds = {"/src": Bind(source, writable=recipe.in_tree), "/obj": Bind(objects, writable=True),
-                     "/out": Bind(out, writable=True), "/recipe": Bind(_SCRIPTS)}  # fmt: skip
-            for artifact in deps.values():
-                binds["/stack"] = Bind(Path(artifact.path) / "root" / "stack")
-            box.run(
-                ["bash", "-eu", "-o", "pipefail", f"/recipe/{recipe.script.name}"], binds=binds, log=log,
-                env={"TREE": tree.head_tree, "SOURCE_DATE_EPOCH": str(tree.head_date), **flags}, log_limit=LOG_LIMIT,
-                timeout=recipe.timeout, memory=_ADDRESSES if flags else MEMORY,
-            )  # fmt: skip
         product = folder / "root"
-        accepted = _accept(recipe.name, box, out, product)
-        for written in (out, objects):
-            remove_tree(written)
+        with throwaway(store.root) as work:
+            order = _Order(recipe, layers, tree, deps, flags, log)
+            # What the box writes: nothing on the host looks into it but the gate.
+            out = order.in_tree(work) if recipe.in_tree else order.beside(work)
+            accepted = _accept(recipe.name, layers.sandbox, out, product)
         said = read_regular(product / "facts") if "facts" in accepted.files else ""
         return recipe.check(product, read_facts(recipe.name, said))
 
     return store.get(recipe.name, inputs, build)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A tree, and how its recipe is run."""
+
+    recipe: Recipe
+    layers: Layers
+    tree: Tree
+    deps: Mapping[str, Artifact]
+    flags: Mapping[str, str]
+    log: Path
+
+    def beside(self, work: Path) -> Path:
+        """Built from nothing, beside the tree; the folder that the script filled. Raises CommandFailed."""
+        with self.layers.source(self.tree, self.tree.head_commit) as source:
+            self._run(work, {"/src": Bind(source), "/obj": Bind(_new(work / "obj"), writable=True)}, self.log)
+        return work / "out"
+
+    def in_tree(self, work: Path) -> Path:
+        """Built in a copy of the tree, above the objects that base left there; what fails, from nothing once more."""
+        repository = Path(self.tree.repository)
+        differ = changed(repository, self.tree.base_commit, self.tree.head_commit)
+        # In this order: make compares times, and what head changes must be newer than the objects of base.
+        with self._base() as base, self.layers.source(self.tree, self.tree.head_commit) as source:
+            if base is not None:
+                above = Bind(_new(work / "above" / "tree"), writable=True, lower=(base.folder,))
+                try:
+                    self._run(work / "above", self._in_tree_binds(source, above), self.log, differ)
+                    return work / "above" / "out"
+                except CommandFailed:
+                    put_aside(self.log)
+            self._run(work, self._in_tree_binds(source, Bind(_new(work / "tree"), writable=True)), self.log)
+            if base is not None:
+                self._say("does not build with what is kept of its base, and builds without: that is made again")
+                self.layers.drop(self.recipe.name, self._base_inputs)
+        return work / "out"
+
+    @contextmanager
+    def _base(self) -> Iterator[Kept | None]:
+        """The tree of base with the objects that need nothing of the stack; None: it does not build."""
+        with ExitStack() as stack:
+            name = self.recipe.name
+            try:
+                found: Kept | None = stack.enter_context(
+                    self.layers.objects(name, name, self._base_inputs, self._make_base)
+                )
+            except CommandFailed as error:
+                if error.log is None:
+                    raise  # not the build itself
+                self._say("does not build unpatched, so the patched one is built from nothing")
+                found = None
+            yield found
+
+    @property
+    def _base_inputs(self) -> dict[str, str]:
+        flags = {f"flags {name}": value for name, value in self.flags.items()}
+        return {"base": self.tree.base_tree, "buildroot": self.layers.root.key, "version": str(self.recipe.version),
+                "script": sha256_file(self.recipe.script), **flags}  # fmt: skip
+
+    def _make_base(self, tree: Path, out: Path) -> Mapping[str, Fact]:
+        log = self.log.with_name(f"{self.recipe.name}-base.log")
+        log.unlink(missing_ok=True)
+        with self.layers.source(self.tree, self.tree.base_commit) as source:
+            binds = {"/src": Bind(tree, writable=True), "/pristine": Bind(source)}
+            self._run(out, binds, log, base=True)
+        return {}
+
+    def _in_tree_binds(self, source: Path, tree: Bind) -> dict[str, Bind]:
+        return {"/src": tree, "/pristine": Bind(source)}
+
+    def _run(
+        self, work: Path, binds: Mapping[str, Bind], log: Path, differ: Iterable[bytes] = (), *, base: bool = False
+    ) -> None:
+        stack: dict[str, Bind] = {}
+        for artifact in () if base else self.deps.values():
+            stack["/stack"] = Bind(Path(artifact.path) / "root" / "stack")
+        self.layers.sandbox.run(
+            ["bash", "-eu", "-o", "pipefail", f"/recipe/{self.recipe.script.name}"],
+            binds={**binds, "/out": Bind(_new(work / "out"), writable=True), "/recipe": Bind(_SCRIPTS), **stack},
+            env={"TREE": self.tree.head_tree, "SOURCE_DATE_EPOCH": str(self.tree.head_date), **self.flags,
+                 **({"BASE": "yes"} if base else {})},
+            log=log, log_limit=LOG_LIMIT, timeout=self.recipe.timeout,
+            stdin=b"".join(path + b"\0" for path in differ),
+            memory=_ADDRESSES if self.flags else MEMORY,
+        )  # fmt: skip
+
+    def _say(self, words: str) -> None:
+        name = self.recipe.name
+        self.layers.progress(Event("build", name, "say", f"{name} {words}"))
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _accept(component: str, box: Sandbox, out: Path, product: Path) -> Accepted:

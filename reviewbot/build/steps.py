@@ -180,8 +180,8 @@ class _Builder:
     def _build(self, recipe: str, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path) -> Artifact:
         try:
             if recipe == "kernel":
-                return kernel(self.store, tree, root, log, self.variant)
-            return run_recipe(RECIPES[recipe], self.store, tree, root, built, log, self.variant)
+                return kernel(self.store, tree, root, log, self.variant, self.progress)
+            return run_recipe(RECIPES[recipe], self.store, tree, root, built, log, self.variant, self.progress)
         except CommandFailed as error:
             if no_room(self.store.root, log, said=error.tail):
                 raise DiskFull(str(self.store.root)) from error

@@ -3,6 +3,8 @@
 
 import dataclasses
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -195,7 +197,7 @@ def test_a_makefile_that_prints_for_ever_is_cut_and_one_that_never_ends_is_stopp
     prints = "custom_target('x', output: 'x', console: true, build_by_default: true, command: ['sh', '-c', '{}'])\n"
     flood = prints.format("yes /src/lib/a.c:1:1: warning: fake | head -c 20000000; touch x")
     small.patch("floods", {"meson.build": after(flood)})
-    small.patch("hangs", {"meson.build": instead(flood, prints.format("exec yes"))})
+    small.patch("hangs", {"meson.build": instead(flood, prints.format("exec sleep 1000"))})
     small.patch("still hangs", {"lib/a.c": after("int c;\n")})
     small.patch("innocent", {"lib/b.c": after("int d;\n")})
     floods, hangs, still, innocent = review(small)
@@ -230,13 +232,13 @@ def imported(component: str, folder: Path) -> Series:
 
 
 @pytest.fixture
-def shared(tmp_path: Path, root: Artifact) -> Review:
-    """With the objects of the user's cache, which take minutes to make, and results of its own."""
-    for name in ("scratch", "locks"):
-        (cache_dir() / name).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "cache").mkdir(exist_ok=True)
-        (tmp_path / "cache" / name).symlink_to(cache_dir() / name)
-    return Review(Store(tmp_path / "cache"), root, tmp_path / "run" / "logs" / "review")
+def shared(tmp_path: Path, root: Artifact) -> Iterator[Review]:
+    """With the layers of the user's cache, which take minutes to make, and results of its own."""
+    with tempfile.TemporaryDirectory(prefix="test-", dir=cache_dir().parent) as name:  # where hard links reach
+        for shared in ("layers", "locks"):
+            (cache_dir() / shared).mkdir(parents=True, exist_ok=True)
+            (Path(name) / shared).symlink_to(cache_dir() / shared)
+        yield Review(Store(Path(name)), root, tmp_path / "run" / "logs" / "review")
 
 
 function = "\n{0};\n\n{0}\n{{\n\treturn {1};\n}}\n".format

@@ -8,8 +8,8 @@ import pytest
 
 from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
 from reviewbot.config import choose_variant, load_variants
+from reviewbot.host.checkout import lay_out
 from reviewbot.host.data import data_path
-from reviewbot.host.git import checkout
 from reviewbot.host.sandbox import Bind, Sandbox
 from tests.machines import DemoRun
 
@@ -28,7 +28,7 @@ def tree(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     found = demo_run.lock.trees.get("kernel")
     assert found
     source = tmp_path_factory.mktemp("kernel")
-    checkout(Path(found.repository), found.head_commit, source)
+    lay_out(Path(found.repository), found.head_commit, source)
     return source, Path(demo_run.lock.artifacts.artifacts["buildroot"].path) / "root"
 
 

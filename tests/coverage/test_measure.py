@@ -12,7 +12,7 @@ from reviewbot.config import choose_variant, load_site
 from reviewbot.coverage import measure
 from reviewbot.coverage.measure import Measured
 from reviewbot.host.box import remove
-from reviewbot.host.git import checkout
+from reviewbot.host.checkout import lay_out
 from reviewbot.host.paths import cache_dir
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Artifacts
@@ -57,7 +57,7 @@ class Machine:
         for name in ("src", "obj", "built/gcno"):
             (self.folder / name).mkdir(parents=True)
         tree = self.series.tree()
-        checkout(Path(tree.repository), tree.head_commit, self.folder / "src")
+        lay_out(Path(tree.repository), tree.head_commit, self.folder / "src")
         binds = {"/src": Bind(self.folder / "src"), "/obj": Bind(self.folder / "obj", writable=True),
                  "/out": Bind(self.folder / "built", writable=True)}  # fmt: skip
         flags = choose_variant(["gcov"]).flags("e2fsprogs")
