@@ -48,7 +48,7 @@ def posting(name: str, script: str) -> list[bytes]:
     message["From"] = "Dana Example <dana@example.org>"
     message["To"] = "fuse-devel@lists.linux.dev"
     message["Date"] = "Mon, 02 Nov 2026 09:00:00 +0000"
-    message["Subject"] = f"[PATCH libfuse] util: install more ({name})"
+    message["Subject"] = "[PATCH libfuse] util: install more"
     message["Message-ID"] = f"<20261102.{name}@example.org>"
     message.set_content(patch, cte="8bit")
     return [message.as_bytes()]
@@ -138,3 +138,16 @@ def test_an_honest_posting_after_them_gets_what_it_gets_from_an_empty_cache(host
         assert status == 0, said
     (alone,) = host.libfuses("empty")
     assert [made.content for made in host.libfuses("cache") if made.key == alone.key] == [alone.content]
+
+
+def test_an_artifact_that_was_cut_short_is_said_and_built_again(host: Host) -> None:
+    script = 'mkdir -p "$STACK/share"; echo more >"$STACK/share/more"'
+    assert host.review("before", script, "empty")[0] == 0
+    (whole,) = host.libfuses("empty")
+    library = next(Path(whole.path).glob("root/stack/lib/libfuse3.so.*.*"))
+    os.truncate(library, 100)
+    status, said = host.review("after", script, "empty")
+    assert status == 0, said
+    name = library.relative_to(whole.path)
+    assert f"the libfuse in the cache is damaged: {name} is not as it was made, so it is built again" in said
+    assert [made.content for made in host.libfuses("empty")] == [whole.content]
