@@ -66,7 +66,8 @@ def save(
         why = ""
         folder.chmod(0o700)
         memory = Memory(folder / MEMORY, restored=False)
-        with wired(folder, places.keyboard, held(job, places, memory)) as wires:
+        # Each machine that begins here gets a copy of the logs, so they are short.
+        with wired(folder, places.keyboard, held(job, places, memory), short=True) as wires:
             argv = command(job, accelerator, places, memory, wires.numbers)
             with launched(argv, wires, job.memory, job.disks) as running:
                 try:

@@ -170,9 +170,9 @@ def test_a_kernel_that_crashes_before_it_can_be_saved_is_booted_each_time(
 
     keyboards: list[Path] = []
 
-    def noted(logs: Path, keyboard: Path, files: dict[str, int]) -> AbstractContextManager[Wires]:
+    def noted(logs: Path, keyboard: Path, files: dict[str, int], *, short: bool) -> AbstractContextManager[Wires]:
         keyboards.append(keyboard)
-        return wired(logs, keyboard, files)
+        return wired(logs, keyboard, files, short=short)
 
     monkeypatch.setattr("reviewbot.lab.saving.wired", noted)
 
