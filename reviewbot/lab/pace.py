@@ -3,13 +3,15 @@
 
 import os
 import time
+from pathlib import Path
 
 LOOP, DESKTOP = 60_000, 0.003
 """Turns of the loop that the guest's agent times, and the seconds that it takes on a current desktop CPU."""
 TIMES = {"kvm": 3.0, "tcg": 25.0}
 """How many times slower than the host itself a machine may be: emulation costs a factor of 8 to 15."""
 MOST = 40.0
-"""A machine that is slower than this is of no use."""
+"""Limits grow no further, however slow the machine is."""
+_LOAD = Path("/proc/loadavg")
 
 
 def loop_seconds(tries: int = 3) -> float:
@@ -25,13 +27,16 @@ def loop_seconds(tries: int = 3) -> float:
 
 def possible(accelerator: str) -> float:
     """The slow factor that a machine may have here and now: by this host's speed, and by how crowded it is."""
-    crowd = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-    return min(max(loop_seconds() / DESKTOP, 1.0) * TIMES[accelerator] * crowd, MOST)
+    words = _LOAD.read_text().split()
+    running = int(words[3].partition("/")[0])  # the average of a minute does not know yet of what has just begun
+    crowd = max(1.0, max(float(words[0]), running) / len(os.sched_getaffinity(0)))
+    return max(loop_seconds() / DESKTOP, 1.0) * TIMES[accelerator] * crowd
 
 
 def believed(claim: float, accelerator: str) -> tuple[float, str]:
     """The slow factor to reckon with, and a note when the guest claims one that this host does not bear out."""
     most = possible(accelerator)
+    factor = min(max(claim, 1.0), most, MOST)
     if claim <= most:
-        return max(claim, 1.0), ""
-    return most, f"the guest said that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"
+        return factor, ""
+    return factor, f"the guest said that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"
