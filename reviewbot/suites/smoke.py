@@ -12,21 +12,22 @@ from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_short
 
 CHECKS = (
     "mkfs", "mount", "files", "directories", "rename", "exchange", "links", "xattr", "acl", "default-acl", "sparse",
-    "mmap", "fsync", "fio", "stress", "remount", "fsck",
+    "mmap", "fsync", "names", "many", "times", "fio", "stress", "unmount", "remount", "fsck",
 )  # fmt: skip
 """In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
 
 _TIMEOUT = 60.0
-_TIMEOUTS = {"fio": 120.0, "stress": 120.0, "remount": 120.0}
+_TIMEOUTS = {"fio": 120.0, "stress": 120.0, "many": 120.0, "remount": 120.0}
 
 
-def steps(leg: LegSpec) -> tuple[GuestStep, ...]:
-    """One step per check."""
+def steps(leg: LegSpec, until: str = "") -> tuple[GuestStep, ...]:
+    """One step per check. until: the last one; empty: all. Checks build on those before them."""
+    checks = CHECKS[: 1 + CHECKS.index(until)] if until in CHECKS else CHECKS
     env = dict(leg_env(leg))
     return tuple(
         GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
                   timeout=_TIMEOUTS.get(check, _TIMEOUT), measure=bool(leg.server))
-        for check in CHECKS
+        for check in checks
     )  # fmt: skip
 
 

@@ -3,9 +3,9 @@
 
 from guest import conclude
 
-from smoke import disk, files, load
+from smoke import disk, files, load, metadata
 
-CHECKS = {**disk.CHECKS, **files.CHECKS, **load.CHECKS}
+CHECKS = {**disk.CHECKS, **files.CHECKS, **load.CHECKS, **metadata.CHECKS}
 
 
 def main(words: list[str]) -> int:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names and attributes in numbers: what goes wrong once in a thousand calls, costs too much, or is only cached."""
+
+import ctypes
+import errno
+import mmap as mapping
+import os
+import threading
+import time
+
+from guest import equal, expect, folder, mount, mount_line, read, refused, remount, run, umount, write
+
+ENTRIES = 2000
+"""Several blocks of a directory, and several replies to readdir."""
+_LINUX_DIRENT_HEADER = 19
+"""Bytes of struct linux_dirent64 before the name."""
+_GETDENTS64 = 217
+
+
+def names() -> None:
+    """Names of up to 255 bytes of any kind are created, found, listed, renamed and removed; longer ones are refused."""
+    os.chdir(folder("names"))
+    wanted = [b"n" * length for length in (1, 100, 200, 201, 254, 255)]
+    wanted += ["\u00e4\u2603".encode() * 51, b"\xff\x01 \\\n"]
+    for name in wanted:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    drop_caches()
+    for name in wanted:
+        expect(os.path.exists(name), f"a name of {len(name)} bytes is not found")
+        expect(not os.path.exists(name[:-1] + b"?"), f"a name of {len(name)} bytes that was never made is found")
+    equal(sorted(os.listdir(b".")), sorted(wanted), "names listed")
+    for name in wanted:
+        os.rename(name, b"other")
+        os.rename(b"other", name)
+    refused(errno.ENAMETOOLONG, "a name of 256 bytes", os.open, b"n" * 256, os.O_CREAT | os.O_WRONLY)
+    for name in wanted:
+        os.unlink(name)
+    equal(os.listdir("."), [], "entries after all were removed")
+
+
+def many() -> None:
+    """Two thousand files are created, listed in small pieces, looked up uncached, and removed: each exactly once."""
+    os.chdir(folder("many"))
+    wanted = {f"f{number:04d}" for number in range(ENTRIES)}
+    for number, name in enumerate(sorted(wanted)):
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 + number % 64))
+    drop_caches()
+    listed = listed_in_pieces(".", 512)
+    equal(len(listed), ENTRIES, "entries of a directory that is read in small pieces")
+    equal(set(listed), wanted, "their names")
+    drop_caches()
+    for number, name in enumerate(sorted(wanted)):
+        equal(os.stat(name).st_mode & 0o777, 0o600 + number % 64, f"mode of {name}")
+    for name in sorted(wanted)[::2]:
+        os.unlink(name)
+    equal(set(listed_in_pieces(".", 512)), set(sorted(wanted)[1::2]), "names after removing every second")
+    for name in sorted(wanted)[1::2]:
+        os.unlink(name)
+    equal(os.listdir("."), [], "entries after all were removed")
+
+
+def times() -> None:
+    """Times and link counts follow what changes them, and only that; they are the same after a remount."""
+    os.chdir(folder("times"))
+    old = 10**18
+    os.mkdir("a")
+    os.mkdir("b")
+    write("a/f", b"x" * 10000)
+    for path in ("a/f", "a", "b"):
+        os.utime(path, ns=(old, old))
+    os.rename("a/f", "b/f")
+    equal(os.stat("b/f").st_mtime_ns, old, "mtime of a renamed file")
+    expect(os.stat("b/f").st_ctime_ns > old, "the ctime of a renamed file is that of before")
+    for path in ("a", "b"):
+        expect(os.stat(path).st_mtime_ns > old, f"the mtime of a directory did not follow a rename ({path})")
+    os.utime("b/f", ns=(old, old))
+    os.link("b/f", "a/g")
+    equal((os.stat("b/f").st_nlink, os.stat("b/f").st_mtime_ns), (2, old), "link count and mtime after link(2)")
+    os.unlink("b/f")
+    equal(os.stat("a/g").st_nlink, 1, "link count after unlink(2)")
+    os.utime("a/g", ns=(old, old))
+    with open("a/g", "r+b") as file, mapping.mmap(file.fileno(), 0) as view:
+        view[5000:5004] = b"late"
+        view.flush()
+    expect(os.stat("a/g").st_mtime_ns > old, "the mtime did not follow a write through a mapping")
+    equal(read("a/g")[5000:5004], b"late", "a write through a mapping")
+    before = {path: attributes(path) for path in ("a", "b", "a/g")}
+    os.chdir("/")
+    remount()
+    os.chdir(f"{os.environ.get('LEG_MNT', '/mnt/test')}/times")
+    for path, was in before.items():
+        equal(attributes(path), was, f"mtime, size and link count of {path} after a remount")
+
+
+def unmount() -> None:
+    """Four writers at once, and an unmount as soon as they are done: all that they wrote is there afterwards."""
+    place = folder("unmount")
+    threads = [threading.Thread(target=_writer, args=(f"{place}/{number}", number)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    started = time.monotonic()
+    umount()
+    print(f"umount(8) took {time.monotonic() - started:.2f} s")
+    expect(mount_line() is None, "it is still mounted after umount(8)")
+    mount()
+    for number in range(4):
+        equal(sorted(os.listdir(f"{place}/{number}")), [f"{n:02d}" for n in range(32)], f"files of writer {number}")
+        for name in range(32):
+            equal(read(f"{place}/{number}/{name:02d}"), bytes([number, name]) * 1500, f"content of {number}/{name:02d}")
+    run("rm", "-r", place)
+
+
+def _writer(place: str, number: int) -> None:
+    os.mkdir(place)
+    for name in range(32):
+        write(f"{place}/{name:02d}", bytes([number, name]) * 1500)
+
+
+def attributes(path: str) -> tuple[int, int, int]:
+    """mtime, size, link count."""
+    now = os.stat(path)
+    return now.st_mtime_ns, now.st_size, now.st_nlink
+
+
+def drop_caches() -> None:
+    """What is asked next comes from the file system, not from the kernel's caches of names and attributes."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("2")
+
+
+def listed_in_pieces(path: str, size: int) -> list[str]:
+    """Names, each as often as getdents64(2) gives it, read with a buffer of so many bytes, so that offsets count."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = []
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    buffer = ctypes.create_string_buffer(size)
+    while (length := libc.syscall(_GETDENTS64, handle, buffer, size)) != 0:
+        if length < 0:
+            raise OSError(ctypes.get_errno(), "getdents64")
+        place = 0
+        while place < length:
+            record = int.from_bytes(buffer.raw[place + 16 : place + 18], "little")
+            name = buffer.raw[place + _LINUX_DIRENT_HEADER : place + record].split(b"\0")[0]
+            found += [os.fsdecode(name)] if name not in (b".", b"..") else []
+            place += record
+    os.close(handle)
+    return found
+
+
+CHECKS = {"names": names, "many": many, "times": times, "unmount": unmount}
