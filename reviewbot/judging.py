@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A run whose tests are done in, the same with its verdict out: here, or where its shards are merged."""
 
+from collections.abc import Callable
+
 from reviewbot import symbols, verdict
 from reviewbot.host.paths import cache_dir
 from reviewbot.measuring import with_coverage
 from reviewbot.model.progress import Progress, silent
+from reviewbot.model.review import PatchRef
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, Store
 
@@ -18,7 +21,15 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unrev
     results = symbols.explained(
         record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
     )
-    found = verdict.judge(record.run, results)
+    found = verdict.judge(record.run, results, record.comparison, _names(record))
     found = verdict.with_review(found, record.review) if record.review else found
     found = found.model_copy(update={"lacks": {"review": unreviewed} if unreviewed else {}})
     return with_coverage(record.model_copy(update={"results": results, "verdict": found}), run, progress)
+
+
+def _names(record: Record) -> Callable[[str], PatchRef | None]:
+    """From a commit to the patch of the posting that it is."""
+    assert record.trees
+    trees, posting = record.trees, record.posting
+    patches = {patch.commit: patch for tree in trees.trees for patch in tree.patches if not patch.merged}
+    return lambda commit: verdict.patch_ref(patches[commit], trees, posting) if commit in patches else None

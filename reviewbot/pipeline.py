@@ -7,11 +7,26 @@ A review of a small series takes a minute or two, its tests take longer and may 
 review goes first. It does not go before the builds: a head that does not build is the first thing to be said.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reviewbot import __version__, build, intake, judging, lab, legs, report, reviewing, shards, suites, trees, verdict
+from reviewbot import (
+    __version__,
+    build,
+    comparing,
+    intake,
+    judging,
+    lab,
+    legs,
+    report,
+    reviewing,
+    shards,
+    suites,
+    trees,
+    verdict,
+)  # fmt: skip
 from reviewbot.config import Machine, Network, Site, choose_variant, use_boxes
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
@@ -19,6 +34,7 @@ from reviewbot.host.unexpected import as_error
 from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import Blocked, InfraError, UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
@@ -32,7 +48,18 @@ from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
 from reviewbot.review import partners
 from reviewbot.reviewing import Desk
-from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
+from reviewbot.store import (
+    Durations,
+    History,
+    NotRuns,
+    RunFolder,
+    RunGone,
+    Runs,
+    Store,
+    history_file,
+    saying,
+    telling,
+)  # fmt: skip
 from reviewbot.wishes import SUITES, Wishes, check_tests, check_wishes
 
 TOOL = f"reviewbot {__version__}"
@@ -288,7 +315,33 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
+    record = record.model_copy(update={"comparison": _compared(job, record, resolved, bench)})
     return judging.judged(record, run, job.progress, unreviewed=unreviewed)
+
+
+def _compared(job: _Job, record: Record, resolved: Trees, bench: legs.Bench) -> Comparison:
+    """What did not pass, run again on head and on the unpatched stack."""
+    assert record.results
+
+    def build_at(commits: Mapping[str, str]) -> legs.Bench:
+        name = "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"
+        artifacts = build.build_all(
+            trees.above_base(resolved, commits), job.stack, store=bench.store, site=job.site,
+            kinds=_components(job.planned, job.stack), logs=bench.run.logs("builds", name), progress=job.progress,
+            variant=job.planned.variant,
+        )  # fmt: skip
+        return replace(bench, artifacts=artifacts, patched=frozenset(commits))
+
+    chosen = [job.stack.leg(leg.leg) for leg in job.planned.legs]
+    history = History(history_file(data_dir()))
+    comparing.remember(chosen, record.results.legs, bench, history)
+    base = functools.cache(lambda: build_at({}))
+    found = comparing.compare(chosen, record.results.legs, bench, base, history=history)
+    if not found.base_problem and any(tree.patches for tree in resolved.trees):
+        found = comparing.with_costs(found, chosen, record.results.legs, bench, base)
+    found = comparing.blame(found, chosen, resolved, job.stack, build_at)
+    bench.run.write("comparison.json", found)
+    return found
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:

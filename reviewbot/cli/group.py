@@ -16,6 +16,7 @@ _MODULES = (
     "reviewbot.cli.gc",
     "reviewbot.cli.review",
     "reviewbot.cli.runs",
+    "reviewbot.cli.history",
     "reviewbot.cli.reproduce",
     "reviewbot.cli.shards",
     "reviewbot.cli.shell",

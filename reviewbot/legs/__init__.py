@@ -11,9 +11,9 @@ from reviewbot.legs.machines import how_many
 from reviewbot.legs.outcome import suite_result
 from reviewbot.legs.run import run_legs
 from reviewbot.legs.shard import job_of
-from reviewbot.legs.work import Suite, Work, images, missing, work_of
+from reviewbot.legs.work import Suite, Work, images, inputs_of, missing, work_of
 
 __all__ = [
-    "Bench", "Budget", "Suite", "Work", "conditions", "durations_for", "how_many", "images", "job_of", "missing",
-    "run_legs", "suite_result", "work_of",
+    "Bench", "Budget", "Suite", "Work", "conditions", "durations_for", "how_many", "images", "inputs_of", "job_of",
+    "missing", "run_legs", "suite_result", "work_of",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is to be done in a leg: its suites as steps, and what their outcome depends on."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -71,7 +72,7 @@ def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | Non
     variant = bench.variant
     known = bench.durations.tests(measured_as(leg.name, variant.name), bench.accelerator.name)
     fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
-    steps = fs_steps if suite == "fstests" else smoke.steps(leg)
+    steps = fs_steps if suite == "fstests" else smoke.steps(leg, bench.until)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = bench.artifacts.artifacts
     shard = Shard(
@@ -127,4 +128,11 @@ def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
         "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,
         "rules": suites.rules_digest(), "ours": json.dumps(ours, sort_keys=True),
         **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
+        **({"rerun": bench.rerun} if bench.rerun else {}),
     }  # fmt: skip
+
+
+def inputs_of(leg: LegSpec, suite: Suite, test: str, bench: Bench) -> str:
+    """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
+    work = work_of(leg, suite, replace(bench, rerun=""), Selection((test,)) if suite == "fstests" else None)
+    return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

@@ -5,6 +5,7 @@ from enum import IntEnum, StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
+from reviewbot.model.comparison import Cell, Compared, FigureChange
 from reviewbot.model.results import Outcome
 from reviewbot.model.review import PatchRef, Severity
 
@@ -27,9 +28,9 @@ class VerdictKind(StrEnum):
     REVIEWED = "REVIEWED"
     """Looked at only: by request nothing was built or tested."""
     FAILURES = "FAILURES"
-    """Tests failed on head. It is not known whether they fail on base, too."""
+    """Tests failed on head, and base could not be run: it is not known whether they fail there, too."""
     REGRESSION = "REGRESSION"
-    """Tests fail on head and not on base. No run compares them yet, so none has this word."""
+    """Something is worse on head than on base: tests, the set of tests that can run, what a server costs."""
     DOES_NOT_APPLY = "DOES-NOT-APPLY"
     BUILD_FAILS = "BUILD-FAILS"
     REVIEW_ERRORS = "REVIEW-ERRORS"
@@ -60,6 +61,10 @@ class FindingKind(StrEnum):
     """A patch that does not build on those before it."""
     APPLY = "apply"
     """A patch that is refused."""
+    FIGURE = "figure"
+    """Something that costs a FUSE server much more on head than on base, though the tests pass."""
+    MIXED = "mixed"
+    """A stack of which only some components are patched, and which fails though head and base do not."""
     REMARK = "remark"
     """An error that a reviewer found."""
     STOP = "stop"
@@ -86,6 +91,16 @@ class Finding(Model):
     """Who says so: `checkpatch`, a reviewer, the compiler of the build root."""
     said: str = ""
     """The tool's own words, one line: a compiler's error, a test's reason, a remark, why a patch is refused."""
+    compared: Compared | None = None
+    """Of TEST: its runs on head and base."""
+    also: tuple[str, ...] = ()
+    """Of TEST: other tests with the same cause, `fuse2fs smoke/rename`."""
+    change: FigureChange | None = None
+    """Of FIGURE."""
+    cell: Cell | None = None
+    """Of MIXED."""
+    suspects: tuple[PatchRef, ...] = ()
+    """Patches of which one brought it; of two components: one of each."""
     came_with: str = ""
     """Of PATCH: subject of the earlier patch that brought the error."""
     detail: str = ""

@@ -17,6 +17,8 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
     found: dict[str, str | bytes | Model] = {}
     if record.results is not None:
         found["results.json"] = record.results
+    if record.comparison is not None:
+        found["comparison.json"] = record.comparison
     if record.review is not None:
         found["review.json"] = record.review
     if record.coverage is not None:

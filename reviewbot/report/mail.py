@@ -19,7 +19,7 @@ from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import command, environment, named
 from reviewbot.report.tables import OUTCOMES, aligned, known_failures, leg_header, leg_rows, stack_lines, test_lines
 from reviewbot.report.text import without_trailers
-from reviewbot.report.words import said
+from reviewbot.report.words import apart, said
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
@@ -111,7 +111,7 @@ def _body(record: Record) -> str:
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     text = environment().get_template("reply.txt").render(
         record=record, verdict=verdict, table=table, stack=stack_lines(record), tests=test_lines(record),
-        lines=lines, more=more, known=known_failures(record),
+        lines=lines, more=more, apart=apart(record), known=known_failures(record),
         compiler=next(compilers, ""), command=command(named(record)),
         missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
         notes=[note.text for note in notes(record) if not note.operator],

@@ -45,7 +45,8 @@ def notes(record: Record) -> list[Note]:
 def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     broken = any(test.outcome.broken for leg in results.legs for test in leg.tests)
     if broken and record.verdict and record.verdict.compared_with is None:
-        yield Note("no base run yet: failures may be older than this series")
+        why = record.comparison.base_problem if record.comparison else "this run has no base run"
+        yield Note(f"failures may be older than this series: {why}")
     yield from (Note(line) for line in untouched_legs(record))
     if known := known_failures(record):
         yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to")

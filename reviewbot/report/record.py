@@ -6,6 +6,7 @@ from typing import Any
 
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
+from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
@@ -14,7 +15,9 @@ from reviewbot.model.review import Review
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import SaidVerdict, Verdict
 
-PUBLISHED: dict[str, type[Model]] = {"coverage": Coverage, "results": Results, "review": Review, "verdict": SaidVerdict}
+PUBLISHED: dict[str, type[Model]] = {
+    "comparison": Comparison, "coverage": Coverage, "results": Results, "review": Review, "verdict": SaidVerdict,
+}  # fmt: skip
 """Files of a run whose shape is promised."""
 
 
@@ -29,6 +32,7 @@ class Record(Model):
     artifacts: Artifacts | None = None
     review: Review | None = None
     results: Results | None = None
+    comparison: Comparison | None = None
     coverage: Coverage | None = None
     verdict: Verdict | None = None
     url: str = ""
@@ -48,7 +52,7 @@ class Record(Model):
 def known(run: Path) -> dict[str, object]:
     """What a run had already found out, from the files in its folder: fields of its record."""
     found: dict[str, object] = {}
-    for name, model in (("trees", Trees), ("review", Review), ("results", Results)):
+    for name, model in (("trees", Trees), ("review", Review), ("results", Results), ("comparison", Comparison)):
         path = run / f"{name}.json"
         if path.exists():
             found[name] = model.model_validate_json(path.read_bytes())

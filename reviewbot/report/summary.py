@@ -9,7 +9,7 @@ from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.render import environment
 from reviewbot.report.tables import known_failures, left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
-from reviewbot.report.words import said
+from reviewbot.report.words import apart, said
 
 _MARK = {VerdictKind.PASS: "✅", VerdictKind.REVIEWED: "👀", VerdictKind.INFRA: "⚠️", VerdictKind.BLOCKED: "⏸️"}
 
@@ -20,7 +20,7 @@ def summary_markdown(record: Record) -> str:
     shown = any(found.detail or found.log or not found.in_summary for found in verdict.findings)
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
-        record=record, verdict=verdict, notes=notes(record), shown=shown,
+        record=record, verdict=verdict, apart=apart(record), notes=notes(record), shown=shown,
         mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
         known=known_failures(record),

@@ -3,16 +3,17 @@
 
 from collections.abc import Sequence
 
+from reviewbot.model.comparison import Class, Compared, Counts
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict
-from reviewbot.model.words import counted, one_line, place, untagged
+from reviewbot.model.words import counted, one_line, place, sized, untagged
 from reviewbot.report.notes import notes
 from reviewbot.report.record import Record
 from reviewbot.report.tables import known_in_question
 
 UNTESTED = "nothing was booted or tested"
-UNCOMPARED = "failed on head, not yet compared with base"
+UNCOMPARED = "failed on head and could not be compared with base"
 _NAMED = 3
 """Patches or tests that a summary names; the findings have all."""
 
@@ -41,7 +42,11 @@ def sentence(found: Finding) -> str:
     match found.kind:
         case FindingKind.TEST:
             reason = f": {found.said}" if found.said else ""
-            return f"{test_name(found)} {found.outcome}{reason}"
+            return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
+        case FindingKind.FIGURE:
+            return f"{_change(found)}{_from(found)}"
+        case FindingKind.MIXED:
+            return _mixed(found)
         case FindingKind.HEAD if found.side == "base":
             return f"{found.component} does not build without the series: {text}"
         case FindingKind.HEAD:
@@ -61,6 +66,104 @@ def sentence(found: Finding) -> str:
 def test_name(found: Finding) -> str:
     """`fuse2fs fstests/generic/001`."""
     return f"{found.leg} {found.suite}/{found.test}"
+
+
+def counts(found: Counts) -> str:
+    """`4/5`: failures of runs."""
+    return f"{found.failed}/{found.runs}"
+
+
+def rates(test: Compared) -> str:
+    """`4/4 on head, 0/4 on base`; without a side that was not run again."""
+    if not test.head.runs:
+        return f"{counts(test.base)} on base"
+    return f"{counts(test.head)} on head, {counts(test.base)} on base"
+
+
+def _compared(found: Finding) -> str:
+    if found.compared is None or found.compared.kind is Class.UNCOMPARED:
+        return ""
+    if found.compared.kind is Class.NEWLY_NOTRUN:
+        return " (runs and passes on base)"
+    also = f"; {counted(len(found.also), 'other test')} with the same cause: {listed(found.also)}" if found.also else ""
+    return f" (fails {rates(found.compared)}{also})"
+
+
+def _from(found: Finding) -> str:
+    """The guilty patch, or those among which it is; the component when no patch is known."""
+    blame = found.compared.blame if found.compared else found.change.blame if found.change else None
+    if blame is None or not blame.components:
+        return ""
+    if len(blame.components) > 1:
+        names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:_NAMED])
+        return f"; only with the patches of {' and '.join(blame.components)} together: {names}"
+    if len(found.suspects) == 1:
+        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”"
+    if not found.suspects:
+        return f"; from the patches of {blame.components[0]}"
+    names = listed([one.name for one in found.suspects])
+    probability = f"{blame.patches[0].probability:.0%}" if blame.patches else "unknown"
+    return f"; from one of {names} (probability {probability} after {counted(blame.runs, 'run')})"
+
+
+def _change(found: Finding) -> str:
+    """`fuse2fs smoke: memory 6 MiB on base, 34 MiB on head`."""
+    change = found.change
+    if change is None:
+        return found.said
+    was, now = (_amount(max(values) if low else min(values), change.unit)
+                for values, low in ((change.base, True), (change.head, False)))  # fmt: skip
+    name = _FIGURES.get(change.figure, change.figure)
+    return f"{change.leg} {change.suite}: {name}: {was} on base, {now} on head"
+
+
+_FIGURES = {
+    "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
+}  # fmt: skip
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "KiB":
+        return sized(value * 1024)
+    return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {unit}"
+
+
+def _mixed(found: Finding) -> str:
+    """`fuse2fs with only the kernel patched: smoke/mount fails (head and base pass): reason`."""
+    cell = found.cell
+    if cell is None:
+        return found.said
+    reason = f": {cell.reason}" if cell.reason else ""
+    checks = listed([f"smoke/{check}" for check in cell.failed])
+    return f"{cell.leg} with only {' and '.join(cell.patched)} patched: {checks} fails, and passes on head{reason}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def apart(record: Record) -> list[str]:
+    """Failures that decide nothing, one line per class: those that base has, too, flaky and undecided ones."""
+    if not record.comparison:
+        return []
+    lines = []
+    for kind, one, several in _APART:
+        tests = [test for test in record.comparison.of(kind) if test.outcome.broken]
+        if tests:
+            named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)})" for test in tests])
+            words = one if len(tests) == 1 else several
+            lines.append(f"{counted(len(tests), 'test')} {words}: {named}")
+    return lines
+
+
+_APART = (
+    (Class.PRE_EXISTING, "fails on base, too", "fail on base, too"),
+    (Class.FLAKY, "passes and fails with the same patches", "pass and fail with the same patches"),
+    (Class.UNDECIDED, "failed again on head and never on base, too seldom to tell",
+     "failed again on head and never on base, too seldom to tell"),
+)  # fmt: skip
 
 
 def _patch(found: Finding) -> str:
@@ -87,11 +190,11 @@ def _summary(record: Record) -> tuple[str, Sequence[Finding]]:
     if heads:
         return _heads(heads), heads
     if patches:
-        tests = f"; of head: {_tests(record.results)[0]}" if record.results else ""
+        tests = f"; of head: {_tests(record, record.results)[0]}" if record.results else ""
         text = f"{_broken(patches)}; head does build: this breaks git bisect{tests}"
         return text, patches if len(patches) == 1 else ()
     if record.results:
-        text, alone = _tests(record.results)
+        text, alone = _tests(record, record.results)
         if known := known_in_question(record):
             text += f"; {counted(len(known), 'known failure')} in what the series changes: {_named(known)}"
         return text, findings if alone else ()
@@ -125,20 +228,34 @@ def _broken(patches: Sequence[Finding]) -> str:
     return f"{counted(len(patches), 'patch')} do not build on their own: {names}{more}"
 
 
-def _tests(results: Results) -> tuple[str, bool]:
+def _tests(record: Record, results: Results) -> tuple[str, bool]:
     """What the tests say; and whether that is all of the only finding."""
     tests = [(leg, test) for leg in results.legs for test in leg.tests]
     broken = [(leg, test) for leg, test in tests if test.outcome.broken]
     unknown = [(leg, test) for leg, test in tests if test.outcome.unknown]
     passed = sum(test.outcome is Outcome.PASS for _, test in tests)
-    if broken:
-        return f"{counted(len(broken), 'test')} {UNCOMPARED}: {_named(broken)}; {passed} passed", len(tests) == 1
+    findings = record.verdict.findings if record.verdict else ()
+    if new := [one for one in findings if one.compared or one.change or one.cell]:
+        return _regression(new, passed), len(findings) == 1
+    decided = {(one.leg, one.suite, one.test) for one in (record.comparison.tests if record.comparison else ())
+               if one.kind is not Class.UNCOMPARED}  # fmt: skip
+    if left := [(leg, test) for leg, test in broken if (leg.leg, test.suite, test.test) not in decided]:
+        return f"{counted(len(left), 'test')} {UNCOMPARED}: {_named(left)}; {passed} passed", len(tests) == 1
     if unknown or not passed:
         what = f"{counted(len(unknown), 'test')} got no result: {_named(unknown)}" if unknown else "no test passed"
         return f"{what}; this says nothing about the series", False
     legs = [leg.leg for leg in results.legs if leg.available]
+    if broken:
+        where = f"{counted(len(legs), 'leg')} ({', '.join(legs)})"
+        return f"no new failure in {where}: {passed} passed, {len(broken)} failed that are not new", False
     what = "the one test" if passed == 1 else f"all {passed} tests"
     return f"{what} that could run passed in {counted(len(legs), 'leg')} ({', '.join(legs)})", False
+
+
+def _regression(new: Sequence[Finding], passed: int) -> str:
+    """What is new, the first of it in full."""
+    more = f", and {counted(len(new) - 1, 'other new finding')}" if len(new) > 1 else ""
+    return f"{one_line(sentence(new[0]), 400)}{more}; {passed} passed"
 
 
 def _named(tests: Sequence[tuple[LegResult, TestResult]]) -> str:

@@ -6,6 +6,7 @@ Must not know: how anything is built or tested. Never writes to a repository of 
 
 from reviewbot.trees.errors import DoesNotApply, PullGone, RefusedPatch, SourceUnreachable, UnusablePull, WrongBase
 from reviewbot.trees.resolve import preview, resolve, try_bases
+from reviewbot.trees.sides import above_base, at
 
 __all__ = [
     "DoesNotApply",
@@ -14,6 +15,8 @@ __all__ = [
     "SourceUnreachable",
     "UnusablePull",
     "WrongBase",
+    "above_base",
+    "at",
     "preview",
     "resolve",
     "try_bases",

@@ -1,31 +1,82 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the results mean.
+"""What the results mean, compared with those of base."""
 
-At this stage head is compared with nothing. A test that fails on head is listed as such, and the verdict is FAILURES:
-something must be looked at, and it may be older than the series.
-"""
+from collections.abc import Callable
 
+from reviewbot.model.comparison import BlamedPatch, Class, Compared, Comparison
 from reviewbot.model.deaths import evidence
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.review import PatchRef
 from reviewbot.model.verdict import Finding, FindingKind, Verdict, VerdictKind
+from reviewbot.verdict.causes import grouped
+
+NameOf = Callable[[str], PatchRef | None]
+"""From a commit to the patch of the posting that it is."""
 
 
-def judge(run: str, results: Results) -> Verdict:
+def judge(
+    run: str, results: Results, comparison: Comparison | None = None, name_of: NameOf = lambda commit: None
+) -> Verdict:
     """The verdict of a run whose tests ran.
 
-    Anything broken: FAILURES (uncompared). Else anything unknown, or no test that passed at all: INFRA. Else PASS.
+    Anything new on head: REGRESSION. Else anything broken that could not be compared: FAILURES. Else anything unknown,
+    or no test that passed at all: INFRA. Else PASS. Failures that base has, too, and flaky ones decide nothing.
     """
-    tests = [(leg, test) for leg in results.legs for test in leg.tests]
-    broken = [(leg, test) for leg, test in tests if test.outcome.broken]
-    unknown = [(leg, test) for leg, test in tests if test.outcome.unknown]
-    if broken:
+    tests = {(leg.leg, test.suite, test.test): (leg, test) for leg in results.legs for test in leg.tests}
+    compared = {(one.leg, one.suite, one.test): one for one in comparison.tests} if comparison else {}
+    open_ = [key for key, (_, test) in tests.items() if test.outcome.broken and _is_open(compared.get(key))]
+    unknown = [key for key, (_, test) in tests.items() if test.outcome.unknown]
+    new = _new(comparison, tests, name_of) if comparison else ()
+    if new:
+        kind = VerdictKind.REGRESSION
+    elif open_:
         kind = VerdictKind.FAILURES
-    elif unknown or not any(test.outcome is Outcome.PASS for _, test in tests):
+    elif unknown or not any(test.outcome is Outcome.PASS for _, test in tests.values()):
         kind = VerdictKind.INFRA
     else:
         kind = VerdictKind.PASS
-    return Verdict(run=run, kind=kind, findings=tuple(_finding(leg, test) for leg, test in (*broken, *unknown)))
+    rest = tuple(_finding(*tests[key]) for key in (*open_, *unknown))
+    return Verdict(
+        run=run, kind=kind, findings=(*new, *rest),
+        compared_with="base" if comparison and not comparison.base_problem else None,
+    )  # fmt: skip
+
+
+def _is_open(compared: Compared | None) -> bool:
+    """Whether it is not known if base has the failure, too."""
+    return compared is None or compared.kind is Class.UNCOMPARED
+
+
+def _new(
+    comparison: Comparison, tests: dict[tuple[str, str, str], tuple[LegResult, TestResult]], name_of: NameOf
+) -> tuple[Finding, ...]:
+    """What is worse on head: one finding per cause."""
+    found = []
+    for group in grouped((*comparison.of(Class.NEW), *comparison.of(Class.NEWLY_NOTRUN))):
+        first = group[0]
+        leg, test = tests[first.leg, first.suite, first.test]
+        also = tuple(f"{one.leg} {one.suite}/{one.test}" for one in group[1:])
+        suspects = _suspects(first.blame.patches if first.blame else (), name_of)
+        found.append(
+            _finding(leg, test).model_copy(update={"compared": first, "also": also, "suspects": suspects})
+        )  # fmt: skip
+    for change in comparison.figures:
+        suspects = _suspects(change.blame.patches if change.blame else (), name_of)
+        found.append(
+            Finding(kind=FindingKind.FIGURE, leg=change.leg, suite=change.suite, change=change, suspects=suspects)
+        )
+    found += [
+        Finding(kind=FindingKind.MIXED, leg=cell.leg, suite="smoke", test=cell.failed[0], said=cell.reason, cell=cell,
+                log=cell.log)
+        for cell in comparison.broken_cells
+    ]  # fmt: skip
+    return tuple(found)
+
+
+def _suspects(patches: tuple[BlamedPatch, ...], name_of: NameOf) -> tuple[PatchRef, ...]:
+    named = (name_of(commit) for one in patches for commit in one.commits)
+    return tuple(patch for patch in named if patch)
 
 
 def judge_error(run: str, error: ReviewbotError) -> Verdict:

@@ -4,11 +4,20 @@
 from pathlib import Path
 from typing import Literal
 
+from reviewbot.model.comparison import (
+    Blame,
+    BlamedPatch,
+    Class,
+    Compared,
+    Comparison,
+    Counts,
+    FigureChange,
+)
 from reviewbot.model.coverage import Coverage, FileCoverage, PatchedLines
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.results import Known, LegResult, Outcome, Results, TestResult
-from reviewbot.model.review import BuildWarning, PatchBuild, PatchReview, Review, ReviewFinding, Severity
+from reviewbot.model.review import BuildWarning, PatchBuild, PatchRef, PatchReview, Review, ReviewFinding, Severity
 from reviewbot.model.trees import AppliedPatch, Attempt, Tree, Trees
 from reviewbot.report import Record
 from reviewbot.trees.errors import DoesNotApply
@@ -273,7 +282,37 @@ def counted() -> Record:
     return passing().model_copy(update={"coverage": coverage})
 
 
-RECORDS = {"pass": passing, "counted": counted, "fail": failing, "does-not-apply": unapplied,
+def compared() -> Record:
+    """A run with a new failure, a leak, and failures that base has, too."""
+    failed = failing()
+    assert failed.results
+    leg = next(leg for leg in failed.results.legs if leg.leg == "fuse2fs")
+    broken = [test for test in leg.tests if test.outcome.broken]
+    blame = Blame(components=("libfuse",), runs=6, patches=(
+        BlamedPatch(component="libfuse", commits=("e5" * 20,), probability=0.97),))  # fmt: skip
+    kinds = (Class.NEW, Class.PRE_EXISTING, Class.FLAKY, Class.UNDECIDED)
+    counts = {
+        Class.NEW: (Counts(failed=4, runs=4), Counts(runs=4)),
+        Class.PRE_EXISTING: (Counts(), Counts(failed=2, runs=2)),
+        Class.FLAKY: (Counts(failed=1, runs=5), Counts(failed=1, runs=5)),
+        Class.UNDECIDED: (Counts(failed=2, runs=30), Counts(runs=30)),
+    }
+    tests = tuple(
+        Compared(leg="fuse2fs", suite=test.suite, test=test.test, outcome=test.outcome, reason=test.reason,
+                 fingerprint=test.fingerprint, kind=kind, head=counts[kind][0], base=counts[kind][1],
+                 blame=blame if kind is Class.NEW else None)
+        for test, kind in zip(broken, kinds * 9, strict=False)
+    )  # fmt: skip
+    leak = FigureChange(leg="fuse2fs", suite="smoke", figure="memory", unit="KiB", base=(6200.0, 6300.0),
+                        head=(34800.0, 35100.0), blame=blame)  # fmt: skip
+    comparison = Comparison(error_bound=0.0162, tests=tests, figures=(leak,))
+    patch = PatchRef(component="libfuse", message_id="libfuse.2@example.org", number=2, total=3, commit="e5" * 20,
+                     subject="[PATCH 2/3] libfuse: step 2")  # fmt: skip
+    verdict = judge(RUN, failed.results, comparison, lambda commit: patch)
+    return failed.model_copy(update={"comparison": comparison, "verdict": verdict})
+
+
+RECORDS = {"regression": compared, "pass": passing, "counted": counted, "fail": failing, "does-not-apply": unapplied,
            "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
            "pass-reviewed": passing_with_review}  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"

@@ -16,7 +16,7 @@ from reviewbot.report import files, schemas
 from reviewbot.report.record import PUBLISHED
 from tests.report.records import RECORDS
 
-VERSIONS = {"coverage": 1, "results": 3, "review": 2, "verdict": 3}
+VERSIONS = {"comparison": 1, "coverage": 1, "results": 3, "review": 2, "verdict": 3}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 
@@ -48,7 +48,7 @@ def test_what_is_written_fits_the_schema(record: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_unknown_key_is_refused_by_schema_and_code(name: str) -> None:
-    record = {"review": "review-errors", "coverage": "counted"}.get(name, "fail")
+    record = {"review": "review-errors", "coverage": "counted", "comparison": "regression"}.get(name, "fail")
     value = published(record)[name] | {"surprise": 1}
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
         jsonschema.validate(value, schemas()[name])

@@ -19,7 +19,7 @@ from reviewbot.verdict import judge, judge_error
 from tests.report.records import POSTING
 
 RUN = "20261103-101502-7a3f"
-NOT_COMPARED = "no base run yet: failures may be older than this series"
+NOT_COMPARED = "failures may be older than this series: this run has no base run"
 EMULATED = "the CPU was emulated (TCG): times mean little, and races show differently"
 
 
@@ -94,7 +94,9 @@ def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -
 def test_anything_broken_is_failures_that_are_not_compared(outcome: Outcome) -> None:
     found = verdict(leg("ext4", Outcome.PASS, Outcome.PASS, outcome), leg("fuse2fs", Outcome.PASS))
     assert found.kind is VerdictKind.FAILURES
-    assert found.summary == f"1 test failed on head, not yet compared with base: ext4 smoke/2 {outcome}; 3 passed"
+    assert (
+        found.summary == f"1 test failed on head and could not be compared with base: ext4 smoke/2 {outcome}; 3 passed"
+    )
     assert found.notes[0] == NOT_COMPARED
     assert found.compared_with is None
     assert places(found) == ["ext4/smoke/2"]
@@ -115,7 +117,7 @@ def test_broken_counts_before_unknown_and_its_findings_come_first() -> None:
     found = verdict(leg("ext4", Outcome.MISS, Outcome.INFRA), leg("fuse2fs", Outcome.HANG, Outcome.PASS, Outcome.FAIL))
     assert found.kind is VerdictKind.FAILURES
     assert found.summary.startswith(
-        "2 tests failed on head, not yet compared with base: 2 in fuse2fs (smoke/0, smoke/2); 1 passed"
+        "2 tests failed on head and could not be compared with base: 2 in fuse2fs (smoke/0, smoke/2); 1 passed"
     )
     assert places(found) == [
         "fuse2fs/smoke/0", "fuse2fs/smoke/2", "ext4/smoke/0", "ext4/smoke/1",

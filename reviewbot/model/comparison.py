@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Head against base: what was counted of each test that did not pass on head, and what the counts mean. No prose."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from reviewbot.model.base import Model
+from reviewbot.model.results import Outcome
+
+
+class Side(StrEnum):
+    """A stack without, or with, the posting's patches."""
+
+    BASE = "base"
+    HEAD = "head"
+
+
+class Class(StrEnum):
+    """What the runs of one test say about the series."""
+
+    NEW = "new"
+    """Fails on head more often than on base, within the stated error bound."""
+    PRE_EXISTING = "pre-existing"
+    """Fails on base, too, in each of its runs."""
+    FLAKY = "flaky"
+    """Passes and fails with the same patches; the rates on both sides do not differ significantly."""
+    UNDECIDED = "undecided"
+    """Failed again on head and never on base, too seldom for the stated error bound."""
+    NEWLY_NOTRUN = "newly-notrun"
+    """Passes on base and cannot run on head: a feature vanished."""
+    UNCOMPARED = "uncompared"
+    """Base gave no usable outcome: it does not build, does not boot, or its machines are lost."""
+
+
+class Counts(Model):
+    """Runs of one test on one side, each in a machine that was started for it or for a few such tests."""
+
+    failed: int = Field(default=0, ge=0)
+    runs: int = Field(default=0, ge=0)
+    """Those with an outcome that is the tested code's doing; lost machines do not count."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.failed > self.runs:
+            raise ValueError("more failures than runs")
+        return self
+
+    def plus(self, failed: bool) -> "Counts":
+        """One more run."""
+        return Counts(failed=self.failed + failed, runs=self.runs + 1)
+
+
+class Rerun(Model):
+    """One more run of a test."""
+
+    side: Side
+    number: int
+    """1, 2, … per side."""
+    outcome: Outcome
+    reason: str = ""
+    fingerprint: str = ""
+    log: str = ""
+    """Folder relative to the run's folder; empty when the outcome is of an earlier run on the same base."""
+
+
+class BlamedPatch(Model):
+    """The patches of one component that may have brought a failure."""
+
+    component: str
+    commits: tuple[str, ...]
+    """One: it is known; more: the guilty one is among them with this probability."""
+    probability: float
+
+
+class Blame(Model):
+    """Where a new failure comes from."""
+
+    components: tuple[str, ...]
+    """The smallest set of changed components that fails with all others at base; more than one: only together."""
+    patches: tuple[BlamedPatch, ...] = ()
+    """Per guilty component."""
+    runs: int = 0
+    """Test runs that the search took."""
+    untestable: tuple[str, ...] = ()
+    """Stacks that could not be built or booted, by what of them was patched."""
+
+
+class Compared(Model):
+    """One test of one leg that did not pass on head."""
+
+    leg: str
+    suite: str
+    test: str
+    outcome: Outcome
+    """The first one on head: it stands in results.json, whatever the reruns say."""
+    reason: str = ""
+    """Of the first outcome, one line."""
+    fingerprint: str = ""
+    kind: Class
+    head: Counts = Counts()
+    """Of reruns; the first run, for which the test was chosen, is not counted."""
+    base: Counts = Counts()
+    reruns: tuple[Rerun, ...] = ()
+    blame: Blame | None = None
+    """Of a NEW one; None: it was not looked for."""
+
+
+class FigureChange(Model):
+    """Something that a suite costs a FUSE server much more on head than on base, though its tests pass."""
+
+    leg: str
+    suite: str
+    figure: str
+    """`requests FUSE_LOOKUP`, `memory` (the highest PSS of one server), `cpu`, `unmount`."""
+    unit: str
+    base: tuple[float, ...]
+    """One per run."""
+    head: tuple[float, ...]
+    blame: Blame | None = None
+    """None: it was not looked for."""
+
+
+class Cell(Model):
+    """The smoke suite on a stack of which only some components are patched."""
+
+    leg: str
+    patched: tuple[str, ...]
+    """Components at head; the others are at base."""
+    failed: tuple[str, ...]
+    """Checks that fail here and pass on head and on base."""
+    outcome: Outcome
+    """PASS, FAIL, or INFRA when it could not be run."""
+    reason: str = ""
+    log: str = ""
+
+
+class Comparison(Model):
+    """All tests of a run that did not pass on head."""
+
+    schema_version: int = 1
+    base_problem: str = ""
+    """Why base has no results at all; empty: it has."""
+    error_bound: float = 0.0
+    """Most often that a test whose failure rate is the same on both sides is called NEW."""
+    tests: tuple[Compared, ...] = ()
+    figures: tuple[FigureChange, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    """Mixed stacks, when the posting changes the kernel and what runs above it."""
+
+    @property
+    def broken_cells(self) -> tuple[Cell, ...]:
+        """Mixed stacks on which checks fail that pass on head."""
+        return tuple(cell for cell in self.cells if cell.outcome.broken)
+
+    def of(self, kind: Class) -> tuple[Compared, ...]:
+        """The tests of one class, in the order of the legs."""
+        return tuple(test for test in self.tests if test.kind is kind)

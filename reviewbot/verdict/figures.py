@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What head costs a FUSE server more than base: requests, memory, CPU time, unmount time. Pure.
+
+A defect may pass every test and still show here: a leak, an optimisation that was lost, a feature that is silently off.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from reviewbot.config import load_yaml
+from reviewbot.model.base import Model
+from reviewbot.model.comparison import FigureChange
+from reviewbot.model.results import LegResult, Outcome, TestResult
+
+
+class Limit(Model):
+    """How much more one figure may be."""
+
+    figure: str
+    ratio: float = Field(gt=1.0)
+    least: float = Field(gt=0.0)
+    """In the figure's unit."""
+    unit: str
+    why: str
+
+
+class Limits(Model):
+    """`figures.yaml`."""
+
+    limits: tuple[Limit, ...]
+
+    def of(self, figure: str) -> Limit:
+        """The limit of `requests FUSE_LOOKUP` is that of `requests`."""
+        return next(limit for limit in self.limits if limit.figure == figure.split(" ")[0])
+
+
+@functools.cache
+def load_limits(path: Path | None = None) -> Limits:
+    """Raises ConfigError."""
+    return load_yaml(path or Path(__file__).with_name("figures.yaml"), Limits)
+
+
+def figures(tests: Sequence[TestResult]) -> dict[str, float]:
+    """`requests FUSE_LOOKUP`, `memory`, `cpu`, `unmount` -> over all these tests; what was not measured is left out."""
+    found: dict[str, float] = {}
+    for server in (test.server for test in tests if test.server):
+        for name, number in (server.requests or {}).items():
+            found[f"requests {name}"] = found.get(f"requests {name}", 0.0) + number
+        found["memory"] = max(found.get("memory", 0.0), float(server.pss_kib or 0))
+        found["cpu"] = found.get("cpu", 0.0) + (server.cpu_seconds or 0.0)
+        found["unmount"] = max(found.get("unmount", 0.0), server.umount_seconds_max or 0.0)
+    return found
+
+
+def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = None) -> tuple[FigureChange, ...]:
+    """Figures of a suite that grew beyond their limits, over the tests that passed on both sides."""
+    limits = limits or load_limits()
+    passed = _passed(base, suite).keys() & _passed(head, suite).keys()
+    before, after = (figures([test for name, test in _passed(leg, suite).items() if name in passed])
+                     for leg in (base, head))  # fmt: skip
+    changes = []
+    for name in sorted(after):
+        limit, was, now = limits.of(name), before.get(name, 0.0), after[name]
+        if now - was >= limit.least and now >= was * limit.ratio:
+            changes.append(
+                FigureChange(leg=head.leg, suite=suite, figure=name, unit=limit.unit, base=(was,), head=(now,))
+            )
+    return tuple(changes)
+
+
+def confirmed(first: Sequence[FigureChange], again: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
+    """Those that a second run per side shows, too, with the figures of both runs."""
+    known = {(change.leg, change.suite, change.figure): change for change in again}
+    return tuple(
+        change.model_copy(update={"base": change.base + more.base, "head": change.head + more.head})
+        for change in first
+        if (more := known.get((change.leg, change.suite, change.figure)))
+    )
+
+
+def _passed(leg: LegResult, suite: str) -> Mapping[str, TestResult]:
+    return {test.test: test for test in leg.tests if test.suite == suite and test.outcome is Outcome.PASS}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How many runs on head and on base are needed to tell a new failure from an old or a flaky one. Pure.
+
+After each round (one more run per side) Fisher's exact test looks at the counts of both sides. The level is the same
+after each round, so the chance of an error over all rounds is larger than the level: `error_bound` computes it exactly.
+The failure for which a test was chosen is not counted: of many flaky tests some fail in any run.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import comb
+
+from reviewbot.model.comparison import Class, Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """When to stop."""
+
+    rounds: int = 5
+    """Runs per side, by default at most."""
+    extended: int = 30
+    """The same for a test that failed again on head and never, or much less often, on base."""
+    level: float = 0.015
+    """One-sided significance after each round."""
+    leaning: float = 0.25
+    """Significance at which a test that failed on base, too, is worth more than `rounds`."""
+    agreed: int = 2
+    """Runs on base that fail, all of them, before a failure counts as pre-existing."""
+
+    def limit(self, head: Counts, base: Counts) -> int:
+        """Rounds that these counts are worth."""
+        promising = head.failed and (not base.failed or significance(head, base) <= self.leaning)
+        return self.extended if promising else self.rounds
+
+
+DEFAULT = Design()
+
+
+def significance(head: Counts, base: Counts) -> float:
+    """Chance of at least so many of the failures on head, if both sides fail equally often (Fisher, one-sided)."""
+    failures, runs = head.failed + base.failed, head.runs + base.runs
+    if not runs:
+        return 1.0
+    ways = sum(
+        comb(head.runs, more) * comb(base.runs, failures - more)
+        for more in range(head.failed, min(head.runs, failures) + 1)
+        if failures - more <= base.runs
+    )
+    return ways / comb(runs, failures)
+
+
+def decide(head: Counts, base: Counts, design: Design = DEFAULT) -> Class | None:
+    """What the counts say; None: another round is wanted."""
+    if head.runs and base.runs and significance(head, base) <= design.level:
+        return Class.NEW
+    if base.failed == base.runs >= design.agreed:
+        return Class.PRE_EXISTING
+    if min(head.runs, base.runs) < design.limit(head, base):
+        return None
+    return Class.UNDECIDED if head.failed and not base.failed else Class.FLAKY
+
+
+@functools.cache
+def error_bound(design: Design = DEFAULT, steps: int = 50) -> float:
+    """Largest chance, over failure rates that are the same on both sides, that `decide` ends with NEW."""
+    return max(chances(step / steps, step / steps, design)[Class.NEW] for step in range(1, steps))
+
+
+def chances(head_rate: float, base_rate: float, design: Design = DEFAULT) -> dict[Class, float]:
+    """Exact chance of each decision, from the failure rates of both sides. One run per side and round."""
+    ended = dict.fromkeys(Class, 0.0)
+    states = {(0, 0): 1.0}
+    number = 0
+    while states:
+        number += 1
+        following: dict[tuple[int, int], float] = {}
+        for counts, weight in _round(states, head_rate, base_rate):
+            following[counts] = following.get(counts, 0.0) + weight
+        states = {}
+        for (head, base), weight in following.items():
+            kind = decide(Counts(failed=head, runs=number), Counts(failed=base, runs=number), design)
+            if kind is None:
+                states[head, base] = weight
+            else:
+                ended[kind] += weight
+    return ended
+
+
+def _round(
+    states: dict[tuple[int, int], float], head_rate: float, base_rate: float
+) -> Iterator[tuple[tuple[int, int], float]]:
+    for (head, base), weight in states.items():
+        for head_fails in (0, 1):
+            for base_fails in (0, 1):
+                chance = (head_rate if head_fails else 1 - head_rate) * (base_rate if base_fails else 1 - base_rate)
+                if chance:
+                    yield (head + head_fails, base + base_fails), weight * chance
+
+
+def interval(counts: Counts, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a failure rate; (0, 1) without runs."""
+    if not counts.runs:
+        return 0.0, 1.0
+    z = {0.9: 1.6449, 0.95: 1.96, 0.99: 2.5758}[confidence]
+    runs, rate = counts.runs, counts.failed / counts.runs
+    middle = (rate + z * z / (2 * runs)) / (1 + z * z / runs)
+    half = z / (1 + z * z / runs) * (rate * (1 - rate) / runs + z * z / (4 * runs * runs)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)

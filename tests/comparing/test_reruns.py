@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which tests are run again, on which side, how often, and what the counts become."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+
+from reviewbot.comparing import compare
+from reviewbot.legs import Bench
+from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
+from reviewbot.model.errors import InfraError
+from reviewbot.model.results import Outcome
+from reviewbot.store import History
+from tests.played import LEG, TESTS, Lab, World, made_world
+
+FIRST, SECOND = TESTS[:2]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with made_world() as made:
+        yield made
+
+
+def other(artifacts: Artifacts) -> Artifacts:
+    """The same of another commit."""
+    return Artifacts(
+        artifacts={k: a.model_copy(update={"key": f"base-{a.key}"}) for k, a in artifacts.artifacts.items()}
+    )
+
+
+class Sides:
+    """A head that was tested, and a base that is built when somebody asks."""
+
+    def __init__(self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None) -> None:
+        self.world, self.built = world, 0
+        self.head = world.bench()
+        self.first = world.run(lab=Lab(script=dict(head)), bench=self.head)
+        self._base = artifacts or other(world.artifacts)
+        self.history = History(world.folder / "history.sqlite")
+
+    def base(self) -> Bench:
+        self.built += 1
+        return replace(self.head, artifacts=self._base)
+
+    def compare(self, lab: Lab) -> Comparison:
+        with self.world.playing(lab):
+            return compare([LEG], [self.first], self.head, self.base, history=self.history)
+
+
+def the(found: Comparison, test: str) -> Compared:
+    return next(one for one in found.tests if one.test == test)
+
+
+def test_when_all_passed_base_is_not_even_built(world: World) -> None:
+    sides = Sides(world, {})
+    assert sides.compare(Lab()).tests == ()
+    assert sides.built == 0
+
+
+def test_a_test_that_fails_on_head_only_is_new_and_carries_its_counts(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    played = Lab(script={FIRST: ["done", "fail"] * 4})  # base goes first
+    found = the(sides.compare(played), FIRST)
+    assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))
+    assert [rerun.side for rerun in found.reruns] == [Side.BASE, Side.HEAD] * 4
+    assert all((sides.head.run.path / rerun.log).is_dir() for rerun in found.reruns)
+
+
+def test_only_what_did_not_pass_is_run_again(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    played = Lab(script={FIRST: ["fail"] * 9})
+    sides.compare(played)
+    assert {test for asked in played.asked for test in asked} == {FIRST}
+
+
+def test_a_test_that_fails_on_base_too_costs_head_nothing(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"], SECOND: ["fail"]})
+    found = sides.compare(Lab(script={FIRST: ["fail"] * 9, SECOND: ["fail"] * 9}))
+    assert {one.kind for one in found.tests} == {Class.PRE_EXISTING}
+    assert the(found, FIRST).head.runs == 0
+
+
+def test_a_test_that_passes_again_on_head_is_flaky_and_its_first_outcome_stands(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    found = the(sides.compare(Lab()), FIRST)
+    assert (found.kind, found.outcome) == (Class.FLAKY, Outcome.FAIL)
+    assert (found.head, found.base) == (Counts(failed=0, runs=5), Counts(failed=0, runs=5))
+
+
+def test_runs_of_base_are_shared_by_every_posting_on_it(world: World) -> None:
+    Sides(world, {FIRST: ["fail"]}).compare(Lab(script={FIRST: ["fail"] * 9}))
+    later = Sides(world, {FIRST: ["fail"]}, artifacts=other(world.artifacts))
+    played = Lab(script={FIRST: ["fail"] * 9})
+    assert the(later.compare(played), FIRST).kind is Class.PRE_EXISTING
+    assert played.asked == []
+
+
+def test_a_test_that_passes_on_base_and_cannot_run_on_head_is_newly_notrun(world: World) -> None:
+    sides = Sides(world, {FIRST: ["notrun"], SECOND: ["notrun"]})
+    found = sides.compare(Lab(script={SECOND: ["notrun"] * 3}))
+    assert the(found, FIRST).kind is Class.NEWLY_NOTRUN
+    assert the(found, SECOND).kind is Class.PRE_EXISTING
+
+
+def test_a_leg_with_nothing_of_the_series_in_it_is_not_run_again(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]}, artifacts=world.artifacts)
+    played = Lab()
+    assert the(sides.compare(played), FIRST).kind is Class.PRE_EXISTING
+    assert played.asked == []
+
+
+def test_a_base_that_cannot_be_built_decides_nothing(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+
+    def broken() -> Bench:
+        raise InfraError("the unpatched kernel does not build: no rule to make target")
+
+    found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
+    assert found.base_problem == "the unpatched kernel does not build: no rule to make target"
+    assert [one.kind for one in found.tests] == [Class.UNCOMPARED]
+
+
+def test_machines_that_die_in_every_rerun_end_the_comparison_without_a_decision(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    found = the(sides.compare(Lab(script={FIRST: ["lost"] * 99})), FIRST)
+    assert found.kind is Class.UNCOMPARED
+    assert found.base.runs == 0
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    with pytest.raises(KeyboardInterrupt):
+        sides.compare(Lab(script={FIRST: ["done", "fail", "interrupt"]}))
+    played = Lab(script={FIRST: ["done", "fail"] * 3})
+    found = the(sides.compare(played), FIRST)
+    assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))

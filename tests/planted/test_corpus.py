@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The corpus says what it holds: enough of each kind, and each guilty patch is there."""
+
+import pytest
+
+from tests.planted import corpus
+
+
+def test_there_are_enough_of_each_kind() -> None:
+    kinds = [corpus.load(name).kind for name in corpus.names()]
+    assert kinds.count("defect") >= 12
+    assert kinds.count("harmless") >= 8
+
+
+@pytest.mark.parametrize("name", corpus.names())
+def test_a_posting_names_patches_that_it_has(name: str) -> None:
+    planted = corpus.load(name)
+    assert corpus.components(name)
+    assert bool(planted.guilty) == (planted.kind == "defect")
+    for component, number in planted.guilty.items():
+        assert 1 <= number <= len(corpus.patches(name, component))
+    assert corpus.as_mbox(name).count(b"Message-ID:") == 1 + sum(
+        1 + len(corpus.patches(name, component)) for component in corpus.components(name)
+    )
