@@ -58,7 +58,7 @@ def test_without_blob_ids_the_first_that_takes_all_patches_wins(kernel: Path, tm
     assert tree.base_commit == git(kernel, "rev-parse", "v1")
     assert (tree.base_why, tree.justified) == ("v1 (releases); all 2 patches apply", True)
     assert tried(tree)[0] == (
-        "master: test-apply", "stopped at patch 1/2 “topic: first” at fs/fuse/file.c:27",
+        "master: test-apply", "stopped at kernel patch 1/2 “topic: first” at fs/fuse/file.c:27",
     )  # fmt: skip
     assert tried(tree)[-1] == ("v1: test-apply", "all 2 patches apply; chosen")
 
