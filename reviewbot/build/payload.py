@@ -45,14 +45,14 @@ class Piece:
 
 def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
     """`payload.img`, from the accepted `root/stack` of each artifact that has one. Raises WrongProduct."""
-    contents = {name: recorded(Path(artifact.path)) for name, artifact in built.items()}
-    parts = {name: built[name] for name, found in contents.items() if found.get("root/stack", ("",))[0] == "folder"}
+    contents = contents_of(built)
+    parts = {name: built[name] for name in contents}
     ours = {name: data_path(f"qemu/{source}") for name, source in OURS.items()}
     inputs = {"version": VERSION, **{f"{PART}{name}": artifact.key for name, artifact in parts.items()},
               **{f"qemu/{OURS[name]}": tree_hash(path) for name, path in ours.items()}}  # fmt: skip
 
     def build(folder: Path) -> Mapping[str, Fact]:
-        whole = joined({name: contents[name] for name in parts})
+        whole = joined(contents)
         stack = folder / "stack"
         stack.mkdir()
         for path, piece in whole.items():
@@ -68,6 +68,12 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
         return {"size": (folder / "payload.img").stat().st_size}
 
     return store.get("payload", inputs, build)
+
+
+def contents_of(built: Mapping[str, Artifact]) -> dict[str, Contents]:
+    """Of those artifacts that have something for the guest. Raises OSError, ValueError (damaged)."""
+    found = {name: recorded(Path(artifact.path)) for name, artifact in built.items()}
+    return {name: contents for name, contents in found.items() if contents.get("root/stack", ("",))[0] == "folder"}
 
 
 def joined(parts: Mapping[str, Contents]) -> dict[str, Piece]:

@@ -12,7 +12,7 @@ from reviewbot.build.debian import buildroot, guest
 from reviewbot.build.errors import BaseFails, BuildFails, FirstError, first_error
 from reviewbot.build.kconfig import ConfigLost
 from reviewbot.build.kernel import kernel
-from reviewbot.build.payload import Collision, payload
+from reviewbot.build.payload import contents_of, joined, payload
 from reviewbot.build.recipe import WrongProduct, run_recipe
 from reviewbot.config import Site
 from reviewbot.host.git import tree_of
@@ -108,13 +108,22 @@ class _Builder:
         return Artifacts(artifacts=self.built, unavailable=self.unavailable)
 
     def _clash(self, error: WrongProduct) -> NoReturn:
-        """What was built does not go together: raises BuildFails for the later of two if either has patches."""
+        """What was built does not go together. Raises BuildFails for the later of two if base goes together, and
+        BaseFails if not.
+        """
         self.progress(Event("build", error.component, "failed", str(error)))
-        both = [error.component, error.other] if isinstance(error, Collision) else [error.component]
-        if any((tree := self.trees.get(name)) and tree.patches for name in both):
-            found = FirstError(str(error), "", "")
-            raise BuildFails(error.component, found, self.logs / f"{error.component}.log") from error
-        raise error
+        found, log = FirstError(str(error), "", ""), self.logs / f"{error.component}.log"
+        if not self.trees.patched:
+            raise error
+        base_log = self.logs / f"{error.component}-base.log"
+        names = [spec.name for spec in self.stack.components if spec.name in self.built and spec.recipe in RECIPES]
+        root, recipe_of = self.built["buildroot"], {spec.name: spec.recipe for spec in self.stack.components}
+        try:
+            below = {name: self._at_base(name, recipe_of[name], root, base_log) for name in names}
+            joined(contents_of(below))
+        except FAILURES as same:
+            raise BaseFails(error.component, found, self._first_error(same, base_log), log, base_log) from error
+        raise BuildFails(error.component, found, log) from error
 
     def _component(self, name: str, recipe: str, root: Artifact) -> None:
         tree = self.trees.get(name)
