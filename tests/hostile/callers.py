@@ -100,7 +100,9 @@ def user_calls(folder: Path) -> Iterator[Caller]:
         words = (
             "unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{binds}; exec "$@"', "sh",
             "setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--",
-            "env", f"PYTHONPATH={home / 'repository'}:{home / 'site'}", str(program),
+            # A Python that was built with its library beside it must not find another one.
+            "env", f"LD_LIBRARY_PATH={home / 'python' / 'lib'}",
+            f"PYTHONPATH={home / 'repository'}:{home / 'site'}", str(program),
         )  # fmt: skip
         yield Caller("user", account.pw_uid, home, words)
         remove(home)
