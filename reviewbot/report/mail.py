@@ -12,6 +12,7 @@ from email.utils import parseaddr
 from reviewbot.model.posting import Posting
 from reviewbot.model.verdict import FindingKind
 from reviewbot.model.words import one_line
+from reviewbot.report.differential import differential
 from reviewbot.report.notes import notes
 from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
@@ -19,7 +20,7 @@ from reviewbot.report.remarks import mail_lines
 from reviewbot.report.render import command, environment, named
 from reviewbot.report.tables import OUTCOMES, aligned, known_failures, leg_header, leg_rows, stack_lines, test_lines
 from reviewbot.report.text import without_trailers
-from reviewbot.report.words import apart, said
+from reviewbot.report.words import apart, listed, said
 
 SENDER = "reviewbot <reviewbot@invalid>"
 """Replaced by git's sendemail.from or user.email when the mail is posted."""
@@ -111,12 +112,22 @@ def _body(record: Record) -> str:
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     text = environment().get_template("reply.txt").render(
         record=record, verdict=verdict, table=table, stack=stack_lines(record), tests=test_lines(record),
-        lines=lines, more=more, apart=apart(record), known=known_failures(record),
+        lines=lines, more=more, apart=apart(record), differing=_differing(record), known=known_failures(record),
         compiler=next(compilers, ""), command=command(named(record)),
         missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
         notes=[note.text for note in notes(record) if not note.operator],
     )  # fmt: skip
     return without_trailers(re.sub(r"\n{3,}", "\n\n", text))
+
+
+def _differing(record: Record) -> list[str]:
+    """Tests that fail on some legs only, by what is said of them."""
+    found = differential(record)
+    groups: dict[str, list[str]] = {}
+    for test, said_of_it, *_ in found.rows if found else ():
+        if said_of_it.startswith("fails"):
+            groups.setdefault(said_of_it, []).append(test)
+    return [f"{words[0].upper()}{words[1:]}: {listed(tests)}" for words, tests in groups.items()]
 
 
 def files_parent(mails: Mapping[str, bytes], posting: Posting) -> bytes:

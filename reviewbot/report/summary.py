@@ -2,6 +2,7 @@
 """summary.md: what GitHub's job page and a human's editor show."""
 
 from reviewbot.model.verdict import VerdictKind
+from reviewbot.report.differential import differential
 from reviewbot.report.figures import server_lines
 from reviewbot.report.notes import notes
 from reviewbot.report.reach import by_file, missing
@@ -21,6 +22,7 @@ def summary_markdown(record: Record) -> str:
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
         record=record, verdict=verdict, apart=apart(record), notes=notes(record), shown=shown,
+        legs=differential(record),
         mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
         known=known_failures(record),

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Legs side by side: only what differs is a row."""
+
+from reviewbot.model.comparison import Class, Compared, Comparison, Counts
+from reviewbot.model.posting import Posting
+from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.report import Record
+from reviewbot.report.differential import Differential, differential
+
+RUN = "20261103-101502-7a3f"
+POSTING = Posting(top="t@example.org", subject="s", author="a@example.org", source="x", parts=())
+P, F, N = Outcome.PASS, Outcome.FAIL, Outcome.NOTRUN
+
+
+def legs(comparison: Comparison | None = None, **outcomes: str) -> Differential | None:
+    """ext4="PFN": outcomes of generic/001, 002, …; `-`: not planned there."""
+    kinds = {"P": P, "F": F, "N": N}
+    results = tuple(
+        LegResult(leg=leg, available=True, tests=tuple(
+            TestResult(suite="fstests", test=f"generic/{n:03}", outcome=kinds[one])
+            for n, one in enumerate(said, 1) if one != "-"))
+        for leg, said in outcomes.items()
+    )  # fmt: skip
+    found = Results(run=RUN, tool="reviewbot 0", legs=results)
+    return differential(Record(run=RUN, tool="reviewbot 0", posting=POSTING, results=found, comparison=comparison))
+
+
+def test_a_test_that_passes_everywhere_is_counted_and_no_row() -> None:
+    found = legs(ext4="PPN", fuse4fs="PPN")
+    assert found == Differential(
+        ("ext4", "fuse4fs"), (), ("2 tests pass on every leg", "1 test cannot run on every leg")
+    )
+
+
+def test_a_failure_of_one_server_is_named_and_one_of_ext4_is_not_held_against_the_servers() -> None:
+    found = legs(ext4="PFP", fuse4fs="FFP", lklfuse="PFF")
+    assert found
+    assert found.rows == (
+        ("fstests/generic/001", "fails only on fuse4fs", "PASS", "FAIL", "PASS"),
+        ("fstests/generic/003", "fails only on lklfuse", "PASS", "PASS", "FAIL"),
+    )
+    assert found.same == ("1 test is FAIL on every leg",)
+
+
+def test_what_cannot_run_on_one_leg_says_where() -> None:
+    found = legs(ext4="P", fuse4fs="N")
+    assert found
+    assert found.rows == (("fstests/generic/001", "no result on fuse4fs", "PASS", "NOTRUN"),)
+
+
+def test_a_failure_that_base_has_too_says_so() -> None:
+    old = Compared(leg="fuse4fs", suite="fstests", test="generic/001", outcome=F, kind=Class.PRE_EXISTING,
+                   base=Counts(failed=2, runs=2))  # fmt: skip
+    found = legs(Comparison(tests=(old,)), ext4="P", fuse4fs="F")
+    assert found
+    assert found.rows[0][2:] == ("PASS", "FAIL (base, too)")
+
+
+def test_one_leg_alone_has_no_table() -> None:
+    assert legs(ext4="PF") is None
+    assert legs(ext4="P-", fuse4fs="-P") is None
