@@ -3,6 +3,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -139,3 +140,57 @@ def test_a_server_is_waited_for_however_it_mounted(tmp_path: Path, kind: str) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "ledger").read_text().startswith("umount vdb 0 gone ")
     assert [path.name for path in data_path("qemu/helpers").glob("umount.fuse*")].count(f"umount.{kind}") == 1
+
+
+SERVER = """#!/bin/sh
+echo "$2 $3 {kind} rw,relatime,user_id=0,group_id=0 0 0" > {mounts}
+echo $$ > {pid}
+exec sleep 1000
+"""
+
+
+@pytest.mark.parametrize(("kind", "status"), [("fuse.ext4", 0), ("fuseblk.ext4", 0), ("fuse.other", 32)])
+def test_a_mount_is_taken_for_what_it_is(tmp_path: Path, kind: str, status: int) -> None:
+    """mount's helper, with the mount table and the server of another machine."""
+    mounts, device, folder, binaries = (tmp_path / name for name in ("mounts", "vdb", "mnt", "bin"))
+    helper = HELPER.read_text().replace("/proc/self/mounts", str(mounts))
+    (tmp_path / "helper").write_text(helper.replace('PATH="/stack/sbin:/stack/bin:', f'PATH="{binaries}:'))
+    (tmp_path / "helper").chmod(0o755)
+    for place in (folder, binaries):
+        place.mkdir()
+    for file, words in ((mounts, ""), (device, ""), (tmp_path / "server", "fuse4fs\n")):
+        file.write_text(words)
+    (binaries / "fuse4fs").write_text(SERVER.format(kind=kind, mounts=mounts, pid=tmp_path / "pid"))
+    (binaries / "fuse4fs").chmod(0o755)
+    try:
+        done = subprocess.run(
+            [tmp_path / "helper", device, folder, "-o", "rw"], capture_output=True, text=True, timeout=60, check=False,
+            env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path), "REVIEWBOT_MOUNT_LIMIT": "30"},
+        )  # fmt: skip
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert (done.returncode, (tmp_path / "ledger").exists()) == (status, status == 0), done.stderr
+    assert status == 0 or f"mounted as {kind}" in done.stderr
+
+
+def test_fstests_takes_a_block_device_mount_for_the_type_it_asked_for(tmp_path: Path) -> None:
+    script = data_path("qemu/suites/fstests/tree").read_text()
+    edit = next(line for line in script.splitlines() if "common/rc" in line)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common/rc").write_text(FS_TYPE)
+    asked = f"tree={tmp_path}; {edit}; AWK_PROG=awk; . {tmp_path}/common/rc; _df_device() {{ echo vdb $1; }}; "
+    kinds = ("fuseblk.ext4", "fuse.ext4", "ext4", "nfs4")
+    asked += "".join(f"_fs_type {kind}; " for kind in kinds)
+    done = subprocess.run(["bash", "-ec", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["fuse.ext4", "fuse.ext4", "ext4", "nfs"]
+
+
+FS_TYPE = r"""
+_fs_type()
+{
+    _df_device $1 | $AWK_PROG '{ print $2 }' | \
+        sed -e 's/nfs4/nfs/' -e 's/fuse.glusterfs/glusterfs/' \
+            -e 's/fuse.ceph-fuse/ceph-fuse/'
+}
+"""
+"""As fstests has it."""
