@@ -8,21 +8,22 @@ from fnmatch import translate
 
 from reviewbot.config import load_splats
 
-_SYSCALL = re.compile(r"__(?:x64|ia32|x32|arm64|riscv|s390x?)_(?:compat_)?(sys_\w+)$|(?:compat_)?(?:SYSC|SyS)_(\w+)$")
-_BODY = re.compile(r"__(?:se|do)_(?:compat_)?sys_(\w+)$")
+_ENTRY = re.compile(
+    r"__se_sys_|__do_sys_|SYSC_|SyS_|compat_SYSC_|compat_SyS_|_{2,4}sys_|ksys_|__x64_|__ia32_|__arm64_|__riscv_"
+)
+"""What the entries of a system call put before its name."""
+_HALVES = re.compile(r"__(?:se|do)_(?:compat_)?sys_(\w+)$")
 
 
 def plain(name: str) -> str:
     """`fuse_do_readpage.isra.0` and its other halves are one function; so are the two bodies of a system call."""
     name = name.split(".", 1)[0] or name
-    return body[1] if (body := _BODY.match(name)) else name
+    return body[1] if (body := _HALVES.match(name)) else name
 
 
 def system_call(name: str) -> str:
-    """`__x64_sys_read`, `__ia32_sys_read` and `SyS_read` are `sys_read`; another name stays as it is."""
-    if found := _SYSCALL.match(name):
-        return found[1] or f"sys_{found[2]}"
-    return name
+    """`__x64_sys_read` and `__ia32_sys_read` are `sys_read`, `ksys_read` is `read`; another name stays as it is."""
+    return name[found.end() :] or name if (found := _ENTRY.match(name)) else name
 
 
 @functools.cache

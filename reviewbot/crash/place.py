@@ -23,7 +23,8 @@ def telling(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
     quiet = _quiet(found, entry)
     if place := _place(lines, found, quiet, entry):
         quiet = (place, *(name for name in quiet if name != place))
-    return (quiet or found)[:DEPTH]
+    first, *others = quiet or found or ("",)
+    return (system_call(first), *others)[:DEPTH] if first else ()
 
 
 def _found(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def _before_dispatcher(found: Sequence[str]) -> str:
         if name_of_all := bucket(name, "stall"):
             return name_of_all
         if dispatchers().match(name):
-            return system_call(before)
+            return before
         if not noise().match(name):
             before = name
     return ""
@@ -88,10 +89,12 @@ def _said(lines: Sequence[str], entry: SplatPattern) -> str:
 
 
 def _quiet(found: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
-    left = [name for name in found if not (noise().match(name) if entry.choose == "hang" else _noisy(name, entry))]
+    """Without noise. What a hang and a trace of its own skip is no noise: it only is not at fault."""
+    skips = entry.choose != "hang" and not entry.after
+    left = [name for name in found if not (_noisy(name, entry) if skips else noise().match(name))]
     if entry.choose not in _LOOPS:
         return tuple(left)
-    return tuple(dict.fromkeys(bucket(name, "stall") or system_call(name) for name in left))
+    return tuple(dict.fromkeys(bucket(name, "stall") or name for name in left))
 
 
 def _noisy(name: str, entry: SplatPattern) -> bool:

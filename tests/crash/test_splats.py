@@ -93,7 +93,7 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
     ],
     # Words that are known by themselves inside a WARN().
     "warn-of-known-words": [
-        ("bug", "VFS: Busy inodes after unmount",
+        ("bug", "VFS: Busy inodes after unmount (use-after-free)",
          "generic_shutdown_super:kill_anon_super:fuse_kill_sb_anon:deactivate_locked_super:cleanup_mnt"),
     ],
     # Several traces, and the first is not of the CPU that stalls.
