@@ -51,9 +51,5 @@ FILES = {
 def small_kernel(folder: Path) -> Series:
     """A series on this kernel, as yet without a patch."""
     start = Series.from_nothing(folder, "kernel")
-    start.patch("base", {path: partial(_with, text) for path, text in FILES.items()})
+    start.patch("base", {path: partial(str.__add__, text) for path, text in FILES.items()})
     return Series(start.repository, start.head, "kernel")
-
-
-def _with(text: str, before: str) -> str:
-    return before + text

@@ -19,6 +19,7 @@ from reviewbot.model.review import PatchBuild
 from reviewbot.model.trees import AppliedPatch, Tree, Trees
 from reviewbot.store import Store
 from tests.build.commits import Edit, Series, newest_import
+from tests.build.libraries import FILES
 
 STATES = ("built", "failed", "not-affected", "skipped")
 
@@ -99,27 +100,11 @@ def review(tmp_path: Path, root: Artifact) -> Review:
     return Review(Store(tmp_path / "cache"), root, tmp_path / "run" / "logs" / "review")
 
 
-OPTIONS = "".join(
-    f"option('{name}', type: '{kind}')\n"
-    for kind, names in (("boolean", ("examples", "tests", "useroot")), ("string", ("initscriptdir", "udevrulesdir")))
-    for name in names
-)
-MESON = """\
-project('libfuse3', ['c'], version: '1.0', default_options: ['warning_level=2'])
-library('fuse3', 'lib/a.c', 'lib/b.c', version: '1.0', include_directories: include_directories('include'))
-"""
-SOURCE = '#include "fuse.h"\nint {0}(void)\n{{\n\treturn 0;\n}}\n'
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> Series:
     """A library of two files, with a warning that was there before the posting."""
     series = Series.from_nothing(tmp_path, "libfuse")
-    files = {
-        "meson.build": MESON, "meson_options.txt": OPTIONS, "include/fuse.h": "int a(void);\nint b(void);\n",
-        "lib/a.c": SOURCE.format("a"), "lib/b.c": "static int old;\n" + SOURCE.format("b"),
-    }  # fmt: skip
-    series.patch("the library", {name: after(text) for name, text in files.items()}, prerequisite=True)
+    series.patch("the library", {name: after(text) for name, text in FILES.items()}, prerequisite=True)
     return series
 
 
