@@ -18,6 +18,7 @@ import pytest
 
 from reviewbot.host.box import remove
 from reviewbot.host.locks import locked
+from reviewbot.host.paths import cache_dir
 from tests.hostile.attack import Told, Wishes
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,6 +36,8 @@ class Caller:
     home: Path
     python: tuple[str, ...]
     """Words that run Python as this user, with this repository's modules."""
+    cache: Path
+    """Where this user sees the cache of who runs the tests."""
 
     def run(
         self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, terminal: int | None = None
@@ -75,7 +78,7 @@ def root_calls(folder: Path) -> Iterator[Caller]:
     home = folder / "root"
     home.mkdir(mode=0o700)
     words = ("env", f"PYTHONPATH={REPOSITORY}", sys.executable)
-    yield Caller("root", 0, home, words)
+    yield Caller("root", 0, home, words, cache_dir())
     remove(home)
 
 
@@ -84,7 +87,7 @@ def user_calls(folder: Path) -> Iterator[Caller]:
     """This user, or if that is root one who is made for it."""
     if os.geteuid() != 0:
         own = ("env", f"PYTHONPATH={REPOSITORY}", sys.executable)
-        yield Caller("user", os.geteuid(), folder, own)
+        yield Caller("user", os.geteuid(), folder, own, cache_dir())
         return
     if missing := [name for name in ("useradd", "userdel", "setpriv", "newuidmap") if not shutil.which(name)]:
         pytest.skip(f"{missing[0]} is not installed: no ordinary user can be made")
@@ -92,7 +95,8 @@ def user_calls(folder: Path) -> Iterator[Caller]:
         home = Path(account.pw_dir)
         # Neither this repository nor this Python need be where others may look.
         site = Path(pytest.__file__).parents[1]
-        seen = {"repository": REPOSITORY, "python": Path(sys.base_prefix), "site": site}
+        seen = {"repository": REPOSITORY, "python": Path(sys.base_prefix), "site": site, "cache": cache_dir()}
+        cache_dir().mkdir(parents=True, exist_ok=True)
         for name in seen:
             (home / name).mkdir()
         binds = "; ".join(f"mount --bind '{path}' '{home / name}'" for name, path in seen.items())
@@ -104,7 +108,7 @@ def user_calls(folder: Path) -> Iterator[Caller]:
             "env", f"LD_LIBRARY_PATH={home / 'python' / 'lib'}",
             f"PYTHONPATH={home / 'repository'}:{home / 'site'}", str(program),
         )  # fmt: skip
-        yield Caller("user", account.pw_uid, home, words)
+        yield Caller("user", account.pw_uid, home, words, home / "cache")
         remove(home)
 
 
