@@ -12,7 +12,7 @@ QUICK := 'not vm and not build'
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
 	python3-venv ca-certificates uidmap libseccomp2
 
-.PHONY: setup packages demo test quick bench clean
+.PHONY: setup packages demo test quick bench lock clean
 .DEFAULT_GOAL := setup
 
 setup: packages $(VENV)/.ready
@@ -49,6 +49,11 @@ quick: lint
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+# Every dependency in the version that an installation gets, with the hashes of its files. Newer ones: make lock LOCK=--upgrade
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra build $(LOCK) \
+		pyproject.toml --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
