@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 import yaml
 
 from reviewbot.host.data import data_path
+from tests.conftest import ROOT
+from tests.repos import git
 
 NAMES = ("apply-and-test", "review")
 SHARDS = "apply-and-test-shards"
@@ -49,15 +52,110 @@ def test_it_has_no_rights_and_no_secrets(workflow: str) -> None:
     assert all(job["permissions"] == {"contents": "read"} for job in DATA[workflow]["jobs"].values())
     text = TEXTS[workflow]
     assert "secrets." not in text and "GITHUB_TOKEN" not in text and "pull_request_target" not in text
-    (checkout,) = (s for s in STEPS[workflow] if s.get("uses", "").startswith("actions/checkout@"))
-    assert checkout["with"]["persist-credentials"] is False
+    checkouts = [s for s in STEPS[workflow] if s.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts and all(checkout["with"]["persist-credentials"] is False for checkout in checkouts)
 
 
 @every_workflow
 def test_every_action_is_pinned_by_commit(workflow: str) -> None:
     uses = [s["uses"] for s in STEPS[workflow] if "uses" in s]
     assert len(uses) >= 3
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", use) for use in uses), uses
+    assert all(re.fullmatch(r"[\w.-]+(/[\w.-]+){1,3}@[0-9a-f]{40}", use) for use in uses), uses
+
+
+@every_workflow
+def test_only_the_job_that_reads_no_posting_writes_the_cache(workflow: str) -> None:
+    """What a posting's code could have written must never be input of another posting."""
+    writers = {
+        name
+        for name, job in DATA[workflow]["jobs"].items()
+        for s in job["steps"]
+        if re.match(r"actions/cache(/save)?@", s.get("uses", ""))
+    }
+    assert writers == {"base"}
+    base = DATA[workflow]["jobs"]["base"]
+    assert "inputs." not in yaml.safe_dump(base)
+    calls = [line for s in base["steps"] for line in s.get("run", "").splitlines() if line.startswith("reviewbot ")]
+    assert len(calls) == 1 and calls[0].split()[:2] == ["reviewbot", "warm"]
+    restored = [s for name, job in DATA[workflow]["jobs"].items() if name != "base" for s in job["steps"]
+                if s.get("uses", "").startswith("actions/cache/restore@")]  # fmt: skip
+    assert restored and all(s["with"]["key"] == "${{ needs.base.outputs.key }}" for s in restored)
+    keep = next(s for s in base["steps"] if s.get("name") == "Keep it")
+    assert keep["with"]["key"] == "${{ steps.key.outputs.key }}" and "run_id" not in yaml.safe_dump(base)
+
+
+INSTALLS = [(name, s["run"]) for name in ALL for s in STEPS[name] if s.get("name") == "Install"]
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "",
+        "reviewbot",
+        "reviewbot==1.0",
+        "git+https://example.org/reviewbot",
+        "git+https://example.org/reviewbot@main",
+        "git+https://example.org/reviewbot@v1.0",
+        f"git+http://example.org/reviewbot@{'a' * 40}",
+        f"git+https://example.org/reviewbot@{'a' * 39}",
+        f"--index-url=https://evil git+https://example.org/x@{'a' * 40}",
+        f"git+https://example.org/$(touch pwned)@{'a' * 40}",
+    ],
+)
+def test_nothing_is_installed_that_is_not_pinned_by_commit(tmp_path: Path, package: str) -> None:
+    bash = shutil.which("bash") or "bash"
+    for _, script in INSTALLS:
+        done = subprocess.run(
+            [bash, "--noprofile", "--norc", "-eo", "pipefail", "-c", script], cwd=tmp_path, text=True,
+            capture_output=True, check=False, env={"PATH": str(tmp_path), "REVIEWBOT_PACKAGE": package},
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert done.stdout.splitlines() == [
+            "::error::set the variable REVIEWBOT_PACKAGE to git+https://HOST/OWNER/reviewbot@COMMIT, all 40 digits"
+        ]
+        assert not (tmp_path / "pwned").exists()
+
+
+@every_workflow
+def test_no_package_is_installed_by_a_name_that_anybody_may_register(workflow: str) -> None:
+    assert DATA[workflow]["env"]["REVIEWBOT_PACKAGE"] == "${{ vars.REVIEWBOT_PACKAGE }}"
+    for name, script in INSTALLS:
+        pips = [line for line in script.splitlines() if "pip" in line and "install" in line]
+        assert len(pips) == 2, name
+        assert "--require-hashes" in pips[0] and "requirements.lock" in pips[0]
+        assert "--no-deps" in pips[1] and "--no-build-isolation" in pips[1]
+
+
+def test_the_install_step_installs_that_commit_with_hashes(tmp_path: Path) -> None:
+    """Against a repository on this machine, with a pip and an apt-get that only tell how they were called."""
+    source = tmp_path / "source"
+    git(tmp_path, "clone", "--quiet", "--no-local", "--depth=1", f"file://{ROOT}", str(source))
+    commit = git(source, "rev-parse", "HEAD")
+    (tmp_path / "bin").mkdir()
+    for tool, text in (
+        ("apt-get", "exit 0"),
+        ("git", f'exec /usr/bin/git -c url.file://{source}.insteadOf=https://example.org/reviewbot "$@"'),
+        ("python3", f'mkdir -p "$3/bin"; cp {tmp_path}/bin/pip "$3/bin/pip"'),
+        ("pip", f'echo "$@" >> {tmp_path}/pips'),
+    ):
+        path = tmp_path / "bin" / tool
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    script = INSTALLS[0][1].replace("home=/opt/reviewbot", f"home={tmp_path}/home")
+    env = {
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "REVIEWBOT_PACKAGE": f"git+https://example.org/reviewbot@{commit}",
+        "GITHUB_PATH": str(tmp_path / "path"), "GITHUB_ENV": str(tmp_path / "env"), "GITHUB_WORKSPACE": "/w",
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert git(tmp_path / "home" / "source", "rev-parse", "HEAD") == commit
+    first, second = (tmp_path / "pips").read_text().splitlines()
+    assert first == f"install --quiet --require-hashes --requirement {tmp_path}/home/source/requirements.lock"
+    assert second == f"install --quiet --no-deps --no-build-isolation {tmp_path}/home/source"
+    assert (tmp_path / "path").read_text() == f"{tmp_path}/home/bin\n"
 
 
 @every_workflow
@@ -86,7 +184,7 @@ EVIL = 'x@y"; touch pwned; $(touch pwned) `touch pwned` #'
 
 
 CALLS = {
-    "apply-and-test": ("Apply and test", ["apply-and-test", "--legs=", "--suites=smoke", "--tests=-g quick"]),
+    "apply-and-test": ("Apply and test", ["apply-and-test", "--suites=smoke", "--tests=-g quick"]),
     "review": ("Review", ["review"]),
 }
 
@@ -97,8 +195,9 @@ def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
     tmp_path: Path, workflow: str, status: int
 ) -> None:
     name, words = CALLS[workflow]
-    done = play(workflow, name, tmp_path, status, MESSAGE_ID=EVIL, LEGS="", SUITES="smoke", TESTS="-g quick")
-    assert done.returncode == status
+    given = {"MESSAGE_ID": EVIL, "LEGS": "", "SUITES": "smoke", "TESTS": "-g quick"}
+    done = play(workflow, name, tmp_path, status, **given, GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"status={status}\n")
     assert not (tmp_path / "pwned").exists()
     called = (tmp_path / "called").read_text().splitlines()
     assert called == [*words, "--", EVIL]
@@ -110,8 +209,57 @@ def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
 @pytest.mark.parametrize("rfc", ["", "yes"])
 @of_one_job
 def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path, workflow: str, rfc: str) -> None:
-    play(workflow, CALLS[workflow][0], tmp_path, 0, MESSAGE_ID="x@y", LEGS="", SUITES="smoke", TESTS="", RFC=rfc)
+    given = {"MESSAGE_ID": "x@y", "RFC": rfc, "GITHUB_OUTPUT": str(tmp_path / "output")}
+    play(workflow, CALLS[workflow][0], tmp_path, 0, **given)
     assert ("--rfc" in (tmp_path / "called").read_text().splitlines()) is bool(rfc)
+
+
+def test_every_input_reaches_the_command_line_and_an_empty_one_does_not(tmp_path: Path) -> None:
+    given = {"LEGS": "ext4", "SUITES": "smoke", "TESTS": "-g quick", "BUDGET": "2h", "VARIANT": "kasan", "WAIT": "90m",
+             "LATEST": "yes", "RFC": "yes", "BASE": "kernel=v6.19 libfuse=master"}  # fmt: skip
+    play("apply-and-test", "Apply and test", tmp_path, 0, MESSAGE_ID="x@y", **given, GITHUB_OUTPUT="/dev/null")
+    assert (tmp_path / "called").read_text().splitlines() == [
+        "apply-and-test", "--legs=ext4", "--suites=smoke", "--tests=-g quick", "--budget=2h", "--variant=kasan",
+        "--wait=90m", "--latest", "--rfc", "--base=kernel=v6.19", "--base=libfuse=master", "--", "x@y",
+    ]  # fmt: skip
+    (tmp_path / "empty").mkdir()
+    play("apply-and-test", "Apply and test", tmp_path / "empty", 0, MESSAGE_ID="x@y", GITHUB_OUTPUT="/dev/null")
+    assert (tmp_path / "empty" / "called").read_text().splitlines() == ["apply-and-test", "--", "x@y"]
+    variables = set(step("apply-and-test", "Apply and test")["env"])
+    inputs = set(DATA["apply-and-test"][True]["workflow_dispatch"]["inputs"])
+    assert variables == {name.upper().replace("-", "_") for name in inputs}
+
+
+@every_workflow
+@pytest.mark.parametrize(
+    ("status", "only_series", "end", "words"),
+    [
+        ("0", "", 0, ""), ("1", "", 1, ""), ("3", "", 3, ""), ("4", "", 4, ""), ("", "", 4, ""),
+        ("1", "yes", 1, ""), ("2", "yes", 2, ""), ("3", "yes", 0, "::warning::BLOCKED"),
+        ("4", "yes", 0, "::warning::INFRA"),
+    ],
+)  # fmt: skip
+def test_the_job_ends_as_the_tool_or_only_for_the_series(
+    tmp_path: Path, workflow: str, status: str, only_series: str, end: int, words: str
+) -> None:
+    done = play(workflow, "Verdict", tmp_path, 0, STATUS=status, ONLY_SERIES=only_series, REVIEWBOT_DATA=str(tmp_path),
+                GITHUB_OUTPUT=str(tmp_path / "output"))  # fmt: skip
+    assert done.returncode == end, done.stderr
+    assert done.stdout.startswith(words) and bool(done.stdout) is bool(words)
+
+
+@every_workflow
+def test_a_caller_gets_the_verdict_and_the_run(tmp_path: Path, workflow: str) -> None:
+    run = tmp_path / "runs" / "latest"
+    run.mkdir(parents=True)
+    (run / "verdict.json").write_text(
+        '{"run": "20261129-034422-e203", "kind": "BUILD-FAILS", "summary": "x\\nrun=evil"}'
+    )
+    output = tmp_path / "output"
+    play(workflow, "Verdict", tmp_path, 0, STATUS="1", REVIEWBOT_DATA=str(tmp_path), GITHUB_OUTPUT=str(output))
+    assert output.read_text() == "verdict=BUILD-FAILS\nrun=20261129-034422-e203\n"
+    outputs = DATA[workflow][True]["workflow_call"]["outputs"]
+    assert set(outputs) == {"verdict", "run"}
 
 
 @pytest.mark.parametrize("words", [["plan", "--legs=", "--suites=smoke", "--tests="], ["review"]])
@@ -141,6 +289,20 @@ def test_a_job_without_a_run_says_so(tmp_path: Path, workflow: str) -> None:
     assert done.returncode == 0 and "No run was made" in shown.read_text()
 
 
+def test_the_caller_of_the_documents_has_the_published_schema(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "workflows.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "caller.yml").write_text(example)
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows",
+         str(tmp_path / "caller.yml")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    given = set(yaml.safe_load(example)["jobs"]["test"]["with"])
+    assert given <= set(DATA["apply-and-test"][True]["workflow_call"]["inputs"])
+
+
 CUT = "Apply, build, and cut"
 
 
@@ -148,8 +310,7 @@ CUT = "Apply, build, and cut"
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (CUT, ["apply-and-test", "--legs=ext4", "--tests=", f"--shards={EVIL}", "--shard-dir=cut", "--json", "--",
-               EVIL]),
+        (CUT, ["apply-and-test", "--legs=ext4", f"--shards={EVIL}", "--shard-dir=cut", "--json", "--", EVIL]),
         ("Run the shard", ["run-shard", f"--output=results/{EVIL}", "--", f"cut/{EVIL}"]),
         ("Merge", ["merge-shards", "--", "cut", "results"]),
     ],
@@ -163,7 +324,9 @@ def test_each_job_of_a_matrix_ends_with_the_tools_status(
     assert (tmp_path / "called").read_text().splitlines() == words
     assert not (tmp_path / "pwned").exists()
     assert done.stdout.startswith("::stop-commands::")
-    if name != CUT or status:  # the fake tool prints no JSON
+    if name == "Merge":
+        assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"status={status}\n")
+    elif name != CUT or status:  # the fake tool prints no JSON
         assert done.returncode == status and (tmp_path / "output").read_text() == ""
 
 

@@ -20,6 +20,7 @@ _MODULES = (
     "reviewbot.cli.reproduce",
     "reviewbot.cli.shards",
     "reviewbot.cli.shell",
+    "reviewbot.cli.warm",
     *_ALONE.values(),
 )
 
