@@ -22,7 +22,6 @@ BROKEN = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
 """Outcomes that are the tested code's doing."""
 SETUP = "setup"
 """Name of the test that a kernel's crash in the setup of a leg makes."""
-_RAN = (*BROKEN, Outcome.PASS)
 LOST_ROUNDS = 3
 """Rounds in which a test got no outcome, before it is given up."""
 
@@ -48,8 +47,14 @@ class _Case:
         return self.first.outcome is Outcome.NOTRUN
 
     def counts(self, side: Side) -> Counts:
-        ran = [rerun.outcome in BROKEN for rerun in self.reruns if rerun.side is side and rerun.outcome in _RAN]
+        """A test that cannot run, or that fails as it is known to, does not have the failure."""
+        ran = [self._has_it(rerun.outcome) for rerun in self.reruns if rerun.side is side]
         return Counts(failed=sum(ran), runs=len(ran))
+
+    def _has_it(self, outcome: Outcome) -> bool:
+        """A test that crashes or hangs on head and only fails on base is worse on head."""
+        worse = (Outcome.CRASH, Outcome.HANG)
+        return outcome in BROKEN and (outcome in worse or self.first.outcome not in worse)
 
     def wants(self, side: Side) -> bool:
         """Base is asked first: twice, or until it passes. Then head, one run behind it."""
@@ -64,8 +69,8 @@ class _Case:
         head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
         if self.absent:
             last = next((r.outcome for r in reversed(self.reruns) if r.side is Side.BASE), None)
-            if last is not None and last not in (Outcome.INFRA, Outcome.MISS):
-                self.kind = Class.NEWLY_NOTRUN if last in _RAN else Class.PRE_EXISTING
+            if last is not None:
+                self.kind = Class.NEWLY_NOTRUN if last is Outcome.PASS else Class.PRE_EXISTING
         else:
             self.kind = decide(head, base, design)
         if self.kind is None and self.lost >= LOST_ROUNDS:
@@ -90,15 +95,38 @@ def compare(
     """
     specs = {leg.name: leg for leg in legs}
     cases = [_Case(specs[leg.leg], test) for leg in results if leg.available for test in leg.tests if _worth(leg, test)]
+    chance = _failed_before(specs, results, head, history)
     if not cases:
-        return Comparison(error_bound=error_bound(design))
+        return Comparison(error_bound=error_bound(design), tests=chance)
     try:
         before = base()
     except InfraError as error:
         return _without_base(cases, str(error), design)
     comparer = _Comparer(cases, {Side.HEAD: head, Side.BASE: before}, history, design)
     comparer.run()
-    return Comparison(error_bound=error_bound(design), tests=tuple(case.compared() for case in cases))
+    return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
+
+
+def _failed_before(
+    specs: Mapping[str, LegSpec], results: Sequence[LegResult], head: Bench, history: History
+) -> tuple[Compared, ...]:  # fmt: skip
+    """Tests whose PASS was taken from an earlier run, and that failed in another run of the same inputs."""
+    found = []
+    for leg in (leg for leg in results if leg.available and leg.reused):
+        for test in (test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP):
+            case = _Case(specs[leg.leg], test)
+            for number, entry in enumerate(history.of_inputs(_inputs(case.leg, test, head)), 1):
+                case.reruns.append(_recalled(Side.HEAD, number, entry))
+            if case.counts(Side.HEAD).failed:
+                case.kind = Class.FLAKY
+                found.append(case.compared())
+    return tuple(found)
+
+
+def _recalled(side: Side, number: int, entry: Entry) -> Rerun:
+    """An outcome that the history has."""
+    return Rerun(side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
+                 fingerprint=entry.fingerprint)  # fmt: skip
 
 
 def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, history: History) -> None:
@@ -155,10 +183,7 @@ class _Comparer:
         inputs = inputs_of(case.leg, case.suite, case.first.test, self.sides[Side.BASE])
         for entry in self.history.of_inputs(inputs)[-self.design.rounds :]:
             number = 1 + sum(rerun.side is Side.BASE for rerun in case.reruns)
-            case.reruns.append(
-                Rerun(side=Side.BASE, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
-                      fingerprint=entry.fingerprint)
-            )  # fmt: skip
+            case.reruns.append(_recalled(Side.BASE, number, entry))
         self.rounds[Side.BASE] = max(self.rounds[Side.BASE], len(case.reruns))
         case.judge(self.design)
 

@@ -77,6 +77,8 @@ def rates(test: Compared) -> str:
     """`4/4 on head, 0/4 on base`; without a side that was not run again."""
     if not test.head.runs:
         return f"{counts(test.base)} on base"
+    if not test.base.runs:
+        return f"{counts(test.head)} on head"
     return f"{counts(test.head)} on head, {counts(test.base)} on base"
 
 
@@ -150,7 +152,7 @@ def apart(record: Record) -> list[str]:
         return []
     lines = []
     for kind, one, several in _APART:
-        tests = [test for test in record.comparison.of(kind) if test.outcome.broken]
+        tests = [test for test in record.comparison.of(kind) if test.outcome.broken or kind is Class.FLAKY]
         if tests:
             named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)})" for test in tests])
             words = one if len(tests) == 1 else several

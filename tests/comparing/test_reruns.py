@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reviewbot.comparing import compare
+from reviewbot.comparing import compare, remember
 from reviewbot.legs import Bench
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
@@ -137,3 +137,24 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(world: World) -> Non
     played = Lab(script={FIRST: ["done", "fail"] * 3})
     found = the(sides.compare(played), FIRST)
     assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))
+
+
+def test_a_crash_on_head_is_new_though_base_fails_the_test(world: World) -> None:
+    sides = Sides(world, {FIRST: ["crash"]})
+    found = the(sides.compare(Lab(script={FIRST: ["fail", "crash"] * 9})), FIRST)
+    assert (found.kind, found.base) == (Class.NEW, Counts(failed=0, runs=4))
+
+
+def test_a_test_that_cannot_run_on_base_and_fails_on_head_is_new(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    assert the(sides.compare(Lab(script={FIRST: ["notrun", "fail"] * 9})), FIRST).kind is Class.NEW
+
+
+def test_a_reused_pass_tells_of_the_failures_of_the_same_inputs(world: World) -> None:
+    failed = Sides(world, {FIRST: ["fail"]})
+    remember([LEG], [failed.first], failed.head, failed.history)
+    world.run(lab=Lab(), bench=world.bench(fresh=True))
+    again = Sides(world, {})
+    assert again.first.reused
+    found = the(again.compare(Lab()), FIRST)
+    assert (found.kind, found.outcome, found.head) == (Class.FLAKY, Outcome.PASS, Counts(failed=1, runs=1))
