@@ -330,7 +330,8 @@ def _compared(job: _Job, record: Record, resolved: Trees, bench: legs.Bench) -> 
             kinds=_components(job.planned, job.stack), logs=bench.run.logs("builds", name), progress=job.progress,
             variant=job.planned.variant,
         )  # fmt: skip
-        return replace(bench, artifacts=artifacts, patched=frozenset(commits))
+        own = legs.durations_for(bench.durations, artifacts, commits)
+        return replace(bench, artifacts=artifacts, patched=frozenset(commits), durations=own)
 
     chosen = [job.stack.leg(leg.leg) for leg in job.planned.legs]
     history = History(history_file(data_dir()))

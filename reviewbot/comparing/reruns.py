@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reviewbot.legs import Bench, Suite, inputs_of, run_legs
+from reviewbot.legs import Bench, Suite, confirm, inputs_of, run_legs
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Rerun, Side
 from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import Event
@@ -201,6 +201,8 @@ class _Comparer:
                 bench, run=folder, selection=wanted, budget=None, notruns=None, rerun=f"{side} {number}", fresh=False
             )  # fmt: skip
             (result,) = run_legs([leg], (suite,), once)
+            if side is Side.BASE:
+                confirm(leg, result, once, bench.notruns)
             self._take(side, number, group, result, once)
             bench.progress(Event("lab", what, "done", _said(group, side)))
 

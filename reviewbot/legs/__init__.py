@@ -6,7 +6,7 @@ Nothing is tested twice for the same inputs. Must not know: postings, trees, ver
 """
 
 from reviewbot.legs.bench import Bench, Budget, conditions
-from reviewbot.legs.learned import durations_for
+from reviewbot.legs.learned import confirm, durations_for
 from reviewbot.legs.machines import how_many
 from reviewbot.legs.outcome import suite_result
 from reviewbot.legs.run import run_legs
@@ -14,6 +14,6 @@ from reviewbot.legs.shard import job_of
 from reviewbot.legs.work import Suite, Work, images, inputs_of, missing, work_of
 
 __all__ = [
-    "Bench", "Budget", "Suite", "Work", "conditions", "durations_for", "how_many", "images", "inputs_of", "job_of",
-    "missing", "run_legs", "suite_result", "work_of",
+    "Bench", "Budget", "Suite", "Work", "conditions", "confirm", "durations_for", "how_many", "images", "inputs_of",
+    "job_of", "missing", "run_legs", "suite_result", "work_of",
 ]  # fmt: skip

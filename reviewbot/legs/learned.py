@@ -51,23 +51,37 @@ def learn(
     shard: Shard, result: LegResult, artifacts: Artifacts, store: NotRuns | None, patched: Collection[str]
 ) -> None:
     """Keep what the tests of a suite said. shard: all of the suite in one piece. patched: components with patches."""
-    known = {"kernel", "guest", "payload"} <= artifacts.artifacts.keys()
-    if store is None or shard.suite != "fstests" or not result.accelerator or not known:
+    if shard.suite == "fstests":
+        room = (result.accelerator, shard.memory, shard.cpus)
+        parts = _parts(shard.leg, artifacts, shard.disks, room) if _whole(artifacts) else {}
+        _keep(shard.leg, shard.run, result, parts, store, confirmed=not patched)
+
+
+def confirm(leg: LegSpec, result: LegResult, bench: Bench, store: NotRuns | None) -> None:
+    """Keep what tests said on the unpatched stack of a bench, where some were run again for a comparison."""
+    if not bench.patched and _whole(bench.artifacts):
+        parts = _parts(leg, bench.artifacts, bench.disks, (result.accelerator, bench.memory, bench.cpus))
+        _keep(leg, bench.run.id, result, parts, store, confirmed=True)
+
+
+def _whole(artifacts: Artifacts) -> bool:
+    return {"kernel", "guest", "payload"} <= artifacts.artifacts.keys()
+
+
+def _keep(
+    leg: LegSpec, run: str, result: LegResult, parts: Mapping[str, str], store: NotRuns | None, *, confirmed: bool
+) -> None:
+    tests = [test for test in result.tests if test.suite == "fstests"]
+    if store is None or not result.accelerator or not parts or not tests:
         return
-    parts = _parts(shard.leg, artifacts, shard.disks, (result.accelerator, shard.memory, shard.cpus))
     today = datetime.date.today()
-    tests = [test for test in result.tests if test.suite == shard.suite]
-    store.update(
-        lambda known: notruns.learn(known, shard.leg.name, tests, parts, shard.run, today, confirmed=not patched)
-    )
+    store.update(lambda known: notruns.learn(known, leg.name, tests, parts, run, today, confirmed=confirmed))
 
 
 def durations_for(durations: Durations, artifacts: Artifacts, patched: Collection[str]) -> Durations:
     """Where machines of this stack may put what their tests took. patched: components with patches."""
-    if not patched:
-        return durations
     keys = [artifacts.artifacts[kind].key for kind in IMAGES if kind in artifacts.artifacts]
-    return durations.apart(hashlib.sha256(" ".join(keys).encode()).hexdigest()[:32])
+    return durations.apart(hashlib.sha256(" ".join(keys).encode()).hexdigest()[:32] if patched else "")
 
 
 def _parts(leg: LegSpec, artifacts: Artifacts, disks: Sequence[Disk], room: tuple[str, int, int]) -> dict[str, str]:

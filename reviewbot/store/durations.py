@@ -48,7 +48,10 @@ class Durations:
         """Where tests of a patched stack are kept."""
 
     def apart(self, stack: str) -> "Durations":
-        """The same for machines of a patched stack: what they say is for this stack alone. stack: its hash, hex."""
+        """The same for machines of a patched stack: what they say is for this stack alone.
+
+        stack: its hash, hex; empty: of an unpatched one.
+        """
         return Durations(self.path, self.typical, stack)
 
     def get(self, name: str) -> float | None:

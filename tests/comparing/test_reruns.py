@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests are run again, on which side, how often, and what the counts become."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,8 @@ from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
 from reviewbot.model.errors import InfraError
 from reviewbot.model.results import Outcome
-from reviewbot.store import History
+from reviewbot.store import History, NotRuns
+from reviewbot.suites import notruns
 from tests.played import LEG, TESTS, Lab, World, made_world
 
 FIRST, SECOND = TESTS[:2]
@@ -24,26 +25,29 @@ def world() -> Iterator[World]:
         yield made
 
 
-def other(artifacts: Artifacts) -> Artifacts:
-    """The same of another commit."""
-    return Artifacts(
-        artifacts={k: a.model_copy(update={"key": f"base-{a.key}"}) for k, a in artifacts.artifacts.items()}
-    )
+def other(artifacts: Artifacts, *kinds: str) -> Artifacts:
+    """The same of another commit. kinds: what differs; all without any."""
+    built = artifacts.artifacts
+    changed = {kind: built[kind].model_copy(update={"key": f"base-{built[kind].key}"}) for kind in kinds or built}
+    return Artifacts(artifacts={**built, **changed})
 
 
 class Sides:
     """A head that was tested, and a base that is built when somebody asks."""
 
-    def __init__(self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None) -> None:
+    def __init__(
+        self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None,
+        patched: Collection[str] = (), store: NotRuns | None = None,
+    ) -> None:  # fmt: skip
         self.world, self.built = world, 0
-        self.head = world.bench()
+        self.head = replace(world.bench(), patched=frozenset(patched), notruns=store)
         self.first = world.run(lab=Lab(script=dict(head)), bench=self.head)
         self._base = artifacts or other(world.artifacts)
         self.history = History(world.folder / "history.sqlite")
 
     def base(self) -> Bench:
         self.built += 1
-        return replace(self.head, artifacts=self._base)
+        return replace(self.head, artifacts=self._base, patched=frozenset())
 
     def compare(self, lab: Lab) -> Comparison:
         with self.world.playing(lab):
@@ -103,6 +107,20 @@ def test_a_test_that_passes_on_base_and_cannot_run_on_head_is_newly_notrun(world
     found = sides.compare(Lab(script={SECOND: ["notrun"] * 3}))
     assert the(found, FIRST).kind is Class.NEWLY_NOTRUN
     assert the(found, SECOND).kind is Class.PRE_EXISTING
+
+
+def test_a_reason_that_base_gives_too_need_not_be_asked_of_the_next_posting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notruns, "EVERY", 1 << 40)  # nothing has its turn to be run again
+    store = NotRuns(world.folder / "notruns.json")
+    base = other(world.artifacts, "kernel", "payload")
+    sides = Sides(world, {FIRST: ["notrun"], SECOND: ["notrun"]}, artifacts=base, patched={"kernel"}, store=store)
+    sides.compare(Lab(script={SECOND: ["notrun"] * 3}))
+    world.artifacts = other(base, "kernel", "payload")
+    later = Sides(world, {}, patched={"kernel"}, store=store)
+    assert [test.test for test in later.first.tests if test.learned] == [SECOND]
+    assert later.compare(Lab()).tests == ()
 
 
 def test_a_leg_with_nothing_of_the_series_in_it_is_not_run_again(world: World) -> None:
