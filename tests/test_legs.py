@@ -2,6 +2,7 @@
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,16 @@ def test_what_another_leg_needs_does_not_count(world: World, suite: str) -> None
     world.artifacts = Artifacts(artifacts={**world.artifacts.artifacts, "lkl": lkl})
     with_other(world, "lkl")
     assert world.run(suite).reused
+
+
+@pytest.mark.parametrize("suite", ["smoke", "fstests"])
+def test_a_patched_component_counts_for_every_leg(world: World, suite: str) -> None:
+    """It can install whatever program the guest runs, also for legs that do not need it."""
+    lkl = world.artifacts.artifacts["libfuse"].model_copy(update={"kind": "lkl"})
+    for key, patched, reused in (("base", set[str](), False), ("hostile", {"lkl"}, False), ("base", set[str](), True)):
+        built = {**world.artifacts.artifacts, "lkl": lkl.model_copy(update={"key": key})}
+        world.artifacts = Artifacts(artifacts=built)
+        assert world.run(suite, bench=replace(world.bench(), patched=frozenset(patched))).reused == reused
 
 
 def test_fstests_count_for_fstests_only(world: World) -> None:
