@@ -8,8 +8,8 @@ review goes first. It does not go before the builds: a head that does not build 
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reviewbot import (
@@ -31,6 +31,7 @@ from reviewbot.config import Machine, Network, Site, choose_variant, use_boxes
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.unexpected import as_error
+from reviewbot.host.version import version
 from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
@@ -46,6 +47,7 @@ from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 from reviewbot.report import Record
+from reviewbot.request import Request, arguments, check_request, check_tests, components_of
 from reviewbot.review import partners
 from reviewbot.reviewing import Desk
 from reviewbot.store import (
@@ -60,46 +62,8 @@ from reviewbot.store import (
     saying,
     telling,
 )  # fmt: skip
-from reviewbot.wishes import SUITES, Wishes, check_tests, check_wishes
 
 TOOL = f"reviewbot {__version__}"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for."""
-
-    names: tuple[str, ...] = ()
-    """Message-IDs or URLs; see `reviewbot.intake.names`."""
-    mbox: tuple[Path, ...] = ()
-    manifest: Path | None = None
-    part_only: bool = False
-    wait: float = 0.0
-    """Seconds to wait for a posting that has not arrived whole."""
-    latest: bool = False
-    """The newest version of what was named."""
-    legs: tuple[str, ...] = ()
-    """Empty: all legs of the stack."""
-    suites: tuple[str, ...] = SUITES
-    tests: str = ""
-    """Empty: the stack's default selection."""
-    variants: tuple[str, ...] = ()
-    """Names, all in one build; empty: the plain stack."""
-    bases: Mapping[str, str] = field(default_factory=dict)
-    rfc: bool = False
-    budget: float = 0.0
-    """Seconds for the tests of all legs; 0: no limit."""
-    fresh: bool = False
-    review: bool = True
-    """False: `apply_and_test` does not look at the patches one by one."""
-    build: bool = True
-    """False: `review` builds nothing."""
-    shards: int = 0
-    """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
-    shard_dir: Path | None = None
-    """Where these go."""
-    command: tuple[str, ...] = ()
-    """The command line that asks for this, for the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +76,7 @@ class Outcome:
 
 def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tuple[Plan, Intake]:
     """What would be done. Fetches mails, changes nothing else. Raises ReviewbotError."""
-    check_wishes(_wishes(request), stack, cache_dir())
+    check_request(request, stack, cache_dir())
     found = _take_in(request, stack, site, progress)
     chosen = request.legs or tuple(leg.name for leg in stack.legs)
     planned = Plan(
@@ -124,9 +88,9 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         tests=request.tests or stack.default_tests,
         budget=request.budget,
         variant=choose_variant(request.variants),
-        arguments=_arguments(request),
+        arguments=arguments(request),
     )
-    wanted = _components(planned, stack)
+    wanted = components_of(planned, stack)
     sources = tuple(
         SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
         for p in trees.preview(
@@ -135,20 +99,6 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         if p.component in wanted
     )
     return planned.model_copy(update={"sources": sources}), found
-
-
-def _arguments(request: Request) -> tuple[str, ...]:
-    found: list[str] = []
-    for option, words in (
-        ("--legs", ",".join(request.legs)),
-        ("--suites", ",".join(request.suites) if request.suites != SUITES else ""),
-        ("--tests", request.tests),
-        ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
-        ("--variant", ",".join(request.variants)),
-        *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
-    ):
-        found += (option, words) if words else ()
-    return (*found, *(["--no-review"] if not request.review else []), *(["--no-build"] if not request.build else []))
 
 
 def try_bases(
@@ -200,13 +150,15 @@ class _Job:
 
 def _carry_out(job: _Job, work: Callable[[_Job, Record, RunFolder], Record]) -> Outcome:
     request = job.request
-    with Runs(data_dir() / "runs").begin(TOOL, request.command, shards=bool(request.shard_dir)) as run:
+    with Runs(data_dir() / "runs").begin(
+        f"reviewbot {version()}", request.command, shards=bool(request.shard_dir)
+    ) as run:
         return _recorded(job, work, run)
 
 
 def _recorded(job: _Job, work: Callable[[_Job, Record, RunFolder], Record], run: RunFolder) -> Outcome:
     run.write("mails.mbox", intake.mbox_bytes(job.found.mails))
-    run.write_message_ids(_message_ids(job.found.posting))
+    run.write_message_ids(job.found.posting.message_ids())
     run.write("plan.json", job.planned)
     record = Record(
         run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned, url=job.site.reports.of(run.id),
@@ -220,14 +172,6 @@ def _recorded(job: _Job, work: Callable[[_Job, Record, RunFolder], Record], run:
         told = as_error(error, [run.path / "logs"])
         record = record.model_copy(update={"verdict": verdict.judge_error(run.id, told), **report.known(run.path)})
     return Outcome(record, run) if record.verdict is None else finish(record, job.found.mails, run)
-
-
-def _message_ids(posting: Posting) -> Iterator[str]:
-    """Of all mails that a reader of the thread takes for this posting."""
-    yield posting.top
-    for part in posting.parts:
-        pulled = part.pull.message_id if part.pull else ""
-        yield from filter(None, (part.cover, pulled, *(patch.message_id for patch in part.patches)))
 
 
 def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcome:
@@ -257,10 +201,6 @@ def _from_manifest(request: Request, found: Intake) -> tuple[str, ...]:
     return tuple(name for name in found.bases if name not in request.bases)
 
 
-def _wishes(request: Request) -> Wishes:
-    return Wishes(request.legs, request.suites, request.tests, request.variants, request.bases)
-
-
 def check_complete(posting: Posting) -> None:
     """Raises Blocked when the posting has a problem that forbids testing it."""
     blocking = tuple(problem for problem in posting.problems if problem.blocking)
@@ -272,12 +212,12 @@ def check_complete(posting: Posting) -> None:
 def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     check_complete(job.found.posting)
     record, resolved = _resolve(job, record, run)
-    check_tests(_wishes(job.request), job.stack, resolved)
+    check_tests(job.request, job.stack, resolved)
     store = Store(cache_dir(), telling(job.progress), f"run {run.id}", saying(job.progress))
     desk = _desk(job, resolved, store, run)
     try:
         artifacts = build.build_all(
-            resolved, job.stack, store=store, site=job.site, kinds=_components(job.planned, job.stack),
+            resolved, job.stack, store=store, site=job.site, kinds=components_of(job.planned, job.stack),
             logs=run.logs("build"), progress=job.progress, variant=job.planned.variant,
         )  # fmt: skip
     except build.BuildFails as error:
@@ -327,7 +267,7 @@ def _compared(job: _Job, record: Record, resolved: Trees, bench: legs.Bench) -> 
         name = "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"
         artifacts = build.build_all(
             trees.above_base(resolved, commits), job.stack, store=bench.store, site=job.site,
-            kinds=_components(job.planned, job.stack), logs=bench.run.logs("builds", name), progress=job.progress,
+            kinds=components_of(job.planned, job.stack), logs=bench.run.logs("builds", name), progress=job.progress,
             variant=job.planned.variant,
         )  # fmt: skip
         own = legs.durations_for(bench.durations, artifacts, commits)
@@ -362,7 +302,7 @@ def _build_for_review(
     job: _Job, resolved: Trees, store: Store, run: RunFolder
 ) -> tuple[Artifacts, tuple[build.BuildFails | build.BaseFails, ...]]:
     """Head, or only the build root when no builds are wanted: some of the checks run in it."""
-    kinds = _components(job.planned, job.stack) if job.request.build else ()
+    kinds = components_of(job.planned, job.stack) if job.request.build else ()
     try:
         return build.build_components(
             resolved, job.stack, store=store, site=job.site, kinds=kinds, logs=run.logs("build"), progress=job.progress
@@ -375,7 +315,7 @@ def _build_for_review(
 
 
 def _resolve(job: _Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
-    wanted = {*_components(job.planned, job.stack)}
+    wanted = {*components_of(job.planned, job.stack)}
     if job.request.review:
         wanted |= partners(job.found.posting, rfc=job.request.rfc)
     resolved = trees.resolve(
@@ -434,19 +374,6 @@ def _blamed(
         return judged
     first = build.blame(builds, tree)
     return verdict.with_blame(judged, first, resolved, job.found.posting) if first else judged
-
-
-def _components(planned: Plan, stack: Stack) -> tuple[str, ...]:
-    """What the legs and suites need, and what the posting changes, in the stack's order."""
-    wanted = {need for leg in planned.legs for need in leg.needs}
-    wanted |= {part.component for part in planned.posting.parts if planned.rfc or not part.rfc}
-    if "fstests" in planned.suites:
-        wanted.add("fstests")
-    # A later component is built with earlier ones only.
-    for component in reversed(stack.components):
-        if component.name in wanted:
-            wanted |= set(build.needs(component.recipe))
-    return tuple(component.name for component in stack.components if component.name in wanted)
 
 
 def _accelerator(site: Site, artifacts: Artifacts, progress: Progress) -> Accelerator:

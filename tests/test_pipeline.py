@@ -15,10 +15,10 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Problem
 from reviewbot.model.progress import Event, silent
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
-from reviewbot.pipeline import Request, apply_and_test, check_complete, plan
+from reviewbot.pipeline import apply_and_test, check_complete, plan
 from reviewbot.report import Record
+from reviewbot.request import SUITES, Request, components_of
 from reviewbot.store import RunFolder, RunGone
-from reviewbot.wishes import SUITES
 from tests.mails import TOP, diff, mail, mbox, posting
 
 STACK = load_stack()
@@ -158,7 +158,7 @@ def test_what_legs_and_suites_need_and_the_posting_changes_is_built_in_the_stack
     tmp_path: Path, legs: tuple[str, ...], suites: tuple[str, ...], changed: tuple[str, ...], wanted: tuple[str, ...]
 ) -> None:
     found = planned(request_for(tmp_path, posting(changed), legs=legs, suites=suites))
-    assert pipeline._components(found, STACK) == wanted
+    assert components_of(found, STACK) == wanted
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_what_legs_and_suites_need_and_the_posting_changes_is_built_in_the_stack
 )
 def test_what_a_component_is_built_with_is_built_too(tmp_path: Path, leg: str) -> None:
     found = planned(request_for(tmp_path, posting(("kernel",)), legs=(leg,)))
-    wanted = pipeline._components(found, STACK)
+    wanted = components_of(found, STACK)
     recipes = [STACK.component(name).recipe for name in wanted]
     assert {need for recipe in recipes if recipe in RECIPES for need in RECIPES[recipe].needs} <= set(wanted)
 

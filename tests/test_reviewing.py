@@ -20,7 +20,7 @@ from reviewbot.model.review import PatchBuild
 from reviewbot.model.stack import LegSpec, Source, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
-from reviewbot.pipeline import Request
+from reviewbot.request import Request
 from reviewbot.store import Runs
 from tests.mails import TOP, mbox, posting
 from tests.repos import make_component, stack_of

@@ -23,7 +23,7 @@ from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
-from reviewbot.pipeline import Request
+from reviewbot.request import Request
 from reviewbot.store import RunFolder, Runs
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
@@ -99,7 +99,7 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     )  # fmt: skip
 
 
-@reviewbot.command()
+@reviewbot.command(short_help="Show what would be tested and why; change nothing.")
 @series_options
 @_test_options
 @click.option(
@@ -221,7 +221,7 @@ FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json"
            "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
 
 
-@reviewbot.command("report")
+@reviewbot.command("report", short_help="Print one of the reports of a run.")
 @click.argument("run", type=values.Run(), default="latest")
 @click.option("--format", "name", type=click.Choice(sorted(FORMATS)), default="md", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json, the verdict.")
@@ -250,7 +250,7 @@ def _what_else(folder: RunFolder) -> str:
     return f"it has: {', '.join(there)}" if there else f"its logs are in {folder.path}"
 
 
-@reviewbot.command("post")
+@reviewbot.command("post", short_help="Answer in the thread; a dry run unless --send is given.")
 @click.argument("run", type=values.Run(), default="latest")
 @click.option("--to", "channel", type=click.Choice(["mail"]), required=True, help="Where to post.")
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
@@ -274,7 +274,7 @@ def post_command(
         click.echo(delivery.describe())
 
 
-@reviewbot.command()
+@reviewbot.command(short_help="Check this machine and the site file.")
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Check this site file.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def doctor(site_path: Path | None, as_json: bool) -> int:
@@ -296,7 +296,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
     return ExitStatus.PASS if all(c.ok or not c.required for c in found) else ExitStatus.INFRA
 
 
-@reviewbot.command()
+@reviewbot.command(short_help="Print the JSON schema of a file of a run.")
 @click.argument("name", type=values.Word("NAME", lambda _: report.schemas()), required=False)
 @click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
 def schema(name: str | None, as_json: bool) -> None:

@@ -22,11 +22,11 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus
-from reviewbot.pipeline import Request
+from reviewbot.request import Request
 from reviewbot.store import RunFolder, Runs, Store
 
 
-@reviewbot.command()
+@reviewbot.command(short_help="Run one test, or all of a run, again.")
 @click.argument("run", type=values.Run())
 @click.argument("test", type=values.Word("TEST", values.run_tests), required=False)
 @click.option("--leg", "legs", multiple=True, type=values.Word("LEG", values.run_legs),

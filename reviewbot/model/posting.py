@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What came by mail, and what it says of itself."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from reviewbot.model.base import Model
@@ -168,6 +169,13 @@ class Posting(Model):
     def component_parts(self, component: str, *, rfc: bool = True) -> tuple[Part, ...]:
         """This component's parts in order; without RFC parts if not `rfc`."""
         return tuple(p for p in self.parts if p.component == component and (rfc or not p.rfc))
+
+    def message_ids(self) -> Iterator[str]:
+        """Of all mails that a reader of the thread takes for this posting."""
+        yield self.top
+        for part in self.parts:
+            pulled = part.pull.message_id if part.pull else ""
+            yield from filter(None, (part.cover, pulled, *(patch.message_id for patch in part.patches)))
 
     @property
     def sent(self) -> bool:

@@ -12,7 +12,7 @@ class RunRecord(Model):
     schema_version: int = 1
     run: str
     tool: str
-    """`reviewbot 0.1.0`."""
+    """`reviewbot 0.1.0 (56e70dff1a2b)`: version and commit, if that is known."""
     command: tuple[str, ...] = ()
     """The words of the command line after `reviewbot`; empty: another program called the package."""
     started: datetime.datetime
