@@ -2,6 +2,7 @@
 # make demo    the main job for real, on a machine that reaches only its package mirrors
 # make test    everything that must hold before a change lands
 # make quick   the same without builds and machines
+# make man     manual pages in build/man
 # make bench   the speeds that are promised, beside their limits
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ QUICK := 'not vm and not build'
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
 	python3-venv ca-certificates uidmap libseccomp2
 
-.PHONY: setup packages demo test quick bench lock clean
+.PHONY: setup packages demo test quick bench man lock clean
 .DEFAULT_GOAL := setup
 
 setup: packages $(VENV)/.ready
@@ -46,6 +47,9 @@ test: lint
 
 quick: lint
 	$(PYTEST) -m $(QUICK)
+
+man: setup
+	@$(BIN)/reviewbot man --output build/man
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH)

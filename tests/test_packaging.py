@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is shipped: wheel and sdist build, an installed wheel finds its data, the documents tell the truth."""
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 from reviewbot.config import Site, load_yaml
 from tests.conftest import ROOT
 
-DATA = ("kconfigs", "qemu", "stacks", "workflows")
+DATA = ("docs", "kconfigs", "qemu", "stacks", "workflows")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,53 @@ def test_the_sdist_has_everything_that_is_tracked(dist: Path) -> None:
 
 
 @pytest.mark.network
+def test_wheel_and_sdist_name_the_commit_that_they_were_made_of(dist: Path) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    noted = zipfile.ZipFile(wheel).read("reviewbot/_data/_commit").decode()
+    with tarfile.open(sdist) as tar:
+        (member,) = (member for member in tar.getmembers() if member.name.partition("/")[2] == "_commit")
+        packed = tar.extractfile(member)
+        assert packed is not None and packed.read().decode() == noted
+    assert noted.strip() in (head[:12], f"{head[:12]}+")
+
+
+@pytest.mark.parametrize(
+    ("remote", "page"),
+    [
+        ("https://example.org/them/reviewbot.git", "https://example.org/them/reviewbot"),
+        ("https://example.org/reviewbot/", "https://example.org/reviewbot"),
+        ("git@example.org:them/reviewbot.git", "https://example.org/them/reviewbot"),
+        ("ssh://git@example.org/them/reviewbot", "https://example.org/them/reviewbot"),
+        ("https://user:token@example.org/x", ""),
+        ("/srv/git/reviewbot", ""),
+        ("file:///srv/git/reviewbot", ""),
+        ("", ""),
+    ],
+)
+def test_a_package_names_the_repository_that_it_was_built_from_if_others_can_reach_it(remote: str, page: str) -> None:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec and spec.loader
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    assert hooks.web_page(remote) == page
+
+
+@pytest.mark.network
+def test_a_package_built_for_a_repository_leads_its_users_there(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)], capture_output=True,
+        text=True, check=False, env={**os.environ, "REVIEWBOT_REPOSITORY": "https://example.org/them/reviewbot"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = tmp_path.glob("*.whl")
+    (metadata,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA"))
+    text = zipfile.ZipFile(wheel).read(metadata).decode()
+    for name in ("Repository", "Documentation", "Changelog", "Issues"):
+        assert f"Project-URL: {name}, https://example.org/them/reviewbot" in text
+
+
+@pytest.mark.network
 def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=False)
@@ -75,6 +124,15 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
         [python, "-I", "-m", "reviewbot", "plan", "--help"], capture_output=True, text=True, check=False
     )
     assert plan.returncode == 0 and "Show what would be tested" in plan.stdout
+    for words, there in (
+        (["docs", "site-file"], "# The site file"),
+        (["workflows"], "review.yml"),
+        (["man", "plan"], '.TH "REVIEWBOT\\-PLAN"'),
+        (["--version"], "reviewbot 0."),
+    ):
+        said = subprocess.run([python, "-I", "-m", "reviewbot", *words], capture_output=True, text=True, check=False)
+        assert said.returncode == 0 and there in said.stdout, said.stderr
+    assert re.search(r"\([0-9a-f]{12}\+?\)", said.stdout)
 
 
 def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import importlib
 
 import click
 
-from reviewbot import __version__
 from reviewbot.model.verdict import ExitStatus
 
 _ALONE = {"b4-check": "reviewbot.cli.b4_check"}
@@ -14,6 +13,7 @@ _MODULES = (
     "reviewbot.cli.commands",
     "reviewbot.cli.completion",
     "reviewbot.cli.gc",
+    "reviewbot.cli.papers",
     "reviewbot.cli.review",
     "reviewbot.cli.runs",
     "reviewbot.cli.history",
@@ -53,11 +53,22 @@ class _Commands(click.Group):
         return super().list_commands(ctx)
 
 
+def _tell_version(context: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from reviewbot.host.version import version  # b4 calls one command per patch, which needs none of it
+
+        click.echo(f"reviewbot {version()}")
+        context.exit()
+
+
 @click.group(
     cls=_Commands, invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )  # fmt: skip
-@click.version_option(__version__, prog_name="reviewbot")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version,
+    help="Show the version and the commit it was made of, and exit.",
+)  # fmt: skip
 @click.pass_context
 def reviewbot(context: click.Context) -> int | None:
     """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.

@@ -27,7 +27,7 @@ _LONG = 200
 """Characters of a line that nobody reads."""
 
 
-@reviewbot.command("review")
+@reviewbot.command("review", short_help="Build and look at each patch; boot nothing.")
 @series_options
 @click.option("--build/--no-build", default=True, show_default=True, help="Build each patch on those before it.")
 @click.option("--fresh", is_flag=True, help="Review again, even if nothing changed.")

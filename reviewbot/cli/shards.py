@@ -16,7 +16,7 @@ from reviewbot.model.verdict import ExitStatus
 from reviewbot.store import Store
 
 
-@reviewbot.command("run-shard")
+@reviewbot.command("run-shard", short_help="Run one shard of a run that was cut into shards.")
 @click.argument("shard", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="RESULT.json",
               help="Where the result goes; its logs go beside it [default: SHARD.result.json].")  # fmt: skip
@@ -43,7 +43,7 @@ def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json:
     return ExitStatus.INFRA if result.problem else ExitStatus.PASS
 
 
-@reviewbot.command("merge-shards")
+@reviewbot.command("merge-shards", short_help="Make a verdict of a run that was cut into shards.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")

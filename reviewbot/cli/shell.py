@@ -25,7 +25,7 @@ from reviewbot.model.verdict import ExitStatus
 from reviewbot.store import Runs, Store
 
 
-@reviewbot.command()
+@reviewbot.command(short_help="A root shell in a leg's machine.")
 @click.argument("run", type=values.Run(), default="latest")
 @click.option(
     "--leg",

@@ -99,7 +99,7 @@ def codename(release: Path = Path("/etc/os-release")) -> str:
     if debian_sources().exists():
         suites = [name for stanza in machine_stanzas() for name in stanza.get("Suites").split()]
         if not suites:
-            raise InfraError(f"{debian_sources()} names no archive", hint="see docs/site-file.md")
+            raise InfraError(f"{debian_sources()} names no archive", hint="see `reviewbot docs site-file`")
         return suites[0].split("-")[0]
     words = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
     if words.get("ID", "").strip('"') != "debian" or "VERSION_CODENAME" not in words:
