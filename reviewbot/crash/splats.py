@@ -43,7 +43,7 @@ _RULED: tuple[SplatClass, ...] = ("kasan", "kfence", "kcsan")
 """Classes whose report ends with a line of `=`."""
 _CONSEQUENCE = re.compile(
     r"Kernel panic - not syncing: (?:Fatal exception|panic_on_warn|hung_task:|softlockup:|hard lockup|RCU Stall"
-    r"|.*panic_on_\w+ set)",
+    r"|.*panic_on_\w+ set|k\w+\.panic set)",
     re.IGNORECASE,
 )
 """Panics that were asked for in case of the splat before them."""
@@ -123,7 +123,7 @@ def splat_blocks(messages: str) -> tuple[Block, ...]:
         for n, part in enumerate(line.split("\\x0a")):  # /dev/kmsg writes a message of several lines in one
             if part:
                 reader.take(part, goes_on=n > 0)
-        if reader.number >= MAX_BLOCKS and not reader.open:
+        if reader.full and not reader.open:
             break
     return reader.blocks()
 
@@ -212,6 +212,11 @@ class _Open:
         """Whether it goes on after another splat in its middle."""
         return self.marked or self.kind in _RULED
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is none, as far as it goes."""
+        return self.entry.traced and not (self.frames or self.cut)
+
     def swallows(self, entry: SplatPattern, text: str) -> bool:
         """Whether another headline is part of this splat; the first one after `cut here` names it."""
         if self.entry is _UNKNOWN and entry is not _UNKNOWN:
@@ -230,8 +235,15 @@ class _Open:
         if entry is _UNKNOWN:
             return self.entry.warns
         if entry.kind == "panic":
-            return self.kind not in ("panic", WAITS)  # asked for in case of this splat, it tells the trace of both
+            return self._causes(text)  # it tells the trace of both
         return entry.within and (self.kind in _OOPSES or self.kind == entry.kind)
+
+    def _causes(self, panic: str) -> bool:
+        """Whether a panic was asked for in case of this splat."""
+        if self.entry.traced or self.kind in ("panic", WAITS):
+            return False
+        words = panic.partition("not syncing: ")[2].strip()
+        return bool(_CONSEQUENCE.match(panic) or (words and words in self.headline))
 
     def add(self, text: str) -> None:
         if self.kind == "kmemleak":
@@ -272,7 +284,7 @@ class _Open:
 
     def block(self) -> Block | None:
         """The splat; None when it turned out to be none."""
-        if self.entry.traced and not (self.frames or self.cut):
+        if self.doubtful:
             return None
         lines = self.lines if self.frames or self.locks else self.lines[:_WITHOUT_TRACE]
         while len(lines) > 1 and not lines[-1].strip():
@@ -310,7 +322,7 @@ class _Reader:
         stamped = bool(end) or goes_on
         if caller in self.ruled:
             text = text.lstrip(" ") if text.startswith(" BUG: ") else text
-        entry = _headline(text) if self.number < MAX_BLOCKS else None
+        entry = None if self.full else _headline(text)
         block = self._current(caller, text)
         if entry and not (block and block.swallows(entry, text)):
             self._begin(caller, entry, text, stamped)
@@ -327,6 +339,10 @@ class _Reader:
             self.ruled[caller] = text
         elif self.ruled:
             self.ruled.pop(caller, None)
+
+    @property
+    def full(self) -> bool:
+        return len(self.closed) >= MAX_BLOCKS
 
     def blocks(self) -> tuple[Block, ...]:
         left = {id(block): block for stack in self.open.values() for block in stack}
@@ -359,7 +375,8 @@ class _Reader:
             self.open.setdefault(caller, []).append(block)
 
     def _close(self, block: _Open) -> None:
-        self.closed.append(block)
+        if not block.doubtful:  # else any number of them would leave no room for what comes after
+            self.closed.append(block)
         for caller, stack in list(self.open.items()):
             if any(one is block for one in stack):
                 self.open[caller] = [one for one in stack if one is not block]

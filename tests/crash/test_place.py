@@ -130,6 +130,12 @@ def test_a_panic_that_was_asked_for_is_told_after_its_cause() -> None:
     assert sentence.crash, "the machine was lost by the panic"
 
 
+def test_a_line_that_only_sounds_like_a_splat_hides_no_panic() -> None:
+    for words in ("WARNING: the file is old", "BUG: tell the author", "fsx invoked oom-killer: gfp_mask=0x1"):
+        sentence = judge(splat_blocks(f"{words}\nKernel panic - not syncing: Attempted to kill init! exitcode=0xb\n"))
+        assert sentence.worst and sentence.worst.title == "kernel panic: Attempted to kill init!"
+
+
 def test_a_report_without_a_trace_takes_that_of_the_panic_it_makes() -> None:
     (block,) = splat_blocks("\n".join(
         ("BUG: scheduling while atomic: fsx/400/0x00000002", "Kernel panic - not syncing: scheduling while atomic",

@@ -60,6 +60,11 @@ def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         load_splats()
 
 
+def test_lines_that_only_sound_like_splats_leave_room_for_one() -> None:
+    (found,) = splat_blocks("BUG: x\n" * (2 * MAX_BLOCKS) + "Oops: 0000 [#1] SMP\n")
+    assert found.kind == "oops"
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "piece",
