@@ -105,7 +105,7 @@ def _body(record: Record) -> str:
         outcomes = slice(3, 3 + len(OUTCOMES))  # all columns together are wider than a mail
         narrow = [(*row[:2], *row[outcomes]) for row in (leg_header(), *rows)]
         used = [n for n in range(len(narrow[0])) if n < 2 or any(row[n] for row in narrow[1:])]
-        table = aligned([[row[n] for n in used] for row in narrow], right_from=2)
+        table = aligned([[row[n] for n in used] for row in narrow], right_from=2, gap=" ")
     verdict = said(record)
     lines, more = mail_lines(record.review, verdict, _REMARKS) if record.review else ([], 0)
     missed, far = unreached(record.coverage, _UNREACHED) if record.coverage else ([], 0)

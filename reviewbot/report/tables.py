@@ -113,14 +113,14 @@ def _patches(tree: Tree) -> str:
     return ", ".join(words) if tree.patches else "none"
 
 
-def aligned(rows: Sequence[Sequence[str]], right_from: int = 99) -> str:
-    """Columns for a fixed-width reader; columns from `right_from` on are flush right."""
+def aligned(rows: Sequence[Sequence[str]], right_from: int = 99, gap: str = "  ") -> str:
+    """Columns for a fixed-width reader; columns from `right_from` on are flush right. gap: between two of them."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [cell.rjust(width) if column >= right_from else cell.ljust(width)
                  for column, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
-        lines.append("  ".join(cells).rstrip())
+        lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 """`reviewbot review` at a terminal."""
 
 import json
-import shutil
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -78,13 +78,12 @@ def test_words_of_strangers_are_no_markup() -> None:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> str:
-    """A PATH with git and nothing else: no build root can be made."""
+    """A PATH whose mmdebstrap reaches no mirror: no build root can be made."""
     folder = tmp_path / "tools"
     folder.mkdir()
-    git = shutil.which("git")
-    assert git
-    (folder / "git").symlink_to(git)
-    return str(folder)
+    (folder / "mmdebstrap").write_text("#!/bin/sh\necho 'E: no mirror answers' >&2\nexit 100\n")
+    (folder / "mmdebstrap").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def test_the_command_line_without_builds(world: World, tools: str) -> None:

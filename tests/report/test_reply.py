@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the author of a series gets: what was tested, what it means, how to do it again; nothing of our own troubles."""
+
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+
+from reviewbot.build.errors import BuildFails, FirstError
+from reviewbot.model.results import Outcome
+from reviewbot.report import Record, reply_mail
+from reviewbot.verdict import judge_error
+from tests.report.records import (
+    PLAN,
+    POSTING,
+    RECORDS,
+    RUN,
+    TREES,
+    case,
+    failing,
+    judged,
+    leg,
+    passing,
+    passing_with_review,
+    refused,
+    results,
+)  # fmt: skip
+
+
+def body(record: Record) -> str:
+    return str(message_from_bytes(reply_mail(record, b""), policy=policy.default).get_content())
+
+
+def words(text: str) -> str:
+    """On one line, however it is wrapped."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_verdict_is_the_first_word_and_in_the_subject_and_no_line_is_too_wide(name: str) -> None:
+    record = RECORDS[name]()
+    assert record.verdict is not None
+    message = message_from_bytes(reply_mail(record, b""), policy=policy.default)
+    assert message["Subject"] == f"Re: {POSTING.subject} ({record.verdict.kind})"
+    assert body(record).startswith(f"{record.verdict.kind}")
+    assert all(len(line) <= 78 or line.startswith("    ") for line in body(record).splitlines())
+
+
+def test_each_component_is_named_by_what_others_have() -> None:
+    said = words(body(passing()))
+    assert "kernel: Debian linux-source-6.12 6.12.48-1, unpatched libfuse: git https://github.com/libfuse/" in said
+    assert "3 patches on 2b2b2b2b2b2b (default of the stack: master)" in said
+    assert "1a1a1a1a1a1a" not in said, "a commit that was made here by an import says nothing to others"
+
+
+def test_the_tests_that_ran_are_named_or_counted() -> None:
+    assert "fstests: generic/001" in body(passing())
+    many = [case("fstests", f"generic/{number:03}") for number in range(100)]
+    record = judged(results(leg("ext4", *many)))
+    assert words("fstests: 100 tests of `generic/001 generic/023`") in words(body(record))
+
+
+def test_troubles_of_the_machine_are_not_the_authors() -> None:
+    said = body(passing()) + body(failing())
+    for trouble in ("cannot be had", "no route to host", "/dev/kvm", "s of CPU", "without checkpatch"):
+        assert trouble not in said
+    assert "the CPU was emulated (TCG)" in words(body(failing())), "but what changes the meaning of results is said"
+
+
+def test_warnings_of_the_review_are_shown_and_not_only_counted() -> None:
+    assert "lib/fuse.c:2872: line length of 112 exceeds 100 [checkpatch]" in words(body(passing_with_review()))
+
+
+def test_a_pass_says_nothing_of_comparison_and_failures_do() -> None:
+    assert "older than this series" not in body(passing())
+    assert "older than this series" in words(body(failing()))
+
+
+def test_a_leg_with_failures_that_holds_nothing_of_the_series_is_named() -> None:
+    legs = tuple(one.model_copy(update={"needs": ("kernel", "lkl")}) for one in PLAN.legs)
+    record = judged(results(leg("ext4", case("smoke", "fio", Outcome.FAIL)), leg("fuse2fs", case("smoke", "fio"))))
+    record = record.model_copy(update={"plan": PLAN.model_copy(update={"legs": legs})})
+    assert "leg ext4 uses nothing that the series changes (e2fsprogs, libfuse)" in words(body(record))
+    assert "leg fuse2fs uses" not in words(body(record)), "it passed"
+
+
+def test_the_command_has_the_options_of_the_run() -> None:
+    plan = PLAN.model_copy(update={"arguments": ("--legs", "ext4,fuse2fs", "--suites", "smoke", "--budget", "1800s")})
+    said = body(passing().model_copy(update={"plan": plan})).partition("To reproduce:")[2]
+    command = words(said.partition("\n\n-- ")[0].replace("\\\n", ""))
+    assert command.startswith("reviewbot apply-and-test --legs ext4,fuse2fs --suites smoke --budget 1800s --base ")
+    assert command.endswith(POSTING.top)
+
+
+def test_a_reply_links_to_the_run_where_the_site_says_how() -> None:
+    assert "Logs:" not in body(passing())
+    assert "Logs: https://ci.example.org/x\n" in body(passing().model_copy(update={"url": "https://ci.example.org/x"}))
+
+
+def test_a_build_that_fails_names_the_compiler_and_files_of_the_tree() -> None:
+    error = FirstError("‘x’ undeclared", "lib/fuse_lowlevel.c:464", "lib/fuse_lowlevel.c:464:2: error: ‘x’ undeclared")
+    found = BuildFails("libfuse", error, Path(f"/x/{RUN}/logs/build/libfuse.log"), compiler="gcc 4:12.2.0-3")
+    said = body(Record(run=RUN, tool="t", posting=POSTING, plan=PLAN, trees=TREES, verdict=judge_error(RUN, found)))
+    assert words(said).startswith("BUILD-FAILS: libfuse does not build: lib/fuse_lowlevel.c:464: ‘x’ undeclared lib/")
+    assert "Compiler: gcc 4:12.2.0-3" in said and "/obj" not in said
+
+
+def test_a_patch_that_does_not_apply_says_first_what_the_author_does_not_have() -> None:
+    error = refused()
+    error.base_why, error.evidence = "declared by base-commit", ("none of 4 other bases would take this patch",)
+    said = body(Record(run=RUN, tool="t", posting=POSTING, plan=PLAN, verdict=judge_error(RUN, error)))
+    assert said.index("none of 4 other bases") < said.index("@@ -2871,7")
+    assert "declared by base-commit" in said
