@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from reviewbot.host.sandbox import MOUNT_POINTS, Bind
@@ -10,12 +11,12 @@ from reviewbot.host.sandbox import MOUNT_POINTS, Bind
 PROGRAMS = ("tar", "bash", "mkfifo", "ln", "mkdir", "chmod", "rm", "cat", "touch", "cp")
 
 
-def small_root(root: Path) -> Path:
-    """Made where `root` says."""
+def small_root(root: Path, more: Sequence[str] = ()) -> Path:
+    """Made where `root` says. more: programs besides the usual ones."""
     for name in (*MOUNT_POINTS, "usr/bin", "proc", "dev", "tmp"):
         (root / name).mkdir(parents=True)
     (root / "bin").symlink_to("usr/bin")
-    for program in PROGRAMS:
+    for program in (*PROGRAMS, *more):
         found = shutil.which(program)
         assert found, program
         shutil.copy(found, root / "usr/bin" / program)
