@@ -37,12 +37,15 @@ class NotAnMbox(UsageError):
 class NoPatches(UsageError):
     """There is mail, and no patch among it."""
 
-    def __init__(self, top: str, count: int) -> None:
-        super().__init__(
-            f"there is no patch in the thread of <{top}> ({count} mails)",
-            hint="give the Message-ID of the cover letter or of a patch",
-        )
-        self.top, self.count = top, count
+    def __init__(self, top: str, count: int, *, diffs: int = 0) -> None:
+        """diffs: how many are attached to that mail in a form that is no patch of git's."""
+        what, hint = f"there is no patch in the thread of <{top}> ({count} mails)", ""
+        if diffs:
+            files = "a diff is" if diffs == 1 else f"{diffs} diffs are"
+            what = f"{files} attached to <{top}>, without the author and subject that make a patch of it"
+            hint = "commit them yourself, and give what `git format-patch` writes to --mbox"
+        super().__init__(what, hint=hint or "give the Message-ID of the cover letter or of a patch")
+        self.top, self.count, self.diffs = top, count, diffs
 
 
 class PatchworkUnreachable(InfraError):

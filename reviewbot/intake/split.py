@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from reviewbot.intake.attached import attached_diffs, attached_mails
 from reviewbot.intake.copies import conflicting_copies, merged
 from reviewbot.intake.errors import NoPatches, SeveralPostings, UnknownMessageId
+from reviewbot.intake.gitapply import PatchText
 from reviewbot.intake.mail import Mail, parse_mail
 from reviewbot.intake.mbox import Mailbag
 from reviewbot.intake.parts import Setting, name_of, parts_of, pull_ignored, pull_of
@@ -60,12 +62,19 @@ def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
     """The mails by Message-ID, each once, and how many could not be read."""
     copies: dict[str, list[Mail]] = defaultdict(list)
     unreadable = 0
+    inside: dict[bytes, None] = {}
     for raw in dict.fromkeys(bag.mails):
         mail = parse_mail(raw)
         if mail is None:
             unreadable += 1
-        else:
-            copies[mail.id].append(mail)
+            continue
+        attached = attached_mails(raw)
+        inside |= dict.fromkeys(attached)
+        # What is attached is no diff of the mail's own.
+        copies[mail.id].append(replace(mail, patch=PatchText(), paths=()) if attached else mail)
+    known = set(bag.mails)
+    for mail in filter(None, map(parse_mail, (raw for raw in inside if raw not in known))):
+        copies[mail.id].append(mail)
     return {message_id: merged(same) for message_id, same in copies.items()}, unreadable
 
 
@@ -88,7 +97,7 @@ def pieces(
     for message_id in message_ids:
         top = tree.top(message_id)
         if top is None:
-            raise NoPatches(message_id, len(bag.mails))
+            raise NoPatches(message_id, len(bag.mails), diffs=attached_diffs(mails[message_id].raw))
         named.setdefault(top.id, []).append(message_id)
     if not message_ids:
         several = _all(tree, bag, together)
@@ -119,8 +128,9 @@ def _tree(mails: Mapping[str, Mail], stack: Stack) -> Tree:
 def _all(tree: Tree, bag: Mailbag, together: bool) -> list[Mail]:
     tops = tree.tops()
     if not tops:
-        some = next((m for m in tree.mails.values() if m.is_series), None)
-        raise NoPatches(some.id if some else bag.source, len(bag.mails))
+        some = next((m for m in tree.mails.values() if m.is_series), None) or next(iter(tree.mails.values()), None)
+        diffs = attached_diffs(some.raw) if some else 0
+        raise NoPatches(some.id if some and (some.is_series or diffs) else bag.source, len(bag.mails), diffs=diffs)
     # What lost its cover is reported with the posting that it may belong to.
     whole = [tops[0], *(top for top in tops[1:] if not (top.address == tops[0].address and tree.is_orphan(top)))]
     if len({top.address for top in whole}) > 1 and not together:
@@ -135,7 +145,7 @@ def _piece(
     groups, problems = _groups(top, inside, tree)
     groups = [own for group in groups for own in sets_of(group, setting.stack)]
     if not any(group.patches or pull_of(group) for group in groups):
-        raise NoPatches(top.id, len(inside))
+        raise NoPatches(top.id, len(inside), diffs=attached_diffs(top.raw))
     problems += [_other_version(other, top) for other in others]
     groups, ignored = _without_repeated_pulls(groups, tree)
     problems += ignored

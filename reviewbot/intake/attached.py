@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Patches that are attached to a mail, each a mail of its own as git format-patch wrote it.
+
+`git am` would make one commit of them all. Here each becomes the mail that git send-email would have made of it: an
+answer to the mail that it was attached to, by the same sender, with a Message-ID made of that mail's.
+"""
+
+import email
+import email.policy
+import re
+from collections.abc import Iterator
+from email.message import Message
+from email.utils import parseaddr
+
+from reviewbot.intake.mail import header_text, parse_subject
+
+_MOST = 500
+"""Attachments of one mail that are looked at."""
+_MAIL = re.compile(rb"(?:From [0-9a-f]{40,64} [^\n]*\n)?((?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+)\n", re.ASCII)
+_DIFF = re.compile(rb"^(?:diff --git |--- a/)", re.MULTILINE)
+_KEPT = ("to", "cc", "date")
+
+
+def attached_mails(raw: bytes) -> tuple[bytes, ...]:
+    """The mails that are attached to this one as patches; none if it brings a patch of its own, or is an answer."""
+    if b"multipart/" not in raw[: 1 << 16].lower():
+        return ()
+    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    subject = parse_subject(header_text(message, "subject"))
+    outer = re.search(r"<([^<>\s]+)>", header_text(message, "message-id"))
+    if subject.is_reply or outer is None:
+        return ()
+    found = list(_patches(message))
+    # A patch with one attachment is what `git format-patch --attach` makes; git am reads it.
+    if not found or (len(found) == 1 and subject.kinds and subject.number != 0):
+        return ()
+    return tuple(_as_sent(text, message, outer[1], number, len(found)) for number, text in enumerate(found, 1))
+
+
+def attached_diffs(raw: bytes) -> int:
+    """How many parts of a mail hold a diff and are no mail themselves."""
+    if b"multipart/" not in raw[: 1 << 16].lower():
+        return 0
+    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    return sum(bool(_DIFF.search(text)) for text in _texts(message))
+
+
+def _patches(message: Message) -> Iterator[bytes]:
+    """What is attached and reads as a mail with a diff."""
+    for text in _texts(message):
+        head = _MAIL.match(text)
+        if head and re.search(rb"^subject:", head[1], re.IGNORECASE | re.MULTILINE) and _DIFF.search(text, head.end()):
+            yield text
+
+
+def _texts(message: Message) -> Iterator[bytes]:
+    """Parts that are no container, decoded, with plain line ends."""
+    parts = [part for part in message.walk() if not part.is_multipart()][:_MOST]
+    for part in parts:
+        try:
+            payload = part.get_payload(decode=True)
+        except (ValueError, LookupError, AssertionError):
+            continue
+        if not isinstance(payload, bytes):
+            continue
+        yield payload.replace(b"\r\n", b"\n") if payload.count(b"\r\n") == payload.count(b"\n") else payload
+
+
+def _as_sent(text: bytes, outer: "Message[str, str]", outer_id: str, number: int, total: int) -> bytes:
+    head = _MAIL.match(text)
+    assert head is not None
+    inner = email.message_from_bytes(head[1] + b"\n", policy=email.policy.compat32)
+    body = text[head.end() :]
+    subject = header_text(inner, "subject")
+    if total > 1 and parse_subject(subject).total is None:
+        subject = f"[PATCH {number}/{total}] {parse_subject(subject).title}"
+    elif not parse_subject(subject).kinds:
+        subject = f"[PATCH] {subject}"
+    sender = header_text(outer, "from")
+    author = header_text(inner, "from")
+    if author and parseaddr(author)[1].lower() != parseaddr(sender)[1].lower() and not body.startswith(b"From: "):
+        body = f"From: {author}\n\n".encode() + body
+    lines = [f"From: {sender}", *(f"{key.title()}: {value}" for key in _KEPT if (value := header_text(outer, key)))]
+    if date := header_text(inner, "date"):
+        lines = [line for line in lines if not line.startswith("Date:")] + [f"Date: {date}"]
+    lines += [f"Subject: {subject}", f"Message-ID: <{number}.{outer_id}>",
+              f"In-Reply-To: <{outer_id}>", f"References: <{outer_id}>"]  # fmt: skip
+    for key, default in (("MIME-Version", "1.0"), ("Content-Type", "text/plain; charset=utf-8"),
+                         ("Content-Transfer-Encoding", "8bit")):  # fmt: skip
+        lines.append(f"{key}: {header_text(inner, key) or default}")
+    return "\n".join(lines).encode(errors="replace") + b"\n\n" + body
