@@ -29,9 +29,8 @@ def print_plan(plan: Plan, console: Console, *, tried: bool = False) -> None:
     console.print(Text(" · ".join(filter(None, (posting.author, posting.top))) or posting.source, style="dim"))
     console.print(_facts(posting))
     console.print(_parts(plan, wide=console.width >= _WIDE))
-    if hint := _rfc_hint(plan):
-        console.print(Text(hint, style="magenta"))
-        console.print()
+    console.print(Text.assemble(_sum(plan), (_rfc_hint(plan), "magenta")))
+    console.print()
     console.print(_sources(plan))
     console.print()
     console.print(_tests(plan))
@@ -122,11 +121,20 @@ def _asked(posting: Posting) -> list[str]:
     return [f"{places.get(message_id, f'<{message_id}>')}{taken}" for message_id in posting.asked]
 
 
+def _sum(plan: Plan) -> str:
+    """`168 patches in 23 parts`, of all that was posted."""
+    parts = plan.posting.parts
+    pulls = sum(part.pull is not None for part in parts)
+    found = [counted(sum(len(part.patches) for part in parts), "patch"), *([counted(pulls, "pull")] if pulls else [])]
+    return f"{' and '.join(found)} in {counted(len(parts), 'part')}"
+
+
 def _rfc_hint(plan: Plan) -> str:
-    left = sum(part.rfc for part in plan.posting.parts)
+    left = [part for part in plan.posting.parts if part.rfc]
     if plan.rfc or not left:
         return ""
-    return f"{counted(left, 'RFC part')} left out: --rfc takes {'it' if left == 1 else 'them'} in"
+    count = counted(sum(len(part.patches) for part in left), "patch")
+    return f"; {counted(len(left), 'RFC part')} ({count}) left out: --rfc takes {'it' if len(left) == 1 else 'them'} in"
 
 
 def _parts(plan: Plan, *, wide: bool) -> Table:

@@ -20,6 +20,10 @@ _LACKS = {
 """What could not be found out -> how that is said."""
 
 
+_LEFT_OUT = frozenset({"elsewhere", "stray-patch", "part-only", "other-posting", "pull-ignored", "not-decodable"})
+"""Kinds of problems of a posting after which a verdict speaks of less than what was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One line."""
@@ -33,7 +37,8 @@ def notes(record: Record) -> list[Note]:
     """All of them, the most telling first."""
     verdict = record.verdict
     assert verdict is not None
-    found = [*(_of_tests(record.results, record) if record.results else ())]
+    found = [Note(problem.message) for problem in record.posting.problems if problem.kind in _LEFT_OUT]
+    found += _of_tests(record.results, record) if record.results else ()
     found += _of_review(record.review) if record.review else ()
     found += _of_trees(record.trees) if record.trees else ()
     found += [Note(f"{_LACKS.get(what, what)}: {why}", operator=True) for what, why in verdict.lacks.items()]

@@ -35,7 +35,7 @@ def site(tmp_path: Path) -> Path:
 def test_rfc_parts_are_shown_left_out_and_how_to_have_them(site: Path) -> None:
     said = plan(site, "--mbox", "thread.mbox")
     assert "RFC (left out) libfuse: change it" in said
-    assert "1 RFC part left out: --rfc takes it in" in said
+    assert "6 patches in 3 parts; 1 RFC part (2 patches) left out: --rfc takes it in" in said
     said = plan(site, "--rfc", "--mbox", "thread.mbox")
     assert "RFC libfuse: change it" in said and "left out" not in said
 
