@@ -72,7 +72,8 @@ def test_an_attack_in_a_build_finds_nothing_and_leaves_nothing(caller: Caller, r
     ('bomb() { bomb | bomb & }; [ "$1" = configure ] || { bomb; sleep 1000; }', "processes"),
     ('[ "$1" = build ] && tail /dev/zero; exit 0', "memory"),
     ('[ "$1" = install ] && head -c 100000000000 /dev/zero > /out/stack/large; exit 0', "disk"),
-    ('[ "$1" = install ] && yes "a line that never ends" > /proc/2/fd/2; exit 0', "output"),
+    # meson and ninja keep what their children say, until that is too much memory.
+    ('[ "$1" = install ] && yes "a line that never ends" >&2; exit 0', "memory"),
     ('[ "$1" = build ] && { cd /obj; i=0; while :; do i=$((i + 1)); : > f$i; done; }; exit 0', "inodes"),
 ])  # fmt: skip
 def test_a_build_that_takes_all_is_ended_and_the_host_goes_on(
@@ -80,7 +81,7 @@ def test_a_build_that_takes_all_is_ended_and_the_host_goes_on(
 ) -> None:
     mib = 1 << 20
     built = build(
-        caller, root, attack, memory=1000 * mib, processes=300, disk=300 * mib, inodes=20_000, output=200 * mib,
+        caller, root, attack, memory=1000 * mib, processes=300, disk=300 * mib, inodes=20_000,
     )  # fmt: skip
     assert (built.exceeded, built.error) == (what, "")
     assert built.log <= 64 * mib
