@@ -22,6 +22,8 @@ MAX_LINES = 1000
 """Of one splat."""
 MAX_BLOCKS = 10_000
 """Splats that are read: more than a reply has room for."""
+MAX_HEADLINES = 20 * MAX_BLOCKS
+"""The same, with those that turn out to be none."""
 _NESTED = 4
 """Splats within splats that are kept apart."""
 _WITHOUT_TRACE = 10
@@ -222,6 +224,8 @@ class _Open:
         if self.entry is _UNKNOWN and entry is not _UNKNOWN:
             self.entry, self.headline = entry, text
             return True
+        if self.doubtful:
+            return False
         if (self.cut or self.entry.warns) and not self.trace and text.startswith("WARNING: "):
             return True  # the words of a WARN() come before its place, and may be known by themselves
         if entry.kind == "oom" and self.kind == "oom" and entry.within:
@@ -240,7 +244,7 @@ class _Open:
 
     def _causes(self, panic: str) -> bool:
         """Whether a panic was asked for in case of this splat."""
-        if self.entry.traced or self.kind in ("panic", WAITS):
+        if self.kind in ("panic", WAITS):
             return False
         words = panic.partition("not syncing: ")[2].strip()
         return bool(_CONSEQUENCE.match(panic) or (words and words in self.headline))
@@ -306,6 +310,9 @@ class _Reader:
     """Caller -> the line of `=` that it said last."""
     caller: str = ""
     number: int = 0
+    """Splats that were begun."""
+    dropped: int = 0
+    """Those that turned out to be none."""
 
     def take(self, raw: str, goes_on: bool = False) -> None:
         """Read one line. goes_on: it belongs to the message before."""
@@ -342,7 +349,7 @@ class _Reader:
 
     @property
     def full(self) -> bool:
-        return len(self.closed) >= MAX_BLOCKS
+        return self.number - self.dropped >= MAX_BLOCKS or self.number >= MAX_HEADLINES
 
     def blocks(self) -> tuple[Block, ...]:
         left = {id(block): block for stack in self.open.values() for block in stack}
@@ -375,7 +382,9 @@ class _Reader:
             self.open.setdefault(caller, []).append(block)
 
     def _close(self, block: _Open) -> None:
-        if not block.doubtful:  # else any number of them would leave no room for what comes after
+        if block.doubtful:  # they shall leave room for what comes after
+            self.dropped += 1
+        else:
             self.closed.append(block)
         for caller, stack in list(self.open.items()):
             if any(one is block for one in stack):

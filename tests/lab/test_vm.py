@@ -139,7 +139,11 @@ def test_a_gate_that_fails_ends_the_job_properly(machine_images: Images, tmp_pat
 def test_a_machine_whose_kernel_no_longer_checks_itself_takes_no_other_step(
     machine_images: Images, tmp_path: Path
 ) -> None:
-    said = "echo f > /proc/sysrq-trigger; until dmesg | grep -q 'invoked oom-killer'; do sleep 0.1; done"
+    large = "x = b'x' * (80 << 20); open('/run/large', 'w'); import time; time.sleep(600)"
+    said = (
+        f'rm -f /run/large; python3 -S -c "{large}" & until [ -e /run/large ]; do sleep 0.1; done; '
+        "echo f > /proc/sysrq-trigger; wait; true"  # the kernel kills the largest process, and says so
+    )
     job = machine_images.job(shell("gate", said, gate=True), shell("fine", "true"), shell("warned", said),
                              shell("next", "true")).model_copy(update={"renew": True})  # fmt: skip
     reply = run_job(job, TCG, tmp_path)
