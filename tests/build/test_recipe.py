@@ -113,13 +113,13 @@ def test_a_product_that_is_not_allowed_is_a_wrong_product_and_nothing_of_it_stay
 
 @pytest.mark.parametrize("mode", ["4755", "2755", "1755"])
 def test_no_set_uid_bit_comes_out(desk: Desk, mode: str) -> None:
-    """Where boxes run as an ordinary user's, what they wrote becomes the user's again, and loses the bit so."""
+    """The box's filter lets no such bit be set; the gate would not let it through."""
     try:
-        made = desk.build(GOOD + f"chmod {mode} /out/stack/bin/x")
+        made = desk.build(GOOD + f"chmod {mode} /out/stack/bin/x || true")
     except WrongProduct as error:
         assert "stack/bin/x has a set-uid, set-gid or sticky bit" in str(error)
     else:
-        assert os.geteuid() != 0 and (Path(made.path) / "root/stack/bin/x").stat().st_mode & 0o7777 == 0o755
+        assert (Path(made.path) / "root/stack/bin/x").stat().st_mode & 0o7777 == 0o755
 
 
 def test_objects_of_any_depth_and_kind_go_without_a_trace(desk: Desk) -> None:
