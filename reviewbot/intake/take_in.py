@@ -16,6 +16,7 @@ from reviewbot.intake.errors import SeveralPostings
 from reviewbot.intake.fetch import fetch_thread
 from reviewbot.intake.further import Wish, look_further
 from reviewbot.intake.join import join
+from reviewbot.intake.known import known_trees
 from reviewbot.intake.manifest import as_said, load_manifest, pull_piece
 from reviewbot.intake.mbox import Mailbag, read_mbox
 from reviewbot.intake.names import MessageId, parse_name
@@ -88,7 +89,7 @@ def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress
     bag = mails.bag()
     ids = [mail_of_anchor(bag, name) for name in names]
     together = len(ask.mbox) > 1
-    found = join(pieces(bag, ids, stack, part_only=ask.part_only, together=together), stack)
+    found = join(pieces(bag, ids, stack, part_only=ask.part_only, together=together, exists=known_trees(cache)), stack)
     files = tuple(str(path) for path in ask.mbox)
     found = replace(found, posting=found.posting.model_copy(update={"files": files}))
     if not names and any(problem.kind == "duplicate-part" for problem in found.posting.problems):
