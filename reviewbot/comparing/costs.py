@@ -109,7 +109,9 @@ def _mixed(kernel: Artifacts, rest: Artifacts) -> Artifacts:
 
 def _cell(leg: LegSpec, patched: tuple[str, ...], head: LegResult, mixed: LegResult) -> Cell:
     """Compared with head: what head fails, too, is told of head."""
-    fine = {test.test for test in head.tests if test.suite == SMOKE and test.outcome in (Outcome.PASS, Outcome.NOTRUN)}
+    fine = {
+        test.test for test in head.tests if test.suite == SMOKE and not (test.outcome.broken or test.outcome.unknown)
+    }
     broken = [test for test in mixed.tests if test.outcome.broken and test.test in fine]
     lost = not mixed.available or any(test.outcome.unknown for test in mixed.tests)
     outcome = Outcome.FAIL if broken else Outcome.INFRA if lost else Outcome.PASS

@@ -57,19 +57,22 @@ def _cell(leg: str, test: TestResult | None, old: set[tuple[str, str, str]]) -> 
 
 
 def _said(legs: list[LegResult], outcomes: dict[str, TestResult | None]) -> str:
-    """`fails only on fuse4fs`, `fails on ext4, too`, `not run on lklfuse`."""
+    """`fails only on fuse4fs`, `fails on ext4, too`, `known to fail on fuse4fs`, `no result on lklfuse`."""
     failing = [leg for leg, test in outcomes.items() if test and test.outcome.broken]
     if failing:
         if YARDSTICK in failing:
             return f"fails on {YARDSTICK}, too" if len(failing) > 1 else f"fails only on {YARDSTICK}"
         few = len(failing) < sum(test is not None for test in outcomes.values())
         return f"fails only on {', '.join(failing)}" if few else "fails everywhere"
+    if known := [leg for leg, test in outcomes.items() if test and test.outcome is Outcome.KNOWN]:
+        return f"known to fail on {', '.join(known)}"
     absent = [leg for leg, test in outcomes.items() if test is None or test.outcome is not Outcome.PASS]
     return f"no result on {', '.join(absent)}"
 
 
 def _alike(counts: dict[Outcome, int]) -> list[str]:
-    words = {Outcome.PASS: ("passes", "pass"), Outcome.NOTRUN: ("cannot run", "cannot run")}
+    words = {Outcome.PASS: ("passes", "pass"), Outcome.NOTRUN: ("cannot run", "cannot run"),
+             Outcome.KNOWN: ("is known to fail", "are known to fail")}  # fmt: skip
     lines = []
     for outcome, number in counts.items():
         if number:

@@ -14,7 +14,7 @@ P, F, N = Outcome.PASS, Outcome.FAIL, Outcome.NOTRUN
 
 def legs(comparison: Comparison | None = None, **outcomes: str) -> Differential | None:
     """ext4="PFN": outcomes of generic/001, 002, …; `-`: not planned there."""
-    kinds = {"P": P, "F": F, "N": N}
+    kinds = {"P": P, "F": F, "N": N, "K": Outcome.KNOWN}
     results = tuple(
         LegResult(leg=leg, available=True, tests=tuple(
             TestResult(suite="fstests", test=f"generic/{n:03}", outcome=kinds[one])
@@ -46,6 +46,14 @@ def test_what_cannot_run_on_one_leg_says_where() -> None:
     found = legs(ext4="P", fuse4fs="N")
     assert found
     assert found.rows == (("fstests/generic/001", "no result on fuse4fs", "PASS", "NOTRUN"),)
+
+
+def test_a_known_failure_is_told_as_one() -> None:
+    found = legs(ext4="P", fuse4fs="K")
+    assert found
+    assert found.rows == (("fstests/generic/001", "known to fail on fuse4fs", "PASS", "KNOWN"),)
+    both = legs(fuse2fs="K", fuse4fs="K")
+    assert both and both.same == ("1 test is known to fail on every leg",)
 
 
 def test_a_failure_that_base_has_too_says_so() -> None:
