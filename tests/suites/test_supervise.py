@@ -194,3 +194,31 @@ _fs_type()
 }
 """
 """As fstests has it."""
+
+
+def test_a_new_mount_waits_for_the_last_word_on_the_server_before(tmp_path: Path) -> None:
+    """Its supervisor would speak of the new one otherwise."""
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "mnt").mkdir()
+    device = tmp_path / "disk"
+    device.touch()
+    server = tmp_path / "bin" / "fuse2fs"
+    server.write_text("#!/bin/sh\necho no such filesystem\nexit 1\n")
+    server.chmod(0o755)
+    (tmp_path / "server").write_text("fuse2fs\n")
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "REVIEWBOT_RUN": str(tmp_path)}
+    with subprocess.Popen(["true"]) as dead, subprocess.Popen(["sleep", "1000"]) as supervisor:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        (tmp_path / "servers" / "disk.pid").write_text(f"{dead.pid}\n")
+        (tmp_path / "servers" / "disk.supervisor").write_text(f"{supervisor.pid}\n")
+        with subprocess.Popen(
+            ["sh", HELPER, str(device), str(tmp_path / "mnt")], env=env, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        ) as mount:  # fmt: skip
+            time.sleep(1.0)
+            assert mount.poll() is None and not (tmp_path / "server.log").exists(), "the new server is not started"
+            supervisor.kill()
+            supervisor.wait()
+            said, _ = mount.communicate(timeout=60)
+    assert mount.returncode == 32 and "no such filesystem" in said
