@@ -179,12 +179,16 @@ class Workplace(ABC):
         kept = self._stack.enter_context(objects)
         obj = Bind(self._folder(), writable=True, lower=(kept.folder,))
         self._state = _State(obj, base, _warnings(kept.facts))
+        self._go(base)  # what differs from base is laid out from now on, and newer than these objects
         return lacks(kept.facts) or bool(kept.facts["errors"])
 
     def _compiled(self, state: _State, commit: str, targets: Sequence[str], log: Path, timeout: float) -> Compiled:
+        self._go(commit)
+        return self._compile(state, commit, targets, log, timeout)
+
+    def _go(self, commit: str) -> None:
         advance(self.repository, self._at, commit, self.source)
         self._at = commit
-        return self._compile(state, commit, targets, log, timeout)
 
     @property
     def source(self) -> Path:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Choose bases and make heads for all components."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reviewbot.config import Network
@@ -115,6 +117,12 @@ class _Wish:
     """True: a patch that does not apply is a fact about the tree, no error."""
 
 
+def _tell_wait(progress: Progress, component: str, holder: str) -> None:
+    words = f"waits for {holder or 'another run'}"
+    progress(Event("trees", component, "say", f"{component} {words}"))
+    progress(Event("trees", component, "note", words))
+
+
 def _all(
     posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, components: Collection[str],
     wish: _Wish, cache: Path, progress: Progress,
@@ -128,7 +136,11 @@ def _all(
         parts = posting.component_parts(spec.name, rfc=wish.rfc) if posting else ()
         progress(Event("trees", spec.name, "start", describe(spec.source)))
         try:
-            with locked(cache / "locks" / f"repository-{spec.name}.lock"):
+            with locked(
+                cache / "locks" / f"repository-{spec.name}.lock",
+                who=f"process {os.getpid()}, which fetches and applies {spec.name}",
+                waiting=partial(_tell_wait, progress, spec.name),
+            ):
                 tree = _one(spec, parts, mails, wish, cache, away, progress)
         except SourceUnreachable as error:
             progress(Event("trees", spec.name, "failed", str(error)))

@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,7 +98,7 @@ HOSTILE = {
     "all objects gone": "rm -rf $(O)/fs $(O)/init",
     "folders that nobody may enter": "chmod 0 $(O)/fs",
     "a process that goes on": "(sleep 1; touch -d 2035-01-01 $(O)/fs/fuse/dev.o) > /dev/null 2>&1 < /dev/null &",
-    "a folder 1500 deep": "cd $(O); for i in $$(seq 1500); do mkdir d && cd d || exit; done",
+    "a folder 1500 deep": "cd $(O); mkdir -p $$(printf 'd/%.0s' {1..1500})",
     "set-uid, FIFO and links": "cd $(O); cp /bin/true t; chmod 6777 t; mkfifo p; ln -s /etc l; ln Makefile h",
 }
 """What the makefile of a posting runs each time it is read."""
@@ -189,3 +191,34 @@ def test_a_patch_is_accused_only_when_it_fails_in_an_empty_folder_too(
     monkeypatch.setattr(Layers, "_intact", lambda self, home, inputs: "" if (home / "layer.json").exists() else None)
     made = cache.kernel(honest(series))
     assert b"not an object" not in Path(made.path, "bzImage").read_bytes()
+
+
+def test_who_waits_for_the_objects_of_a_base_says_for_whom_and_does_not_build_them_too(
+    cache: Cache, tmp_path: Path
+) -> None:
+    series, begun = small_kernel(tmp_path), threading.Event()
+    slow = Series(series.repository, series.base, "kernel")
+    slow.patch("another patch", {"fs/fuse/inode.c": lambda text: text.replace("init", "also")})
+    second = Cache(cache.folder, cache.root)
+
+    def first(event: Event) -> None:
+        if event.what == "kernel base" and event.state == "start":
+            begun.set()
+            assert waits.wait(120), "the other one waits"
+
+    waits = threading.Event()
+
+    def other(event: Event) -> None:
+        second.heard.append(event)
+        if event.state == "say":
+            waits.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        store = Store(cache.folder, untold, "run A")
+        one = pool.submit(kernel, store, series.tree(), cache.root, cache.folder / "a" / "kernel.log", progress=first)
+        assert begun.wait(120)
+        store = Store(cache.folder, untold, "run B", saying(other))
+        kernel(store, slow.tree(), cache.root, cache.folder / "b" / "kernel.log", progress=other)
+        one.result(120)
+    assert second.said() == ["kernel waits for run A, which builds the base of kernel"]
+    assert not (cache.folder / "b" / "kernel-base.log").exists()

@@ -17,7 +17,7 @@ SCRIPTS = {
     "removes them": "rm -rf $(O)/fs $(O)/init",
     "makes a makefile that goes first": r"printf 'bzImage:\n\techo bad\n' > $(O)/GNUmakefile",
     "shuts folders": "chmod 0 $(O)/fs $(O)",
-    "goes deep": "cd $(O); for i in {1..1500}; do mkdir d && cd d || exit; done",
+    "goes deep": "cd $(O); mkdir -p $$(printf 'd/%.0s' {1..1500})",
 }
 
 

@@ -5,14 +5,18 @@ import hashlib
 import json
 import subprocess
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from reviewbot.config import load_stack
+from reviewbot.host.locks import locked
 from reviewbot.intake import Mailbag, read_mbox, split
 from reviewbot.intake.split import Intake
 from reviewbot.model.errors import InfraError
+from reviewbot.model.progress import Event
 from reviewbot.model.stack import Source
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus, VerdictKind
@@ -239,3 +243,27 @@ def test_a_tarball_with_other_bytes_than_its_sha256_says_is_not_taken(tmp_path: 
 def test_a_tarball_without_a_sha256_is_refused(digest: str) -> None:
     with pytest.raises(ValueError, match="sha256"):
         Source(provider="tarball", url="https://example.org/a.tar.gz", sha256=digest)
+
+
+def test_who_waits_for_a_repository_says_for_whom(kernel: Path, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    waits = threading.Event()
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        if event.state == "say":
+            waits.set()
+
+    stack, found = stack_of({"kernel": source(kernel)}), taken(posting(("kernel",)))
+    cache = tmp_path / "cache"
+
+    def trees() -> Trees:
+        return resolve(found.posting, found.mails, stack, components=["kernel"], bases={}, cache=cache, progress=listen)
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(cache / "locks" / "repository-kernel.lock", who="process 7, which fetches and applies kernel"):
+            resolved = pool.submit(trees)
+            assert waits.wait(60)
+        assert resolved.result(60).get("kernel")
+    said = [event.text for event in heard if event.state == "say"]
+    assert said == ["kernel waits for process 7, which fetches and applies kernel"]
