@@ -20,6 +20,7 @@ CLASSES: dict[str, set[SplatClass]] = {
     "KASAN": {"kasan"}, "KMSAN": {"kasan"}, "KCSAN": {"kcsan"}, "KFENCE": {"kfence"}, "UBSAN": {"ubsan"},
     "memory leak": {"kmemleak"}, "INFO: task hung": {"hung-task"}, "INFO: rcu": {"rcu-stall"},
     "BUG: soft lockup": {"soft-lockup"}, "BUG: unable to handle": {"oops"}, "BUG: stack guard": {"oops"},
+    "BUG: using": {"lockdep"},
     "general protection": {"oops"}, "divide error": {"oops"}, "kernel BUG": {"bug"}, "invalid opcode": {"bug"},
     "possible deadlock": {"lockdep"}, "inconsistent lock": {"lockdep"}, "INFO: trying": {"lockdep"},
     "WARNING: bad unlock": {"lockdep"}, "WARNING: held lock": {"lockdep"}, "WARNING: still has": {"lockdep"},
