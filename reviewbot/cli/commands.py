@@ -290,7 +290,7 @@ def doctor(site_path: Path | None, as_json: bool) -> int:
         console = terminal.console()
         for check in found:
             mark, colour = ("✓", "green") if check.ok else (("✗", "red") if check.required else ("!", "yellow"))
-            console.print(Text.assemble((mark, colour), f" {check.name:<21} ", check.says))
+            terminal.beside(console, Text.assemble((mark, colour), f" {check.name:<21}"), check.says, width=23)
         if line:
             console.print(Text.assemble("\nInstall with:  ", (line, "bold")))
     return ExitStatus.PASS if all(c.ok or not c.required for c in found) else ExitStatus.INFRA

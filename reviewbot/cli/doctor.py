@@ -25,6 +25,8 @@ NEEDED_GIB = 12
 """Room for a kernel tree, its objects, the build root, the guest and some runs."""
 
 
+_SEARCHED = "/usr/bin:/bin:/usr/sbin:/sbin"
+"""Where apt-get is on a Debian, whatever the caller's PATH."""
 _WORTH_SAYING = 100 << 20
 """Bytes of a part of the cache from which on it is named."""
 
@@ -63,9 +65,13 @@ def checks(site_path: Path | None = None) -> tuple[Check, ...]:
 
 
 def install_line(found: tuple[Check, ...]) -> str:
-    """The one command that installs what is missing, or an empty string."""
+    """The one command that installs what is missing, or an empty string. Elsewhere than on Debian, what to look for."""
     packages = sorted({check.package for check in found if not check.ok and check.package})
-    return f"apt-get install --no-install-recommends {' '.join(packages)}" if packages else ""
+    if not packages:
+        return ""
+    if shutil.which("apt-get", path=_SEARCHED) is None:
+        return f"this system's own package manager; Debian's names are: {' '.join(packages)}"
+    return f"apt-get install --no-install-recommends {' '.join(packages)}"
 
 
 def _python() -> Check:
@@ -75,8 +81,7 @@ def _python() -> Check:
 
 def _program(entry: tuple[str, str, bool]) -> Check:
     program, why, required = entry
-    search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    found = shutil.which(program, path=search)
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         return Check(program, False, f"not installed: {why}", PACKAGES[program], required)
     return Check(program, True, _version(found) or found, required=required)
@@ -134,9 +139,12 @@ def _kvm() -> Check:
         return Check("kvm", False, "no /dev/kvm: emulation (tcg), 10 to 20 times slower", required=False)
     if not os.access(device, os.R_OK | os.W_OK):
         return Check("kvm", False, "/dev/kvm may not be opened: add yourself to its group", required=False)
-    known = cache_dir() / "accelerator.json"
-    hint = f"answer of an earlier probe in {known}" if known.exists() else "the first run finds out if it works"
-    return Check("kvm", True, f"/dev/kvm opens, which proves nothing; {hint}", required=False)
+    known = lab.answered_before(cache_dir())
+    if known is None:
+        return Check("kvm", True, "/dev/kvm opens, which proves nothing: the first run finds out", required=False)
+    if known:
+        return Check("kvm", False, f"does not work: {known}; so emulation (tcg), 10 to 20 times slower", required=False)
+    return Check("kvm", True, "/dev/kvm has run a kernel here", required=False)
 
 
 def _machines(named: Path | None) -> Check:

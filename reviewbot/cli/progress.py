@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,6 +97,8 @@ class Board:
             return list(self.running.values())
 
 
+_INDENT = 10
+"""Columns of the mark and the step before the words of a line."""
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "bad": ("✗", "red"), "say": ("·", "cyan")}
 
 
@@ -117,31 +119,49 @@ class _LiveView:
                 self.spinner, Text(line.event.step, style="dim"), Text(line.event.what), Text(count, style="cyan"),
                 Text(line.time(now), style="yellow"), Text(line.text, style="dim", no_wrap=True, overflow="ellipsis"),
             )  # fmt: skip
-        logs = [
-            Text.assemble("  log of ", line.event.what, ": ", short(line.log), style="dim")
-            for line in lines
-            if line.log and now - line.since >= LOG_AFTER
-        ]
-        return terminal.Harmless(Group(grid, *logs))
+        slow = [line.log for line in lines if line.log and now - line.since >= LOG_AFTER]
+        return terminal.Harmless(Group(grid, *_where(slow)))
 
     def show(self, event: Event, line: Line) -> None:
         if event.state in _MARK:
-            self.console.print(self._words(event, line))
+            self._print(event, line)
             if event.log and event.state in ("failed", "bad"):
-                self.console.print(Text(f"          log: {short(event.log)}", style="dim"))
+                # Broken by the terminal if at all, so that it can be copied.
+                self.console.print(Text(f"{'':{_INDENT}}log: {short(event.log)}", style="dim"), soft_wrap=True)
         elif self.verbose and event.state == "note" and event.text:
-            self.console.print(Text(f"  {event.step:<7}{event.what}  {event.text}", style="dim"))
+            self.console.print(Text(f"  {event.step:<8}{event.what}  {event.text}", style="dim"))
 
-    def _words(self, event: Event, line: Line) -> Text:
+    def _print(self, event: Event, line: Line) -> None:
+        """`✓ build   kernel  5:41  release 6.12`; what does not fit goes on below the words."""
         mark, colour = _MARK[event.state]
         took = time.monotonic() - line.since
-        start = Text.assemble((mark, colour), " ", (f"{event.step:<7} ", "dim"))
         if event.state == "say":
-            return Text.assemble(start, event.text)
-        if event.state == "bad":
-            return Text.assemble(start, f"{event.what}  ", (event.text, "red"))
-        time_taken = f"{clock(took)}  " if took >= 1 else ""
-        return Text.assemble(start, f"{event.what}  ", (time_taken, "yellow"), (event.text, "dim"))
+            words = Text(event.text)
+        elif event.state == "bad":
+            words = Text.assemble(f"{event.what}  ", (event.text, "red"))
+        else:
+            time_taken = f"{clock(took)}  " if took >= 1 else ""
+            words = Text.assemble(f"{event.what}  ", (time_taken, "yellow"), (event.text, "dim"))
+        grid = Table.grid()
+        grid.add_column(min_width=_INDENT, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text.assemble((mark, colour), " ", (event.step, "dim")), words)
+        self.console.print(grid)
+
+
+def _where(logs: Sequence[str]) -> list[Text]:
+    """The folder that logs have in common, and below it which ones they are."""
+    if not logs:
+        return []
+    if len(logs) == 1:
+        folder, names = str(Path(logs[0]).parent), [Path(logs[0]).name]
+    else:
+        folder = os.path.commonpath(logs)
+        names = [os.path.relpath(log, folder) for log in logs]
+    return [
+        Text(f"  logs in {short(folder)}/", style="dim", overflow="fold"),
+        Text(f"    {'  '.join(names)}", style="dim", no_wrap=True, overflow="ellipsis"),
+    ]
 
 
 class _PlainView:

@@ -14,6 +14,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.markdown import Markdown
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from reviewbot.cli.guard import ReaderGone
@@ -84,3 +85,15 @@ def markdown(text: str) -> None:
     """A report of ours in Markdown, as a terminal shows it; GitHub's folding becomes bold lines."""
     shown = re.sub(r"<details><summary>(.*?)</summary>", r"**\1**", text).replace("</details>", "")
     console().print(Markdown(shown.replace("<!-- -->", ""), hyperlinks=False))
+
+
+def beside(console: Console, name: Text, words: str, *, width: int) -> None:
+    """A name, and words that stay beside it at a terminal when they need several lines; elsewhere one line for grep."""
+    if not console.is_terminal:
+        console.print(Text.assemble(name, " ", words), soft_wrap=True)
+        return
+    grid = Table.grid()
+    grid.add_column(min_width=width + 1, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(name, Text(words))
+    console.print(grid)

@@ -4,7 +4,7 @@
 Must not know: what a step means; suites give steps and read replies.
 """
 
-from reviewbot.lab.accel import Accelerator, choose_accelerator, confirm, qemu_version
+from reviewbot.lab.accel import Accelerator, answered_before, choose_accelerator, confirm, qemu_version
 from reviewbot.lab.job import run_job
 from reviewbot.lab.machine import bare_command
 from reviewbot.lab.room import OVERDUE, Bounds
@@ -12,6 +12,6 @@ from reviewbot.lab.saved import starts_here
 from reviewbot.lab.session import SHELL, Ends, Left, run_session, shell_step
 
 __all__ = [
-    "OVERDUE", "SHELL", "Accelerator", "Bounds", "Ends", "Left", "bare_command", "choose_accelerator", "confirm",
-    "qemu_version", "run_job", "run_session", "shell_step", "starts_here",
+    "OVERDUE", "SHELL", "Accelerator", "Bounds", "Ends", "Left", "answered_before", "bare_command",
+    "choose_accelerator", "confirm", "qemu_version", "run_job", "run_session", "shell_step", "starts_here",
 ]  # fmt: skip

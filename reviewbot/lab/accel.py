@@ -15,7 +15,7 @@ from typing import Literal
 
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
-from reviewbot.host.process import run
+from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing, run
 from reviewbot.lab.held import held_images
 from reviewbot.lab.launch import KVM, launched
 from reviewbot.lab.machine import PROBE_MEMORY, QEMU, probe_command
@@ -83,6 +83,14 @@ def confirm(accelerator: Accelerator, cache: Path) -> None:
         with locked(cache / "locks" / "accelerator.lock"):
             known = {**_known(store), this_host(qemu_version()): accelerator.unconfirmed}
             write_atomic(store, json.dumps(known, indent=1))
+
+
+def answered_before(cache: Path) -> str | None:
+    """Why kvm does not run a kernel on this host, empty if it does; None: no run has found out, or there is no QEMU."""
+    try:
+        return _known(cache / "accelerator.json").get(this_host(qemu_version()))
+    except (ToolMissing, CommandFailed, CommandTimeout):
+        return None
 
 
 def this_host(version: str) -> str:

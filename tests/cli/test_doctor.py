@@ -13,6 +13,7 @@ import pytest
 from reviewbot.cli import doctor
 from reviewbot.cli.doctor import PROGRAMS, Check, install_line
 from reviewbot.host.process import PACKAGES
+from reviewbot.lab.accel import qemu_version, this_host
 from reviewbot.model.verdict import ExitStatus
 
 NAMES = [
@@ -155,3 +156,32 @@ def test_a_site_file_is_shown_with_the_sources_it_replaces(tmp_path: Path) -> No
     done = call(REVIEWBOT_SITE=str(site), REVIEWBOT_CACHE=str(tmp_path / "not" / "yet"))
     assert f"{site}: kernel from dir" in done.stdout
     assert f"free for {tmp_path / 'not' / 'yet'} and " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "words"),
+    [
+        (None, True, "the first run finds out"),
+        ("", True, "has run a kernel here"),
+        ("QEMU ended: x failed", False, "does not work: QEMU ended: x failed; so emulation (tcg)"),
+    ],
+)
+def test_what_a_run_found_out_about_kvm_is_said_and_marked(
+    answer: str | None, ok: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "kvm"
+    device.touch()
+    monkeypatch.setattr(doctor, "Path", lambda name: device if name == "/dev/kvm" else Path(name))
+    monkeypatch.setenv("REVIEWBOT_CACHE", str(tmp_path))
+    if answer is not None:
+        host = this_host(qemu_version())
+        (tmp_path / "accelerator.json").write_text(json.dumps({host: answer}))
+    check = doctor._kvm()
+    assert (check.ok, check.required) == (ok, False)
+    assert words in check.says
+
+
+def test_where_there_is_no_apt_get_no_apt_get_is_recommended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "_SEARCHED", str(tmp_path))
+    line = install_line((Check("git", False, "", "git"),))
+    assert "apt-get" not in line and "Debian's names are: git" in line

@@ -184,14 +184,34 @@ def test_a_terminal_gets_a_block_of_what_is_going_on_and_failures_above_it() -> 
     assert "FAIL: x" in said
 
 
-def test_the_log_of_what_takes_long_is_named_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_of_what_takes_long_are_named_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("reviewbot.cli.progress.time.monotonic", lambda: now)
-    board, console = Board(), Console(width=100, file=io.StringIO(), color_system=None)
-    view = progress._LiveView(board, console)
-    board.hear(Event("build", "kernel", "start", log=str(Path.home() / "runs" / "1" / "kernel.log")))
-    console.print(view._block())
+    board, console = Board(), Console(width=80, file=io.StringIO(), color_system=None)
+    view, logs = progress._LiveView(board, console), Path.home() / "runs" / "1" / "logs"
+
+    def shown() -> list[str]:
+        console.file = io.StringIO()
+        console.print(view._block())
+        return [line.strip() for line in console.file.getvalue().splitlines()]
+
+    board.hear(Event("build", "kernel", "start", log=str(logs / "build" / "kernel.log")))
+    assert len(shown()) == 1
     now = progress.LOG_AFTER
-    console.print(view._block())
+    assert shown()[1:] == ["logs in ~/runs/1/logs/build/", "kernel.log"]
+    board.hear(Event("lab", "ext4 fstests", "start", log=str(logs / "ext4")))
+    now += progress.LOG_AFTER
+    assert shown()[2:] == ["logs in ~/runs/1/logs/", "build/kernel.log  ext4"]
+
+
+def test_long_words_go_on_below_themselves_and_the_log_is_in_one_piece() -> None:
+    console = Console(width=60, file=io.StringIO(), color_system=None)
+    board = Board()
+    view = progress._LiveView(board, console)
+    failure = Event("lab", "ext4 fstests/generic/013", "bad", "FAIL: " + "word " * 12, log="/runs/" + "x" * 100)
+    view.show(failure, board.hear(failure))
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().count("log of kernel: ~/runs/1/kernel.log") == 1
+    first, *more, log = console.file.getvalue().splitlines()
+    assert first.startswith("✗ lab     ext4 fstests/generic/013  FAIL: word")
+    assert more and all(line.startswith(" " * 10 + "word") for line in more)
+    assert log == " " * 10 + "log: /runs/" + "x" * 100
