@@ -255,7 +255,8 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if job.request.shard_dir:
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    record = record.model_copy(update={"comparison": _compared(job, record, resolved, bench)})
+    if job.request.compare:
+        record = record.model_copy(update={"comparison": _compared(job, record, resolved, bench)})
     return judging.judged(record, run, job.progress, unreviewed=unreviewed)
 
 
@@ -280,7 +281,8 @@ def _compared(job: _Job, record: Record, resolved: Trees, bench: legs.Bench) -> 
     found = comparing.compare(chosen, record.results.legs, bench, base, history=history)
     if not found.base_problem and any(tree.patches for tree in resolved.trees):
         found = comparing.with_costs(found, chosen, record.results.legs, bench, base)
-    found = comparing.blame(found, chosen, resolved, job.stack, build_at)
+    if job.request.blame:
+        found = comparing.blame(found, chosen, resolved, job.stack, build_at, budget=job.request.blame)
     bench.run.write("comparison.json", found)
     return found
 

@@ -19,6 +19,8 @@ from reviewbot.suites.names import Names
 
 SUITES = ("smoke", "fstests")
 FSTESTS = "fstests"
+BLAME = 600.0
+"""Seconds for the search of one guilty patch, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Request:
     """False: `apply_and_test` does not look at the patches one by one."""
     build: bool = True
     """False: `review` builds nothing."""
+    compare: bool = True
+    """False: what does not pass on head is not run on base, nor again."""
+    blame: float = BLAME
+    """Seconds for the search of the guilty patch of each new failure; 0: no search."""
     shards: int = 0
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
@@ -67,9 +73,12 @@ def arguments(request: Request) -> tuple[str, ...]:
         ("--tests", request.tests),
         ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
         ("--variant", ",".join(request.variants)),
+        ("--blame", f"{request.blame:.0f}s" if request.blame != BLAME else ""),
         *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
     ):
         found += (option, words) if words else ()
+    if not request.compare:
+        found.append("--no-compare")
     return (*found, *(["--no-review"] if not request.review else []), *(["--no-build"] if not request.build else []))
 
 

@@ -23,7 +23,7 @@ from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
-from reviewbot.request import Request
+from reviewbot.request import BLAME, Request
 from reviewbot.store import RunFolder, Runs
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
@@ -78,7 +78,9 @@ def _test_options(command: Any) -> Any:
     return command
 
 
-_WISHES = ("legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir")
+_WISHES = (
+    "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare", "blame",
+)  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
 
@@ -158,6 +160,10 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 @_test_options
 @click.option("--review/--no-review", default=True, show_default=True, help="Build and look at each patch, too.")
 @click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
+@click.option("--compare/--no-compare", default=True, show_default=True,
+              help="Run what did not pass on base, too, and again, to tell new failures from old and flaky ones.")  # fmt: skip
+@click.option("--blame", type=values.Duration(), default=BLAME, show_default="10m", metavar="DURATION",
+              help="Search this long for the patch that brought a new failure; 0s: do not search.")  # fmt: skip
 @click.option(
     "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
 )

@@ -22,16 +22,13 @@ from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
 
-BUDGET = 600.0
-"""Seconds per cause, by default."""
-
 BuildAt = Callable[[Mapping[str, str]], Bench]
 """Component -> commit, the others at base: the stack built there. Raises SeriesAtFault or InfraError."""
 
 
 def blame(
     comparison: Comparison, legs: Sequence[LegSpec], trees: Trees, stack: Stack, build_at: BuildAt, *,
-    budget: float = BUDGET,
+    budget: float,
 ) -> Comparison:  # fmt: skip
     """With the guilty repository and patch of what is new. budget: seconds per cause. Raises Stopping, OSError."""
     specs = {leg.name: leg for leg in legs}

@@ -198,7 +198,8 @@ class _Comparer:
             what = f"{leg.name} {suite} on {side}"
             bench.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
             once = replace(
-                bench, run=folder, selection=wanted, budget=None, notruns=None, rerun=f"{side} {number}", fresh=False
+                bench, run=folder, selection=wanted, budget=None, notruns=None, rerun=f"{side} {number}",
+                fresh=bench.fresh and side is Side.HEAD
             )  # fmt: skip
             (result,) = run_legs([leg], (suite,), once)
             if side is Side.BASE:
