@@ -79,7 +79,8 @@ def _test_options(command: Any) -> Any:
 
 
 _WISHES = (
-    "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare", "blame",
+    "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare",
+    "blame",
 )  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
@@ -160,10 +161,20 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 @_test_options
 @click.option("--review/--no-review", default=True, show_default=True, help="Build and look at each patch, too.")
 @click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
-@click.option("--compare/--no-compare", default=True, show_default=True,
-              help="Run what did not pass on base, too, and again, to tell new failures from old and flaky ones.")  # fmt: skip
-@click.option("--blame", type=values.Duration(), default=BLAME, show_default="10m", metavar="DURATION",
-              help="Search this long for the patch that brought a new failure; 0s: do not search.")  # fmt: skip
+@click.option(
+    "--compare/--no-compare",
+    default=True,
+    show_default=True,
+    help="Run what did not pass on base, too, and again, to tell new failures from old and flaky ones.",
+)
+@click.option(
+    "--blame",
+    type=values.Duration(),
+    default=BLAME,
+    show_default="10m",
+    metavar="DURATION",
+    help="Search this long for the patch that brought a new failure; 0s: do not search.",
+)
 @click.option(
     "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
 )
