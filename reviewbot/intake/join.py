@@ -41,6 +41,7 @@ def join(
     problems += _missing_parts([*placed, *outside], found, chosen)
     problems += _duplicates(placed)
     problems += [_elsewhere(part, alone=not placed) for _, part in outside]
+    problems += [] if placed else [problem for piece in found for problem in piece.elsewheres]
     placed = placed or outside
     order = {component.name: place for place, component in enumerate(stack.components)}
     placed.sort(key=lambda row: (order.get(row[1].component, 99), row[0], *_counter(row[1].counter)))

@@ -34,7 +34,6 @@ _KIND = re.compile(r"(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?", r
 _GLUED = re.compile(r"\b(PATCH|RFC)(?=\d)", re.IGNORECASE)
 _YEAR_9999 = 253402300799
 _LOG_END = re.compile(r"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
-_DIFF = re.compile(rb"^(?:diff --git |--- a/)", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
 
 
@@ -190,7 +189,8 @@ def parse_mail(raw: bytes) -> Mail | None:
         return None
     body = _body(message)
     subject = parse_subject(header_text(message, "subject"))
-    patch = patch_in(message, raw, ask=not subject.is_reply and bool(subject.kinds or _DIFF.search(raw)))
+    tagged = bool(subject.kinds) or subject.number is not None
+    patch = patch_in(message, raw, ask=tagged and not subject.is_reply)
     if not subject.kinds and subject.number is not None and (patch.paths or subject.number == 0):
         # Patchwork takes the word out of `[PATCH net,v2,1/2]`.
         subject = replace(subject, kinds=frozenset({"PATCH"}))
@@ -207,6 +207,13 @@ def parse_mail(raw: bytes) -> Mail | None:
         trailers=read_trailers(body, has_diff=bool(patch.paths)), pull=parse_pull(body),
         patch=patch, log=" ".join(_LOG_END.split(body, maxsplit=1)[0].split()),
     )  # fmt: skip
+
+
+def as_patch(mail: Mail) -> Mail:
+    """An untagged mail as what it is if it was meant as a patch: with what `git am` would take out of it."""
+    patch = patch_in(email.message_from_bytes(_bounded(mail.raw), policy=email.policy.compat32), mail.raw)
+    subject = replace(mail.subject, kinds=frozenset({"PATCH"}))
+    return replace(mail, subject=subject, patch=patch, paths=patch.paths) if patch.paths else mail
 
 
 def _date(text: str) -> int:

@@ -36,6 +36,8 @@ class Made:
     outside: tuple[Part, ...]
     """For repositories that the stack does not have; `routed_by` has the name, as far as it can be guessed."""
     problems: tuple[Problem, ...]
+    elsewheres: tuple[Problem, ...] = ()
+    """What is wrong with parts for other repositories: of interest only where there are no others."""
 
 
 def pull_ignored(mail: Mail) -> Problem:
@@ -70,13 +72,18 @@ def parts_of(group: Group, setting: Setting, ids: Mapping[str, str]) -> Made:
     ]
     parts = tuple(part for made in several for part in made.parts)
     outside = tuple(part for made in several for part in made.outside)
-    if not parts:
-        return Made((), outside, ())
+    if not parts and (_known(outside, setting.stack) or not any(p.kind == "missing-patches" for p in problems)):
+        return Made((), outside, (), tuple(problems))
     return Made(
         parts,
         outside,
         (*problems, *(problem for made in several for problem in made.problems)),
     )
+
+
+def _known(outside: tuple[Part, ...], stack: Stack) -> bool:
+    """Whether it is certain where these belong, so that what did not arrive yet cannot bring them back to us."""
+    return all(part.routed_by in {spec.name for spec in stack.elsewhere} for part in outside)
 
 
 def _made(
@@ -89,8 +96,7 @@ def _made(
     if routed.component:
         return Made((part,), (), tuple(problems))
     if routed.outside:
-        # Whatever else is wrong with it is nobody's concern here.
-        return Made((), (part,), ())
+        return Made((), (part,), (), tuple(problems))
     culprits = tuple(mail.id for mail in routed.culprits)
     text = f"{name_of(group)}: {routed.why}"
     wrong = Problem(kind="ambiguous-component", message=text, blocking=True, message_ids=culprits)

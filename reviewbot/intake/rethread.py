@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reviewbot.intake.mail import Mail
+from reviewbot.intake.mail import Mail, as_patch
 
 _SAME_SENDING = 2 * 86400
 """Seconds between a cover and its patches, which a slow mailer sends one by one."""
@@ -33,7 +33,7 @@ def parent_of(mail: Mail, mails: Mapping[str, Mail]) -> Mail | None:
 def _with_untagged_patches(mails: Mapping[str, Mail]) -> dict[str, Mail]:
     """A mail with a diff below no series was sent as a patch, whatever its subject lacks."""
     return {
-        key: replace(mail, subject=replace(mail.subject, kinds=frozenset({"PATCH"})))
+        key: as_patch(mail)
         if mail.has_diff and not (mail.subject.is_reply or mail.subject.kinds) and not _below_series(mail, mails)
         else mail
         for key, mail in mails.items()

@@ -56,6 +56,8 @@ class Piece:
     """True: it is not the whole of its posting, because only a part was asked for."""
     outside: tuple[Part, ...] = ()
     """Those of its parts that are for repositories which the stack does not have."""
+    elsewheres: tuple[Problem, ...] = ()
+    """What is wrong with these."""
 
 
 def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
@@ -157,15 +159,18 @@ def _piece(
     problems += conflicting_copies(inside)
     parts: list[Part] = []
     outside: list[Part] = []
+    elsewheres: list[Problem] = []
     for group in kept:
         made = parts_of(group, setting, ids)
         problems += made.problems
         parts += made.parts
         outside += made.outside
+        elsewheres += made.elsewheres
     return Piece(
         top=top.id, subject=top.subject.text, author=top.author, source=bag.source, parts=tuple(parts),
         problems=tuple(problems), mails={mail.id: mail.raw for mail in inside},
         asked=tuple(named), alone=bool(top.is_cover and top.subject.number), picked=picked, outside=tuple(outside),
+        elsewheres=tuple(elsewheres),
     )  # fmt: skip
 
 

@@ -221,6 +221,15 @@ def test_what_is_wrong_with_a_part_for_elsewhere_hinders_nobody() -> None:
     assert kinds(of([m for m in mails if b"<s2.1@x>" not in m])) == [("elsewhere", False)]
 
 
+def test_what_is_not_complete_is_not_called_elsewheres_before_it_is() -> None:
+    """Of a sub-series for libfuse only the patch of its README is here: the others would tell."""
+    mails = letter(("1/2", KERNEL, "fuse: a"), ("2/2", LIBFUSE, "lowlevel: b"))
+    half = [m.replace(LIBFUSE.encode(), b"README.md") for m in mails if b"<s2.2@x>" not in m]
+    found = of(half)
+    assert ("missing-patches", True) in kinds(found)
+    assert kinds(of([m for m in half if b"@x" in m and b"s1" not in m]))[0] == ("missing-patches", True)
+
+
 @pytest.mark.parametrize(
     ("path", "to", "component"),
     [
