@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import filelock
 
@@ -30,6 +30,8 @@ _FOLDERS: Mapping[str, tuple[Kind, int]] = {
     "repos": ("repository", 1), "apt": ("download", 1), "lore": ("download", 1), "downloads": ("download", 1),
 }  # fmt: skip
 """Folder of the cache -> what its entries are, and how deep in it they are."""
+_THROWAWAY = "work-"
+"""Folders below `building` whose name, and so the name of their lock, is never used again."""
 _STAMPS = (RECORD, "FETCH_HEAD", "index", "HEAD", "refs", "objects", "replies.jsonl")
 """Entries whose time tells of a use, besides the folder's own."""
 
@@ -101,9 +103,12 @@ def leavings(cache: Path, runs: Runs) -> Iterator[Path]:
     Each is nobody's until the next one is asked for, so it may be removed then.
     """
     for folder in _entries(cache / "building", 1):
-        with contextlib.suppress(filelock.Timeout), locked(cache / "locks" / f"{folder.name}.lock", timeout=0):
+        lock = cache / "locks" / f"{folder.name}.lock"
+        with contextlib.suppress(filelock.Timeout), locked(lock, timeout=0):
             if os.path.lexists(folder):
                 yield folder
+                if folder.name.startswith(_THROWAWAY) and not os.path.lexists(folder):
+                    lock.unlink(missing_ok=True)
     for run in runs.list():
         if run.left_open():
             with run.abandoned() as nobody:
@@ -178,12 +183,19 @@ def _needed(runs: Iterable[RunFolder]) -> dict[str, str]:
     """Name of an artifact's folder -> the newest run that needs it to be reproduced."""
     found: dict[str, str] = {}
     for run in runs:
-        try:
-            artifacts = json.loads((run.path / "lock.json").read_bytes())["artifacts"]["artifacts"]
-            found |= {f"{artifact['kind']}-{artifact['key']}": run.id for artifact in artifacts.values()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            found |= dict.fromkeys(_artifacts(json.loads((run.path / "lock.json").read_bytes())), run.id)
     return found
+
+
+def _artifacts(value: Any) -> Iterator[str]:
+    """All that a lock file names, wherever it does: of head, and of what head was compared with."""
+    if isinstance(value, dict):
+        if isinstance(value.get("kind"), str) and isinstance(value.get("key"), str):
+            yield f"{value['kind']}-{value['key']}"
+        value = list(value.values())
+    for inside in value if isinstance(value, list) else ():
+        yield from _artifacts(inside)
 
 
 def _cached(cache: Path, needed: Mapping[str, str]) -> Iterator[Item]:

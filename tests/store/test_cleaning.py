@@ -208,13 +208,14 @@ def test_old_runs_go_when_asked_for_and_running_ones_stay(tmp_path: Path) -> Non
 
 def test_sources_and_objects_go_by_their_last_use_too(tmp_path: Path) -> None:
     cache, then = tmp_path / "cache", time.time() - 40 * DAY
-    for name in ("scratch/src/kernel", "scratch/obj/kernel-1", "repos/kernel.git", "lore/x", "apt/bookworm"):
+    names = ("scratch/src/kernel", "scratch/obj/kernel-1", "layers/kernel-1", "repos/kernel.git", "lore/x", "apt/sid")
+    for name in names:
         (cache / name).mkdir(parents=True)
         os.utime(cache / name, (then, then))
     (cache / "repos" / "kernel.git" / "FETCH_HEAD").touch()
     found = look(cache, Runs(tmp_path / "runs"), Limits(unused=30 * DAY))
     assert {str(item.path.relative_to(cache)) for item in found.remove} == {
-        "scratch/src/kernel", "scratch/obj/kernel-1", "lore/x", "apt/bookworm",
+        "scratch/src/kernel", "scratch/obj/kernel-1", "layers/kernel-1", "lore/x", "apt/sid",
     }  # fmt: skip
 
 
@@ -248,6 +249,30 @@ def test_a_half_built_artifact_whose_builder_works_is_no_leaving(tmp_path: Path)
     with locked(tmp_path / "cache" / "locks" / "kernel-1.lock"):
         assert list(leavings(tmp_path / "cache", Runs(tmp_path / "runs"))) == []
     assert len(list(leavings(tmp_path / "cache", Runs(tmp_path / "runs")))) == 1
+
+
+def test_what_was_to_be_thrown_away_leaves_not_even_its_lock(tmp_path: Path) -> None:
+    for name in ("work-1", "kernel-1"):
+        (tmp_path / "building" / name).mkdir(parents=True)
+    sweep(tmp_path, Runs(tmp_path / "runs"))
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == ["kernel-1.lock"]
+    assert list((tmp_path / "building").iterdir()) == []
+
+
+def test_what_a_run_compared_with_is_needed_too(tmp_path: Path) -> None:
+    cache, runs = tmp_path / "cache", Runs(tmp_path / "runs")
+    base = artifact(cache, "base", 400)
+    lock = {"artifacts": {"artifacts": {}}, "base": [{"artifacts": {"kernel": base.model_dump(mode="json")}}]}
+    runs.create().write("lock.json", json.dumps(lock))
+    assert look(cache, runs, Limits(unused=DAY)).remove == ()
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "[" * 100_000, '{"artifacts": 3}', '{"kind": 3, "key": 4}'])
+def test_a_damaged_lock_file_keeps_nothing_and_breaks_nothing(tmp_path: Path, text: str) -> None:
+    runs = Runs(tmp_path / "runs")
+    (runs.create().path / "lock.json").write_text(text)
+    artifact(tmp_path / "cache", "old", 40)
+    assert len(look(tmp_path / "cache", runs, Limits(unused=DAY)).remove) == 1
 
 
 def test_a_file_with_two_names_takes_its_room_once(tmp_path: Path) -> None:
