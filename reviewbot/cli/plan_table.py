@@ -91,7 +91,7 @@ def _signed(posting: Posting) -> str:
     if set(patatt) - {"none"}:
         said.append(("patatt", patatt))
     words = "; ".join(
-        f"{name}: {', '.join(f'{counts[answer]} {answer}' for answer in _ANSWERS if counts[answer])}"
+        f"{name}: {', '.join(f'{counts[answer]} {word}' for answer, word in _ANSWERS.items() if counts[answer])}"
         for name, counts in said
         if counts
     )
@@ -100,7 +100,8 @@ def _signed(posting: Posting) -> str:
     return words + (f" ({next(iter(reasons))}{more})" if reasons else "")
 
 
-_ANSWERS = ("pass", "fail", "none", "unchecked")
+_ANSWERS = {"pass": "pass", "fail": "fail", "none": "unsigned", "unchecked": "unchecked"}
+"""What a check of signatures answers -> how that is said."""
 
 
 def _asked(posting: Posting) -> list[str]:
@@ -199,7 +200,7 @@ def _unchanged(source: SourcePlan) -> str:
 
 
 def _tree(tree: Tree) -> Iterator[Text | Padding]:
-    unsure = "" if tree.justified or tree.stopped else "  ! nothing speaks for it but that it is the default"
+    unsure = "" if tree.justified or tree.stopped else "  ! no evidence for it: it is only the default"
     yield Text.assemble("base ", tree.base_commit[:12], (f"  {tree.base_why}", "dim"), (unsure, "yellow"))
     if tree.stopped:
         yield Text.assemble(("✗ ", "red"), tree.stopped.what)

@@ -111,7 +111,7 @@ def _of_trees(trees: Trees) -> Iterator[Note]:
 
 def _of_tree(tree: Tree) -> Iterator[Note]:
     if tree.patches and not tree.justified:
-        yield Note(f"{tree.component}: nothing justifies this base: {tree.base_why}")
+        yield Note(f"{tree.component}: no evidence for this base: {tree.base_why}")
     merged = [patch for patch in tree.patches if patch.merged]
     if merged:
         more = f" and {len(merged) - 1} more" if len(merged) > 1 else ""

@@ -191,7 +191,9 @@ def check_copies(
             continue
         missing = [p.component for p, t in ((entry.master, master), (entry.copy_, copy)) if t is None]
         if master is None or copy is None:
-            skip(f"{entry.master} is compared with {entry.copy_}, and there is no tree of {' and '.join(missing)}")
+            skip(
+                f"{entry.master} is compared with {entry.copy_}, but the source of {' and '.join(missing)} is not here"
+            )
             continue
         texts = _texts(entry, master, copy, scratch)
         if isinstance(texts, str):

@@ -57,7 +57,7 @@ def check_numbers(
         for name, tree in sides.items()
     }
     if missing := [entry.component for entry in rules.numbers if entry.component not in sides]:
-        skip(f"not compared with {' and '.join(missing)}: no tree")
+        skip(f"not compared with {' and '.join(missing)}, whose source is not here")
     pairs = {frozenset((str(entry.master), str(entry.copy_))) for entry in rules.copies}
     shared = _shared(head, pairs, {reason.name for reason in rules.known})
     touched = {

@@ -219,7 +219,7 @@ def _takes(found: Fit) -> str:
 def _applied(ref: Ref, found: Fit, attempts: list[Attempt], at_hand: list[Ref], suffix: str) -> Choice:
     alone = ref.default and len(at_hand) == 1
     why = f"{_label(ref)}; {_takes(found)}" if not found.has else _label(ref)
-    why += ", nothing else speaks for it" if alone and not found.has else ""
+    why += ", no other evidence for this base" if alone and not found.has else ""
     return Choice(ref.commit, ref.name, why + suffix, True, tuple(attempts), found, tuple(at_hand))
 
 

@@ -20,6 +20,7 @@ _LINES = 14
 """Of base that are shown."""
 _MAX_FILE = 4 << 20
 _TIMEOUT = 20.0
+_UNKNOWN = "who changed these lines last is not known"
 _HISTORY_GONE = "history of this source is not here"
 
 
@@ -86,7 +87,7 @@ def _there(repository: Path, base: str, base_name: str, path: str, line: int, en
     said = [f"{path} at {base_name}, lines {window.first}-{last} "
             f"({window.match} of {counted(window.wanted, 'line')} that the hunk wants are there):"]  # fmt: skip
     said += [f"{number:6} {shown[:160]}" for number, shown in enumerate(window.lines, window.first)]
-    said.append(f"last touched by {last_touched(repository, base, path, window.first, last)}")
+    said.append(last_touched(repository, base, path, window.first, last))
     return said
 
 
@@ -117,7 +118,7 @@ def last_touched(repository: Path, commit: str, path: str, first: int, last: int
             timeout=_TIMEOUT,
         )  # fmt: skip
     except CommandTimeout:
-        return f"somebody: git blame took more than {_TIMEOUT:.0f} s"
+        return f"{_UNKNOWN}: git blame took more than {_TIMEOUT:.0f} s"
     found: tuple[int, str] = (0, "")
     cut = set(shallow(repository))
     blocks = re.split(r"(?m)^(?=[0-9a-f]{40} \d+ \d+)", done.output)
@@ -128,7 +129,7 @@ def last_touched(repository: Path, commit: str, path: str, first: int, last: int
         when = int(facts.get("committer-time", "0"))
         text = f"{block[:12]} “{facts['summary'][:100]}” ({facts.get('author', '')[:60]}, {day(when)})"
         found = max(found, (when, text))
-    return found[1] or f"nobody can say: {_HISTORY_GONE}"
+    return f"last touched by {found[1]}" if found[1] else f"{_UNKNOWN}: {_HISTORY_GONE}"
 
 
 def _takers(

@@ -60,7 +60,7 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, 
     if not usable:
         return default, "default of the stack; the posting declares no base, and there is no other to try"
     names = ", ".join(dict.fromkeys(map(_name_of, usable)))
-    return f"{default}?", f"the posting declares no base: blob ids, then a test-apply decide between {default}, {names}"
+    return f"{default}?", f"the posting declares no base; blob ids, then a test-apply, choose among {default}, {names}"
 
 
 def _short(base: str) -> str:

@@ -87,7 +87,7 @@ def test_eighty_columns_are_enough(site: Path) -> None:
     assert "missing: prerequisite-patch-id 0123456789ab: " in said
     assert "routed by" not in said
     assert "fstests (23 tests: generic/001 generic/002" in said
-    assert "signed    DKIM: 1 none\n" in "\n".join(line.rstrip() for line in said.splitlines()) + "\n"
+    assert "signed    DKIM: 1 unsigned\n" in "\n".join(line.rstrip() for line in said.splitlines()) + "\n"
 
 
 def test_only_what_is_changed_or_needed_is_listed(site: Path) -> None:

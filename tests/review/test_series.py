@@ -51,7 +51,7 @@ def test_what_needs_the_build_root_is_skipped_with_the_reason(tmp_path: Path) ->
     reason = "it runs in the build root, and there is none"
     assert (found.skipped["checkpatch"], found.skipped["rules"]) == (reason, reason)
     assert found.skipped["copies"].endswith(
-        "there is no tree of libfuse; not compared with libfuse and e2fsprogs: no tree"
+        "the source of libfuse is not here; not compared with libfuse and e2fsprogs, whose source is not here"
     )
 
 
@@ -96,7 +96,7 @@ def test_copies_out_of_step_are_a_finding_of_the_series(tmp_path: Path) -> None:
     )
     found = run(tmp_path, *trees)
     assert [(f.tool, f.severity, f.file, f.line) for f in found.findings] == [("copies", "warning", KERNEL, 8)]
-    assert found.findings[0].detail == f"{KERNEL}:8: #define FUSE_NEW (1 << 9) (kernel 1/1 patch 1/1)"
+    assert found.findings[0].detail == f"{KERNEL}:8: #define FUSE_NEW (1 << 9) (kernel patch 1/1)"
     assert found.count(Severity.WARNING) == 1
 
 

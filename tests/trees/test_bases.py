@@ -68,7 +68,7 @@ def test_a_default_for_which_only_the_patches_speak_is_called_that(kernel: Path,
     write(kernel, {FILE: edited(50)}, "far away", day=11)
     git(kernel, "checkout", "-q", "master")
     tree = resolved(without_blobs(series(kernel, "v1..other")), kernel, tmp_path / "c", candidates=[TAGS])
-    assert tree.base_why == "default of the stack: master; the patch applies, nothing else speaks for it"
+    assert tree.base_why == "default of the stack: master; the patch applies, no other evidence for this base"
     assert tree.justified
 
 

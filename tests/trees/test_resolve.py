@@ -88,7 +88,7 @@ def test_an_explicit_base_wins_and_is_explained(kernel: Path, tmp_path: Path) ->
     assert (tree.base_commit, tree.base_why) == (old, "--base v1")
     default = run(taken(posting(("kernel",))), {"kernel": source(kernel)}, tmp_path / "c").trees[0]
     assert default.base_commit == git(kernel, "rev-parse", "HEAD")
-    assert default.base_why == "default of the stack: master; all 2 patches apply, nothing else speaks for it"
+    assert default.base_why == "default of the stack: master; all 2 patches apply, no other evidence for this base"
 
 
 def test_a_declared_base_commit_is_used_if_it_is_there(kernel: Path, tmp_path: Path) -> None:

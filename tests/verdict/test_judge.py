@@ -304,7 +304,7 @@ def test_what_base_has_already_and_a_base_that_nothing_justifies_are_noted() -> 
     tried = (Attempt(what="master: test-apply", result="stopped at patch 1/2"),)
     trees = tree_with(applied("a", merged=True), applied("b"), attempts=tried, justified=False)
     assert verdict(leg("ext4", Outcome.PASS), trees=trees).notes == (
-        "kernel: nothing justifies this base: default of the stack: master",
+        "kernel: no evidence for this base: default of the stack: master",
         "kernel: base has 1 patch already: “a”",
         "kernel: master: test-apply: stopped at patch 1/2",
     )
