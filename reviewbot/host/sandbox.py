@@ -170,7 +170,8 @@ class Sandbox:
             if way.locks:
                 words = ["--disable-userns", *words]
             counted = {event.what for event in group.events}
-            more = {} if "processes" in counted else {"NPROC": limits.processes + 64}
+            # The watchdog is to see that there are too many: that takes a while on a busy machine.
+            more = {} if "processes" in counted else {"NPROC": 2 * limits.processes}
             plan = {
                 "bwrap": way.bwrap, "argv": list(argv), "owner": way.owner, "rootless": os.geteuid() != 0,
                 "places": self._places(binds), "limits": {**each, **more}, "report": report.fileno(), "words": words,

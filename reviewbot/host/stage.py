@@ -31,6 +31,7 @@ SMALL = 65000
 _BIND, _REC = 4096, 16384
 _NOSUID, _NODEV = 2, 4
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
+_CAP_SETFCAP = 31
 _KEYCTL_X86, _JOIN_SESSION_KEYRING = 250, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -250,7 +251,9 @@ def _become(owner: int, limits: dict[str, int], *, keep_groups: bool) -> None:
         signal.signal(number, signal.SIG_DFL)
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     for capability in range(last + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        # To map id 0 of this namespace into the box's takes CAP_SETFCAP (Linux 5.12); bubblewrap drops it after that.
+        if owner or capability != _CAP_SETFCAP:
+            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     if owner:  # else the site does without: the box has the caller's own id
         if not keep_groups:
             os.setgroups([])

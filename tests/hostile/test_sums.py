@@ -26,7 +26,7 @@ def counted(request: pytest.FixtureRequest, caller: Caller) -> bool:
 
 
 @pytest.mark.parametrize("bomb", [
-    ":() { : | : & }; :; sleep 1000",
+    ":() { : | : & }; while true; do :; sleep 1; done",
     "perl -e 'while (1) { fork }'",
     "while :; do setsid sleep 1000 & done",
 ])  # fmt: skip
