@@ -59,7 +59,7 @@ def _gone() -> dict[str, bool]:
 
 
 def ending(pid: str) -> bool:
-    """Whether a process is no more or cannot but end: whom it served may see that long before its parent does."""
+    """Whether a process has ended or is ending. Its clients may see that long before its parent does."""
     words = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not words or words[0] in "ZX" or int(words[6]) & _PF_EXITING:
         return True

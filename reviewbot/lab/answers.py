@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the agent said of a step, or the kernel of a machine that was lost under one, as a reply."""
+"""Make a step's reply from the agent's words, or from the kernel's when the machine was lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The files of a machine, opened for QEMU: it runs as a user that may open none of them, and sees no folder of them."""
+"""Open the files of a machine for QEMU, which runs as a user that may open none of them."""
 
 import os
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Start QEMU, in a box of its own: what a guest does to it, it does as a user that owns nothing and sees nothing."""
+"""Start QEMU in a box: a guest that takes it over is a user that owns nothing and sees no file of ours."""
 
 import contextlib
 import os

@@ -104,9 +104,8 @@ def command(
 ) -> list[str]:  # fmt: skip
     """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored.
 
-    wires: descriptors that QEMU inherits (see `lab.wires` and `lab.held`), so that it needs nothing of the host's file
-    systems but itself; None: it opens files, and makes sockets and logs at `places`, for who reads the command or runs
-    it by hand.
+    wires: descriptors that QEMU inherits (see `lab.wires` and `lab.held`), so that it opens no file of ours by path.
+    None: QEMU opens the files and makes sockets and logs at `places`; such a command can be read, and run by hand.
     """
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a stranger says without end, in a file of bounded size: its beginning, and its end."""
+"""Record a console into a file of bounded size: its beginning and its end are kept."""
 
 import asyncio
 import contextlib

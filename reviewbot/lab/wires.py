@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What connects the host with one machine. QEMU inherits its ends, so it needs to see no socket and no log file."""
+"""Sockets and pipes between the host and one machine. QEMU inherits its ends, so it opens no socket and no log file."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from reviewbot.lab.recorder import HEAD, SHORT, TAIL, Recorder
 
 PORTS = ("control", "results", "qmp")
 PIPE = 1 << 20
-"""Bytes that a console may be ahead of us; one byte at a time goes into a pipe, a socket takes some 300 of them."""
+"""Capacity of a console's pipe. A UNIX socket would be full after some 300 writes of one byte, as a UART makes them."""
 SAID = 1 << 20
 """Bytes of QEMU's own words that are kept."""
 
