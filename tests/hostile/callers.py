@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot.host import cgroups
 from reviewbot.host.box import remove
 from reviewbot.host.locks import locked
 from reviewbot.host.paths import cache_dir
@@ -91,7 +92,7 @@ def user_calls(folder: Path) -> Iterator[Caller]:
         return
     if missing := [name for name in ("useradd", "userdel", "setpriv", "newuidmap") if not shutil.which(name)]:
         pytest.skip(f"{missing[0]} is not installed: no ordinary user can be made")
-    with _account() as account:
+    with _account() as account, _groups(account.pw_uid) as groups:
         home = Path(account.pw_dir)
         # Neither this repository nor this Python need be where others may look.
         site = Path(pytest.__file__).parents[1]
@@ -100,9 +101,10 @@ def user_calls(folder: Path) -> Iterator[Caller]:
         for name in seen:
             (home / name).mkdir()
         binds = "; ".join(f"mount --bind '{path}' '{home / name}'" for name, path in seen.items())
+        joins = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in groups)
         program = home / "python" / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
         words = (
-            "unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{binds}; exec "$@"', "sh",
+            "unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{binds}; {joins or ":"}; exec "$@"', "sh",
             "setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--",
             # A Python that was built with its library beside it must not find another one.
             "env", f"LD_LIBRARY_PATH={home / 'python' / 'lib'}",
@@ -110,6 +112,23 @@ def user_calls(folder: Path) -> Iterator[Caller]:
         )  # fmt: skip
         yield Caller("user", account.pw_uid, home, words, home / "cache")
         remove(home)
+
+
+@contextlib.contextmanager
+def _groups(uid: int) -> Iterator[list[Path]]:
+    """Control groups in which a user may make others, as systemd delegates them; none if the machine has none."""
+    found = []
+    for _, parent in cgroups.means().parents if cgroups.means().kind == "v1" else ():
+        group = parent / f"{PREFIX}{os.getpid()}"
+        group.mkdir(exist_ok=True)
+        for path in (group, group / "cgroup.procs", group / "tasks"):
+            os.chown(path, uid, -1)
+        found.append(group)
+    try:
+        yield found
+    finally:
+        for group in found:
+            group.rmdir()
 
 
 @contextlib.contextmanager
