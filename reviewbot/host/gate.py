@@ -118,7 +118,8 @@ def take(
     root: if it is `stack`, links in it to `/stack/…` are written as relative ones, and those that leave it refused.
     Raises Refused, and then `target` is as before; InfraError, OSError.
     """
-    with tempfile.TemporaryDirectory(prefix=".gate-", dir=target.parent) as room:
+    # Below a folder that is the caller's already: what lies beside it may be swept as a leaving.
+    with tempfile.TemporaryDirectory(prefix=".gate-", dir=target if target.is_dir() else target.parent) as room:
         stream = _stream(box, source, Path(room), limits, names)
         made = Path(room) / "taken"
         made.mkdir()

@@ -234,6 +234,7 @@ def test_what_goes_into_a_folder_replaces_nothing_there(made: Gate) -> None:
     assert [p.name for p in made.target.iterdir()] == ["here"]
     made.take(names=("there",))
     assert sorted(p.name for p in made.target.iterdir()) == ["here", "there"]
+    assert sorted(p.name for p in made.target.parent.iterdir()) == ["source", "target"]
     assert (made.target / "here").read_text() == "mine"
 
 
