@@ -21,7 +21,8 @@ _BYTE_EXACT = "* -text -crlf -ident -filter !eol !working-tree-encoding\n"
 """Of `info/attributes`, which go before those of the tree: no file is converted."""
 _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null",
              "-c", "core.attributesFile=/dev/null",
-             "-c", "gc.auto=0", "-c", "advice.detachedHead=false")  # fmt: skip
+             # What is fetched becomes one pack, or nothing: loose objects of a killed fetch lack those they name.
+             "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0", "-c", "advice.detachedHead=false")  # fmt: skip
 
 
 def git(
@@ -82,6 +83,13 @@ def init_bare(repository: Path) -> Path:
     return repository
 
 
+def remove_stale_locks(repository: Path) -> None:
+    """Lock files that a killed git left in a repository, which the caller has for itself."""
+    for folder, below in ((repository, False), (repository / "refs", True), (repository / "worktrees", True)):
+        for path in folder.rglob("*.lock") if below else folder.glob("*.lock"):
+            path.unlink(missing_ok=True)
+
+
 def no_conversions(repository: Path) -> None:
     """Let every worktree of the repository hold the bytes of its blobs.
 
@@ -98,6 +106,15 @@ def find_commit(repository: Path, ref: str) -> str | None:
         return None
     done = git(repository, "rev-parse", "--quiet", "--verify", f"{ref}^{{commit}}", check=False)
     return done.output.strip() if done.status == 0 else None
+
+
+def find_fetched(repository: Path, ref: str) -> str | None:
+    """As `find_commit`, but None for a commit without its history: a fetch was killed before it was complete."""
+    commit = find_commit(repository, ref)
+    if commit is None:
+        return None
+    walked = git(repository, "rev-list", "--quiet", commit, "--not", "--all", check=False)
+    return commit if walked.status == 0 else None
 
 
 def tree_of(repository: Path, commit: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from reviewbot.config import Network
-from reviewbot.host.git import git, init_bare, tree_of
+from reviewbot.host.git import git, init_bare, remove_stale_locks, tree_of
 from reviewbot.host.locks import locked
 from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Part, Posting
@@ -166,6 +166,7 @@ def _one(
     progress: Progress,
 ) -> Tree:  # fmt: skip
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
+    remove_stale_locks(repository)
     origin, attempts = _reach(spec, repository, cache)
     work = Work(spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest,
                 wish.network)  # fmt: skip

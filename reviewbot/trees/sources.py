@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reviewbot.host.apt import codename
 from reviewbot.host.files import sha256_file
-from reviewbot.host.git import find_commit, git
+from reviewbot.host.git import find_commit, find_fetched, git
 from reviewbot.host.process import CommandFailed, CommandTimeout, no_room, run
 from reviewbot.model.errors import DiskFull, InfraError
 from reviewbot.model.stack import Source
@@ -86,7 +86,7 @@ def _first_line(error: Exception) -> str:
 def _git(source: Source, repository: Path) -> Origin:
     ref = source.ref or "HEAD"
     commit = _listed(source.url, ref) or (ref if _HEX.fullmatch(ref) else "")
-    known = find_commit(repository, commit) if commit else None
+    known = find_fetched(repository, commit) if commit else None
     found = known or fetch(source, ref, repository)
     if found is None:
         raise InfraError(f"it has no {ref}")
@@ -109,7 +109,7 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
     Shallow where the other side allows it: a kernel's history is not needed to apply a series. A commit is also
     found when no branch reaches it, if the server gives commits by their id. timeout: seconds per request.
     """
-    if (known := find_commit(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
+    if (known := find_fetched(repository, ref)) and _HEX.fullmatch(ref) and len(ref) == 40:
         return known
     # Fetching shallowly what is here already would cut off the history that came with it.
     if not _HEX.fullmatch(ref) and (known := _known(source, ref, repository, timeout)):
@@ -143,7 +143,7 @@ def _known(source: Source, ref: str, repository: Path, timeout: float) -> str | 
         commit = _listed(source.url, ref, timeout=min(timeout, _LISTING))
     except (CommandFailed, CommandTimeout):
         return None  # fetching will say why
-    return find_commit(repository, commit) if commit else None
+    return find_fetched(repository, commit) if commit else None
 
 
 def near_refs(source: Source, ref: str) -> tuple[str, ...]:

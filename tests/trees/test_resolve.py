@@ -267,3 +267,33 @@ def test_who_waits_for_a_repository_says_for_whom(kernel: Path, tmp_path: Path) 
         assert resolved.result(60).get("kernel")
     said = [event.text for event in heard if event.state == "say"]
     assert said == ["kernel waits for process 7, which fetches and applies kernel"]
+
+
+@pytest.mark.parametrize("left", ["a lock of the shallow file", "commits without their history", "locks of refs"])
+def test_what_a_killed_fetch_left_is_fetched_again(kernel: Path, tmp_path: Path, left: str) -> None:
+    for number in range(3):
+        (kernel / "more").write_text(f"{number}\n")
+        git(kernel, "add", "-A")
+        git(kernel, "commit", "-q", "-m", f"more {number}")
+    found = taken(posting(("kernel",)))
+    first = run(found, {"kernel": source(kernel)}, tmp_path / "cache").trees[0]
+    repository = tmp_path / "cache" / "repos" / "kernel.git"
+    assert (repository / "shallow").exists(), "fetched without history"
+    match left:
+        case "commits without their history":  # killed after its pack was complete
+            for ref in git(repository, "for-each-ref", "--format=%(refname)").split():
+                git(repository, "update-ref", "-d", ref)
+            (repository / "shallow").unlink()
+        case "locks of refs":
+            for name in ("packed-refs.lock", "refs/reviewbot/base/master.lock", "HEAD.lock", "config.lock"):
+                (repository / name).parent.mkdir(parents=True, exist_ok=True)
+                (repository / name).touch()
+            (kernel / "more").write_text("new\n")
+            git(kernel, "commit", "-q", "-a", "-m", "new")
+        case _:
+            (repository / "shallow.lock").touch()
+            (kernel / "more").write_text("new\n")
+            git(kernel, "commit", "-q", "-a", "-m", "new")
+    again = run(found, {"kernel": source(kernel)}, tmp_path / "cache").trees[0]
+    assert again.base_commit == git(kernel, "rev-parse", "HEAD")
+    assert (again.head_tree == first.head_tree) is (left == "commits without their history")
