@@ -17,7 +17,7 @@ find . -type f -newermt "@$SINCE" -print0 | sort -z | xargs -0 -r sha256sum -z -
 """
 _CMD = r"""
 find . -mindepth 2 -type f -name '.*.o.cmd' -size -4096k -not -path './scripts/*' -not -path './tools/*' -print0 |
-	tar --create --null --files-from=- --no-recursion --format=gnu
+	tar --create --file=- --format=gnu --no-recursion --null --files-from=-
 """
 _LIMIT = 900.0
 _LARGEST = 256 << 20
