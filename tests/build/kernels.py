@@ -37,10 +37,13 @@ $(O)/%.o: %.c include/fuse.h
 	@echo "  CC      $*.o"
 	@$(COMPILE) -Wall -Iinclude -c -o $@ $< || \\
 		{ echo "make[4]: *** [/src/scripts/Makefile.build:194: $*.o] Error 1" >&2; exit 1; }
+	@echo "source_$*.o := /src/$<" > $(@D)/.$(@F).cmd
+	@echo "deps_$*.o := /src/include/fuse.h" >> $(@D)/.$(@F).cmd
+fs/fuse/: $(addprefix $(O)/,$(filter fs/fuse/%,$(objects)))
 $(objects): %.o: FORCE
 	@$(MAKE) -f $(CURDIR)/Makefile O=$(O) $(O)/$@
 FORCE:
-.PHONY: FORCE tinyconfig olddefconfig kernelrelease bzImage
+.PHONY: FORCE fs/fuse/ tinyconfig olddefconfig kernelrelease bzImage
 """
 COMPILE = """\
 # For a build root without a compiler: compile OPTIONS -o OBJECT SOURCE

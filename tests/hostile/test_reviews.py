@@ -9,6 +9,7 @@ import pytest
 
 from reviewbot.build import build_patches
 from reviewbot.build.debian import buildroot
+from reviewbot.build.kernel import kernel
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.artifacts import Artifact
@@ -16,6 +17,7 @@ from reviewbot.model.review import PatchBuild
 from reviewbot.model.trees import Trees
 from reviewbot.store import Store
 from tests.build.commits import Series
+from tests.build.kernels import small_kernel
 from tests.build.libraries import small_library
 
 pytestmark = pytest.mark.build
@@ -51,9 +53,10 @@ def root() -> Artifact:
 
 
 def review(series: Series, store: Store, root: Artifact, logs: Path) -> list[PatchBuild]:
+    """Without what differs from one time to the next: seconds, and which lines make wrote at once."""
     trees = Trees(trees=(series.tree(),))
     found = build_patches(trees, load_stack(), store=store, built={"buildroot": root}, logs=logs)
-    return [found[patch.commit].model_copy(update={"seconds": 0.0}) for patch in series.patches]
+    return [found[patch.commit].model_copy(update={"seconds": 0.0, "detail": ""}) for patch in series.patches]
 
 
 def honest(base: Series) -> Series:
@@ -99,3 +102,27 @@ def test_an_accusation_above_kept_objects_is_confirmed_from_an_empty_folder(
     broken.patch("breaks", {"lib/a.c": lambda text: text + "int x = nix;\n"})
     (build,) = review(broken, store, root, logs / "broken")
     assert build.own_error and "nix" in build.error
+
+
+def test_a_review_of_a_kernel_is_the_same_after_a_hostile_one(tmp_path: Path, root: Artifact) -> None:
+    base = small_kernel(tmp_path)
+    hostile, honest = (Series(base.repository, base.base, "kernel") for _ in range(2))
+    poison = "$(shell touch -d 2035-01-01 $(O)/fs/fuse/*.o; printf 'all:\\n' > $(O)/GNUmakefile)\n$(info it ran)\n"
+    hostile.patch("poison", {"fs/fuse/Makefile": lambda text: text + poison})
+    hostile.patch("again", {"fs/fuse/inode.c": lambda text: text.replace("init", "also")})
+    honest.patch("adds to a header", {"include/fuse.h": lambda text: text + "int fuse_more(void);\n"})
+    honest.patch("breaks", {"fs/fuse/dev.c": lambda text: text + "int x = nix;\n"})
+    honest.patch("mends and warns", {"fs/fuse/dev.c": lambda text: text.replace("int x = nix", "static int x")})
+    logs = tmp_path / "run" / "logs"
+    found = []
+    for store, others in ((Store(tmp_path / "cache"), [hostile]), (Store(tmp_path / "empty"), [])):
+        kernel(store, base.tree(), root, logs / "build" / "kernel.log")  # whose objects tell what a header can change
+        for other in others:
+            first = review(other, store, root, logs / "hostile")
+            assert "it ran" in (tmp_path / "run" / first[0].log).read_text()
+        found.append(review(honest, store, root, logs / "review"))
+    assert found[0] == found[1]
+    header, breaks, mends = found[0]
+    assert (header.state, header.compiled) == ("built", 2)
+    assert breaks.own_error and "nix" in breaks.error
+    assert (mends.state, [w.file for w in mends.warnings]) == ("built", ["fs/fuse/dev.c"])
