@@ -54,16 +54,18 @@ def test_the_kernels_unfinished_warning_is_read_after_a_line_of_ours(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("signs", "missing"),
+    ("before", "during", "flags", "extents", "missing"),
     [
-        ({"during": ""}, "EXPERIMENTAL iomap"),
-        ({"before": f"{WARNING}\n", "during": ""}, "EXPERIMENTAL iomap"),
-        ({"flags": 0}, "/dev/fuse does not offer iomap"),
-        ({"extents": 0}, "FIEMAP knows no extent of a new file"),
+        ("", "", 1, 1, "EXPERIMENTAL iomap"),
+        (f"{WARNING}\n", "", 1, 1, "EXPERIMENTAL iomap"),
+        ("", WARNING, 0, 1, "/dev/fuse does not offer iomap"),
+        ("", WARNING, 1, 0, "FIEMAP knows no extent of a new file"),
     ],
 )
-def test_a_missing_sign_is_named(tmp_path: Path, signs: dict[str, str | int], missing: str) -> None:
-    problem = proven(tmp_path, **signs)  # type: ignore[arg-type]
+def test_a_missing_sign_is_named(
+    tmp_path: Path, before: str, during: str, flags: int, extents: int, missing: str
+) -> None:
+    problem = proven(tmp_path, before=before, during=during, flags=flags, extents=extents)
     assert problem.startswith("iomap was demanded and is not proven: ") and missing in problem
 
 
