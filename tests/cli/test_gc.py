@@ -2,6 +2,8 @@
 """`reviewbot gc` as its user meets it, and the clean start of every command that works."""
 
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,16 @@ from reviewbot.store.cleaning import using
 from tests.cli.world import World
 from tests.store.test_cleaning import artifact, needing
 from tests.store.test_runs import another_process
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of this test alone: what others' killed processes left in theirs would be removed, and counted, too."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield
+    tempfile.tempdir = None
 
 
 def cache(world: World) -> Path:
