@@ -197,8 +197,11 @@ class _Comparer:
             wanted = " ".join(case.first.test for case in group)
             what = f"{leg.name} {suite} on {side}"
             bench.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
+            # The first run of smoke on base is nobody's rerun: every posting on this base shares it.
+            first = side is Side.BASE and suite == "smoke" and not any(case.reruns for case in group)
             once = replace(
-                bench, run=folder, selection=wanted, budget=None, notruns=None, rerun=f"{side} {number}",
+                bench, run=folder, selection=wanted, budget=None, notruns=None,
+                rerun="" if first else f"{side} {number}",
                 fresh=bench.fresh and side is Side.HEAD
             )  # fmt: skip
             (result,) = run_legs([leg], (suite,), once)
