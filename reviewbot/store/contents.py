@@ -112,4 +112,4 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"listing": _listing, "stamp": _stamp}[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201
+    json.dump({"listing": _listing, "stamp": _stamp}[sys.argv[1]](Path(sys.argv[2])), sys.stdout)

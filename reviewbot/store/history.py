@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every outcome of every test, in a database: what the same inputs gave before, and how often a test fails."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
@@ -162,9 +163,9 @@ _NAME = (_outcomes.c.run, _outcomes.c.side, _outcomes.c.number, _outcomes.c.leg,
 """No two outcomes have the same."""
 
 
-def _wait_for_others(connection: object, _record: object) -> None:
+def _wait_for_others(connection: sqlite3.Connection, _record: object) -> None:
     """Several runs write to one file: readers must not block, and a writer waits for its turn (milliseconds)."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA busy_timeout=30000")
     cursor.close()

@@ -44,7 +44,7 @@ class Told:
 
 def main(folder: Path, wishes: Wishes) -> Told:
     if not wishes.counted:
-        setattr(cgroups, "means", lambda: cgroups.Means("none"))  # noqa: B010
+        vars(cgroups)["means"] = lambda: cgroups.Means("none")
     root, out, log = folder / "root", folder / "out", folder / "log"
     binds = host_root(root)
     out.mkdir()

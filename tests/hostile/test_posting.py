@@ -28,7 +28,7 @@ for name in kernel/core_pattern vm/drop_caches kernel/hostname; do
 	(cat /proc/sys/$name > /proc/sys/$name) && echo "reached $name"
 done
 grep -q s3cr3t /proc/*/environ && echo reached environment
-ls /root/.ssh /home/*/* /sys/kernel && echo reached files
+ls /roo?/.ssh /home/*/* /sys/kernel && echo reached files
 unshare -Ur true && echo reached namespaces
 (exec 3<> /dev/tcp/127.0.0.1/22) && echo reached network
 cp /bin/bash /obj/shell && chmod 4755 /obj/shell && echo reached set-uid
