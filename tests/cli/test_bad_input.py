@@ -48,6 +48,7 @@ def test_a_name_that_names_nothing(world: World, name: str, status: int, words: 
 
 
 def test_a_number_that_patchwork_does_not_know(world: World) -> None:
+    world.site(network={"private": ["127.0.0.1"]})
     with web_site({}) as (url, _):
         world.refuses(2, "has no series/98765", "plan", f"{url}/series/98765/")
 
