@@ -211,8 +211,11 @@ def run_box(plan: dict[str, Any], owner: int, folders: list[str]) -> tuple[int, 
     exceeded = _watched(child, Watch(_own_group(plan), folders, child))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    with os.fdopen(status_read) as told:
-        return 128 - code if code < 0 else code, not code or "exit-code" in told.read(), exceeded
+    with os.fdopen(status_read) as file:
+        told = file.read()
+    # Who was killed from outside, the kernel's choice when memory is scarce, tells no status of the program.
+    began = not code or "exit-code" in told or (code < 0 and "child-pid" in told)
+    return 128 - code if code < 0 else code, began, exceeded
 
 
 def _watched(child: int, watch: Watch) -> Exceeded | None:
