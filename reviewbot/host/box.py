@@ -8,7 +8,7 @@ import pwd
 import sys
 from pathlib import Path
 
-from reviewbot.host.process import run
+from reviewbot.host.process import run, tidy
 from reviewbot.host.rootless import as_root
 
 _FIRST = 1_900_000_000
@@ -66,7 +66,7 @@ def remove(path: Path) -> None:
     No link is followed. Nothing happens if it is not there. Raises CommandFailed.
     """
     if os.path.lexists(path):
-        run([*as_root(), "rm", "-rf", "--one-file-system", "--", path], timeout=3600)
+        tidy([*as_root(), "rm", "-rf", "--one-file-system", "--", path])
 
 
 def give(path: Path) -> None:

@@ -31,7 +31,6 @@ _FULL = 1 << 20
 """Bytes: a disk with less room than this is full."""
 _NEARLY_FULL = 1 << 30
 """Bytes: a disk with less room may have been full a moment ago, if a command says so: most remove what they began."""
-
 _live: "set[subprocess.Popen[bytes]]" = set()
 _stopping = threading.Event()
 
@@ -221,6 +220,16 @@ def _start(
         if cwd is not None and not cwd.exists():
             raise
         raise ToolMissing(command[0]) from error
+
+
+def tidy(argv: Sequence[str | os.PathLike[str]]) -> None:
+    """Run what removes something of ours to its end, also after `begin_stop`. Raises CommandFailed."""
+    done = subprocess.run(
+        argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )  # fmt: skip
+    if done.returncode:
+        raise CommandFailed([os.fspath(word) for word in argv], done.returncode, done.stderr.decode(errors="replace"))
 
 
 def run(

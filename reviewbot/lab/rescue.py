@@ -12,6 +12,7 @@ from reviewbot.lab.channel import text
 from reviewbot.lab.console import EXCERPT
 from reviewbot.lab.machine import Places
 from reviewbot.lab.recorder import Recorder
+from reviewbot.lab.wires import short_path
 
 KEYS = "9wlt"
 """Of the kernel's magic SysRq: say everything on the console; blocked tasks, what the CPUs do, all tasks."""
@@ -44,7 +45,8 @@ async def _ask(qmp: QMPClient, command: str, arguments: dict[str, object] | None
 
 async def _sysrq(places: Places, console: Recorder) -> None:
     with contextlib.suppress(OSError):
-        _, writer = await asyncio.open_unix_connection(places.keyboard)
+        with short_path(places.keyboard) as path:
+            _, writer = await asyncio.open_unix_connection(path)
         try:
             for key in KEYS:
                 writer.write(_KEY + key.encode())

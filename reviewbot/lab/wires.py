@@ -118,12 +118,22 @@ def wired(
         wires.console = stack.enter_context(_recorded(wires, "console", Recorder(logs / "console.log", head, tail)))
         wires.said = stack.enter_context(_recorded(wires, "said", Recorder(logs / "qemu.log", said, said)))
         listening = socket.socket(socket.AF_UNIX)
-        listening.bind(str(keyboard))
+        listening.bind(stack.enter_context(short_path(keyboard)))
         stack.callback(keyboard.unlink, missing_ok=True)
         listening.listen()
         wires.numbers["keyboard"] = listening.detach()
         wires.numbers |= {name: os.dup(end.fileno()) for name, end in (more or {}).items()}
         yield wires
+
+
+@contextlib.contextmanager
+def short_path(socket_: Path) -> Iterator[str]:
+    """Another path of a socket, wherever its folder is: that of a socket has at most 107 bytes."""
+    folder = os.open(socket_.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{socket_.name}"
+    finally:
+        os.close(folder)
 
 
 def release(wires: Wires) -> None:
