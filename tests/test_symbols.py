@@ -104,8 +104,8 @@ def crash(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crash")
     (folder / "site.yaml").write_text(SITE.format(url="http://127.0.0.1:9/nothing"))
     done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", "apply-and-test", "--mbox", str(GOLDEN / "postings" / "crash.mbox"),
-         "--legs", "fuse2fs", "--suites", "smoke", "--no-review"],
+        [sys.executable, "-m", "reviewbot", "apply-and-test", "--no-compare", "--mbox",
+         str(GOLDEN / "postings" / "crash.mbox"), "--legs", "fuse2fs", "--suites", "smoke", "--no-review"],
         capture_output=True, text=True, check=False,
         env={**os.environ, "REVIEWBOT_DATA": str(folder), "REVIEWBOT_SITE": str(folder / "site.yaml"), "CI": ""},
     )  # fmt: skip

@@ -16,6 +16,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import Entry, History, RunFolder
+from reviewbot.suites.smoke import CHECKS
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
 BROKEN = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
@@ -201,7 +202,7 @@ class _Comparer:
             first = side is Side.BASE and suite == "smoke" and not any(case.reruns for case in group)
             once = replace(
                 bench, run=folder, selection=wanted, budget=None, notruns=None,
-                rerun="" if first else f"{side} {number}",
+                until="" if first else _last(group), rerun="" if first else f"{side} {number}",
                 fresh=bench.fresh and side is Side.HEAD
             )  # fmt: skip
             (result,) = run_legs([leg], (suite,), once)
@@ -233,6 +234,14 @@ def same_artifacts(leg: LegSpec, head: Bench, base: Bench) -> bool:
     """Whether nothing of the series is in the leg."""
     pairs = [(head.artifacts.artifacts.get(need), base.artifacts.artifacts.get(need)) for need in leg.needs]
     return all(one and other and one.key == other.key for one, other in pairs)
+
+
+def _last(group: Sequence[_Case]) -> str:
+    """The check of smoke after which nothing is wanted; checks build on those before them."""
+    names = [case.first.test for case in group]
+    return (
+        max((check for check in CHECKS if check in names), key=CHECKS.index, default="") if SETUP not in names else ""
+    )
 
 
 def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, list[_Case]]]:
