@@ -140,7 +140,9 @@ def test_a_test_is_over_at_its_limit_however_often_the_agent_says_that_it_lives(
     job = machine_images.job(python("alive", ALIVE, timeout=0.5), shell("never", "true"))
     reply = run_job(job, TCG, tmp_path)
     judged = by_status(reply.replies[0])
-    assert judged.outcome is Outcome.HANG and "no answer to alive within 10 s after its limit of " in judged.reason
+    # Which of the two ends it first depends on how busy the host is.
+    ended = ("no answer to alive within 10 s after its limit of ", "silence during alive within 13 s")
+    assert judged.outcome is Outcome.HANG and any(words in judged.reason for words in ended)
     assert "RIP=" in (tmp_path / "alive" / "machine.txt").read_text()
     assert [step.status for step in reply.replies] == ["timeout", "skipped"]
 
