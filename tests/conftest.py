@@ -24,6 +24,7 @@ BLIZZARD = SHARED / "fixtures" / "blizzard-v7"
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; what commands print must not depend on who runs the tests
 SLOW = 3600
 """Limit in seconds of a test that builds or boots: the first one builds a kernel."""
 

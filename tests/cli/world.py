@@ -47,8 +47,7 @@ class World:
 
     def _env(self, env: dict[str, str]) -> dict[str, str]:
         names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
-        ours = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # of whoever runs the tests
-        return {**ours, **{name: str(self.folder / where) for name, where in names.items()}, **env}
+        return {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}, **env}
 
     def refuses(self, status: int, words: str, *arguments: str, **env: str) -> str:
         """The one line on stderr."""
