@@ -4,8 +4,8 @@
 Everything runs through `legs`, in fresh machines, and is cached by its inputs. Must not know: mails, verdicts, reports.
 """
 
-from reviewbot.comparing.blame import BuildAt, blame, changed_of
-from reviewbot.comparing.costs import Costs, with_costs
-from reviewbot.comparing.reruns import BROKEN, compare, entry_of, remember
+from reviewbot.comparing.blame import blame
+from reviewbot.comparing.costs import with_costs
+from reviewbot.comparing.reruns import compare, remember
 
-__all__ = ["BROKEN", "BuildAt", "Costs", "blame", "changed_of", "compare", "entry_of", "remember", "with_costs"]
+__all__ = ["blame", "compare", "remember", "with_costs"]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reviewbot.build import needs
-from reviewbot.comparing.reruns import BROKEN
 from reviewbot.legs import Bench, Suite, run_legs
 from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts, FigureChange
 from reviewbot.model.errors import InfraError, SeriesAtFault
@@ -77,7 +76,7 @@ def of_test(test: Compared, leg: LegSpec) -> Symptom:
         outcome = next((one.outcome for one in result.tests if one.test == test.test), Outcome.MISS)
         if outcome in (Outcome.INFRA, Outcome.MISS):
             return None
-        return outcome is Outcome.NOTRUN if absent else outcome in BROKEN
+        return outcome is Outcome.NOTRUN if absent else outcome.broken
 
     head = Counts(failed=1, runs=1) if absent else test.head
     return Symptom(leg, "fstests" if test.suite == "fstests" else "smoke", test.test, head, test.base, seen)

@@ -11,7 +11,7 @@ from reviewbot.comparing.reruns import same_artifacts
 from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Cell, Comparison, FigureChange, Side
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import RunFolder
@@ -30,7 +30,7 @@ def with_costs(
         return comparison
     try:
         costs = Costs(head, base())
-    except InfraError as error:
+    except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
     changes, cells = costs.changes(legs, results), costs.cells(legs, results)
     return comparison.model_copy(update={"figures": changes, "cells": cells})

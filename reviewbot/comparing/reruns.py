@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from reviewbot.legs import Bench, Suite, confirm, inputs_of, run_legs
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Rerun, Side
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
@@ -19,8 +19,6 @@ from reviewbot.store import Entry, History, RunFolder
 from reviewbot.suites.smoke import CHECKS
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
-BROKEN = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
-"""Outcomes that are the tested code's doing."""
 SETUP = "setup"
 """Name of the test that a kernel's crash in the setup of a leg makes."""
 LOST_ROUNDS = 3
@@ -55,7 +53,7 @@ class _Case:
     def _has_it(self, outcome: Outcome) -> bool:
         """A test that crashes or hangs on head and only fails on base is worse on head."""
         worse = (Outcome.CRASH, Outcome.HANG)
-        return outcome in BROKEN and (outcome in worse or self.first.outcome not in worse)
+        return outcome.broken and (outcome in worse or self.first.outcome not in worse)
 
     def wants(self, side: Side) -> bool:
         """Base is asked first: twice, or until it passes. Then head, one run behind it."""
@@ -101,7 +99,7 @@ def compare(
         return Comparison(error_bound=error_bound(design), tests=chance)
     try:
         before = base()
-    except InfraError as error:
+    except (InfraError, SeriesAtFault) as error:  # what the posting stands on may break base, too
         return _without_base(cases, str(error), design)
     comparer = _Comparer(cases, {Side.HEAD: head, Side.BASE: before}, history, design)
     comparer.run()
@@ -144,7 +142,7 @@ def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench,
 def _worth(leg: LegResult, test: TestResult) -> bool:
     """A reason that earlier runs gave, or an exclude, is no news."""
     excluded = any(test.test in entry.tests for entry in leg.excluded)
-    return test.outcome in BROKEN or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
+    return test.outcome.broken or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
 
 
 def _without_base(cases: Sequence[_Case], why: str, design: Design) -> Comparison:
@@ -254,7 +252,7 @@ def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, list[_Case
 
 
 def _said(group: Sequence[_Case], side: Side) -> str:
-    failed = sum(bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome in BROKEN
+    failed = sum(bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken
                  for case in group)  # fmt: skip
     return f"{failed} of {len(group)} failed"
 

@@ -21,7 +21,6 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
-    delete,
     event,
     insert,
     inspect,
@@ -122,11 +121,6 @@ class History:
         query = select(_outcomes).where(_outcomes.c.test == test)
         query = query.where(_outcomes.c.leg == leg) if leg else query
         return self._entries(query.order_by(_outcomes.c.when.desc(), _outcomes.c.id.desc()).limit(most))
-
-    def forget_before(self, when: datetime) -> int:
-        """Remove what is older (UTC); returns how many outcomes. Raises HistoryBroken."""
-        with self._open() as engine, engine.begin() as connection:
-            return connection.execute(delete(_outcomes).where(_outcomes.c.when < when)).rowcount
 
     def _entries(self, query: Select[Any]) -> tuple[Entry, ...]:
         names = [field.name for field in fields(Entry)]

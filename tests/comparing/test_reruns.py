@@ -10,7 +10,7 @@ from reviewbot.comparing import compare, remember
 from reviewbot.legs import Bench
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import Outcome
 from reviewbot.store import History, NotRuns
 from reviewbot.suites import notruns
@@ -176,3 +176,13 @@ def test_a_reused_pass_tells_of_the_failures_of_the_same_inputs(world: World) ->
     assert again.first.reused
     found = the(again.compare(Lab()), FIRST)
     assert (found.kind, found.outcome, found.head) == (Class.FLAKY, Outcome.PASS, Counts(failed=1, runs=1))
+
+
+def test_a_base_that_its_own_prerequisites_break_accuses_nobody(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+
+    def broken() -> Bench:
+        raise SeriesAtFault("libfuse does not build: lib/fuse.c:12: error")
+
+    found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
+    assert [one.kind for one in found.tests] == [Class.UNCOMPARED]

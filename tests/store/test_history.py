@@ -43,8 +43,6 @@ def test_the_last_outcomes_of_a_test_come_newest_first_of_one_leg_or_all(tmp_pat
     history.add(rows)
     assert [entry.number for entry in history.of_test("generic/013", most=3)] == [5, 4, 3]
     assert [entry.number for entry in history.of_test("generic/013", leg="ext4")] == [4, 2, 0]
-    assert history.forget_before(start + timedelta(days=4)) == 4
-    assert [entry.number for entry in history.of_test("generic/013")] == [5, 4]
 
 
 def test_several_runs_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
