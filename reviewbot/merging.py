@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reviewbot import intake, judging, pipeline, report, shards
+from reviewbot.compared import merged
+from reviewbot.config import Site
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Mailbag
 from reviewbot.legs import durations_for
+from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
+from reviewbot.model.progress import Progress, silent
 from reviewbot.model.results import Results
 from reviewbot.pipeline import Outcome
 from reviewbot.report import Record
 from reviewbot.store import Durations, NotRuns, RunFolder, Runs, read_model
 
 
-def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
+def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Progress = silent) -> Outcome:
     """folder: of the shards. results: files, or folders of them. May be repeated with more results.
 
-    Raises UsageError when it is no such folder, or a result belongs to another run.
+    What did not pass is compared with base here, as a run that was not cut does it. Raises UsageError when it is no
+    such folder, or a result belongs to another run.
     """
     run = _run_of(folder)
     plan = shards.read_plan(run)
@@ -37,10 +42,20 @@ def merge_shards(folder: Path, results: Sequence[Path]) -> Outcome:
     record = record.model_copy(
         update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
     )  # fmt: skip
-    record = judging.judged(record, run)
+    if planned.compare:
+        smoke = _comparison(folder / "run")
+        comparison = merged(planned, lock, legs, smoke, run, site, progress)
+        record = record.model_copy(update={"comparison": comparison})
+    record = judging.judged(record, run, progress)
     mails = intake.read_mbox(run.path / "mails.mbox").mails
     top = next((raw for raw in mails if Mailbag("", (raw,)).has(planned.posting.top)), b"")
     return pipeline.finish(record, {planned.posting.top: top}, run)
+
+
+def _comparison(run: Path) -> Comparison | None:
+    """Of smoke, which ran where the shards were made."""
+    path = run / "comparison.json"
+    return read_model(path, Comparison, "no comparison of a run") if path.exists() else None
 
 
 def _run_of(folder: Path) -> RunFolder:

@@ -7,15 +7,13 @@ A review of a small series takes a minute or two, its tests take longer and may 
 review goes first. It does not go before the builds: a head that does not build is the first thing to be said.
 """
 
-import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot import (
     __version__,
     build,
-    comparing,
     intake,
     judging,
     lab,
@@ -27,6 +25,7 @@ from reviewbot import (
     trees,
     verdict,
 )  # fmt: skip
+from reviewbot.compared import Head, compared
 from reviewbot.config import Machine, Network, Site, choose_variant, use_boxes
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.paths import cache_dir, data_dir
@@ -35,7 +34,6 @@ from reviewbot.host.version import version
 from reviewbot.intake import Ask, Intake
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import Blocked, InfraError, UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
@@ -52,13 +50,11 @@ from reviewbot.review import partners
 from reviewbot.reviewing import Desk
 from reviewbot.store import (
     Durations,
-    History,
     NotRuns,
     RunFolder,
     RunGone,
     Runs,
     Store,
-    history_file,
     saying,
     telling,
 )  # fmt: skip
@@ -88,6 +84,8 @@ def plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tupl
         tests=request.tests or stack.default_tests,
         budget=request.budget,
         variant=choose_variant(request.variants),
+        compare=request.compare,
+        blame=request.blame,
         arguments=arguments(request),
     )
     wanted = components_of(planned, stack)
@@ -252,39 +250,13 @@ def _test(job: _Job, record: Record, run: RunFolder) -> Record:
     if any(leg.agent_seconds and not leg.reused for leg in results.legs):
         lab.confirm(chosen, cache_dir())
     record = record.model_copy(update={"results": results})
-    if job.request.shard_dir:
+    if job.request.compare:
+        head = Head(job.planned, resolved, job.stack, job.site, bench)
+        record = record.model_copy(update={"comparison": compared(head, results.legs)})
+    if job.request.shard_dir:  # where they are merged, what is compared above need not be compared again
         shards.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record
-    if job.request.compare:
-        record = record.model_copy(update={"comparison": _compared(job, record, resolved, bench)})
     return judging.judged(record, run, job.progress, unreviewed=unreviewed)
-
-
-def _compared(job: _Job, record: Record, resolved: Trees, bench: legs.Bench) -> Comparison:
-    """What did not pass, run again on head and on the unpatched stack."""
-    assert record.results
-
-    def build_at(commits: Mapping[str, str]) -> legs.Bench:
-        name = "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"
-        artifacts = build.build_all(
-            trees.above_base(resolved, commits), job.stack, store=bench.store, site=job.site,
-            kinds=components_of(job.planned, job.stack), logs=bench.run.logs("builds", name), progress=job.progress,
-            variant=job.planned.variant,
-        )  # fmt: skip
-        own = legs.durations_for(bench.durations, artifacts, commits)
-        return replace(bench, artifacts=artifacts, patched=frozenset(commits), durations=own)
-
-    chosen = [job.stack.leg(leg.leg) for leg in job.planned.legs]
-    history = History(history_file(data_dir()))
-    comparing.remember(chosen, record.results.legs, bench, history)
-    base = functools.cache(lambda: build_at({}))
-    found = comparing.compare(chosen, record.results.legs, bench, base, history=history)
-    if not found.base_problem and any(tree.patches for tree in resolved.trees):
-        found = comparing.with_costs(found, chosen, record.results.legs, bench, base)
-    if job.request.blame:
-        found = comparing.blame(found, chosen, resolved, job.stack, build_at, budget=job.request.blame)
-    bench.run.write("comparison.json", found)
-    return found
 
 
 def _review(job: _Job, record: Record, run: RunFolder) -> Record:

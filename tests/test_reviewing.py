@@ -279,14 +279,14 @@ def test_a_run_that_was_cut_gets_its_verdict_when_its_shards_are_merged(
     assert (outcome.record.verdict, machines.ran) == (None, 1)
     assert not (outcome.folder.path / "verdict.json").exists()
     monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path / "another host"))
-    merged = merging.merge_shards(folder, [])
+    merged = merging.merge_shards(folder, [], Site())
     assert verdict_of(merged).kind is VerdictKind.PASS and merged.record.review is not None
     assert [run.id for run in Runs(tmp_path / "another host" / "runs").list()] == [outcome.folder.id]
     reply = (merged.folder.path / "reply.eml").read_text()
     assert "In-Reply-To: <" in reply and (merged.folder.path / "summary.md").exists()
-    assert verdict_of(merging.merge_shards(folder, [])) == verdict_of(merged), "and again"
+    assert verdict_of(merging.merge_shards(folder, [], Site())) == verdict_of(merged), "and again"
     with pytest.raises(UsageError, match="is no folder of shards"):
-        merging.merge_shards(tmp_path, [])
+        merging.merge_shards(tmp_path, [], Site())
 
 
 def test_a_patch_that_does_not_build_stops_no_test(world: World, builds: Builds, machines: Tests) -> None:

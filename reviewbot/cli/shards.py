@@ -46,14 +46,17 @@ def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json:
 @reviewbot.command("merge-shards", short_help="Make a verdict of a run that was cut into shards.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def merge_shards(folder: Path, results: tuple[Path, ...], as_json: bool) -> int:
+def merge_shards(folder: Path, results: tuple[Path, ...], site_path: Path | None, as_json: bool) -> int:
     """Make a verdict of a run that was cut into shards.
 
     FOLDER is what `apply-and-test --shards` wrote, RESULTS are files of `run-shard`, or folders with them. Their order
-    does not matter. A shard without a result leaves its tests to INFRA. Ends with the verdict's exit status.
+    does not matter. A shard without a result leaves its tests to INFRA. What did not pass is compared with base in
+    machines of this host; where that cannot be done, the verdict says so. Ends with the verdict's exit status.
     """
-    outcome = merging.merge_shards(folder, results)
+    with at_work() as progress:
+        outcome = merging.merge_shards(folder, results, load_site(site_path), progress)
     judged = report.said(outcome.record)
     if as_json:
         click.echo(judged.model_dump_json(indent=1))

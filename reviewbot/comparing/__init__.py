@@ -6,6 +6,6 @@ Everything runs through `legs`, in fresh machines, and is cached by its inputs. 
 
 from reviewbot.comparing.blame import blame
 from reviewbot.comparing.costs import with_costs
-from reviewbot.comparing.reruns import compare, remember
+from reviewbot.comparing.reruns import compare, remember, to_compare, uncompared
 
-__all__ = ["blame", "compare", "remember", "with_costs"]
+__all__ = ["blame", "compare", "remember", "to_compare", "uncompared", "with_costs"]

@@ -92,9 +92,8 @@ def compare(
 
     base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
     """
-    specs = {leg.name: leg for leg in legs}
-    cases = [_Case(specs[leg.leg], test) for leg in results if leg.available for test in leg.tests if _worth(leg, test)]
-    chance = _failed_before(specs, results, head, history)
+    cases = _cases(legs, results)
+    chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
     if not cases:
         return Comparison(error_bound=error_bound(design), tests=chance)
     try:
@@ -104,6 +103,21 @@ def compare(
     comparer = _Comparer(cases, {Side.HEAD: head, Side.BASE: before}, history, design)
     comparer.run()
     return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
+
+
+def to_compare(results: Sequence[LegResult]) -> bool:
+    """Whether any test has to be run again."""
+    return any(_worth(leg, test) for leg in results if leg.available for test in leg.tests)
+
+
+def uncompared(legs: Sequence[LegSpec], results: Sequence[LegResult], why: str) -> Comparison:
+    """Of a run whose base cannot be had: every test that failed, and why nothing more is known of it."""
+    return _without_base(_cases(legs, results), why, DEFAULT)
+
+
+def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult]) -> list[_Case]:
+    specs = {leg.name: leg for leg in legs}
+    return [_Case(specs[leg.leg], test) for leg in results if leg.available for test in leg.tests if _worth(leg, test)]
 
 
 def _failed_before(

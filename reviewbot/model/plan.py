@@ -39,6 +39,10 @@ class Plan(Model):
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
     variant: Variant = PLAIN
     """What is built and run otherwise than in the plain stack."""
+    compare: bool = True
+    """Whether what does not pass on head is run on base, and again."""
+    blame: float = 600.0
+    """Seconds for the search of the patch that brought a new failure; 0: no search."""
     arguments: tuple[str, ...] = ()
     """Options of the command line that say the same again: `--legs`, `ext4,fuse4fs`, …; those by default are left
     out."""
