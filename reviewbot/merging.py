@@ -9,7 +9,6 @@ from reviewbot import intake, judging, pipeline, report, shards
 from reviewbot.compared import merged
 from reviewbot.config import Site
 from reviewbot.host.paths import cache_dir, data_dir
-from reviewbot.intake import Mailbag
 from reviewbot.legs import durations_for
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import UsageError
@@ -47,9 +46,7 @@ def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Pr
         comparison = merged(planned, lock, legs, smoke, run, site, progress)
         record = record.model_copy(update={"comparison": comparison})
     record = judging.judged(record, run, progress)
-    mails = intake.read_mbox(run.path / "mails.mbox").mails
-    top = next((raw for raw in mails if Mailbag("", (raw,)).has(planned.posting.top)), b"")
-    return pipeline.finish(record, {planned.posting.top: top}, run)
+    return pipeline.finish(record, intake.read_mbox(run.path / "mails.mbox").by_id(), run)
 
 
 def _comparison(run: Path) -> Comparison | None:

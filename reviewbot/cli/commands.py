@@ -2,14 +2,13 @@
 """The commands."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
-from reviewbot import pipeline, post, report
+from reviewbot import pipeline, report
 from reviewbot.cli import doctor as machine
 from reviewbot.cli import terminal, values
 from reviewbot.cli.group import command_words, reviewbot
@@ -18,13 +17,12 @@ from reviewbot.cli.plan_table import print_plan
 from reviewbot.cli.shard_list import print_shards
 from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
-from reviewbot.host.paths import data_dir
 from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
 from reviewbot.request import BLAME, Request
-from reviewbot.store import RunFolder, Runs
+from reviewbot.store import RunFolder
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
 
@@ -233,64 +231,6 @@ def print_verdict(judged: SaidVerdict, folder: RunFolder) -> None:
         console.print(Text("This says nothing about the series.", style="yellow"))
 
 
-FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json",
-           "results": "results.json", "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
-           "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
-
-
-@reviewbot.command("report", short_help="Print one of the reports of a run.")
-@click.argument("run", type=values.Run(), default="latest")
-@click.option("--format", "name", type=click.Choice(sorted(FORMATS)), default="md", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json, the verdict.")
-def report_command(run: str, name: str, as_json: bool) -> None:
-    """Print one of the reports of RUN (an id, a unique prefix, or `latest`)."""
-    folder = _runs().find(run)
-    path = folder.path / FORMATS["json" if as_json else name]
-    if not path.exists():
-        raise UsageError(f"run {folder.id} has no {path.name}{_why_not(folder)}", hint=_what_else(folder))
-    if path.name == "summary.md" and sys.stdout.isatty():
-        terminal.markdown(path.read_text())
-    else:
-        click.echo(path.read_text(), nl=False)
-
-
-def _why_not(folder: RunFolder) -> str:
-    """Why a file of a run is not there, as far as that is known."""
-    if folder.running():
-        return " yet: it is still running"
-    judged = (folder.path / "verdict.json").exists()
-    return ": it has none of this kind" if judged else ": it was interrupted"
-
-
-def _what_else(folder: RunFolder) -> str:
-    there = [name for name, file in sorted(FORMATS.items()) if (folder.path / file).exists()]
-    return f"it has: {', '.join(there)}" if there else f"its logs are in {folder.path}"
-
-
-@reviewbot.command("post", short_help="Answer in the thread; a dry run unless --send is given.")
-@click.argument("run", type=values.Run(), default="latest")
-@click.option("--to", "channel", type=click.Choice(["mail"]), required=True, help="Where to post.")
-@click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
-@click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
-@click.option("--cc", multiple=True, help="Copy; may be repeated.")
-@click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def post_command(
-    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], uncompared: bool, as_json: bool
-) -> None:
-    """Answer in the thread with the reply of RUN.
-
-    Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here.
-    Nothing leaves this machine without --send, and no reply leaves it twice. A failure of the infrastructure
-    is never mailed; failures of tests that were not compared with base only with --uncompared.
-    """
-    delivery = post.mail(_runs().find(run).path, send=send, to=mail_to, cc=cc, uncompared=uncompared)
-    if as_json:
-        click.echo(delivery.model_dump_json(indent=1))
-    else:
-        click.echo(delivery.describe())
-
-
 @reviewbot.command(short_help="Check this machine and the site file.")
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Check this site file.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
@@ -325,7 +265,3 @@ def schema(name: str | None, as_json: bool) -> None:
     if name not in known:
         raise UsageError(f"no schema {name}", hint=f"there are: {', '.join(sorted(known))}")
     click.echo(json.dumps(known[name], indent=1))
-
-
-def _runs() -> Runs:
-    return Runs(data_dir() / "runs")

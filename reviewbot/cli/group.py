@@ -14,6 +14,8 @@ _MODULES = (
     "reviewbot.cli.completion",
     "reviewbot.cli.gc",
     "reviewbot.cli.papers",
+    "reviewbot.cli.posting",
+    "reviewbot.cli.reports",
     "reviewbot.cli.review",
     "reviewbot.cli.runs",
     "reviewbot.cli.history",

@@ -20,6 +20,7 @@ _SUFFIXES = (".patch", ".mbox", ".mbx", ".eml")
 _FROM = re.compile(rb"\nFrom [^\n]*\n(?=[A-Za-z][A-Za-z0-9-]*:|>From )")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[^\n]*\n")
 _MESSAGE_ID = re.compile(rb"^message-id:[^\n]*(\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
+_ID = re.compile(rb"<([^<>\s]{1,990})>")
 _ESCAPED = re.compile(rb"\n>(>*From )")
 _LEADING = re.compile(rb"\A(?:>+From [^\n]*\n)+")
 _TO_ESCAPE = re.compile(rb"^(>*From )", re.MULTILINE)
@@ -36,6 +37,11 @@ class Mailbag:
     def has(self, message_id: str) -> bool:
         """Whether one of the mails calls itself so."""
         return any(f"<{message_id}>".encode() in _id_lines(raw) for raw in self.mails)
+
+    def by_id(self) -> dict[str, bytes]:
+        """Message-ID -> mail, in their order; those without one are left out."""
+        ids = ((found[1].decode(errors="replace"), raw) for raw in self.mails if (found := _ID.search(_id_lines(raw))))
+        return dict(ids)
 
 
 def _id_lines(raw: bytes) -> bytes:

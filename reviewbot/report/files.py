@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from reviewbot.model.base import Model
 from reviewbot.report.mail import files_parent, reply_mail
-from reviewbot.report.record import Record
+from reviewbot.report.record import Heading, Record
 from reviewbot.report.summary import summary_markdown
 from reviewbot.report.words import said
 from reviewbot.report.xunit import junit_xml
@@ -14,7 +14,7 @@ from reviewbot.report.xunit import junit_xml
 def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes | Model]:
     """File name -> content. The verdict goes last: who sees it sees the rest."""
     assert record.verdict is not None
-    found: dict[str, str | bytes | Model] = {}
+    found: dict[str, str | bytes | Model] = {"report.json": Heading(run=record.run, tool=record.tool, url=record.url)}
     if record.results is not None:
         found["results.json"] = record.results
     if record.comparison is not None:

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Everything known of one run, in one value; and the schemas of what is published of it."""
+"""Everything known of one run, in one value; how it is read back from the run's folder; and the published schemas."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
+from reviewbot.model.errors import UsageError
+from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import Results
 from reviewbot.model.review import Review
+from reviewbot.model.run import RunRecord
 from reviewbot.model.trees import Trees
-from reviewbot.model.verdict import SaidVerdict, Verdict
+from reviewbot.model.verdict import Finding, SaidVerdict, Verdict
 
 PUBLISHED: dict[str, type[Model]] = {
     "comparison": Comparison, "coverage": Coverage, "results": Results, "review": Review, "verdict": SaidVerdict,
@@ -49,13 +52,60 @@ class Record(Model):
         return self.plan.variant.name if self.plan else ""
 
 
+class Heading(Model):
+    """`report.json`: what reports say of a run that none of its other files has."""
+
+    run: str
+    tool: str
+    url: str = ""
+    """Where the run's folder can be seen, or empty."""
+
+
+def load(folder: Path) -> Record:
+    """The record of a judged run, from the files in its folder alone. Raises UsageError."""
+    try:
+        plan = _read(folder / "plan.json", Plan)
+        judged = _read(folder / "verdict.json", SaidVerdict)
+        if plan is None or judged is None:
+            raise UsageError(f"run {folder.name} has no verdict", hint="it is still running, or was interrupted")
+        begun, lock = _read(folder / "run.json", RunRecord), _read(folder / "lock.json", Lock)
+        head = _read(folder / "report.json", Heading)
+        return Record(
+            run=judged.run, tool=head.tool if head else begun.tool if begun else "reviewbot", posting=plan.posting,
+            plan=plan, artifacts=lock.artifacts if lock else None, url=head.url if head else "", **known(folder),
+            coverage=_read(folder / "coverage.json", Coverage), verdict=_unsaid(judged),
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(
+            f"run {folder.name} cannot be read: {str(error).splitlines()[0]}",
+            hint="it is damaged, or another version made it",
+        ) from error
+
+
+M = TypeVar("M", bound=Model)
+
+
+def _read(path: Path, model: type[M]) -> M | None:
+    """None when the file is not there."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _unsaid(judged: SaidVerdict) -> Verdict:
+    """The facts of a verdict, without its sentences."""
+    facts = {name: getattr(judged, name) for name in Verdict.model_fields}
+    findings = tuple(Finding(**{name: getattr(one, name) for name in Finding.model_fields}) for one in judged.findings)
+    return Verdict(**{**facts, "findings": findings})
+
+
 def known(run: Path) -> dict[str, object]:
     """What a run had already found out, from the files in its folder: fields of its record."""
     found: dict[str, object] = {}
     for name, model in (("trees", Trees), ("review", Review), ("results", Results), ("comparison", Comparison)):
-        path = run / f"{name}.json"
-        if path.exists():
-            found[name] = model.model_validate_json(path.read_bytes())
+        if (content := _read(run / f"{name}.json", model)) is not None:
+            found[name] = content
     return found
 
 
