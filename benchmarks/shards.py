@@ -17,11 +17,11 @@ from reviewbot import lab, suites
 from reviewbot.config import Machine, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.lab import Accelerator
-from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.lab import GuestJob, GuestStep
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
+from reviewbot.runner import Bench, run_legs
 from reviewbot.store import Durations, Runs, Store
 
 OVERHEAD = "40 fstests on two machines: share of their time outside tests (tcg)"

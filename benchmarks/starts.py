@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure
-from reviewbot import lab, legs, suites
+from reviewbot import lab, runner, suites
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
@@ -150,12 +150,12 @@ def after_a_loss(built: dict[str, Artifact], folder: Path) -> Figure:
                 killed[:] = [time.monotonic()]
                 os.kill(pid, signal.SIGKILL)
 
-    bench = legs.Bench(
+    bench = runner.Bench(
         artifacts=Artifacts(artifacts=built), accelerator=TCG, store=Store(folder / "cache"),
         run=Runs(folder / "runs").create(), durations=Durations(folder / "durations.json"), progress=watch,
         disks=suites.disks(1), memory=2048, cpus=2, selection=" ".join(TESTS), fresh=True,
     )  # fmt: skip
-    (result,) = legs.run_legs([load_stack().leg(LEG)], ["fstests"], bench)
+    (result,) = runner.run_legs([load_stack().leg(LEG)], ["fstests"], bench)
     return Figure(what, tuple(seconds), LOSS, "" if len(seconds) == len(SHOT) else result.reason or "no loss was seen")
 
 

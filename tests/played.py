@@ -15,11 +15,11 @@ import pytest
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator, Bounds
 from reviewbot.lab.leavings import Leavings
-from reviewbot.legs import Bench, run_legs
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome
+from reviewbot.runner import Bench, run_legs
 from reviewbot.store import Durations, Runs, Store
 from reviewbot.suites import disks
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot import shards
 from reviewbot.config import choose_variant
 from reviewbot.coverage.counters import sets_of_counters
-from reviewbot.legs.work import work_of
 from reviewbot.model.shard import ShardPlan, ShardResult
 from reviewbot.model.variants import PLAIN, Variant
+from reviewbot.runner import shard_files
+from reviewbot.runner.suite_job import work_of
 from reviewbot.suites import about_counters
 from tests.played import LEG, TESTS, World, made_world
 
@@ -53,10 +53,10 @@ def test_counters_of_a_shard_that_ran_elsewhere_come_along_with_its_logs(world: 
     shard = work_of(LEG, "fstests", bench).shard
     result = tmp_path / "result.json"
     for name in ("coverage/gcov/notes", "other/gcov/notes"):
-        (shards.logs_of(result) / "fuse2fs-fstests.2" / name).parent.mkdir(parents=True)
-        (shards.logs_of(result) / "fuse2fs-fstests.2" / name).write_text("")
+        (shard_files.logs_of(result) / "fuse2fs-fstests.2" / name).parent.mkdir(parents=True)
+        (shard_files.logs_of(result) / "fuse2fs-fstests.2" / name).write_text("")
     plan = ShardPlan(run=shard.run, nonce="", works=(), shards=(shard,))
-    shards.take_logs(plan, {result: ShardResult(shard=shard.key, run=shard.run)}, bench.run)
+    shard_files.take_logs(plan, {result: ShardResult(shard=shard.key, run=shard.run)}, bench.run)
     logs = bench.run.logs(LEG.name)
     assert sets_of_counters(logs) == (logs / "fuse2fs-fstests.2.shard1" / "coverage" / "gcov",)
     assert [path.name for path in logs.rglob("other")] == []

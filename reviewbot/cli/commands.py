@@ -21,7 +21,7 @@ from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
-from reviewbot.request import BLAME, Request
+from reviewbot.pipeline.request import BLAME, Request
 from reviewbot.store import RunFolder
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
@@ -134,7 +134,7 @@ def plan(**options: Any) -> int:
     stack = load_stack(options["stack_name"], site)
     trying, error = options["try_bases"], None
     with at_work(quiet=not (request.wait or trying or options["verbose"]), verbose=options["verbose"]) as progress:
-        planned, found = pipeline.plan(request, stack, site, progress)
+        planned, found = pipeline.make_plan(request, stack, site, progress)
         try:
             planned = pipeline.try_bases(request, planned, found, stack, progress, site.network) if trying else planned
         except ReviewbotError as caught:

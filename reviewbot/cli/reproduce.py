@@ -8,8 +8,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from reviewbot import again, pipeline, report
-from reviewbot.again import Recorded, Repeated
+from reviewbot import pipeline, report
 from reviewbot.cli import terminal, values
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import command_words, reviewbot
@@ -22,11 +21,13 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus
-from reviewbot.request import Request
+from reviewbot.pipeline import reproduce
+from reviewbot.pipeline.reproduce import Recorded, Repeated
+from reviewbot.pipeline.request import Request
 from reviewbot.store import RunFolder, Runs, Store
 
 
-@reviewbot.command(short_help="Run one test, or all of a run, again.")
+@reviewbot.command("reproduce", short_help="Run one test, or all of a run, again.")
 @click.argument("run", type=values.Run())
 @click.argument("test", type=values.Word("TEST", values.run_tests), required=False)
 @click.option("--leg", "legs", multiple=True, type=values.Word("LEG", values.run_legs),
@@ -36,7 +37,7 @@ from reviewbot.store import RunFolder, Runs, Store
               help="Run nothing; print a QEMU command that boots to a shell on the console.")  # fmt: skip
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def reproduce(
+def reproduce_command(
     run: str,
     test: str | None,
     legs: tuple[str, ...],
@@ -67,21 +68,21 @@ def reproduce(
         if legs or times != 1 or print_command:
             raise UsageError("--leg, --times and --print-command are for one test", hint="name it: reproduce RUN TEST")
         return _all_of(Runs(data_dir() / "runs").find(run), site, as_json)
-    recorded = again.read_run(Runs(data_dir() / "runs").find(run), site)
-    cases = again.cases(recorded, test, legs)
-    accelerator = again.accelerator_of(recorded, site, cache_dir(), store)
-    bench = again.bench_of(recorded, accelerator, store, cache_dir(), cases[0].test)
+    recorded = reproduce.read_run(Runs(data_dir() / "runs").find(run), site)
+    cases = reproduce.cases(recorded, test, legs)
+    accelerator = reproduce.accelerator_of(recorded, site, cache_dir(), store)
+    bench = reproduce.bench_of(recorded, accelerator, store, cache_dir(), cases[0].test)
     if print_command:
-        click.echo("\n".join(again.bare_command(case, bench) for case in cases))
+        click.echo("\n".join(reproduce.bare_command(case, bench) for case in cases))
         return ExitStatus.PASS
     with at_work() as progress, recorded.folder.kept():
-        found = [again.repeat(case, times, bench, progress) for case in cases]
+        found = [reproduce.repeat(case, times, bench, progress) for case in cases]
     if as_json:
         click.echo(json.dumps([_row(recorded, one) for one in found], indent=1, ensure_ascii=False))
     else:
         _show(recorded, found)
     outcomes = {result.outcome for one in found for result in one.results}
-    if outcomes & set(again.LOST):
+    if outcomes & set(reproduce.LOST):
         return ExitStatus.INFRA
     return ExitStatus.PASS if outcomes == {Outcome.PASS} else ExitStatus.SERIES
 
@@ -91,7 +92,7 @@ def _all_of(folder: RunFolder, site: Site, as_json: bool) -> int:
     with at_work() as progress:
         outcome = pipeline.apply_and_test(request, load_stack(stack_name, site), site, progress)
     judged = report.said(outcome.record)
-    differs = again.differences(folder, outcome.folder)
+    differs = reproduce.differences(folder, outcome.folder)
     if as_json:
         whole = {"of": folder.id, "differs": list(differs), "verdict": judged.model_dump(mode="json")}
         click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
@@ -104,10 +105,10 @@ def _all_of(folder: RunFolder, site: Site, as_json: bool) -> int:
 
 def _request(folder: RunFolder) -> tuple[Request, str]:
     """What was asked for then, on the bases that were found then; and the stack. Raises UsageError."""
-    planned = again.read_file(folder, "plan.json", Plan)
+    planned = reproduce.read_file(folder, "plan.json", Plan)
     if planned is None:
         raise UsageError(f"run {folder.id} has no plan", hint="it ended before it began")
-    trees, lock = again.read_file(folder, "trees.json", Trees), again.read_file(folder, "lock.json", Lock)
+    trees, lock = reproduce.read_file(folder, "trees.json", Trees), reproduce.read_file(folder, "lock.json", Lock)
     bases = {tree.component: tree.base_commit for tree in trees.trees} if trees else {}
     stack_name = lock.stack if lock else "fuse"
     posting = planned.posting

@@ -47,7 +47,7 @@ def review_command(**options: Any) -> int:
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     with at_work(verbose=options["verbose"]) as progress:
-        outcome = pipeline.review(request, stack, site, progress)
+        outcome = pipeline.review_series(request, stack, site, progress)
     said, made = report.said(outcome.record), outcome.record.review
     if options["as_json"]:
         click.echo(said.model_dump_json(indent=1) if made is None else made.model_dump_json(indent=1))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from reviewbot import shards
 from reviewbot.model.verdict import ExitStatus
+from reviewbot.runner import shard_files
 
 
 def print_shards(folder: Path, run: str, as_json: bool) -> int:
@@ -17,7 +17,7 @@ def print_shards(folder: Path, run: str, as_json: bool) -> int:
         click.echo(json.dumps({"run": run, "folder": str(folder), "shards": names}, indent=1))
         return ExitStatus.PASS
     for name in names:
-        shard = shards.read_shard(folder / name)
+        shard = shard_files.read_shard(folder / name)
         click.echo(f"{folder / name}  {shard.name}, {len(shard.tests)} tests")
     click.echo(f"then: reviewbot merge-shards {folder} RESULT.json…" if names else "nothing is left for shards")
     return ExitStatus.PASS

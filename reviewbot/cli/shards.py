@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reviewbot import merging, report, shards
+from reviewbot import pipeline, report
 from reviewbot.cli.commands import print_verdict
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
@@ -13,6 +13,7 @@ from reviewbot.config import load_site
 from reviewbot.host.files import write_atomic
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.verdict import ExitStatus
+from reviewbot.runner import shard_files
 from reviewbot.store import Store
 
 
@@ -32,7 +33,9 @@ def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json:
     """
     target = output or shard.with_suffix(".result.json")
     with at_work() as progress:
-        result = shards.run_shard(shard, shards.logs_of(target), Store(cache_dir()), load_site(site_path), progress)
+        result = shard_files.run_shard(
+            shard, shard_files.logs_of(target), Store(cache_dir()), load_site(site_path), progress
+        )
     text = result.model_dump_json(indent=1) + "\n"
     write_atomic(target, text)
     if as_json:
@@ -56,7 +59,7 @@ def merge_shards(folder: Path, results: tuple[Path, ...], site_path: Path | None
     machines of this host; where that cannot be done, the verdict says so. Ends with the verdict's exit status.
     """
     with at_work() as progress:
-        outcome = merging.merge_shards(folder, results, load_site(site_path), progress)
+        outcome = pipeline.merge_shards(folder, results, load_site(site_path), progress)
     judged = report.said(outcome.record)
     if as_json:
         click.echo(judged.model_dump_json(indent=1))

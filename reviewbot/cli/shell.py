@@ -8,20 +8,21 @@ from pathlib import Path
 
 import click
 
-from reviewbot import again, lab, suites
-from reviewbot.again import Recorded
+from reviewbot import lab, suites
 from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_site
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.lab import Accelerator, Ends
-from reviewbot.legs import Suite
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.progress import Event
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.verdict import ExitStatus
+from reviewbot.pipeline import reproduce
+from reviewbot.pipeline.reproduce import Recorded
+from reviewbot.runner import Suite
 from reviewbot.store import Runs, Store
 
 
@@ -54,14 +55,14 @@ def shell(run: str, leg: str, suite: Suite | None, site_path: Path | None, as_js
     echo 'uname -r' | reviewbot shell latest --leg ext4
     """
     site, store = load_site(site_path), Store(cache_dir())
-    recorded = again.read_run(Runs(data_dir() / "runs").find(run), site)
+    recorded = reproduce.read_run(Runs(data_dir() / "runs").find(run), site)
     spec = recorded.leg(leg or _only_leg(recorded))
     kind = suite or ("fstests" if "fstests" in recorded.lock.artifacts.artifacts else "smoke")
     if kind == "fstests":
-        again.artifact_of(recorded, "fstests", store)
-    accelerator = again.accelerator_of(recorded, site, cache_dir(), store)
+        reproduce.artifact_of(recorded, "fstests", store)
+    accelerator = reproduce.accelerator_of(recorded, site, cache_dir(), store)
     ends = Ends()
-    job = again.shell_job(spec, kind, ends, again.bench_of(recorded, accelerator, store, cache_dir()))
+    job = reproduce.shell_job(spec, kind, ends, reproduce.bench_of(recorded, accelerator, store, cache_dir()))
     if as_json:
         click.echo(json.dumps(job.model_dump(mode="json", exclude={"steps", "ports"}), indent=1))
         return ExitStatus.PASS

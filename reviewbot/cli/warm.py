@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from reviewbot import warming
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import data_dir
+from reviewbot.pipeline import warm
 
 
 @reviewbot.command("warm")
@@ -31,11 +31,11 @@ def warm_command(guest: bool, site_path: Path | None, stack_name: str, as_json: 
     site = load_site(site_path)
     stack = load_stack(stack_name, site)
     with at_work() as progress:
-        made = warming.warm(stack, site, progress, guest=guest)
+        made = warm.warm(stack, site, progress, guest=guest)
     if as_json:
         click.echo(json.dumps({"built": sorted(made.artifacts), "unavailable": dict(made.unavailable)}, indent=1))
         return 0
     for name, why in sorted(made.unavailable.items()):
         click.echo(f"{name} is unavailable: {why}")
-    click.echo(f"built: {', '.join(sorted(made.artifacts))} (logs: {data_dir() / warming.LOGS})")
+    click.echo(f"built: {', '.join(sorted(made.artifacts))} (logs: {data_dir() / warm.LOGS})")
     return 0

@@ -8,7 +8,7 @@ import pytest
 from reviewbot.config import load_stack
 from reviewbot.model.errors import UsageError
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.request import Request, check_tests
+from reviewbot.pipeline.request import Request, check_tests
 from tests.cli.world import World
 from tests.mails import posting
 from tests.repos import git

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from reviewbot.lab import run_job
-from reviewbot.legs.schedule import run_all
-from reviewbot.legs.shard import ShardRun
 from reviewbot.model.lab import Disk, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event
 from reviewbot.model.results import Outcome
 from reviewbot.model.shard import Need, Shard
 from reviewbot.model.stack import LegSpec
+from reviewbot.runner.schedule import run_all
+from reviewbot.runner.shard_run import ShardRun
 from reviewbot.store import Store
 from reviewbot.suites.outcome import Judgement, by_status
 from tests.faults import fault

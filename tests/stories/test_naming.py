@@ -10,7 +10,7 @@ from reviewbot import pipeline
 from reviewbot.config import load_site, load_stack
 from reviewbot.intake import wait
 from reviewbot.model.progress import Event
-from reviewbot.request import Request
+from reviewbot.pipeline.request import Request
 from tests.mails import mbox
 from tests.repos import ENV, git
 from tests.stories.world import World, letter, patches, thread
@@ -135,7 +135,7 @@ def test_wait_takes_what_comes_meanwhile(world: World, monkeypatch: pytest.Monke
     monkeypatch.setenv("REVIEWBOT_CACHE", str(world.folder / "cache"))
     site = load_site(world.folder / "site.yaml")
     request = Request(names=("late@x",), wait=60.0)
-    planned, _ = pipeline.plan(request, load_stack(site=site), site, hear)
+    planned, _ = pipeline.make_plan(request, load_stack(site=site), site, hear)
     assert [len(part.patches) for part in planned.posting.parts] == [2]
     assert not any(problem.blocking for problem in planned.posting.problems)
     assert any("1 of 2 patches are missing: 2" in text for text in said)

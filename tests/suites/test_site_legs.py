@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot import legs, suites
+from reviewbot import runner, suites
 from reviewbot.build import build_all
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
-from reviewbot.legs import Bench
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import Stack
+from reviewbot.runner import Bench
 from reviewbot.store import Durations, Runs, Store, TestSeconds
 from reviewbot.suites import limits
 from reviewbot.trees import resolve
@@ -52,7 +52,7 @@ class Lab:
             durations=Durations(self.folder / "durations.json"), progress=silent, disks=suites.disks(2), memory=2048,
             cpus=2, selection=tests, fresh=True,
         )  # fmt: skip
-        (result,) = legs.run_legs([self.stack.leg(leg)], wanted, bench)
+        (result,) = runner.run_legs([self.stack.leg(leg)], wanted, bench)
         return result
 
 
@@ -85,7 +85,7 @@ def judged(result: LegResult) -> dict[str, Outcome]:
 @has("e2fsprogs")
 @pytest.mark.parametrize("leg", ["fuse2fs", "fuse4fs"])
 def test_smoke_on_libext2fs_servers(site_lab: Lab, leg: str) -> None:
-    if reason := legs.missing(site_lab.stack.leg(leg), site_lab.artifacts):
+    if reason := runner.missing(site_lab.stack.leg(leg), site_lab.artifacts):
         pytest.skip(reason)
     outcomes = judged(site_lab.run(leg, ["smoke"]))
     assert {t: o for t, o in outcomes.items() if o not in (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)} == {}
@@ -94,7 +94,7 @@ def test_smoke_on_libext2fs_servers(site_lab: Lab, leg: str) -> None:
 
 @has("lkl", "e2fsprogs")
 def test_smoke_on_lklfuse(site_lab: Lab) -> None:
-    if reason := legs.missing(site_lab.stack.leg("lklfuse"), site_lab.artifacts):
+    if reason := runner.missing(site_lab.stack.leg("lklfuse"), site_lab.artifacts):
         pytest.skip(reason)
     outcomes = judged(site_lab.run("lklfuse", ["smoke"]))
     assert {outcomes[check] for check in SOUND} == {Outcome.PASS}
@@ -103,7 +103,7 @@ def test_smoke_on_lklfuse(site_lab: Lab) -> None:
 @has("fstests", "e2fsprogs")
 @pytest.mark.parametrize("leg", ["ext4", "fuse2fs", "fuse4fs"])
 def test_a_handful_of_fstests(site_lab: Lab, leg: str) -> None:
-    if reason := legs.missing(site_lab.stack.leg(leg), site_lab.artifacts, ["fstests"]):
+    if reason := runner.missing(site_lab.stack.leg(leg), site_lab.artifacts, ["fstests"]):
         pytest.skip(reason)
     result = site_lab.run(leg, ["fstests"])
     outcomes = judged(result)
@@ -142,7 +142,7 @@ def test_fstests_own_tests_of_a_runner_have_their_designed_outcomes(
 
 @has("fstests", "lkl", "e2fsprogs")
 def test_fstests_reach_lklfuse(site_lab: Lab) -> None:
-    if reason := legs.missing(site_lab.stack.leg("lklfuse"), site_lab.artifacts, ["fstests"]):
+    if reason := runner.missing(site_lab.stack.leg("lklfuse"), site_lab.artifacts, ["fstests"]):
         pytest.skip(reason)
     outcomes = judged(site_lab.run("lklfuse", ["fstests"]))
     assert set(outcomes) == set(TESTS.split())

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find the repository and the patch of each new failure: build the stack at other commits, and run the test there.
+
+A comparison in, the same with blame out. Failures with one cause are one search. Must not know: mails, reports.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reviewbot.build import needs
+from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts, FigureChange
+from reviewbot.model.errors import InfraError, SeriesAtFault
+from reviewbot.model.progress import Event
+from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.stack import LegSpec, Stack
+from reviewbot.model.trees import Trees
+from reviewbot.runner import Bench, Suite, run_legs
+from reviewbot.store import RunFolder
+from reviewbot.verdict.blame import Changed, Search
+from reviewbot.verdict.causes import cause_of
+from reviewbot.verdict.figures import figures as figures_of
+
+BuildAt = Callable[[Mapping[str, str]], Bench]
+"""Component -> commit, the others at base: the stack built there. Raises SeriesAtFault or InfraError."""
+
+
+def blame(
+    comparison: Comparison, legs: Sequence[LegSpec], trees: Trees, stack: Stack, build_at: BuildAt, *,
+    budget: float,
+) -> Comparison:  # fmt: skip
+    """With the guilty repository and patch of what is new. budget: seconds per cause. Raises Stopping, OSError."""
+    specs = {leg.name: leg for leg in legs}
+    known: dict[str, Blame] = {}
+
+    def blamed(cause: str, symptom: "Symptom") -> Blame:
+        if cause not in known:
+            known[cause] = _Runs(symptom, build_at, time.monotonic() + budget).search(trees, stack)
+        return known[cause]
+
+    tests = tuple(
+        test.model_copy(update={"blame": blamed(cause_of(test), of_test(test, specs[test.leg]))})
+        if test.kind in (Class.NEW, Class.NEWLY_NOTRUN) else test
+        for test in comparison.tests
+    )  # fmt: skip
+    figures = tuple(
+        change.model_copy(update={"blame": blamed(f"figure {change.figure}", of_figure(change, specs[change.leg]))})
+        for change in comparison.figures
+    )
+    return comparison.model_copy(update={"tests": tests, "figures": figures})
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What tells in one leg that a stack has the defect."""
+
+    leg: LegSpec
+    suite: Suite
+    test: str
+    """The last one that has to run; empty: all of the suite."""
+    head: Counts
+    base: Counts
+    seen: Callable[[LegResult], bool | None]
+    """Whether a result shows it; None: the result says nothing."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.suite}/{self.test}" if self.test else self.suite
+
+
+def of_test(test: Compared, leg: LegSpec) -> Symptom:
+    """A test that fails, or that can no longer run."""
+    absent = test.kind is Class.NEWLY_NOTRUN
+
+    def seen(result: LegResult) -> bool | None:
+        outcome = next((one.outcome for one in result.tests if one.test == test.test), Outcome.MISS)
+        if outcome in (Outcome.INFRA, Outcome.MISS):
+            return None
+        return outcome is Outcome.NOTRUN if absent else outcome.broken
+
+    head = Counts(failed=1, runs=1) if absent else test.head
+    return Symptom(leg, "fstests" if test.suite == "fstests" else "smoke", test.test, head, test.base, seen)
+
+
+def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
+    """A figure of smoke that is nearer to head's than to base's."""
+    limit = (min(change.head) + max(change.base)) / 2
+
+    def seen(result: LegResult) -> bool | None:
+        if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
+            return None
+        return figures_of(result.tests).get(change.figure, 0.0) > limit
+
+    head = Counts(failed=len(change.head), runs=len(change.head))
+    return Symptom(leg, "smoke", "", head, Counts(runs=len(change.base)), seen)
+
+
+def changed_of(leg: LegSpec, trees: Trees, stack: Stack) -> tuple[Changed, ...]:
+    """Components that the posting changes and that are in the leg, in the stack's order."""
+    used = set(leg.needs)
+    for component in reversed(stack.components):
+        if component.name in used:
+            used |= set(needs(component.recipe))
+    found = []
+    for component in stack.components:
+        tree = trees.get(component.name)
+        commits = [p.commit for p in tree.patches if not (p.merged or p.prerequisite)] if tree else []
+        if commits and component.name in used:
+            found.append(Changed(component.name, tuple(commits)))
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Runs of one symptom's test on other stacks."""
+
+    symptom: Symptom
+    build_at: BuildAt
+    deadline: float
+    """time.monotonic() when the budget is spent."""
+    built: dict[tuple[tuple[str, str], ...], Bench | None] = field(default_factory=dict)
+    numbers: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
+
+    def search(self, trees: Trees, stack: Stack) -> Blame:
+        changed = changed_of(self.symptom.leg, trees, stack)
+        return Search(changed, self.symptom.head, self.symptom.base, self.ask, self._time_left).run()
+
+    def _time_left(self) -> bool:
+        return time.monotonic() < self.deadline
+
+    def ask(self, commits: Mapping[str, str]) -> bool | None:
+        """Whether the symptom shows there; None: no such stack, or its machine was lost."""
+        key = tuple(sorted(commits.items()))
+        if key not in self.built:
+            try:
+                self.built[key] = self.build_at(commits)
+            except (SeriesAtFault, InfraError):
+                self.built[key] = None
+        bench = self.built[key]
+        if bench is None:
+            return None
+        self.numbers[key] = number = self.numbers.get(key, 0) + 1
+        return self._once(bench, key, number)
+
+    def _once(self, bench: Bench, key: tuple[tuple[str, str], ...], number: int) -> bool | None:
+        symptom = self.symptom
+        name = "+".join(f"{component}-{commit[:12]}" for component, commit in key) or "base"
+        folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{name}.{number}")
+        once = replace(
+            bench, run=folder, selection=symptom.test, budget=None, notruns=None, fresh=False,
+            rerun=f"{name} {number}", until=symptom.test if symptom.suite == "smoke" else "",
+        )  # fmt: skip
+        what = f"{symptom.leg.name} {symptom.name} on {name}"
+        bench.progress(Event("blame", what, "start", f"run {number}"))
+        (result,) = run_legs([symptom.leg], (symptom.suite,), once)
+        seen = symptom.seen(result)
+        said = "no result" if seen is None else "shows it" if seen else "does not show it"
+        bench.progress(Event("blame", what, "done", said))
+        return seen

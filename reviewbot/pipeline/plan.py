@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What would be done: the posting, its bases, legs and tests. Changes nothing but the cache."""
+
+from reviewbot import intake, trees
+from reviewbot.config import Network, Site, choose_variant
+from reviewbot.host.paths import cache_dir
+from reviewbot.intake import Ask, Intake
+from reviewbot.model.plan import LegPlan, Plan, SourcePlan
+from reviewbot.model.progress import Progress
+from reviewbot.model.stack import Stack
+from reviewbot.pipeline.request import Request, arguments, check_request, components_of
+
+
+def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tuple[Plan, Intake]:
+    """What would be done. Fetches mails, changes nothing else. Raises ReviewbotError."""
+    check_request(request, stack, cache_dir())
+    found = take_in(request, stack, site, progress)
+    chosen = request.legs or tuple(leg.name for leg in stack.legs)
+    planned = Plan(
+        posting=found.posting,
+        rfc=request.rfc,
+        sources=(),
+        legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
+        suites=request.suites,
+        tests=request.tests or stack.default_tests,
+        budget=request.budget,
+        variant=choose_variant(request.variants),
+        compare=request.compare,
+        blame=request.blame,
+        arguments=arguments(request),
+    )
+    wanted = components_of(planned, stack)
+    sources = tuple(
+        SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
+        for p in trees.preview(
+            found.posting,
+            stack,
+            bases_of(request, found),
+            rfc=request.rfc,
+            from_manifest=from_manifest_of(request, found),
+        )
+        if p.component in wanted
+    )
+    return planned.model_copy(update={"sources": sources}), found
+
+
+def try_bases(
+    request: Request, planned: Plan, found: Intake, stack: Stack, progress: Progress, network: Network | None = None
+) -> Plan:
+    """The plan with the bases that the changed components get. Fetches sources. A plan that is blocked stays as it is.
+
+    What does not apply is said in the plan. Raises SourceUnreachable, WrongBase, PullGone, UnusablePull, Blocked.
+    """
+    if any(problem.blocking for problem in found.posting.problems):
+        return planned
+    tried = trees.try_bases(
+        found.posting, found.mails, stack, components=tuple(component.name for component in stack.components),
+        bases=bases_of(request, found), cache=cache_dir(), rfc=request.rfc, progress=progress,
+        from_manifest=from_manifest_of(request, found), network=network,
+    )  # fmt: skip
+    return planned.model_copy(update={"trees": tried})
+
+
+def take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
+    ask = Ask(
+        names=request.names, mbox=request.mbox, manifest=request.manifest, part_only=request.part_only,
+        wait=request.wait, latest=request.latest, rfc=request.rfc, bases=tuple(request.bases),
+    )  # fmt: skip
+    found = intake.take_in(ask, stack, site, cache_dir(), progress)
+    return found if request.rfc else intake.leave_out_rfc(found)
+
+
+def bases_of(request: Request, found: Intake) -> dict[str, str]:
+    """What the manifest names, and above it what the command line names."""
+    return {**found.bases, **request.bases}
+
+
+def from_manifest_of(request: Request, found: Intake) -> tuple[str, ...]:
+    return tuple(name for name in found.bases if name not in request.bases)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A leg of a recorded run once more: the same images, disks, memory and steps, in a fresh machine.
+
+A recorded run in; jobs for the lab, and what came of them, out. Must not know: mails, trees, how anything is built.
+"""
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from reviewbot import lab, suites
+from reviewbot.config import SOAK, Site, choose_variant, load_stack, use_boxes
+from reviewbot.lab import Accelerator, Ends
+from reviewbot.model.artifacts import Artifact
+from reviewbot.model.base import Model
+from reviewbot.model.errors import UsageError
+from reviewbot.model.lab import GuestJob, GuestStep
+from reviewbot.model.lock import Conditions, Lock
+from reviewbot.model.progress import Event, Progress, silent
+from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.shard import IMAGES, ShardResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.runner import Bench, Suite, Work, durations_for, images, job_of, suite_result, work_of
+from reviewbot.store import Durations, RunFolder, Store, read_model
+from reviewbot.suites import fstests, smoke
+from reviewbot.suites.selection import Selection
+
+FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
+M = TypeVar("M", bound=Model)
+LOST = (Outcome.INFRA, Outcome.MISS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run that got as far as its lock file."""
+
+    folder: RunFolder
+    lock: Lock
+    conditions: Conditions
+    legs: tuple[LegResult, ...]
+    """Those that were begun."""
+    notes: tuple[str, ...]
+    """What cannot be as it was then; one line each."""
+
+    def leg(self, name: str) -> LegSpec:
+        """As it was then. Raises UsageError."""
+        known = {leg.name: leg for leg in self.conditions.legs}
+        if name not in known:
+            raise UsageError(f"run {self.folder.id} has no leg {name}", hint=f"its legs: {', '.join(known) or 'none'}")
+        result = next((result for result in self.legs if result.leg == name), None)
+        if result and not result.available:
+            raise UsageError(f"leg {name} was unavailable in run {self.folder.id}: {result.reason}")
+        return known[name]
+
+
+def read_file(folder: RunFolder, name: str, model: type[M]) -> M | None:
+    """A file of a run, if it is there. Raises UsageError when it is not as this reviewbot writes it."""
+    if not (folder.path / name).exists():
+        return None
+    hint = "another version of reviewbot wrote it; use that one, or run the series again"
+    return read_model(folder.path / name, model, f"cannot be read as {name} of a run", hint)
+
+
+def read_run(folder: RunFolder, site: Site) -> Recorded:
+    """What a run recorded. site: for the machines of runs that did not record theirs. Raises UsageError."""
+    use_boxes(site)
+    lock = read_file(folder, "lock.json", Lock)
+    if lock is None:
+        why = "it was a review, did not build, or was interrupted before that"
+        raise UsageError(f"run {folder.id} has nothing that boots", hint=f"{why}; `reviewbot runs` lists others")
+    results = read_file(folder, "results.json", Results)
+    legs = results.legs if results else ()
+    notes = []
+    conditions = lock.conditions
+    if conditions is None:
+        stack, machine = load_stack(lock.stack, site), site.machine
+        begun = {leg.leg for leg in legs}
+        conditions = Conditions(
+            legs=tuple(leg for leg in stack.legs if leg.name in begun), disks=suites.disks(machine.scratch_gib),
+            memory=machine.memory, cpus=machine.cpus,
+        )  # fmt: skip
+        notes.append("this run did not record its machines: memory, CPUs, disks and legs are today's")
+    return Recorded(folder, lock, conditions, legs, tuple(notes))
+
+
+def artifact_of(run: Recorded, kind: str, store: Store) -> Artifact:
+    """The very one that the run used: by its key, in this user's store or where it was. Raises UsageError."""
+    wanted = run.lock.artifacts.artifacts.get(kind)
+    if wanted is None:
+        why = run.lock.artifacts.unavailable.get(kind, "it was not asked for")
+        raise UsageError(f"run {run.folder.id} has no {kind}: {why}")
+    for place in dict.fromkeys((store.path(kind, wanted.key), Path(wanted.path))):
+        found = store.read(place, wanted.key)
+        if found and (kind not in IMAGES or (place / IMAGES[kind]).exists()):
+            return found
+    damaged = next((str(one) for one in store.damaged if (one.kind, one.key) == (kind, wanted.key)), "")
+    gone = f"the {kind} of run {run.folder.id} is no longer in the store ({kind}-{wanted.key})"
+    raise UsageError(
+        f"run {run.folder.id}: {damaged}" if damaged else gone,
+        hint=f"`reviewbot reproduce {run.folder.id}` builds it again from the stored mails",
+    )
+
+
+def accelerator_of(run: Recorded, site: Site, cache: Path, store: Store, progress: Progress = silent) -> Accelerator:
+    """The run's own if this host has it, else what it has."""
+    if run.lock.accelerator == "tcg":
+        return Accelerator("tcg", "as in the run")
+    kernel, guest = (Path(artifact_of(run, kind, store).path) / IMAGES[kind] for kind in ("kernel", "guest"))
+    return lab.choose_accelerator(site.accelerator, kernel, guest, cache, progress=progress)
+
+
+def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path, tests: str = "") -> Bench:
+    """What the run's legs shared. tests: of fstests. Raises UsageError when an artifact is gone."""
+    kinds = [*IMAGES, *(["fstests"] if "fstests" in run.lock.artifacts.artifacts else [])]
+    found = {kind: artifact_of(run, kind, store) for kind in kinds}
+    artifacts = run.lock.artifacts.model_copy(update={"artifacts": {**run.lock.artifacts.artifacts, **found}})
+    durations = Durations(cache / "durations.json", suites.load_typical())
+    return Bench(
+        artifacts=artifacts, accelerator=accelerator, store=store, run=run.folder,
+        durations=durations_for(durations, artifacts, run.lock.trees.patched), progress=silent,
+        disks=run.conditions.disks, memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
+        variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
+        soak=run.conditions.soak or SOAK, patched=run.lock.trees.patched,
+    )  # fmt: skip
+
+
+def _job(work: Work, steps: Sequence[GuestStep], bench: Bench) -> GuestJob:
+    return job_of(work.shard, images(bench), steps)
+
+
+def shell_job(leg: LegSpec, suite: Suite, ends: Ends, bench: Bench) -> GuestJob:
+    """A machine whose setup may fail, with its user at it."""
+    prepare = fstests.steps(leg, Selection(()), soak=bench.soak) if suite == "fstests" else ()
+    setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
+    env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
+    return _job(work_of(leg, "smoke", bench), (*setup, lab.shell_step(env, "/root", ends)), bench)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test in one leg."""
+
+    leg: LegSpec
+    suite: Suite
+    test: str
+    was: TestResult | None
+    """What the run recorded."""
+
+    @property
+    def name(self) -> str:
+        return self.test if self.suite == "fstests" else f"smoke/{self.test}"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What came of a case, each time in a machine of its own."""
+
+    case: Case
+    results: tuple[TestResult, ...]
+    """`log` is relative to the run's folder."""
+
+
+def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
+    """The test in each of these legs; in those where it did not pass, or wherever it ran, when none are named.
+
+    Raises UsageError for a check that smoke does not have, and when no leg is left.
+    """
+    suite: Suite = "smoke" if name.startswith("smoke/") or "/" not in name else "fstests"
+    test = name.removeprefix("smoke/").removeprefix("fstests/")
+    if suite == "smoke" and test not in smoke.CHECKS:
+        raise UsageError(
+            f"smoke has no check {test}", hint=f"there are: {', '.join(smoke.CHECKS)}; of fstests, generic/001"
+        )
+    known = {
+        leg.leg: result for leg in run.legs for result in leg.tests if (result.suite, result.test) == (suite, test)
+    }
+    chosen = tuple(legs) or tuple(leg for leg, was in known.items() if was.outcome not in FINE)
+    chosen = chosen or tuple(leg for leg, was in known.items() if was.outcome is Outcome.PASS) or tuple(known)
+    if not chosen:
+        raise UsageError(f"no leg of run {run.folder.id} ran {name}", hint="--leg LEG runs it there all the same")
+    return tuple(Case(run.leg(leg), suite, test, known.get(leg)) for leg in chosen)
+
+
+def repeat(case: Case, times: int, bench: Bench, progress: Progress) -> Repeated:
+    """Run it. Raises UsageError when there is no such test."""
+    selection = None
+    if case.suite == "fstests":
+        tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
+        selection = fstests.select(tree, bench.selection, case.leg, bench.artifacts.fact)
+    work = _only(work_of(case.leg, case.suite, bench, selection), case)
+    results = []
+    for number in range(1, times + 1):
+        what = f"{case.leg.name} {case.name}" + (f" {number}/{times}" if times > 1 else "")
+        progress(Event("lab", what, "start", total=len(work.planned)))
+        result = _once(work, case, bench, what, progress)
+        progress(Event("lab", what, "done" if result.outcome in FINE else "failed", result.outcome))
+        results.append(result)
+    return Repeated(case, tuple(results))
+
+
+def _only(work: Work, case: Case) -> Work:
+    """The test alone; of smoke, whose checks build on each other, with all before it."""
+    tests = work.shard.tests
+    if case.suite == "smoke":
+        tests = tests[: 1 + work.planned.index(case.test)]
+    shard = work.shard.model_copy(update={"steps": (*work.shard.setup, *tests)})
+    return Work(shard, work.inputs, work.lengths)
+
+
+def _once(work: Work, case: Case, bench: Bench, what: str, progress: Progress) -> TestResult:
+    logs = _new_folder(bench.run, case)
+
+    def relayed(event: Event) -> None:
+        progress(Event("lab", what, "note", event.text))
+
+    reply = lab.run_job(_job(work, work.shard.steps, bench), bench.accelerator, logs, progress=relayed)
+    began = [step for step in reply.replies if step.status != "skipped"]
+    problem = (suites.read_setup(began).reason if began else "") or reply.problem
+    shard = ShardResult(shard=work.shard.key, run=work.shard.run, machines=(reply,), problem=problem)
+    whole = suite_result(work, [shard], bench.artifacts)
+    found = {result.test: result for result in whole.tests}
+    result = found[case.test]
+    if result.outcome in LOST and "setup" in found:  # the kernel crashed before the test, which says more
+        result = found["setup"]
+    place = "setup" if result.test == "setup" else f"{case.suite}/{case.test}"
+    return result.model_copy(update={"log": str(logs.relative_to(bench.run.path) / place)})
+
+
+def bare_command(case: Case, bench: Bench) -> str:
+    """Lines for a POSIX shell: make the disks, start QEMU, get a shell on its console with the leg set up.
+
+    Nothing of ours is needed on the host. Raises UsageError for a guest that knows no such mode.
+    """
+    guest = Path(bench.artifacts.artifacts["guest"].path) / IMAGES["guest"]
+    if not _knows_bare(guest):
+        raise UsageError(
+            "the guest of this run cannot start a shell by itself: an older reviewbot made it",
+            hint="`reviewbot shell` works with any guest",
+        )
+    job = _job(work_of(case.leg, "smoke", bench), (), bench)
+    leg = {name: value for name, value in suites.leg_env(case.leg).items() if name.startswith("LEG_") and value}
+    env = {**leg, **({"LEG_PROVE": " ".join(case.leg.prove)} if case.leg.prove else {})}
+    return lab.bare_command(job, bench.accelerator.name, env)
+
+
+def _knows_bare(root: Path) -> bool:
+    with root.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
+        return image.find(b"*reviewbot.shell*") >= 0
+
+
+def _new_folder(run: RunFolder, case: Case) -> Path:
+    """`again/LEG/SUITE-TEST.N` of the run's folder."""
+    parent = run.path / "again" / case.leg.name
+    number = 1
+    while True:
+        folder = parent / f"{case.suite}-{case.test.replace('/', '-')}.{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def differences(old: RunFolder, new: RunFolder) -> tuple[str, ...]:
+    """What the new run built of other inputs than the old one; one line each. Empty when either built nothing."""
+    before, now = _built(old), _built(new)
+    lines = []
+    for kind in before.keys() & now.keys():
+        was, made = before[kind], now[kind]
+        names = sorted(n for n in was.inputs.keys() | made.inputs.keys() if was.inputs.get(n) != made.inputs.get(n))
+        if was.key != made.key:
+            lines.append(f"{kind} differs from that of run {old.id}: other {', '.join(names) or 'inputs'}")
+    return tuple(sorted(lines))
+
+
+def _built(folder: RunFolder) -> dict[str, Artifact]:
+    lock = read_file(folder, "lock.json", Lock)
+    return lock.artifacts.artifacts if lock else {}

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run again, on head and on base, what did not pass on head, until the counts decide.
+
+Results of head and two sets of artifacts in, a Comparison out. Base goes first, in one machine per leg: most failures
+that are older than the series show there, and cost head nothing. Must not know: mails, verdicts, reports.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Rerun, Side
+from reviewbot.model.errors import InfraError, SeriesAtFault
+from reviewbot.model.progress import Event
+from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.runner import Bench, Suite, confirm, inputs_of, run_legs
+from reviewbot.store import Entry, History, RunFolder
+from reviewbot.suites.smoke import CHECKS
+from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
+
+SETUP = "setup"
+"""Name of the test that a kernel's crash in the setup of a leg makes."""
+LOST_ROUNDS = 3
+"""Rounds in which a test got no outcome, before it is given up."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """One test that did not pass on head, and what is known of it by now."""
+
+    leg: LegSpec
+    first: TestResult
+    reruns: list[Rerun] = field(default_factory=list)
+    kind: Class | None = None
+    lost: int = 0
+
+    @property
+    def suite(self) -> Suite:
+        """What is run to see it again: a kernel that crashed in the setup of its leg does so in that of smoke."""
+        return "fstests" if self.first.suite == "fstests" and self.first.test != SETUP else "smoke"
+
+    @property
+    def absent(self) -> bool:
+        """It could not run on head."""
+        return self.first.outcome is Outcome.NOTRUN
+
+    def counts(self, side: Side) -> Counts:
+        """A test that cannot run, or that fails as it is known to, does not have the failure."""
+        ran = [self._has_it(rerun.outcome) for rerun in self.reruns if rerun.side is side]
+        return Counts(failed=sum(ran), runs=len(ran))
+
+    def _has_it(self, outcome: Outcome) -> bool:
+        """A test that crashes or hangs on head and only fails on base is worse on head."""
+        worse = (Outcome.CRASH, Outcome.HANG)
+        return outcome.broken and (outcome in worse or self.first.outcome not in worse)
+
+    def wants(self, side: Side) -> bool:
+        """Base is asked first: twice, or until it passes. Then head, one run behind it."""
+        if self.kind is not None:
+            return False
+        head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
+        old = base.failed == base.runs
+        return old or base.runs <= head.runs if side is Side.BASE else not old and head.runs < base.runs
+
+    def judge(self, design: Design) -> None:
+        """Set `kind` when the counts are enough."""
+        head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
+        if self.absent:
+            last = next((r.outcome for r in reversed(self.reruns) if r.side is Side.BASE), None)
+            if last is not None:
+                self.kind = Class.NEWLY_NOTRUN if last is Outcome.PASS else Class.PRE_EXISTING
+        else:
+            self.kind = decide(head, base, design)
+        if self.kind is None and self.lost >= LOST_ROUNDS:
+            self.kind = Class.UNCOMPARED
+
+    def compared(self) -> Compared:
+        return Compared(
+            leg=self.leg.name, suite=self.first.suite, test=self.first.test, outcome=self.first.outcome,
+            reason=self.first.reason, fingerprint=self.first.fingerprint,
+            kind=self.kind or Class.UNCOMPARED, head=self.counts(Side.HEAD), base=self.counts(Side.BASE),
+            reruns=tuple(self.reruns),
+        )  # fmt: skip
+
+
+def compare(
+    legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, base: Callable[[], Bench], *,
+    history: History, design: Design = DEFAULT,
+) -> Comparison:  # fmt: skip
+    """What each test that did not pass on head does on base, and again on head.
+
+    base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
+    """
+    cases = _cases(legs, results)
+    chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
+    if not cases:
+        return Comparison(error_bound=error_bound(design), tests=chance)
+    try:
+        before = base()
+    except (InfraError, SeriesAtFault) as error:  # what the posting stands on may break base, too
+        return _without_base(cases, str(error), design)
+    comparer = _Comparer(cases, {Side.HEAD: head, Side.BASE: before}, history, design)
+    comparer.run()
+    return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
+
+
+def to_compare(results: Sequence[LegResult]) -> bool:
+    """Whether any test has to be run again."""
+    return any(_worth(leg, test) for leg in results if leg.available for test in leg.tests)
+
+
+def uncompared(legs: Sequence[LegSpec], results: Sequence[LegResult], why: str) -> Comparison:
+    """Of a run whose base cannot be had: every test that failed, and why nothing more is known of it."""
+    return _without_base(_cases(legs, results), why, DEFAULT)
+
+
+def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult]) -> list[_Case]:
+    specs = {leg.name: leg for leg in legs}
+    return [_Case(specs[leg.leg], test) for leg in results if leg.available for test in leg.tests if _worth(leg, test)]
+
+
+def _failed_before(
+    specs: Mapping[str, LegSpec], results: Sequence[LegResult], head: Bench, history: History
+) -> tuple[Compared, ...]:  # fmt: skip
+    """Tests whose PASS was taken from an earlier run, and that failed in another run of the same inputs."""
+    found = []
+    for leg in (leg for leg in results if leg.available and leg.reused):
+        for test in (test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP):
+            case = _Case(specs[leg.leg], test)
+            for number, entry in enumerate(history.of_inputs(_inputs(case.leg, test, head)), 1):
+                case.reruns.append(_recalled(Side.HEAD, number, entry))
+            if case.counts(Side.HEAD).failed:
+                case.kind = Class.FLAKY
+                found.append(case.compared())
+    return tuple(found)
+
+
+def _recalled(side: Side, number: int, entry: Entry) -> Rerun:
+    """An outcome that the history has."""
+    return Rerun(side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
+                 fingerprint=entry.fingerprint)  # fmt: skip
+
+
+def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, history: History) -> None:
+    """Keep the outcomes of head; those that were taken from an earlier run are there already."""
+    specs = {leg.name: leg for leg in legs}
+    history.add(
+        entry_of(specs[leg.leg], test, Side.HEAD, 0, head)
+        for leg in results
+        for test in leg.tests
+        if leg.available and not leg.reused and not test.learned
+    )
+
+
+def _worth(leg: LegResult, test: TestResult) -> bool:
+    """A reason that earlier runs gave, or an exclude, is no news."""
+    excluded = any(test.test in entry.tests for entry in leg.excluded)
+    return test.outcome.broken or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
+
+
+def _without_base(cases: Sequence[_Case], why: str, design: Design) -> Comparison:
+    tests = tuple(case.compared() for case in cases if not case.absent)
+    return Comparison(base_problem=why, error_bound=error_bound(design), tests=tests)
+
+
+@dataclass(slots=True)
+class _Comparer:
+    cases: list[_Case]
+    sides: Mapping[Side, Bench]
+    history: History
+    design: Design
+    rounds: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
+
+    def run(self) -> None:
+        for case in self.cases:
+            self._same_artifacts(case)
+            self._remember(case)
+        while open_cases := [case for case in self.cases if case.kind is None]:
+            for side in (Side.BASE, Side.HEAD):
+                wanted = [case for case in open_cases if case.wants(side) and not (side is Side.HEAD and case.absent)]
+                if wanted:
+                    self._round(side, wanted)
+            for case in open_cases:
+                case.judge(self.design)
+
+    def _same_artifacts(self, case: _Case) -> None:
+        """A leg in which nothing of the series is: its head is its base."""
+        if same_artifacts(case.leg, self.sides[Side.HEAD], self.sides[Side.BASE]):
+            case.kind = Class.PRE_EXISTING
+
+    def _remember(self, case: _Case) -> None:
+        """Runs of the same test on the same base, by whatever posting."""
+        if case.kind is not None or case.first.test == SETUP:
+            return
+        inputs = inputs_of(case.leg, case.suite, case.first.test, self.sides[Side.BASE])
+        for entry in self.history.of_inputs(inputs)[-self.design.rounds :]:
+            number = 1 + sum(rerun.side is Side.BASE for rerun in case.reruns)
+            case.reruns.append(_recalled(Side.BASE, number, entry))
+        self.rounds[Side.BASE] = max(self.rounds[Side.BASE], len(case.reruns))
+        case.judge(self.design)
+
+    def _round(self, side: Side, cases: Sequence[_Case]) -> None:
+        """Each leg's tests once, in machines that were started for it."""
+        self.rounds[side] += 1
+        number = self.rounds[side]
+        bench = self.sides[side]
+        folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{side}.{number}")
+        for leg, suite, group in _groups(cases):
+            wanted = " ".join(case.first.test for case in group)
+            what = f"{leg.name} {suite} on {side}"
+            bench.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
+            # The first run of smoke on base is nobody's rerun: every posting on this base shares it.
+            first = side is Side.BASE and suite == "smoke" and not any(case.reruns for case in group)
+            once = replace(
+                bench, run=folder, selection=wanted, budget=None, notruns=None,
+                until="" if first else _last(group), rerun="" if first else f"{side} {number}",
+                fresh=bench.fresh and side is Side.HEAD
+            )  # fmt: skip
+            (result,) = run_legs([leg], (suite,), once)
+            if side is Side.BASE:
+                confirm(leg, result, once, bench.notruns)
+            self._take(side, number, group, result, once)
+            bench.progress(Event("lab", what, "done", _said(group, side)))
+
+    def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, bench: Bench) -> None:
+        found = {test.test: test for test in result.tests}
+        if result.tests and SETUP not in found:
+            found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
+        entries = []
+        for case in group:
+            test = found.get(case.first.test)
+            if test is None or test.outcome in (Outcome.INFRA, Outcome.MISS):
+                case.lost += 1 if result.available else LOST_ROUNDS  # a leg that base cannot have
+                continue
+            log = f"reruns/{side}.{number}/{test.log}" if test.log else ""
+            case.reruns.append(
+                Rerun(side=side, number=number, outcome=test.outcome, reason=test.reason,
+                      fingerprint=test.fingerprint, log=log)
+            )  # fmt: skip
+            entries.append(entry_of(case.leg, test, side, number, bench))
+        self.history.add(entries)
+
+
+def same_artifacts(leg: LegSpec, head: Bench, base: Bench) -> bool:
+    """Whether nothing of the series is in the leg."""
+    pairs = [(head.artifacts.artifacts.get(need), base.artifacts.artifacts.get(need)) for need in leg.needs]
+    return all(one and other and one.key == other.key for one, other in pairs)
+
+
+def _last(group: Sequence[_Case]) -> str:
+    """The check of smoke after which nothing is wanted; checks build on those before them."""
+    names = [case.first.test for case in group]
+    return (
+        max((check for check in CHECKS if check in names), key=CHECKS.index, default="") if SETUP not in names else ""
+    )
+
+
+def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, list[_Case]]]:
+    """By leg and suite, in order of appearance."""
+    groups: dict[tuple[str, Suite], list[_Case]] = {}
+    for case in cases:
+        groups.setdefault((case.leg.name, case.suite), []).append(case)
+    for group in groups.values():
+        yield group[0].leg, group[0].suite, group
+
+
+def _said(group: Sequence[_Case], side: Side) -> str:
+    failed = sum(bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken
+                 for case in group)  # fmt: skip
+    return f"{failed} of {len(group)} failed"
+
+
+def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, bench: Bench) -> Entry:
+    """An outcome as the history keeps it."""
+    return Entry(
+        run=bench.run.id, host=platform.node(), accelerator=bench.accelerator.name, side=side, number=number,
+        leg=leg.name, suite=test.suite, test=test.test, inputs=_inputs(leg, test, bench),
+        outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
+    )  # fmt: skip
+
+
+def _inputs(leg: LegSpec, test: TestResult, bench: Bench) -> str:
+    suite: Suite = "fstests" if test.suite == "fstests" else "smoke"
+    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, bench)

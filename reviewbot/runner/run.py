@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All legs of a run: smoke goes first in each, and a leg that fails it stops there."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reviewbot.lab import Bounds
+from reviewbot.model.progress import Event
+from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.stack import LegSpec
+from reviewbot.runner import cache
+from reviewbot.runner.context import Bench
+from reviewbot.runner.known_notrun import learn, spared
+from reviewbot.runner.machines import crowded
+from reviewbot.runner.results import joined, seconds_of, slow_of, suite_result, words
+from reviewbot.runner.resume import Partial
+from reviewbot.runner.schedule import Job, run_all
+from reviewbot.runner.select import Chosen, choose
+from reviewbot.runner.shard_run import ShardRun
+from reviewbot.runner.suite_job import ORDER, Work, images, missing, work_of
+
+Told = Callable[[tuple[LegResult, ...]], None]
+"""Gets all that is known of the legs by now; called by one thread at a time."""
+INTERVAL = 5.0
+"""Seconds between two calls of it while a suite runs; the end of a suite is always told."""
+FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
+BAD = (Outcome.FAIL, Outcome.CRASH, Outcome.HANG)
+"""Outcomes that whoever watches hears of at once."""
+REASON = 200
+"""Characters of a failure's reason that are told."""
+RATIO = 50.0
+"""At least so much longer than a call took."""
+
+
+def run_legs(
+    legs: Sequence[LegSpec], wanted: Sequence[str], bench: Bench, told: Told = lambda results: None,
+    put_off: Callable[[Work], None] | None = None,
+) -> tuple[LegResult, ...]:  # fmt: skip
+    """All wanted suites of all legs, on `bench.machines` machines at once. Raises UsageError, InfraError, OSError.
+
+    put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
+    """
+    # All of it first, so that a mistake of the caller's costs no time.
+    able = [leg for leg in legs if "fstests" in wanted and not missing(leg, bench.artifacts, ["fstests"])]
+    chosen = choose(able, bench, wanted) if able else {}
+    course = _Course([_leg(leg, wanted, bench, chosen.get(leg.name), put_off) for leg in legs], bench, told)
+    until = time.monotonic() + bench.seconds
+    for leg in course.legs:
+        leg.until = until
+        # Smoke of one leg alone has one machine only.
+        leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(bench.machines, bench.cpus)
+    course.run()
+    return course.results()
+
+
+def _leg(
+    leg: LegSpec, wanted: Sequence[str], bench: Bench, chosen: Chosen | None, put_off: Callable[[Work], None] | None
+) -> "_Leg":  # fmt: skip
+    """What can be done in it, and why the rest cannot."""
+    if reason := missing(leg, bench.artifacts):
+        bench.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
+        return _Leg(leg, bench, [], LegResult(leg=leg.name, available=False, reason=reason))
+    able = [suite for suite in ORDER if suite in wanted]
+    lacking = missing(leg, bench.artifacts, ["fstests"]) if "fstests" in able else ""
+    begun = LegResult(leg=leg.name, available=True, accelerator=bench.accelerator.name, reused=True)
+    if lacking:
+        able.remove("fstests")
+        begun = begun.model_copy(update={"reason": f"fstests did not run: {lacking}"})
+    if chosen:
+        said = {"excluded": chosen.selection.excluded, "left_out": chosen.left_out, "notes": chosen.notes}
+        begun = begun.model_copy(update=said)
+        if not chosen.selection.tests:
+            able.remove("fstests")
+            begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
+    selection = chosen.selection if chosen else None
+    works = [work_of(leg, suite, bench, selection) for suite in able]
+    return _Leg(leg, bench, works, begun, chosen.answers if chosen else {}, put_off)
+
+
+@dataclass(slots=True)
+class _Leg:
+    """How far one leg is."""
+
+    spec: LegSpec
+    bench: Bench
+    todo: list[Work]
+    result: LegResult
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Of fstests that need not be run."""
+    put_off: Callable[[Work], None] | None = None
+    crowded: bool = False
+    """See `ShardRun`."""
+    until: float = math.inf
+    """time.monotonic() at which the tests of all legs have to be over."""
+    work: Work | None = None
+    shard: ShardRun | None = None
+
+    def next(self, stop: threading.Event, told: Callable[[], None]) -> ShardRun | None:
+        """The next suite that needs machines."""
+        while self.todo:
+            work = self.todo.pop(0)
+            if found := cache.find(work, self.bench):
+                said = f"{words(found)}, from an earlier run"
+                self.bench.progress(Event("lab", work.name, "done", said))
+                self._add(work, found)
+                continue
+            work = spared(work, self.answers) if work.suite == "fstests" else work
+            if self.put_off and work.suite != "smoke":
+                self.put_off(work)
+                continue
+            self.work, self.shard = work, self._begin(work, stop, told)
+            return self.shard
+        return None
+
+    def _begin(self, work: Work, stop: threading.Event, told: Callable[[], None]) -> ShardRun:
+        bench = self.bench
+        partial = Partial(bench.store, work.inputs) if work.suite == "fstests" else None
+        if partial and bench.fresh:
+            partial.forget()
+            partial = Partial(bench.store, work.inputs)
+        return ShardRun(
+            work.shard, images(bench), bench.accelerator, bench.run.logs(work.leg.name), bench.progress, stop,
+            work.lengths, bench.durations.get(_timed(work, bench)),
+            ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
+            store=bench.store if bench.saved else None, crowded=self.crowded,
+            bounds=Bounds(self.until),
+        )  # fmt: skip
+
+    def end(self) -> None:
+        """The suite that ran is over."""
+        assert self.work and self.shard
+        work, shard, bench = self.work, self.shard, self.bench
+        found = shard.result()
+        result = suite_result(work, [found], bench.artifacts)
+        bench.durations.put_tests(work.shard.measured_as, bench.accelerator.name, seconds_of(work, [found], result))
+        if slow := slow_of(result):
+            bench.durations.put_slow(bench.accelerator.name, slow)
+        learn(work.shard, result, bench.artifacts, bench.notruns, bench.patched)
+        if shard.partial and not found.problem:
+            shard.partial.forget()
+        state = "failed" if any(test.outcome not in FINE for test in result.tests) else "done"
+        bench.progress(Event("lab", work.name, state, words(result)))
+        if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
+            bench.durations.put(_timed(work, bench), time.monotonic() - shard.since)
+            cache.keep(work, result, bench)
+        self.work = self.shard = None
+        self._add(work, result)
+
+    def _add(self, work: Work, part: LegResult) -> None:
+        result = joined(self.result, part)
+        if work.suite == "smoke" and any(test.outcome not in FINE for test in part.tests):
+            stopped = "smoke did not pass, so nothing else was run" if self.todo else ""
+            result = result.model_copy(update={"reason": part.reason or stopped or result.reason})
+            self.todo.clear()
+        self.result = result
+
+    def known(self) -> LegResult:
+        """By now."""
+        if self.work is None or self.shard is None:
+            return self.result
+        part = suite_result(self.work, [self.shard.result()], self.bench.artifacts, over=False)
+        return joined(self.result, part)
+
+
+def _timed(work: Work, bench: Bench) -> str:
+    run = sum(not step.known for step in work.shard.tests)
+    return f"{work.shard.measured_as} {work.suite} {bench.accelerator.name} {run} on {bench.machines}"
+
+
+@dataclass(slots=True)
+class _Course:
+    """All legs, and who hears of them."""
+
+    legs: list[_Leg]
+    bench: Bench
+    told: Told
+    stop: threading.Event = field(default_factory=threading.Event)
+    due: float = 0.0
+    """When the next answer is told."""
+    said: set[tuple[str, str, str]] = field(default_factory=set)
+    """Leg, suite and test of the failures that were told to whoever watches."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def run(self) -> None:
+        first: list[Job] = [shard for leg in self.legs if (shard := leg.next(self.stop, self._heard))]
+        run_all(first, self.bench.machines, self._after, self.stop)
+
+    def results(self) -> tuple[LegResult, ...]:
+        with self.lock:
+            return tuple(leg.known() for leg in self.legs)
+
+    def _after(self, job: Job) -> Sequence[Job]:
+        leg = next(leg for leg in self.legs if leg.shard is job)
+        with self.lock:
+            self._say_failures(self.results())
+            leg.end()
+            self.told(self.results())
+            following = leg.next(self.stop, self._heard)
+        return [following] if following else []
+
+    def _heard(self) -> None:
+        """A test has an answer."""
+        with self.lock:
+            began = time.monotonic()
+            if began >= self.due:
+                results = self.results()
+                self.told(results)
+                self._say_failures(results)
+                ended = time.monotonic()
+                self.due = ended + max(INTERVAL, RATIO * (ended - began))
+
+    def _say_failures(self, results: Sequence[LegResult]) -> None:
+        """Those that nobody heard of yet: a run of hours must not keep its first failure to itself."""
+        for leg in results:
+            for test in leg.tests:
+                key = leg.leg, test.suite, test.test
+                if test.outcome in BAD and key not in self.said:
+                    self.said.add(key)
+                    words = f"{test.outcome}{f': {test.reason[:REASON]}' if test.reason else ''}"
+                    log = str(self.bench.run.path / test.log) if test.log else ""
+                    self.bench.progress(Event("lab", f"{leg.leg} {test.suite}/{test.test}", "bad", words, log=log))

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which fstests run in each leg: the selection, what is known without running, and what fits into a budget."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, median
+
+from reviewbot.model.artifacts import Fact
+from reviewbot.model.results import LeftOut, Results
+from reviewbot.model.shard import measured_as
+from reviewbot.model.stack import LegSpec
+from reviewbot.model.words import counted
+from reviewbot.runner import known_notrun
+from reviewbot.runner.context import Bench
+from reviewbot.runner.shard_run import START
+from reviewbot.store import Runs, TestSeconds
+from reviewbot.suites import fstests, smoke
+from reviewbot.suites.budget import Budgeted, Host, Wanted, within
+from reviewbot.suites.selection import Selection
+from reviewbot.suites.worth import Judge, lately, load_touched, touched_groups
+
+UNKNOWN = 2.0
+"""Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
+SMOKE = 1.0
+"""The same of a check of the smoke suite of which nothing is known."""
+SLOW = {"tcg": 8.0}
+"""Slow factor of an accelerator before any machine has measured it; of others 1."""
+RECENT = 20
+"""Runs that say what went wrong lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What fstests do in one leg."""
+
+    selection: Selection
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Test that need not be run -> what it would say."""
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def choose(legs: Sequence[LegSpec], bench: Bench, suites: Sequence[str]) -> dict[str, Chosen]:
+    """By name of the leg. Raises UsageError when the selection names what there is not, ConfigError."""
+    tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
+    found = {}
+    for leg in legs:
+        selection = fstests.select(tree, bench.selection, leg, lambda name: fact(name, bench))
+        answers = known_notrun.answers(leg, selection.tests, bench) if not bench.fresh else {}
+        found[leg.name] = Chosen(selection, answers, notes=selection.notes)
+    return _within_budget(found, bench, suites) if bench.budget else found
+
+
+def fact(name: str, bench: Bench) -> Fact | None:
+    """What is under test, for the conditions of excludes."""
+    plain: Mapping[str, Fact] = {
+        "accelerator": bench.accelerator.name, "variant": bench.variant.name, "memory": bench.memory,
+        "cpus": bench.cpus, "scratch_gib": min((disk.size for disk in bench.disks), default=0) >> 30,
+    }  # fmt: skip
+    return plain[name] if name in plain else bench.artifacts.fact(name)
+
+
+def recent(runs: Runs) -> tuple[Results, ...]:
+    """Results of the last runs, the newest last; those of other versions of reviewbot are left out."""
+    found = []
+    for run in runs.list()[-RECENT:]:
+        try:
+            found.append(Results.model_validate_json((run.path / "results.json").read_bytes()))
+        except (OSError, ValueError):
+            continue
+    return tuple(found)
+
+
+def slow_factor(bench: Bench) -> float:
+    """How much slower than a good machine those of this host are."""
+    name = bench.accelerator.name
+    return bench.durations.slow(name) or SLOW.get(name, 1.0)
+
+
+def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str]) -> dict[str, Chosen]:
+    budget, slow = bench.budget, slow_factor(bench)
+    assert budget is not None
+    wanted, guessed = [], {}
+    for name, chosen in found.items():
+        known = {test: one.seconds for test, one in _durations(name, bench).items()}
+        tests = [known[test] for test in known if test.startswith("fstests/")]
+        usual, quick = (mean(tests), median(tests)) if tests else (UNKNOWN, UNKNOWN)
+        free = chosen.selection.why_not.keys() | chosen.answers.keys()
+        mine = [test for test in chosen.selection.tests if test not in free]
+        guessed[name] = sum(f"fstests/{test}" not in known for test in mine)
+        for test in mine:
+            guess = quick if "quick" in chosen.selection.groups.get(test, ()) else usual
+            wanted.append(Wanted(name, test, slow * known.get(f"fstests/{test}", guess)))
+    groups = next((chosen.selection.groups for chosen in found.values()), {})
+    judge = Judge(groups, touched_groups(budget.changed, load_touched()), lately(recent(Runs(bench.run.path.parent))))
+    host = Host(budget.machines or bench.machines, slow * START, _smoke(found, bench, suites, slow))
+    fitting = within(wanted, judge, budget.seconds, host)
+    return {name: _cut(name, chosen, fitting, guessed[name]) for name, chosen in found.items()}
+
+
+def _durations(leg: str, bench: Bench) -> Mapping[str, TestSeconds]:
+    return bench.durations.tests(measured_as(leg, bench.variant.name), bench.accelerator.name)
+
+
+def _smoke(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str], slow: float) -> dict[str, float]:
+    if "smoke" not in suites:
+        return dict.fromkeys(found, 0.0)
+    seconds = {}
+    for name in found:
+        known = _durations(name, bench)
+        checks = [known.get(f"smoke/{check}") for check in smoke.CHECKS]
+        seconds[name] = slow * sum(check.seconds if check else SMOKE for check in checks)
+    return seconds
+
+
+def _cut(name: str, chosen: Chosen, fitting: Budgeted, guessed: int) -> Chosen:
+    left = {one.test: one.seconds for one in fitting.left_out if one.leg == name}
+    selection = chosen.selection.without(left)
+    out = tuple(
+        LeftOut(suite="fstests", test=test, seconds=round(seconds, 1), reason="does not fit into the budget")
+        for test, seconds in sorted(left.items())
+    )
+    notes = [f"how long {counted(guessed, 'test')} will take is not known, the others tell"] if guessed else []
+    if not set(selection.tests) - chosen.answers.keys() - selection.why_not.keys():
+        notes.append("no test that has to be run fits into the budget")
+    return Chosen(selection, chosen.answers, out, (*chosen.notes, *notes))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run on several hosts: shards go out as files, their results come back as files.
+
+A shard folder has `shard-NN.json`, `artifacts/` (what their machines boot from) and `run/` (the run so far). Shards,
+results and folders may come from anywhere: what does not fit is refused, and nothing is written but where it belongs.
+"""
+
+import os
+import secrets
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from reviewbot import lab, suites
+from reviewbot.config import Site, use_boxes
+from reviewbot.host.files import sha256_file, write_atomic
+from reviewbot.host.process import run
+from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.progress import Progress
+from reviewbot.model.results import LegResult
+from reviewbot.model.shard import IMAGES, Need, Shard, ShardPlan, ShardResult, merged
+from reviewbot.runner.context import Bench
+from reviewbot.runner.cut import cut
+from reviewbot.runner.known_notrun import learn
+from reviewbot.runner.machines import crowded, how_many
+from reviewbot.runner.results import joined, seconds_of, suite_result
+from reviewbot.runner.resume import Partial
+from reviewbot.runner.schedule import run_all
+from reviewbot.runner.shard_run import ShardRun
+from reviewbot.runner.suite_job import Work, lengths_of
+from reviewbot.store import Durations, NotRuns, RunFolder, Store, read_model
+
+PLAN = "shards.json"
+"""Of a run: what was put off."""
+
+
+def check_new(folder: Path) -> None:
+    """Raises UsageError when shards cannot be written there."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty", hint="shards of two runs must not be mixed: name a new folder")
+
+
+def write_shards(works: Sequence[Work], count: int, bench: Bench, folder: Path) -> tuple[str, ...]:
+    """Cut the works, and put all that is needed to run them elsewhere into `folder`. Names of the shards' files.
+
+    Raises UsageError when there is something else in it.
+    """
+    check_new(folder)
+    known = {need.kind: _hashed(need, bench) for work in works for need in work.shard.needs}
+    works = [_with_needs(work, tuple(known[need.kind] for need in work.shard.needs)) for work in works]
+    nonce = secrets.token_hex(16)
+    shards = cut(works, count, nonce)
+    bench.run.write(PLAN, ShardPlan(run=bench.run.id, nonce=nonce, works=tuple(w.shard for w in works), shards=shards))
+    for need in known.values():
+        _give(Path(bench.artifacts.artifacts[need.kind].path), need, folder / "artifacts")
+    shutil.copytree(bench.run.path, folder / "run", symlinks=True)
+    names = [f"shard-{number:02}.json" for number in range(1, len(shards) + 1)]
+    for name, shard in zip(names, shards, strict=True):
+        write_atomic(folder / name, shard.model_dump_json(indent=1) + "\n")
+    return tuple(names)
+
+
+def read_shard(path: Path) -> Shard:
+    """Raises UsageError when the file is no shard."""
+    return read_model(path, Shard, "no shard")
+
+
+def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progress) -> ShardResult:
+    """Run a shard here; its logs go to `logs`. What was answered before an interruption is not run again.
+
+    Raises UsageError when it is no shard, InfraError when what its machines boot from is not here.
+    """
+    shard = read_shard(path)
+    use_boxes(site)
+    images: dict[str, Path] = {need.kind: _image(need, store, path.parent / "artifacts") for need in shard.needs}
+    chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
+    count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
+    partial = Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if shard.suite == "fstests" else None
+    known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
+    lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
+    logs.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    shelf = store if site.machine.saved == "auto" else None
+    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf,
+                       crowded=crowded(count, shard.cpus),
+                       bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600))  # fmt: skip
+    run_all([running], count, lambda job: [], stop)
+    result = running.result()
+    if partial and not result.problem:
+        partial.forget()
+    return result
+
+
+def read_results(paths: Sequence[Path]) -> dict[Path, ShardResult]:
+    """Of files, and of all `*.json` below folders. Raises UsageError when one is no result."""
+    files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    return {file: read_model(file, ShardResult, "no result of a shard") for file in files if not _is_log(file)}
+
+
+def read_plan(run_folder: RunFolder) -> ShardPlan:
+    """What a run has put off. Raises UsageError."""
+    if not (run_folder.path / PLAN).exists():
+        raise UsageError(f"run {run_folder.id} was not cut into shards", hint="`apply-and-test --shards N` does that")
+    return read_model(run_folder.path / PLAN, ShardPlan, "no plan of shards")
+
+
+def merge(
+    plan: ShardPlan, begun: Sequence[LegResult], results: Mapping[Path, ShardResult], artifacts: Artifacts,
+    durations: Durations, notruns: NotRuns | None = None, patched: Collection[str] = (),
+) -> tuple[LegResult, ...]:  # fmt: skip
+    """The legs with what the shards brought; a shard without a result leaves its tests to INFRA, by name.
+
+    patched: components with patches.
+
+    Raises UsageError for a result of another run or cut.
+    """
+    shards = {shard.key: shard for shard in plan.shards}
+    for path, result in results.items():
+        if result.shard not in shards or (result.run, result.nonce) != (plan.run, plan.nonce):
+            raise UsageError(
+                f"{path} is a result of another run or cut: {result.run}, not {plan.run}",
+                hint="merge only what came of the shards of this folder",
+            )
+    found = merged(_checked(shards[result.shard], result) for result in results.values())
+    absent = {key: shard for key, shard in shards.items() if key not in {result.shard for result in found}}
+    found = merged(found, (_without(key, shard, "brought no result") for key, shard in absent.items()))
+    legs = {leg.leg: leg for leg in begun}
+    for whole in plan.works:
+        own = [result for result in found if shards[result.shard].leg.name == whole.leg.name]
+        work = Work(whole, {}, {})
+        part = suite_result(work, own, artifacts)
+        durations.put_tests(whole.measured_as, part.accelerator, seconds_of(work, own, part))
+        learn(whole, part, artifacts, notruns, patched)
+        legs[whole.leg.name] = joined(legs[whole.leg.name], part)
+    return tuple(legs[leg.leg] for leg in begun)
+
+
+def take_logs(plan: ShardPlan, results: Mapping[Path, ShardResult], run_folder: RunFolder) -> None:
+    """What stands in `NAME.logs` beside each `NAME.json`: plain files of the shard's own steps and machines."""
+    shards = {shard.key: shard for shard in plan.shards}
+    for path, result in results.items():
+        shard = shards[result.shard]
+        own = {step.name for step in shard.steps}
+        for source in sorted(logs_of(path).rglob("*")):
+            name = source.relative_to(logs_of(path))
+            machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and (
+                len(name.parts) == 2 or bool(shard.last and name.parts[1:2] == (shard.last.name,))
+            )
+            if not stat.S_ISREG(source.lstat().st_mode) or not (machine or own & {str(p) for p in name.parents}):
+                continue
+            first = Path(f"{name.parts[0]}.shard{shard.number}", *name.parts[1:]) if machine else name
+            target = run_folder.logs(shard.leg.name) / first
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target, follow_symlinks=False)
+
+
+def logs_of(result: Path) -> Path:
+    """Folder of the logs beside a result's file."""
+    return result.with_suffix(".logs")
+
+
+def _is_log(file: Path) -> bool:
+    return any(part.endswith(".logs") for part in file.parts)
+
+
+def _checked(shard: Shard, result: ShardResult) -> ShardResult:
+    """A result that answers what its shard did not ask is not believed."""
+    strange = {reply.name for reply in result.replies} - {step.name for step in shard.steps}
+    known = {step.name: step.known for step in shard.steps}
+    strange |= {r.name for r in result.replies if r.status == "known" and r.output != known.get(r.name)}
+    if strange:
+        return _without(result.shard, shard, f"answered what it was not asked ({min(strange)[:80]})")
+    return result
+
+
+def _without(key: str, shard: Shard, why: str) -> ShardResult:
+    return ShardResult(shard=key, run=shard.run, nonce=shard.nonce, problem=f"shard {shard.name} {why}")
+
+
+def _with_needs(work: Work, needs: tuple[Need, ...]) -> Work:
+    return Work(work.shard.model_copy(update={"needs": needs}), work.inputs, work.lengths)
+
+
+def _hashed(need: Need, bench: Bench) -> Need:
+    image = Path(bench.artifacts.artifacts[need.kind].path) / IMAGES[need.kind]
+    return need.model_copy(update={"sha256": sha256_file(image)})
+
+
+def _give(source: Path, need: Need, folder: Path) -> None:
+    """Put the image where another machine can get it; a link when it is the same disk, for images are not changed."""
+    target = folder / f"{need.kind}-{need.key}" / IMAGES[need.kind]
+    target.parent.mkdir(parents=True)
+    try:
+        os.link(source / target.name, target)
+    except OSError:
+        run(["cp", "--sparse=always", "--", source / target.name, target])
+
+
+def _image(need: Need, store: Store, beside: Path) -> Path:
+    kept = store.path(need.kind, need.key)
+    name = kept.name
+    for folder in (kept, beside / name):
+        image = folder / IMAGES[need.kind]
+        if image.is_file():
+            if need.sha256 and sha256_file(image) != need.sha256:
+                raise InfraError(f"{image} is not what the shard was made for", hint="copy it again, or remove it")
+            return image
+    raise InfraError(
+        f"{name} is not here, and the shard's machines boot from it",
+        hint=f"copy artifacts/{name} of the shard folder, or of the cache of the machine that made the shard, "
+             f"to {kept.parent} or beside the shard into artifacts/",
+    )  # fmt: skip

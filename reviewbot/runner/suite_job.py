@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is to be done in a leg: its suites as steps, and what their outcome depends on."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from reviewbot import suites
+from reviewbot.model.artifacts import PART, Artifacts, Fact
+from reviewbot.model.lab import GuestStep
+from reviewbot.model.shard import IMAGES, Need, Shard, measured_as
+from reviewbot.model.stack import LegSpec
+from reviewbot.model.variants import Variant
+from reviewbot.runner.context import Bench
+from reviewbot.store import TestSeconds
+from reviewbot.suites import fstests, smoke
+from reviewbot.suites.selection import Selection
+
+Suite = Literal["smoke", "fstests"]
+ORDER: tuple[Suite, ...] = ("smoke", "fstests")
+UNKNOWN = 1.0
+"""Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One suite of one leg."""
+
+    shard: Shard
+    """All of it in one piece."""
+    inputs: Mapping[str, str]
+    """What the outcome depends on; not how the work is cut."""
+    lengths: Mapping[str, float]
+    """Step of a test -> seconds it should take on a machine of slow factor 1."""
+
+    @property
+    def leg(self) -> LegSpec:
+        return self.shard.leg
+
+    @property
+    def suite(self) -> Suite:
+        return self.shard.suite
+
+    @property
+    def name(self) -> str:
+        return self.shard.name
+
+    @property
+    def planned(self) -> list[str]:
+        """Names of the tests."""
+        return [step.name.removeprefix(f"{self.suite}/") for step in self.shard.tests]
+
+
+def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> str:
+    """Why the leg cannot run with these artifacts, or an empty string."""
+    for component in (*leg.needs, *needs):
+        if component not in artifacts.artifacts:
+            return f"no {component}: {artifacts.unavailable.get(component, 'it was not built')}"
+    for requirement in leg.requires:
+        if not artifacts.fact(requirement):
+            component, _, fact = requirement.partition(".")
+            return f"this {component} has no {fact.replace('_', ' ')}"
+    return ""
+
+
+def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | None = None) -> Work:
+    """selection: of fstests. Raises ConfigError for a bad data file."""
+    variant = bench.variant
+    known = bench.durations.tests(measured_as(leg.name, variant.name), bench.accelerator.name)
+    fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
+    steps = fs_steps if suite == "fstests" else smoke.steps(leg, bench.until)
+    lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
+    built = bench.artifacts.artifacts
+    shard = Shard(
+        run=bench.run.id, leg=leg, suite=suite, variant=variant.name,
+        steps=tuple(_varied(step, variant) for step in (*suites.setup_steps(leg), *steps)),
+        last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
+        kernel_line=variant.kernel_line, slow=variant.slow,
+        renew=variant.renew and suite == "fstests",  # the checks of smoke build on each other
+        needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
+        release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
+        memory=bench.memory, cpus=bench.cpus, expected=round(sum(lengths.values()), 1),
+    )  # fmt: skip
+    return Work(shard, _inputs(shard, bench), lengths)
+
+
+def _varied(step: GuestStep, variant: Variant) -> GuestStep:
+    """A step as the variant wants it run."""
+    return step.model_copy(update={"argv": (*variant.wrap, *step.argv), "env": {**step.env, **variant.env}})
+
+
+def images(bench: Bench) -> Mapping[str, Path]:
+    """Kind -> the file that a machine boots from."""
+    return {kind: Path(bench.artifacts.artifacts[kind].path) / file for kind, file in IMAGES.items()}
+
+
+def lengths_of(names: Sequence[str], known: Mapping[str, TestSeconds]) -> dict[str, float]:
+    """How long each step takes; one of which nothing is known counts as the median of the others."""
+    usual = median(found.seconds for found in known.values()) if known else UNKNOWN
+    return {name: known[name].seconds if name in known else usual for name in names}
+
+
+def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
+    facts = {name: value for artifact in artifacts.artifacts.values() for name, value in artifact.facts.items()}
+    return {name: facts[name] for name in sorted(facts) if name.startswith("sha256:")}
+
+
+def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
+    """What the outcome of a suite in a leg depends on.
+
+    Of the payload disk only what the leg uses: the components that it needs and our own programs. Another leg, or a
+    suite that is left out, changes the disk and not this outcome; a patched component may, for it can install anything
+    where the guest looks for programs. Nor does a test that ends depend on its limit, which
+    follows how long the test took before, or on whether its answer is known already.
+    """
+    decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
+    machine = shard.model_dump(mode="json", include=decides)
+    steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
+    built = bench.artifacts.artifacts
+    used = {"kernel", "guest", *shard.leg.needs, *(["fstests"] if shard.suite == "fstests" else []), *bench.patched}
+    ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
+    return {
+        "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
+        "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,
+        "rules": suites.rules_digest(), "ours": json.dumps(ours, sort_keys=True),
+        **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
+        **({"rerun": bench.rerun} if bench.rerun else {}),
+    }  # fmt: skip
+
+
+def inputs_of(leg: LegSpec, suite: Suite, test: str, bench: Bench) -> str:
+    """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
+    work = work_of(leg, suite, replace(bench, rerun=""), Selection((test,)) if suite == "fstests" else None)
+    return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

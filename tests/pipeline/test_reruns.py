@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which tests are run again, on which side, how often, and what the counts become."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+
+from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
+from reviewbot.model.errors import InfraError, SeriesAtFault
+from reviewbot.model.results import Outcome
+from reviewbot.pipeline.reruns import compare, remember
+from reviewbot.runner import Bench
+from reviewbot.store import History, NotRuns
+from reviewbot.suites import notruns
+from tests.played import LEG, TESTS, Lab, World, made_world
+
+FIRST, SECOND = TESTS[:2]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with made_world() as made:
+        yield made
+
+
+def other(artifacts: Artifacts, *kinds: str) -> Artifacts:
+    """The same of another commit. kinds: what differs; all without any."""
+    built = artifacts.artifacts
+    changed = {kind: built[kind].model_copy(update={"key": f"base-{built[kind].key}"}) for kind in kinds or built}
+    return Artifacts(artifacts={**built, **changed})
+
+
+class Sides:
+    """A head that was tested, and a base that is built when somebody asks."""
+
+    def __init__(
+        self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None,
+        patched: Collection[str] = (), store: NotRuns | None = None,
+    ) -> None:  # fmt: skip
+        self.world, self.built = world, 0
+        self.head = replace(world.bench(), patched=frozenset(patched), notruns=store)
+        self.first = world.run(lab=Lab(script=dict(head)), bench=self.head)
+        self._base = artifacts or other(world.artifacts)
+        self.history = History(world.folder / "history.sqlite")
+
+    def base(self) -> Bench:
+        self.built += 1
+        return replace(self.head, artifacts=self._base, patched=frozenset())
+
+    def compare(self, lab: Lab) -> Comparison:
+        with self.world.playing(lab):
+            return compare([LEG], [self.first], self.head, self.base, history=self.history)
+
+
+def the(found: Comparison, test: str) -> Compared:
+    return next(one for one in found.tests if one.test == test)
+
+
+def test_when_all_passed_base_is_not_even_built(world: World) -> None:
+    sides = Sides(world, {})
+    assert sides.compare(Lab()).tests == ()
+    assert sides.built == 0
+
+
+def test_a_test_that_fails_on_head_only_is_new_and_carries_its_counts(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    played = Lab(script={FIRST: ["done", "fail"] * 4})  # base goes first
+    found = the(sides.compare(played), FIRST)
+    assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))
+    assert [rerun.side for rerun in found.reruns] == [Side.BASE, Side.HEAD] * 4
+    assert all((sides.head.run.path / rerun.log).is_dir() for rerun in found.reruns)
+
+
+def test_only_what_did_not_pass_is_run_again(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    played = Lab(script={FIRST: ["fail"] * 9})
+    sides.compare(played)
+    assert {test for asked in played.asked for test in asked} == {FIRST}
+
+
+def test_a_test_that_fails_on_base_too_costs_head_nothing(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"], SECOND: ["fail"]})
+    found = sides.compare(Lab(script={FIRST: ["fail"] * 9, SECOND: ["fail"] * 9}))
+    assert {one.kind for one in found.tests} == {Class.PRE_EXISTING}
+    assert the(found, FIRST).head.runs == 0
+
+
+def test_a_test_that_passes_again_on_head_is_flaky_and_its_first_outcome_stands(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    found = the(sides.compare(Lab()), FIRST)
+    assert (found.kind, found.outcome) == (Class.FLAKY, Outcome.FAIL)
+    assert (found.head, found.base) == (Counts(failed=0, runs=5), Counts(failed=0, runs=5))
+
+
+def test_runs_of_base_are_shared_by_every_posting_on_it(world: World) -> None:
+    Sides(world, {FIRST: ["fail"]}).compare(Lab(script={FIRST: ["fail"] * 9}))
+    later = Sides(world, {FIRST: ["fail"]}, artifacts=other(world.artifacts))
+    played = Lab(script={FIRST: ["fail"] * 9})
+    assert the(later.compare(played), FIRST).kind is Class.PRE_EXISTING
+    assert played.asked == []
+
+
+def test_a_test_that_passes_on_base_and_cannot_run_on_head_is_newly_notrun(world: World) -> None:
+    sides = Sides(world, {FIRST: ["notrun"], SECOND: ["notrun"]})
+    found = sides.compare(Lab(script={SECOND: ["notrun"] * 3}))
+    assert the(found, FIRST).kind is Class.NEWLY_NOTRUN
+    assert the(found, SECOND).kind is Class.PRE_EXISTING
+
+
+def test_a_reason_that_base_gives_too_need_not_be_asked_of_the_next_posting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notruns, "EVERY", 1 << 40)  # nothing has its turn to be run again
+    store = NotRuns(world.folder / "notruns.json")
+    base = other(world.artifacts, "kernel", "payload")
+    sides = Sides(world, {FIRST: ["notrun"], SECOND: ["notrun"]}, artifacts=base, patched={"kernel"}, store=store)
+    sides.compare(Lab(script={SECOND: ["notrun"] * 3}))
+    world.artifacts = other(base, "kernel", "payload")
+    later = Sides(world, {}, patched={"kernel"}, store=store)
+    assert [test.test for test in later.first.tests if test.learned] == [SECOND]
+    assert later.compare(Lab()).tests == ()
+
+
+def test_a_leg_with_nothing_of_the_series_in_it_is_not_run_again(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]}, artifacts=world.artifacts)
+    played = Lab()
+    assert the(sides.compare(played), FIRST).kind is Class.PRE_EXISTING
+    assert played.asked == []
+
+
+def test_a_base_that_cannot_be_built_decides_nothing(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+
+    def broken() -> Bench:
+        raise InfraError("the unpatched kernel does not build: no rule to make target")
+
+    found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
+    assert found.base_problem == "the unpatched kernel does not build: no rule to make target"
+    assert [one.kind for one in found.tests] == [Class.UNCOMPARED]
+
+
+def test_machines_that_die_in_every_rerun_end_the_comparison_without_a_decision(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    found = the(sides.compare(Lab(script={FIRST: ["lost"] * 99})), FIRST)
+    assert found.kind is Class.UNCOMPARED
+    assert found.base.runs == 0
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    with pytest.raises(KeyboardInterrupt):
+        sides.compare(Lab(script={FIRST: ["done", "fail", "interrupt"]}))
+    played = Lab(script={FIRST: ["done", "fail"] * 3})
+    found = the(sides.compare(played), FIRST)
+    assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))
+
+
+def test_a_crash_on_head_is_new_though_base_fails_the_test(world: World) -> None:
+    sides = Sides(world, {FIRST: ["crash"]})
+    found = the(sides.compare(Lab(script={FIRST: ["fail", "crash"] * 9})), FIRST)
+    assert (found.kind, found.base) == (Class.NEW, Counts(failed=0, runs=4))
+
+
+def test_a_test_that_cannot_run_on_base_and_fails_on_head_is_new(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    assert the(sides.compare(Lab(script={FIRST: ["notrun", "fail"] * 9})), FIRST).kind is Class.NEW
+
+
+def test_a_reused_pass_tells_of_the_failures_of_the_same_inputs(world: World) -> None:
+    failed = Sides(world, {FIRST: ["fail"]})
+    remember([LEG], [failed.first], failed.head, failed.history)
+    world.run(lab=Lab(), bench=world.bench(fresh=True))
+    again = Sides(world, {})
+    assert again.first.reused
+    found = the(again.compare(Lab()), FIRST)
+    assert (found.kind, found.outcome, found.head) == (Class.FLAKY, Outcome.PASS, Counts(failed=1, runs=1))
+
+
+def test_a_base_that_its_own_prerequisites_break_accuses_nobody(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+
+    def broken() -> Bench:
+        raise SeriesAtFault("libfuse does not build: lib/fuse.c:12: error")
+
+    found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
+    assert [one.kind for one in found.tests] == [Class.UNCOMPARED]

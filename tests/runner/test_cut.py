@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Work is cut so that machines end together, and so that no test is lost or doubled."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.config import load_stack
+from reviewbot.model.stack import LegSpec
+from reviewbot.runner.context import Bench
+from reviewbot.runner.cut import cut, deal, share_out
+from reviewbot.runner.select import choose
+from reviewbot.runner.shard_run import START
+from reviewbot.runner.suite_job import Work, lengths_of, work_of
+from reviewbot.store import TestSeconds
+from tests.played import TESTS, World, made_world
+
+SECONDS = st.floats(0.0, 1000.0)
+LENGTHS = st.dictionaries(st.text("abcdef/0123456789", min_size=1, max_size=8), SECONDS, max_size=60)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with made_world() as made:
+        yield made
+
+
+@given(LENGTHS, st.integers(1, 12))
+def test_every_test_is_dealt_once_and_no_shard_is_much_longer_than_its_share(
+    lengths: dict[str, float], shards: int
+) -> None:
+    dealt = deal(lengths, shards)
+    assert sorted(name for names in dealt for name in names) == sorted(lengths)
+    assert len(dealt) == max(1, min(shards, len(lengths))) and (all(dealt) or not lengths)
+    longest = max(sum(lengths[name] for name in names) for names in dealt)
+    assert longest <= sum(lengths.values()) / len(dealt) + max(lengths.values(), default=0.0) + 0.001
+
+
+def test_the_longest_tests_are_dealt_first() -> None:
+    assert deal({"a": 1, "b": 9, "c": 5, "d": 4}, 2) == [["b", "a"], ["c", "d"]]
+
+
+def test_tests_of_which_nothing_is_known_are_dealt_evenly() -> None:
+    assert [len(names) for names in deal(dict.fromkeys("abcdefgh", 0.0), 3)] == [3, 3, 2]
+
+
+@given(st.lists(SECONDS, min_size=1, max_size=6), st.integers(1, 40))
+def test_each_work_has_a_shard_and_none_is_shorter_than_a_machines_start(seconds: list[float], shards: int) -> None:
+    shares = share_out(seconds, shards)
+    assert len(shares) == len(seconds) and min(shares) >= 1
+    assert sum(shares) <= max(shards, len(seconds))
+    assert all(share == 1 or length / share >= START for share, length in zip(shares, seconds, strict=True))
+
+
+def test_a_slow_leg_gets_more_shards() -> None:
+    assert share_out([100.0, 300.0], 4) == [1, 3]
+    assert share_out([100.0, 300.0], 1) == [1, 1]
+    assert share_out([], 3) == []
+
+
+def test_an_unknown_test_counts_as_the_median_of_the_known() -> None:
+    known = {name: TestSeconds(seconds, own=True) for name, seconds in (("a", 1.0), ("b", 2.0), ("c", 60.0))}
+    assert lengths_of(["a", "x"], known) == {"a": 1.0, "x": 2.0}
+    assert lengths_of(["x"], {}) == {"x": 1.0}
+
+
+def works(world: World) -> list[Work]:
+    bench = world.bench()
+    bench.durations.put_tests("fuse2fs", "tcg", {f"fstests/{test}": 10.0 * n for n, test in enumerate(TESTS, 1)})
+    stack = load_stack()
+    return [work(stack.leg(leg), bench) for leg in ("ext4", "fuse2fs")]
+
+
+def work(leg: LegSpec, bench: Bench) -> Work:
+    return work_of(leg, "fstests", bench, choose([leg], bench, ["fstests"])[leg.name].selection)
+
+
+def test_shards_of_all_legs_come_longest_first_and_hold_each_test_once(world: World) -> None:
+    made = works(world)
+    shards = cut(made, 5, "abc")
+    assert [shard.expected for shard in shards] == sorted((shard.expected for shard in shards), reverse=True)
+    for work in made:
+        own = [shard for shard in shards if shard.leg == work.leg]
+        assert sorted(s.name for shard in own for s in shard.tests) == sorted(s.name for s in work.shard.tests)
+        assert all(shard.setup == work.shard.setup and shard.nonce == "abc" for shard in own)
+        assert sorted(shard.number for shard in own) == list(range(1, own[0].of + 1))
+    assert len({shard.key for shard in shards}) == len(shards) == 5
+
+
+def test_durations_of_another_leg_seed_a_new_one(world: World) -> None:
+    ext4, fuse2fs = works(world)
+    assert ext4.lengths == fuse2fs.lengths, "ext4 was never run"
+
+
+def test_what_an_outcome_depends_on_has_nothing_of_the_cut(world: World) -> None:
+    before, _ = work(load_stack().leg("ext4"), world.bench()), works(world)
+    after = work(load_stack().leg("ext4"), world.bench(machines=4))
+    assert before.shard.key != after.shard.key and before.lengths != after.lengths
+    assert before.inputs == after.inputs
