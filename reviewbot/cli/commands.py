@@ -78,7 +78,7 @@ def _test_options(command: Any) -> Any:
 
 _WISHES = (
     "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare",
-    "blame",
+    "blame", "compat", "prefixes",
 )  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
@@ -173,6 +173,8 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     metavar="DURATION",
     help="Search this long for the patch that brought a new failure; 0s: do not search.",
 )
+@click.option("--compat", is_flag=True, help="Run smoke on every mix of old and new kernel, library and server.")
+@click.option("--prefixes", is_flag=True, help="Run smoke with the first part only, the first two, and so on.")
 @click.option(
     "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
 )
@@ -190,6 +192,8 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR   then run-shard each, and merge-shards
     """
     request, site = request_of(options)
+    if not request.compare and (request.compat or request.prefixes):
+        raise UsageError("--compat and --prefixes compare with base", hint="leave --no-compare out")
     if bool(request.shards) != bool(request.shard_dir):
         raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)

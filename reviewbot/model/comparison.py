@@ -128,12 +128,31 @@ class Cell(Model):
     leg: str
     patched: tuple[str, ...]
     """Components at head; the others are at base."""
-    failed: tuple[str, ...]
-    """Checks that fail here and pass on head and on base."""
+    built: bool = True
+    """False: such a stack does not build; `reason` says why."""
+    passed: int = 0
+    failed: tuple[str, ...] = ()
+    """Checks that fail here."""
+    only_here: tuple[str, ...] = ()
+    """Those of them that pass on head and on base, in two runs."""
     outcome: Outcome
-    """PASS, FAIL, or INFRA when it could not be run."""
+    """PASS, FAIL, or INFRA when it could not be built or run."""
     reason: str = ""
     log: str = ""
+
+
+class Prefix(Model):
+    """The smoke suite with the first parts of a posting only."""
+
+    parts: int
+    """How many of the posting's parts are applied."""
+    part: str
+    """The last of them: `libfuse part 2/6`."""
+    commits: dict[str, str] = {}
+    """Component -> its last patch that is applied; the others are at base."""
+    problem: str = ""
+    """Why such a stack does not build."""
+    legs: tuple[Cell, ...] = ()
 
 
 class Comparison(Model):
@@ -147,12 +166,14 @@ class Comparison(Model):
     tests: tuple[Compared, ...] = ()
     figures: tuple[FigureChange, ...] = ()
     cells: tuple[Cell, ...] = ()
-    """Mixed stacks, when the posting changes the kernel and what runs above it."""
+    """Mixed stacks, when the posting changes the kernel and what runs above it; all combinations, if asked for."""
+    prefixes: tuple[Prefix, ...] = ()
+    """If asked for."""
 
     @property
     def broken_cells(self) -> tuple[Cell, ...]:
-        """Mixed stacks on which checks fail that pass on head."""
-        return tuple(cell for cell in self.cells if cell.outcome.broken)
+        """Mixed stacks on which checks fail that pass on head and on base."""
+        return tuple(cell for cell in self.cells if cell.only_here)
 
     def of(self, kind: Class) -> tuple[Compared, ...]:
         """The tests of one class, in the order of the legs."""

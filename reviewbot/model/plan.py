@@ -43,6 +43,10 @@ class Plan(Model):
     """Whether what does not pass on head is run on base, and again."""
     blame: float = 600.0
     """Seconds for the search of the patch that brought a new failure; 0: no search."""
+    compat: bool = False
+    """Whether smoke runs on every combination of changed components at base and head."""
+    prefixes: bool = False
+    """Whether smoke runs with the first part only, the first two, and so on."""
     arguments: tuple[str, ...] = ()
     """Options of the command line that say the same again: `--legs`, `ext4,fuse4fs`, …; those by default are left
     out."""

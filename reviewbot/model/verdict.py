@@ -63,7 +63,7 @@ class FindingKind(StrEnum):
     """A patch that is refused."""
     FIGURE = "figure"
     """Something that costs a FUSE server much more on head than on base, though the tests pass."""
-    MIXED = "mixed"
+    COMPAT = "compat"
     """A stack of which only some components are patched, and which fails though head and base do not."""
     REMARK = "remark"
     """An error that a reviewer found."""
@@ -98,7 +98,7 @@ class Finding(Model):
     change: FigureChange | None = None
     """Of FIGURE."""
     cell: Cell | None = None
-    """Of MIXED."""
+    """Of COMPAT."""
     suspects: tuple[PatchRef, ...] = ()
     """Patches of which one brought it; of two components: one of each."""
     came_with: str = ""

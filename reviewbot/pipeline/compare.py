@@ -26,6 +26,7 @@ from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import blame
 from reviewbot.pipeline.costs import with_costs
+from reviewbot.pipeline.mixed import Mixed, with_mixed
 from reviewbot.pipeline.request import components_of
 from reviewbot.pipeline.reruns import compare, remember, to_compare, uncompared
 from reviewbot.store import Durations, History, NotRuns, RunFolder, Store, history_file, saying, telling
@@ -73,6 +74,14 @@ def compared(head: Head, results: Sequence[LegResult], known: Comparison | None 
     found = compare(chosen, fresh, bench, base, history=history)
     if not known and not found.base_problem and any(tree.patches for tree in head.trees.trees):
         found = with_costs(found, chosen, results, bench, base)
+
+        def mixed() -> Mixed:
+            return Mixed(bench, base(), head.at, head.trees, head.stack)
+
+        found = with_mixed(found, chosen, results, mixed, full=planned.compat)
+        if planned.prefixes and not found.base_problem:
+            prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
+            found = found.model_copy(update={"prefixes": prefixes})
     if planned.blame:
         found = blame(found, chosen, head.trees, head.stack, head.at, budget=planned.blame)
     found = _joined(known, found) if known else found
@@ -195,5 +204,5 @@ def _trees_here(planned: Plan, lock: Lock, stack: Stack, run: RunFolder, site: S
 def _mails(posting: Posting, run: RunFolder) -> dict[str, bytes]:
     """The run's mails by their Message-ID."""
     raw = intake.read_mbox(run.path / "mails.mbox").mails
-    wanted = posting.message_ids()
+    wanted = tuple(posting.message_ids())
     return {name: mail for mail in raw for name in wanted if Mailbag("", (mail,)).has(name)}

@@ -27,6 +27,8 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         variant=choose_variant(request.variants),
         compare=request.compare,
         blame=request.blame,
+        compat=request.compat,
+        prefixes=request.prefixes,
         arguments=arguments(request),
     )
     wanted = components_of(planned, stack)

@@ -56,6 +56,10 @@ class Request:
     """False: what does not pass on head is not run on base, nor again."""
     blame: float = BLAME
     """Seconds for the search of the guilty patch of each new failure; 0: no search."""
+    compat: bool = False
+    """Run smoke on every combination of changed components at base and head."""
+    prefixes: bool = False
+    """Run smoke with the first part only, with the first two, and so on."""
     shards: int = 0
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
@@ -77,9 +81,15 @@ def arguments(request: Request) -> tuple[str, ...]:
         *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
     ):
         found += (option, words) if words else ()
-    if not request.compare:
-        found.append("--no-compare")
-    return (*found, *(["--no-review"] if not request.review else []), *(["--no-build"] if not request.build else []))
+    for flag, given in (
+        ("--no-compare", not request.compare),
+        ("--compat", request.compat),
+        ("--prefixes", request.prefixes),
+        ("--no-review", not request.review),
+        ("--no-build", not request.build),
+    ):
+        found += [flag] if given else []
+    return tuple(found)
 
 
 def check_request(request: Request, stack: Stack, cache: Path) -> None:

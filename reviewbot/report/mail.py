@@ -13,6 +13,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.verdict import FindingKind
 from reviewbot.model.words import one_line
 from reviewbot.report.differential import differential
+from reviewbot.report.mixes import mix_lines
 from reviewbot.report.notes import notes
 from reviewbot.report.reach import missing, unreached
 from reviewbot.report.record import Record
@@ -112,7 +113,8 @@ def _body(record: Record) -> str:
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     text = environment().get_template("reply.txt").render(
         record=record, verdict=verdict, table=table, stack=stack_lines(record), tests=test_lines(record),
-        lines=lines, more=more, apart=apart(record), differing=_differing(record), known=known_failures(record),
+        lines=lines, more=more, apart=apart(record), differing=_differing(record) + mix_lines(record),
+        known=known_failures(record),
         compiler=next(compilers, ""), command=command(named(record)),
         missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
         notes=[note.text for note in notes(record) if not note.operator],

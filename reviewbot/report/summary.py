@@ -4,6 +4,7 @@
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.report.differential import differential
 from reviewbot.report.figures import server_lines
+from reviewbot.report.mixes import compat_table, prefix_table
 from reviewbot.report.notes import notes
 from reviewbot.report.reach import by_file, missing
 from reviewbot.report.record import Record
@@ -22,7 +23,7 @@ def summary_markdown(record: Record) -> str:
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return environment().get_template("summary.md").render(
         record=record, verdict=verdict, apart=apart(record), notes=notes(record), shown=shown,
-        legs=differential(record),
+        legs=differential(record), compat=compat_table(record), prefixes=prefix_table(record),
         mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
         servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
         known=known_failures(record),

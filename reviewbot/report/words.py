@@ -45,7 +45,7 @@ def sentence(found: Finding) -> str:
             return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
         case FindingKind.FIGURE:
             return f"{_change(found)}{_from(found)}"
-        case FindingKind.MIXED:
+        case FindingKind.COMPAT:
             return _mixed(found)
         case FindingKind.HEAD if found.side == "base":
             return f"{found.component} does not build without the series: {text}"
@@ -131,13 +131,14 @@ def _amount(value: float, unit: str) -> str:
 
 
 def _mixed(found: Finding) -> str:
-    """`fuse2fs with only the kernel patched: smoke/mount fails (head and base pass): reason`."""
+    """`fuse2fs with only kernel patched: smoke/mount fails, and passes on head and on base: reason`."""
     cell = found.cell
     if cell is None:
         return found.said
     reason = f": {cell.reason}" if cell.reason else ""
-    checks = listed([f"smoke/{check}" for check in cell.failed])
-    return f"{cell.leg} with only {' and '.join(cell.patched)} patched: {checks} fails, and passes on head{reason}"
+    checks = listed([f"smoke/{check}" for check in cell.only_here])
+    patched = " and ".join(cell.patched)
+    return f"{cell.leg} with only {patched} patched: {checks} fails, and passes on head and on base{reason}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -67,10 +67,17 @@ def _new(
             Finding(kind=FindingKind.FIGURE, leg=change.leg, suite=change.suite, change=change, suspects=suspects)
         )
     found += [
-        Finding(kind=FindingKind.MIXED, leg=cell.leg, suite="smoke", test=cell.failed[0], said=cell.reason, cell=cell,
-                log=cell.log)
+        Finding(
+            kind=FindingKind.COMPAT,
+            leg=cell.leg,
+            suite="smoke",
+            test=cell.only_here[0],
+            said=cell.reason,
+            cell=cell,
+            log=cell.log,
+        )
         for cell in comparison.broken_cells
-    ]  # fmt: skip
+    ]
     return tuple(found)
 
 

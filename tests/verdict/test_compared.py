@@ -85,9 +85,16 @@ def test_a_leak_is_a_regression_though_all_tests_pass() -> None:
     assert (found.kind, found.findings[0].kind) == (VerdictKind.REGRESSION, FindingKind.FIGURE)
 
 
-def test_a_mixed_stack_that_fails_is_a_regression_and_one_that_passes_is_not() -> None:
-    fails = Cell(leg="fuse4fs", patched=("libfuse",), failed=("mount",), outcome=Outcome.FAIL, reason="mount(8) failed")
-    passes = Cell(leg="fuse4fs", patched=("kernel",), failed=(), outcome=Outcome.PASS)
+def test_a_mixed_stack_that_fails_alone_is_a_regression_and_one_that_fails_like_base_is_not() -> None:
+    fails = Cell(
+        leg="fuse4fs",
+        patched=("libfuse",),
+        failed=("mount", "acl"),
+        only_here=("mount",),
+        outcome=Outcome.FAIL,
+        reason="mount(8) failed",
+    )
+    passes = Cell(leg="fuse4fs", patched=("kernel",), failed=("acl",), outcome=Outcome.FAIL)
     found = verdict(results(Outcome.PASS), cells=(fails, passes))
     assert found.kind is VerdictKind.REGRESSION
     assert [finding.cell for finding in found.findings] == [fails]

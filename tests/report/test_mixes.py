@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tables of mixed stacks and of first parts."""
+
+from reviewbot.model.comparison import Cell, Comparison, Prefix
+from reviewbot.model.results import Outcome
+from reviewbot.report.mixes import compat_table, mix_lines, prefix_table
+from reviewbot.report.summary import summary_markdown
+from tests.report.records import passing
+
+FAILS = Cell(
+    leg="fuse2fs",
+    patched=("kernel",),
+    passed=1,
+    failed=("mount",),
+    only_here=("mount",),
+    outcome=Outcome.FAIL,
+    reason="mount(8) failed",
+)
+PASSES = Cell(leg="fuse2fs", patched=("libfuse", "e2fsprogs"), passed=19, outcome=Outcome.PASS)
+UNBUILT = Cell(leg="fuse2fs", patched=("libfuse",), built=False, outcome=Outcome.INFRA, reason="libfuse: x.c:1: error")
+
+
+def test_each_stack_is_a_row_of_new_and_old_parts() -> None:
+    record = passing().model_copy(update={"comparison": Comparison(cells=(FAILS, PASSES, UNBUILT))})
+    table = compat_table(record)
+    assert table and table.header == ("leg", "kernel", "libfuse", "e2fsprogs", "smoke")
+    assert table.rows == (
+        ("fuse2fs", "new", "old", "old", "1 pass, mount fails: mount(8) failed"),
+        ("fuse2fs", "old", "new", "new", "all 19 pass"),
+        ("fuse2fs", "old", "new", "old", "not built: libfuse: x.c:1: error"),
+    )
+    assert "## Old and new parts together" in summary_markdown(record)
+
+
+def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:
+    record = passing().model_copy(update={"comparison": Comparison(cells=(FAILS, PASSES))})
+    assert mix_lines(record) == ["fuse2fs with only kernel patched: 1 pass, mount fails: mount(8) failed"]
+    fine = passing().model_copy(update={"comparison": Comparison(cells=(PASSES,))})
+    assert mix_lines(fine) == ["Old and new parts together: smoke passes on the mixed stack."]
+
+
+def test_first_parts_say_what_can_be_merged_without_the_rest() -> None:
+    prefixes = (
+        Prefix(parts=1, part="kernel part 1/2", legs=(FAILS,)),
+        Prefix(parts=2, part="libfuse part 1/1", problem="libfuse does not build"),
+        Prefix(parts=3, part="e2fsprogs part 1/1", legs=(PASSES,)),
+    )
+    record = passing().model_copy(update={"comparison": Comparison(prefixes=prefixes)})
+    table = prefix_table(record)
+    assert table and table.header == ("applied", "fuse2fs")
+    assert table.rows == (
+        ("1 part, up to kernel part 1/2", "1 pass, mount fails: mount(8) failed"),
+        ("2 parts, up to libfuse part 1/1", "not built: libfuse does not build"),
+        ("3 parts, up to e2fsprogs part 1/1", "all 19 pass"),
+    )
+    assert "## The first parts only" in summary_markdown(record)
