@@ -39,6 +39,12 @@ def noise() -> re.Pattern[str]:
 
 
 @functools.cache
+def hard_noise() -> re.Pattern[str]:
+    """Those of them that say nothing of it even when the crash is in one of them. Raises ConfigError."""
+    return _listed(entry.functions for entry in load_splats().noise if not entry.soft)
+
+
+@functools.cache
 def dispatchers() -> re.Pattern[str]:
     """Functions that call what the kernel is asked for. Raises ConfigError."""
     return _listed(entry.functions for entry in load_splats().dispatchers)

@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from reviewbot.crash.names import bucket, dispatchers, matcher, noise, plain, system_call, tested
+from reviewbot.crash.names import bucket, dispatchers, hard_noise, matcher, noise, plain, system_call, tested
 from reviewbot.crash.titles import shortened
-from reviewbot.crash.traces import after, functions, stalled_functions
+from reviewbot.crash.traces import after, functions, pointer, stalled_functions
 from reviewbot.model.splats import SplatPattern
 
 DEPTH = 5
@@ -20,7 +20,10 @@ _FUNCTION = r"(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_]\w*)[\w.]*\+0x[0-9a-f]+"
 def telling(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
     """The first functions after noise, the one at fault in front, at most DEPTH. Where all is noise, the noise."""
     found = _found(lines, entry)
-    quiet = _quiet(found, entry)
+    quiet = _quiet(found, entry) or tuple(name for name in found if not hard_noise().match(name))
+    own = pointer(lines) if entry.choose == "innermost" else ""
+    if own and not (_skipped(own, entry) or hard_noise().match(own)):
+        quiet = (own, *(name for name in quiet if name != own))
     if place := _place(lines, found, quiet, entry):
         quiet = (place, *(name for name in quiet if name != place))
     first, *others = quiet or found or ("",)
@@ -98,7 +101,11 @@ def _quiet(found: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
 
 
 def _noisy(name: str, entry: SplatPattern) -> bool:
-    return bool(noise().match(name) or matcher(entry.skip).match(name))
+    return bool(noise().match(name)) or _skipped(name, entry)
+
+
+def _skipped(name: str, entry: SplatPattern) -> bool:
+    return bool(matcher(entry.skip).match(name))
 
 
 def _search(pattern: str, lines: Sequence[str]) -> re.Match[str] | None:

@@ -231,8 +231,9 @@ class _Open:
         if entry.kind == "oom" and self.kind == "oom" and entry.within:
             self.headline = text
             return True
-        if self.lines[-1] == self.headline and self.headline.endswith("[inline]") and entry is self.entry:
-            self.headline = text  # looked-up lines: the function around it says the same
+        looked_up = self.headline.endswith("[inline]") and entry is self.entry  # the function around it says the same
+        if self.lines[-1] == self.headline and (looked_up or text.startswith(self.headline)):
+            self.entry, self.headline = entry, text  # or a message was cut, and printed again
             return True
         if self.trace or (self.frames and entry.kind != "panic"):
             return False
@@ -277,7 +278,7 @@ class _Open:
         if self.marked or self.kind in (*_RULED, "oom", "panic"):
             return False
         if self.kind == "kmemleak":
-            return not _SPEAKER.sub("", text, count=1).startswith(" ")
+            return not _SPEAKER.sub("", text, count=1).startswith((" ", "unreferenced object"))
         if self.entry.listed:
             return self.locks and not _LOCKS.match(text)
         if self.kind in _STALLS and self.trace and self.frames:
@@ -309,6 +310,8 @@ class _Reader:
     ruled: dict[str, str] = field(default_factory=dict)
     """Caller -> the line of `=` that it said last."""
     caller: str = ""
+    spoken: bool = False
+    """The kernel has said something."""
     number: int = 0
     """Splats that were begun."""
     dropped: int = 0
@@ -330,6 +333,9 @@ class _Reader:
         if caller in self.ruled:
             text = text.lstrip(" ") if text.startswith(" BUG: ") else text
         entry = None if self.full else _headline(text)
+        if entry and entry.again and not self.spoken:
+            entry = None
+        self.spoken = self.spoken or stamped
         block = self._current(caller, text)
         if entry and not (block and block.swallows(entry, text)):
             self._begin(caller, entry, text, stamped)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Call traces of a kernel: the functions that make a crash the same crash. Text in, names out."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ _INLINE = re.compile(r"\s*[A-Za-z_]\w* \S+\.[chS]:\d+ \[inline\]")
 _ARM = re.compile(r"\s*(?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from ")
 _ARM_REGISTERS = re.compile(r"\s+r\d+:[0-9a-f]{8}")
 _WHERE = re.compile(
-    r"\s*(?:[RE]IP: (?:0010:|0060:)?|pc : |epc : |PC is at |NIP(?: \[[0-9a-f]+\])?:? )(?:\[<[0-9a-f]+>\] )?"
-    r"([A-Za-z_$][\w.$]*)\+0x"
+    r"\s*(?:[RE]?IP:? +(?:[0-9a-f]{4}:)?|pc : |epc\s*: (?:[0-9a-f]{8,16} )?|PC is at |NIP:? +|ERA: [0-9a-f]{16} "
+    r"|Krnl PSW : .*\()"
+    r"(?:\[<?[0-9a-f]+>?\] *){0,2}([A-Za-z_$][\w.$]*)\+0x"
 )
-"""The instruction pointer, on x86, arm64, RISC-V, arm and PowerPC."""
+"""The instruction pointer, on x86, arm64, RISC-V and MIPS, arm, PowerPC, LoongArch, s390."""
 _OF_TRACE = re.compile(
     r"\s*(?:</?[A-Z#]\w*>|(?:RIP|EIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS): ?|R\d\d:|\? )"
 )
@@ -64,9 +66,14 @@ def functions(lines: Sequence[str]) -> tuple[str, ...]:
     kmemleak) the first unbroken run of functions counts.
     """
     start = next((n for n, line in enumerate(lines) if TRACE.match(line)), None)
-    where = (match for line in lines[:start] if (match := _WHERE.match(line)))
-    first = [plain(match[1]) for match in where][:1]
+    first = [where] if (where := pointer(lines)) else []
     return _once(first + _sure(list(_run(lines) if start is None else _trace(lines[start + 1 :]))))
+
+
+def pointer(lines: Sequence[str]) -> str:
+    """The function of the instruction pointer that was told before the first call trace; empty when there is none."""
+    before = itertools.takewhile(lambda line: not TRACE.match(line), lines)
+    return next((plain(match[1]) for line in before if (match := _WHERE.match(line))), "")
 
 
 def stalled_functions(lines: Sequence[str]) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class SplatPattern(Model):
     """True: programs and drivers say this, too. It is a splat only when a call trace follows."""
     listed: bool = False
     """True: it has no call trace and ends with a list of locks."""
+    again: bool = False
+    """True: the start of every kernel says this, too. It is a splat only after other messages of a kernel."""
     warns: bool = False
     """True: a WARN_ON() follows that is part of it."""
     title: str = ""
@@ -99,6 +101,8 @@ class Noise(Model):
 
     functions: tuple[str, ...] = Field(min_length=1)
     """Shell patterns."""
+    soft: bool = False
+    """True: a crash in one of these, or with nothing else in its trace, is its own."""
     why: str = Field(min_length=4)
 
 

@@ -18,7 +18,7 @@ from tests.crash.messages import CRASHES, WAITING, console
 GOLDEN = Path(__file__).parents[1] / "golden" / "splats"
 RULES = load_splats()
 READPAGE = "fuse_do_readpage:fuse_read_folio:filemap_read_folio:filemap_get_pages:filemap_read"
-UNLINK = "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
+UNLINK = "fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat:__x64_sys_unlinkat"
 RENAME = "fuse_rename2:vfs_rename:do_renameat2:__x64_sys_rename"
 SYMLINK = "fuse_symlink:vfs_symlink:do_symlinkat:__x64_sys_symlink"
 OTHER = "[   99.000001][  T333] EXT4-fs (vdc): mounted filesystem 8b6f6a0e-0001 r/w with ordered data mode."
@@ -40,8 +40,8 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
         ("bug", "kernel BUG in ext4_do_writepages",
          "ext4_do_writepages:ext4_writepages:do_writepages:__writeback_single_inode:writeback_sb_inodes"),
     ],
-    "warn-6.12": [("warn", "WARNING in drop_nlink", UNLINK)],
-    "warn-7.0": [("warn", "WARNING in drop_nlink", UNLINK)],
+    "warn-6.12": [("warn", "WARNING in fuse_entry_unlinked", UNLINK)],
+    "warn-7.0": [("warn", "WARNING in fuse_entry_unlinked", UNLINK)],
     "warn-refcount": [
         ("warn", "WARNING: refcount bug in fuse_conn_put",
          "fuse_conn_put:fuse_free_conn:deactivate_locked_super:cleanup_mnt:task_work_run"),
@@ -83,7 +83,7 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
          "fuse_request_end:fuse_dev_do_read:fuse_dev_read:vfs_read:ksys_read"),
     ],
     "oom": [("oom", "Out of memory: Killed process (fuse4fs)", "filemap_fault:__do_fault:do_fault")],
-    "interleaved": [("oops", IN_READPAGE, READPAGE), ("warn", "WARNING in drop_nlink", UNLINK)],
+    "interleaved": [("oops", IN_READPAGE, READPAGE), ("warn", "WARNING in fuse_entry_unlinked", UNLINK)],
     # Of our own kernel, with CONFIG_PRINTK_CALLER and CONFIG_UNWINDER_ORC.
     "warn-caller": [("warn", "WARNING in fuse_rename2", RENAME)],
     "oops-caller": [("oops", f"{NULL} in fuse_symlink", SYMLINK), ("panic", "kernel panic: Fatal exception", "")],
@@ -114,7 +114,7 @@ LOGS: dict[str, list[tuple[str, str, str]]] = {
     "warning-words": [
         ("ubsan", "UBSAN: shift-out-of-bounds in fuse_fill_super_common", "fuse_fill_super_common:fuse_fill_super"),
     ],
-    "nested": [("warn", "WARNING in drop_nlink", UNLINK), ("oops", IN_READPAGE, READPAGE)],
+    "nested": [("warn", "WARNING in fuse_entry_unlinked", UNLINK), ("oops", IN_READPAGE, READPAGE)],
 }  # fmt: skip
 
 
