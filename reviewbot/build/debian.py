@@ -97,7 +97,7 @@ def guest(store: Store, suite: str, log: Path) -> Artifact:
 def _bootstrap(root: Path, suite: str, names: tuple[str, ...], folder: Path, log: Path) -> None:
     here = codename()
     sources = folder / "machine.sources"
-    text = sources_for("" if suite == here else suite, here, machine_stanzas())
+    text = sources_for(suite, here, machine_stanzas())
     sources.write_text(text.replace("Types: deb deb-src", "Types: deb"))
     run(
         [*as_root(), "mmdebstrap", "--mode=root", "--variant=apt", "--quiet", "--aptopt=Acquire::Languages \"none\"",

@@ -78,11 +78,13 @@ def machine_stanzas(etc: Path = _ETC) -> tuple[Stanza, ...]:
 
 
 def sources_for(suite: str, codename: str, stanzas: tuple[Stanza, ...]) -> str:
-    """A `.sources` file for one suite, or (empty) for all suites of this machine's own release.
+    """A `.sources` file for one suite. The machine's own release, named or empty, has its updates and security, too.
 
     Raises InfraError when the machine has no Debian archive configured.
     """
     own = [s for s in stanzas if any(name.split("-")[0] == codename for name in s.get("Suites").split())]
+    if suite == codename:
+        suite = ""
     if suite:
         main = next((s for s in own if codename in s.get("Suites").split()), None)
         own = [main] if main else []

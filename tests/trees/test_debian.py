@@ -38,6 +38,7 @@ def test_the_machines_debian_archives_get_their_sources_too() -> None:
     assert "Suites: bookworm bookworm-updates" in text
     assert "nodesource" not in text
     assert "/off" not in text
+    assert text == sources_for("bookworm", "bookworm", parse_deb822(DEB822)), "named, it has the same updates"
 
 
 def test_another_suite_comes_from_the_same_mirror() -> None:
