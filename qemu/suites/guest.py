@@ -5,12 +5,14 @@ Exit status: 0 PASS, 77 NOTRUN, 70 the filesystem's server died, anything else F
 the reason. Runs with Python 3.11 and nothing but its standard library.
 """
 
+import ctypes
 import errno
 import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PASS, FAIL, NOTRUN, DEATH = 0, 1, 77, 70
 
@@ -54,6 +56,25 @@ def refused(number: int, what: str, function: Callable[..., object], *words: obj
         raise Failed(f"{what} succeeded, expected {errno.errorcode[number]}")
 
 
+@contextmanager
+def supported(what: str, *numbers: int) -> Iterator[None]:
+    """Raises NotRun when the operation is refused with one of these errnos: the filesystem does not have it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+        raise NotRun(f"no {what} here ({errno.errorcode[error.errno]})") from None
+
+
+def renameat2(source: str, target: str, flags: int) -> None:
+    """Raises OSError. Python has no rename with flags."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(-100, os.fsencode(source), -100, os.fsencode(target), flags):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), source)
+
+
 def device(serial: str = "TEST_DEV") -> str:
     """Path of the disk with this serial, resolved: /dev/vdd."""
     given = os.environ.get(f"LEG_{serial}")
@@ -95,16 +116,16 @@ def mkfs(serial: str = "TEST_DEV") -> None:
     run(f"mkfs.{FSTYP}", *quiet, *options, device(serial))
 
 
-def mount(folder: str = MNT) -> None:
-    """Mount TEST_DEV. Raises Failed when it is not mounted read-write as the leg's type afterwards."""
+def mount(folder: str = MNT, options: str = "rw") -> None:
+    """Mount TEST_DEV. Raises Failed when it is not mounted as the leg's type, `rw` or `ro`, afterwards."""
     os.makedirs(folder, exist_ok=True)
-    options = ("-o", MOUNT_OPTIONS) if MOUNT_OPTIONS else ()
-    run("mount", "-t", FSTYP, *options, device(), folder)
+    wanted = ",".join(filter(None, (MOUNT_OPTIONS, "" if options == "rw" else options)))
+    run("mount", "-t", FSTYP, *(("-o", wanted) if wanted else ()), device(), folder)
     line = mount_line(folder)
     if line is None:
         raise Failed(f"mount(8) succeeded but nothing is mounted on {folder}")
     equal(line[1].replace("fuseblk.", "fuse."), FSTYP, "type of the mount")  # a server may mount a block device as such
-    expect("rw" in line[2].split(","), f"mounted read-only: {line[2]}")
+    expect(options in line[2].split(","), f"mounted otherwise than {options}: {line[2]}")
 
 
 def umount(folder: str = MNT) -> None:

@@ -113,7 +113,11 @@ class FigureChange(Model):
     leg: str
     suite: str
     figure: str
-    """`requests FUSE_LOOKUP`, `memory` (the highest PSS of one server), `cpu`, `unmount`."""
+    """`requests LOOKUP`, `memory` (the highest PSS of a server), `cpu`, `unmount`; of one kind of operation, as smoke's
+    check of costs counts them, `leak create`, `kernel-leak create`, `time create`.
+    """
+    test: str = ""
+    """The test in which it grew; empty: over all of the suite."""
     unit: str
     base: tuple[float, ...]
     """One per run."""

@@ -25,3 +25,15 @@ class ServerFigures(Model):
     requests: dict[str, int] | None = None
     """FUSE requests that the kernel sent, by the name it has for the opcode, or its number; FORGET and INTERRUPT are
     not among them."""
+
+
+class Cost(Model):
+    """What many operations of one kind took, in smoke's check of costs."""
+
+    operations: int
+    server_kib: int | None = None
+    """By how much more memory belonged to the servers alone afterwards."""
+    kernel_kib: int | None = None
+    """The same of the kernel's slabs that cannot be reclaimed, with caches dropped before and after."""
+    times: float
+    """Time of one operation, as a multiple of what two processes of that machine take to exchange a byte."""

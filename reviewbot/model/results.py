@@ -11,7 +11,7 @@ from pydantic import model_validator
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import Death, ServerError
-from reviewbot.model.figures import ServerFigures
+from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.splats import SplatClass
 
 
@@ -102,6 +102,8 @@ class TestResult(Model):
     """fstests: the devices that were checked after the test. Empty: none was."""
     server: ServerFigures | None = None
     """Of a FUSE leg: what its servers took and were asked."""
+    costs: dict[str, Cost] = {}
+    """Of smoke's check of costs: kind of operation -> what it took."""
     log: str = ""
     """Folder of all it left, relative to the run's folder."""
 

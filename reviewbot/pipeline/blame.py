@@ -89,7 +89,8 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
     def seen(result: LegResult) -> bool | None:
         if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
             return None
-        return figures_of(result.tests).get(change.figure, 0.0) > limit
+        measured = [test for test in result.tests if change.test in ("", test.test)]
+        return figures_of(measured).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))
     return Symptom(leg, "smoke", "", head, Counts(runs=len(change.base)), seen)

@@ -115,19 +115,25 @@ def _change(found: Finding) -> str:
         return found.said
     was, now = (_amount(max(values) if low else min(values), change.unit)
                 for values, low in ((change.base, True), (change.head, False)))  # fmt: skip
-    name = _FIGURES.get(change.figure, change.figure)
-    return f"{change.leg} {change.suite}: {name}: {was} on base, {now} on head"
+    figure, _, kind = change.figure.partition(" ")
+    where = f"{change.suite}/{change.test}" if change.test else change.suite
+    return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head"
 
 
 _FIGURES = {
     "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
+    "requests": "requests {}", "leak": "memory the server keeps after hundreds of “{}”",
+    "kernel-leak": "memory the kernel keeps after hundreds of “{}”", "time": "time of one “{}”",
 }  # fmt: skip
 
 
 def _amount(value: float, unit: str) -> str:
     if unit == "KiB":
         return sized(value * 1024)
-    return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {unit}"
+    return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {_UNITS.get(unit, unit)}"
+
+
+_UNITS = {"exchanges": "times a byte's way to another process and back"}
 
 
 def _mixed(found: Finding) -> str:

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
+from reviewbot.suites.costs import costs
 from reviewbot.suites.outcome import by_status, fingerprint, kernel_excerpt, tail, with_hint
 from reviewbot.suites.setup import PYTHON, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
 CHECKS = (
-    "mkfs", "mount", "files", "directories", "rename", "exchange", "links", "xattr", "acl", "default-acl", "sparse",
-    "mmap", "fsync", "names", "many", "times", "fio", "stress", "unmount", "remount", "fsck",
+    "mkfs", "mount", "files", "directories", "rename", "exchange", "noreplace", "moves", "links", "nodes", "tmpfile",
+    "flags", "nanoseconds", "xattr", "acl", "default-acl", "sparse", "holes", "allocate", "punch", "zero", "copy",
+    "direct", "locks", "sizes", "mmap", "pages", "fsync", "space", "readonly", "names", "many", "times", "follow",
+    "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "fsck",
 )  # fmt: skip
 """In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
 
 _TIMEOUT = 60.0
-_TIMEOUTS = {"fio": 120.0, "stress": 120.0, "many": 120.0, "remount": 120.0}
+_TIMEOUTS = {"fio": 120.0, "stress": 120.0, "many": 120.0, "remount": 120.0, "costs": 120.0}
 
 
 def steps(leg: LegSpec, until: str = "") -> tuple[GuestStep, ...]:
@@ -56,4 +59,5 @@ def _result(
         seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
         crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, death=reply.death,
         server_errors=reply.server_errors, server=reply.server,
+        costs=costs(reply.output) if check == "costs" else {},
     )  # fmt: skip

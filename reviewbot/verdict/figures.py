@@ -33,7 +33,7 @@ class Limits(Model):
     limits: tuple[Limit, ...]
 
     def of(self, figure: str) -> Limit:
-        """The limit of `requests FUSE_LOOKUP` is that of `requests`."""
+        """The limit of `requests LOOKUP` is that of `requests`."""
         return next(limit for limit in self.limits if limit.figure == figure.split(" ")[0])
 
 
@@ -44,7 +44,9 @@ def load_limits(path: Path | None = None) -> Limits:
 
 
 def figures(tests: Sequence[TestResult]) -> dict[str, float]:
-    """`requests FUSE_LOOKUP`, `memory`, `cpu`, `unmount` -> over all these tests; what was not measured is left out."""
+    """`requests LOOKUP`, `memory`, `cpu`, `unmount`, `leak create`, `kernel-leak create`, `time create` -> over all of
+    these tests; what was not measured is left out.
+    """
     found: dict[str, float] = {}
     for server in (test.server for test in tests if test.server):
         for name, number in (server.requests or {}).items():
@@ -52,32 +54,46 @@ def figures(tests: Sequence[TestResult]) -> dict[str, float]:
         found["memory"] = max(found.get("memory", 0.0), float(server.pss_kib or 0))
         found["cpu"] = found.get("cpu", 0.0) + (server.cpu_seconds or 0.0)
         found["unmount"] = max(found.get("unmount", 0.0), server.umount_seconds_max or 0.0)
+    for kind, cost in (pair for test in tests for pair in test.costs.items()):
+        known = {"leak": cost.server_kib, "kernel-leak": cost.kernel_kib, "time": cost.times}
+        found |= {f"{name} {kind}": float(value) for name, value in known.items() if value is not None}
     return found
 
 
 def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = None) -> tuple[FigureChange, ...]:
-    """Figures of a suite that grew beyond their limits, over the tests that passed on both sides."""
+    """Figures of a suite that grew beyond their limits, over the tests that passed on both sides.
+
+    Requests that did not grow so much in all may do so in one test: then that test is named.
+    """
     limits = limits or load_limits()
-    passed = _passed(base, suite).keys() & _passed(head, suite).keys()
-    before, after = (figures([test for name, test in _passed(leg, suite).items() if name in passed])
-                     for leg in (base, head))  # fmt: skip
+    before, after = _passed(base, suite), _passed(head, suite)
+    both = [name for name in after if name in before]
+    changes = _changes([before[name] for name in both], [after[name] for name in both], limits)
+    for name in both:
+        known = {change.figure for change in changes}
+        more = _changes([before[name]], [after[name]], limits)
+        changes += [change.model_copy(update={"test": name}) for change in more
+                    if change.figure.startswith("requests ") and change.figure not in known]  # fmt: skip
+    return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes)
+
+
+def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Limits) -> list[FigureChange]:
+    before, after = figures(base), figures(head)
     changes = []
     for name in sorted(after):
         limit, was, now = limits.of(name), before.get(name, 0.0), after[name]
         if now - was >= limit.least and now >= was * limit.ratio:
-            changes.append(
-                FigureChange(leg=head.leg, suite=suite, figure=name, unit=limit.unit, base=(was,), head=(now,))
-            )
-    return tuple(changes)
+            changes.append(FigureChange(leg="", suite="", figure=name, unit=limit.unit, base=(was,), head=(now,)))
+    return changes
 
 
 def confirmed(first: Sequence[FigureChange], again: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
     """Those that a second run per side shows, too, with the figures of both runs."""
-    known = {(change.leg, change.suite, change.figure): change for change in again}
+    known = {(change.leg, change.suite, change.test, change.figure): change for change in again}
     return tuple(
         change.model_copy(update={"base": change.base + more.base, "head": change.head + more.head})
         for change in first
-        if (more := known.get((change.leg, change.suite, change.figure)))
+        if (more := known.get((change.leg, change.suite, change.test, change.figure)))
     )
 
 

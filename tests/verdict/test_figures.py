@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which growth of a server's figures counts, and which is noise."""
 
-from reviewbot.model.figures import ServerFigures
+from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.verdict.figures import confirmed, figures, grown, load_limits
 
@@ -20,20 +20,37 @@ def test_a_leak_shows_as_memory() -> None:
 
 
 def test_three_times_the_lookups_show_by_their_opcode() -> None:
-    base = leg(
-        check("many", requests={"FUSE_LOOKUP": 700, "FUSE_READ": 90}), check("links", requests={"FUSE_LOOKUP": 693})
-    )
+    base = leg(check("many", requests={"LOOKUP": 700, "FUSE_READ": 90}), check("links", requests={"LOOKUP": 693}))
     head = leg(
-        check("many", requests={"FUSE_LOOKUP": 2_600, "FUSE_READ": 95}),
-        check("links", requests={"FUSE_LOOKUP": 1_526}),
+        check("many", requests={"LOOKUP": 2_600, "FUSE_READ": 95}),
+        check("links", requests={"LOOKUP": 1_526}),
     )
     (change,) = grown(base, head, "smoke")
-    assert (change.figure, change.base, change.head) == ("requests FUSE_LOOKUP", (1393.0,), (4126.0,))
+    assert (change.figure, change.base, change.head) == ("requests LOOKUP", (1393.0,), (4126.0,))
+
+
+def test_requests_that_grow_in_one_check_show_though_the_others_hide_them_in_the_sum() -> None:
+    base = leg(check("many", requests={"LOOKUP": 8_000}), check("links", requests={"LOOKUP": 200}))
+    head = leg(check("many", requests={"LOOKUP": 8_100}), check("links", requests={"LOOKUP": 900}))
+    (change,) = grown(base, head, "smoke")
+    assert (change.test, change.figure, change.base, change.head) == ("links", "requests LOOKUP", (200.0,), (900.0,))
 
 
 def test_an_opcode_that_base_never_sent_shows() -> None:
     changes = grown(leg(check("a", requests={})), leg(check("a", requests={"FUSE_STATX": 5_000})), "smoke")
     assert [change.figure for change in changes] == ["requests FUSE_STATX"]
+
+
+def test_what_a_kind_of_operation_costs_is_compared_by_kind() -> None:
+    def costs(kib: int, slabs: int | None, times: float) -> LegResult:
+        cost = Cost(operations=400, server_kib=kib, kernel_kib=slabs, times=times)
+        return leg(TestResult(suite="smoke", test="costs", outcome=Outcome.PASS, costs={"create": cost}))
+
+    was = costs(400, 0, 30.0)
+    assert [one.figure for one in grown(was, costs(2_800, 40, 30.0), "smoke")] == ["leak create"]
+    assert [one.figure for one in grown(was, costs(400, 3_000, 30.0), "smoke")] == ["kernel-leak create"]
+    assert [one.figure for one in grown(was, costs(400, 0, 120.0), "smoke")] == ["time create"]
+    assert grown(was, costs(900, None, 55.0), "smoke") == ()
 
 
 def test_little_things_that_grow_much_and_big_things_that_grow_little_are_noise() -> None:

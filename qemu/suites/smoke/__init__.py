@@ -3,9 +3,9 @@
 
 from guest import conclude
 
-from smoke import disk, files, load, metadata
+from smoke import costs, disk, features, files, load, metadata
 
-CHECKS = {**disk.CHECKS, **files.CHECKS, **load.CHECKS, **metadata.CHECKS}
+CHECKS = {**costs.CHECKS, **disk.CHECKS, **features.CHECKS, **files.CHECKS, **load.CHECKS, **metadata.CHECKS}
 
 
 def main(words: list[str]) -> int:

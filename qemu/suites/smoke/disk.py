@@ -19,13 +19,14 @@ from guest import (
     mount,
     mount_line,
     read,
+    refused,
     remount,
     run,
     umount,
     write,
 )  # fmt: skip
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 
 
 def make() -> None:
@@ -50,7 +51,7 @@ def mount_it() -> None:
 
 
 def sparse() -> None:
-    """Holes read as zeroes, use no blocks, are found by SEEK_DATA; punching, where it is supported."""
+    """Holes read as zeroes, use no blocks, and SEEK_DATA never skips data."""
     path = folder("sparse") + "/f"
     with open(path, "w+b", buffering=0) as file:
         file.truncate(64 * MIB)
@@ -64,7 +65,6 @@ def sparse() -> None:
         equal(os.pread(file.fileno(), 4096, 5 * MIB), bytes(4096), "bytes of a hole")
         equal(os.pread(file.fileno(), 8, 32 * MIB + 2), b"landisla", "bytes of the island")
         _seek(file.fileno())
-        _punch(file.fileno())
 
 
 def _seek(handle: int) -> None:
@@ -74,21 +74,6 @@ def _seek(handle: int) -> None:
     hole = os.lseek(handle, 32 * MIB, os.SEEK_HOLE)
     expect(hole >= 32 * MIB + 6000, f"SEEK_HOLE finds a hole inside data: {hole}")
     print(f"SEEK_DATA from 0: {found}, SEEK_HOLE from the island: {hole}")
-
-
-def _punch(handle: int) -> None:
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    start, length = ctypes.c_long(32 * MIB), ctypes.c_long(4096)
-    if libc.fallocate(handle, 3, start, length):  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-        number = ctypes.get_errno()
-        if number != errno.EOPNOTSUPP:
-            raise Failed(f"punching a hole: {os.strerror(number)}")
-        print("punching holes is not supported here (EOPNOTSUPP)")
-        return
-    equal(os.pread(handle, 4096, 32 * MIB), bytes(4096), "bytes of a punched hole")
-    equal(os.pread(handle, 6, 32 * MIB + 4098), (b"island" * 1000)[4098:4104], "bytes after a punched hole")
 
 
 def mmap() -> None:
@@ -107,6 +92,84 @@ def mmap() -> None:
         equal(bytes(view[200000:200006]), b"pwrite", "the mapping after pwrite(2)")
     remount()
     equal(hashlib.sha256(read(path)).digest(), hashlib.sha256(content).digest(), "content after a remount")
+
+
+def sizes() -> None:
+    """Files of sizes around blocks and pages have just these sizes, and their content, when they come from the disk."""
+    path = folder("sizes")
+    wanted = [1, 2, 511, 512, 513, 4095, 4096, 4097, 8191, 12289, 65537, 131071, 131073, 300001]
+    for size in wanted:
+        write(f"{path}/{size}", _content(size))
+    with open(f"{path}/far", "wb") as file:
+        file.seek(5 * KIB * MIB)
+        file.write(b"far")
+    for _ in ("as cached", "from the disk"):
+        for size in wanted:
+            equal(os.stat(f"{path}/{size}").st_size, size, f"size of a file of {size} bytes")
+            expect(read(f"{path}/{size}") == _content(size), f"wrong content in a file of {size} bytes")
+        equal(os.stat(f"{path}/far").st_size, 5 * KIB * MIB + 3, "size of a file that ends beyond 4 GiB")
+        remount()
+    os.unlink(f"{path}/far")
+
+
+def pages() -> None:
+    """Each page of a mapping is written back, and each of a large file is read again."""
+    path = folder("pages") + "/f"
+    length = 3 * MIB + 77
+    write(path, bytes(length))
+    with open(path, "r+b") as file, mapping.mmap(file.fileno(), 0) as view:
+        for place in range(0, length, 4096):
+            view[place : place + 8] = place.to_bytes(8, "little")[: length - place]
+        view.flush()
+        os.fsync(file.fileno())
+    remount()
+    got = read(path)
+    equal(len(got), length, "size")
+    for place in range(0, length, 4096):
+        found, wanted = got[place : place + 4096], place.to_bytes(8, "little") + bytes(4088)
+        expect(found == wanted[: len(found)], f"page {place // 4096} of {length // 4096} is not what was written")
+
+
+def space() -> None:
+    """What removed and truncated files used is free again."""
+    path = folder("space")
+    os.sync()
+    before = os.statvfs(path)
+    for number in range(50):
+        write(f"{path}/f{number}", b"s" * 100_000)
+    write(f"{path}/cut", b"c" * 3 * MIB)
+    os.sync()
+    used = before.f_bfree - os.statvfs(path).f_bfree
+    expect(used * before.f_frsize >= 7 * MIB, f"8 MiB were written and statfs(2) says {used} blocks less are free")
+    os.truncate(f"{path}/cut", 0)
+    for number in range(50):
+        os.unlink(f"{path}/f{number}")
+    remount()
+    now = os.statvfs(path)
+    lost = (before.f_bfree - now.f_bfree) * before.f_frsize
+    expect(lost < MIB, f"{lost} bytes are not free again after all files were removed or cut")
+    expect(before.f_ffree - now.f_ffree <= 1, f"{before.f_ffree - now.f_ffree} inodes are not free again")
+
+
+def readonly() -> None:
+    """A read-only mount reads and does not write."""
+    path = folder("readonly") + "/f"
+    write(path, b"kept")
+    umount()
+    try:
+        mount(options="ro")
+        equal(read(path), b"kept", "content on a read-only mount")
+        refused(errno.EROFS, "writing on a read-only mount", os.open, path, os.O_WRONLY)
+        refused(errno.EROFS, "removing on a read-only mount", os.unlink, path)
+    finally:
+        if mount_line() is not None:
+            umount()
+        mount()
+    write(path, b"written again")
+
+
+def _content(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
 
 
 def fsync() -> None:
@@ -185,5 +248,6 @@ def fsck() -> None:
 
 
 CHECKS = {
-    "mkfs": make, "mount": mount_it, "sparse": sparse, "mmap": mmap, "fsync": fsync, "remount": persist, "fsck": fsck,
+    "mkfs": make, "mount": mount_it, "sparse": sparse, "mmap": mmap, "sizes": sizes, "pages": pages,
+    "space": space, "readonly": readonly, "fsync": fsync, "remount": persist, "fsck": fsck,
 }  # fmt: skip

@@ -5,7 +5,9 @@ import errno
 import os
 import stat
 
-from guest import Failed, NotRun, equal, expect, folder, read, refused, run, write
+from guest import Failed, NotRun, equal, expect, folder, read, refused, renameat2, run, supported, write
+
+_EXCHANGE = 2
 
 
 def files() -> None:
@@ -97,17 +99,11 @@ def rename() -> None:
 
 def exchange() -> None:
     """renameat2(RENAME_EXCHANGE), where the filesystem has it."""
-    import ctypes
-
     os.chdir(folder("exchange"))
     write("a", b"a")
     os.mkdir("b")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(-100, b"a", -100, b"b", 2):
-        number = ctypes.get_errno()
-        if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise NotRun(f"RENAME_EXCHANGE is not supported here ({errno.errorcode[number]})")
-        raise Failed(f"RENAME_EXCHANGE: {os.strerror(number)}")
+    with supported("RENAME_EXCHANGE", errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        renameat2("a", "b", _EXCHANGE)
     if not os.path.isdir("a"):
         raise Failed("RENAME_EXCHANGE was carried out as a plain rename")
     equal(read("b"), b"a", "content of `b`")

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several writers at once, with verification of what they wrote. Bounded by operations: seconds mean little here."""
 
-from guest import Failed, folder, run
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from guest import Failed, equal, folder, read, remount, run, write
+
+ROUNDS = 60
+"""Of each thread of `parallel`."""
 
 
 def fio() -> None:
@@ -26,6 +34,85 @@ def stress() -> None:
     )  # fmt: skip
 
 
+def parallel() -> None:
+    """Threads that create, rename, list and remove in the same directories, in both orders; then all is consistent."""
+    place = folder("parallel")
+    for name in ("a", "b"):
+        os.mkdir(f"{place}/{name}")
+    a, b, log = f"{place}/a", f"{place}/b", f"{place}/log"
+    works = [
+        lambda: _back_and_forth(a, b, "one"), lambda: _back_and_forth(b, a, "two"),
+        lambda: _churn(a), lambda: _churn(b), lambda: _list(place),
+        lambda: _append(log, b"1"), lambda: _append(log, b"2"),
+    ]  # fmt: skip
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
+    for _ in ("as cached", "from the disk"):
+        equal(sorted(os.listdir(a)), ["one"], "entries of one directory")
+        equal(sorted(os.listdir(b)), ["two"], "entries of the other directory")
+        content = read(log)
+        equal((content.count(b"1" * 100), len(content)), (ROUNDS, 200 * ROUNDS), "lines of one writer, bytes of both")
+        remount()
+
+
+def _back_and_forth(here: str, there: str, name: str) -> None:
+    write(f"{here}/{name}", b"")
+    for _ in range(ROUNDS):
+        os.rename(f"{here}/{name}", f"{there}/{name}")
+        os.rename(f"{there}/{name}", f"{here}/{name}")
+
+
+def _churn(place: str) -> None:
+    for number in range(ROUNDS):
+        os.mkdir(f"{place}/d{number}")
+        write(f"{place}/d{number}/f", b"x" * 5000)
+        os.unlink(f"{place}/d{number}/f")
+        os.rmdir(f"{place}/d{number}")
+
+
+def _list(place: str) -> None:
+    for _ in range(ROUNDS):
+        for name in ("a", "b"):
+            for entry in os.listdir(f"{place}/{name}"):
+                os.path.exists(f"{place}/{name}/{entry}")
+
+
+def _append(path: str, letter: bytes) -> None:
+    """In whole lines of 100 bytes, each with one write(2)."""
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    for _ in range(ROUNDS):
+        os.write(handle, letter * 100)
+    os.close(handle)
+
+
+def interrupt() -> None:
+    """Processes that are killed in the middle of their calls leave a filesystem that works."""
+    place = folder("interrupt")
+    for number in range(12):
+        child = os.fork()
+        if child == 0:
+            _busy(f"{place}/{number % 3}")
+        time.sleep(0.02 + number * 0.005)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    write(f"{place}/after", b"works")
+    remount()
+    equal(read(f"{place}/after"), b"works", "a file that was written after the kills")
+    for name in os.listdir(place):
+        os.unlink(f"{place}/{name}")
+
+
+def _busy(path: str) -> None:
+    """Never returns."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR)
+    while True:
+        os.pwrite(handle, b"k" * 65536, 0)
+        os.fsync(handle)
+        os.path.exists(f"{path}-absent")
+        os.listdir(os.path.dirname(path))
+
+
 def _run(*argv: str) -> None:
     done = run(*argv, check=False)
     print(done.stdout[-3000:], end="")
@@ -35,4 +122,4 @@ def _run(*argv: str) -> None:
         raise Failed(f"{argv[0]} ended with status {done.returncode}: {last.strip()}")
 
 
-CHECKS = {"fio": fio, "stress": stress}
+CHECKS = {"parallel": parallel, "interrupt": interrupt, "fio": fio, "stress": stress}

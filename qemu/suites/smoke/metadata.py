@@ -16,6 +16,38 @@ _LINUX_DIRENT_HEADER = 19
 _GETDENTS64 = 217
 
 
+def moves() -> None:
+    """Files and directories that are moved between directories are in the new place only, also on the disk."""
+    place = folder("moves")
+    os.chdir(place)
+    for name in ("from", "to", "deep/er"):
+        os.makedirs(name)
+    for number in range(40):
+        write(f"from/f{number}", f"file {number}".encode())
+        os.makedirs(f"from/d{number}/inner")
+    for number in range(0, 40, 2):
+        write(f"to/f{number}", b"to be replaced")
+    os.link("from/f1", "from/other-name")
+    for number in range(40):
+        os.rename(f"from/f{number}", f"to/f{number}")
+        os.rename(f"from/d{number}", f"to/d{number}" if number % 2 else f"deep/er/d{number}")
+    os.rename("from/other-name", "deep/er/other-name")
+    for _ in ("as cached", "from the disk"):
+        equal(os.listdir("from"), [], "entries where all were moved away")
+        equal(os.stat("from").st_nlink, 2, "link count of a directory that is empty again")
+        equal(os.stat("to").st_nlink, 22, "link count of a directory that got 20 directories")
+        equal(sorted(os.listdir("to")), sorted([*(f"f{n}" for n in range(40)), *(f"d{n}" for n in range(1, 40, 2))]),
+              "entries of the new place")  # fmt: skip
+        for number in range(40):
+            equal(read(f"to/f{number}"), f"file {number}".encode(), f"content of f{number}")
+        for number in range(0, 40, 2):
+            equal(os.listdir(f"deep/er/d{number}"), ["inner"], f"entries of d{number}")
+        equal((read("deep/er/other-name"), os.stat("to/f1").st_nlink), (b"file 1", 2), "a file of two names")
+        os.chdir("/")
+        remount()
+        os.chdir(place)
+
+
 def names() -> None:
     """Names of up to 255 bytes of any kind are created, found, listed, renamed and removed."""
     os.chdir(folder("names"))
@@ -56,6 +88,48 @@ def many() -> None:
     for name in sorted(wanted)[1::2]:
         os.unlink(name)
     equal(os.listdir("."), [], "entries after all were removed")
+
+
+def follow() -> None:
+    """After each operation the times that it must change have changed, the others have not, and the size is right."""
+    os.chdir(folder("follow"))
+    old = 10**18
+    os.mkdir("d")
+    write("f", b"x" * 5001)
+    for what, change, size, mtime in (
+        ("chmod(2)", lambda: os.chmod("f", 0o640), 5001, False),
+        ("chown(2)", lambda: os.chown("f", 7, 8), 5001, False),
+        ("link(2)", lambda: os.link("f", "g"), 5001, False),
+        ("unlink(2)", lambda: os.unlink("g"), 5001, False),
+        ("rename(2)", lambda: os.rename("f", "f"), 5001, None),
+        ("truncate(2) to less", lambda: os.truncate("f", 4097), 4097, True),
+        ("truncate(2) to more", lambda: os.truncate("f", 8191), 8191, True),
+        ("appending", lambda: append("f", b"y" * 3), 8194, True),
+    ):  # fmt: skip
+        os.utime("f", ns=(old, old))
+        change()
+        drop_caches()
+        now = os.stat("f")
+        equal(now.st_size, size, f"size after {what}")
+        if mtime is not None:
+            equal(now.st_mtime_ns > old, mtime, f"mtime of a file changes with {what}")
+            expect(now.st_ctime_ns > old, f"the ctime of a file is that of before {what}")
+    for what, change in (
+        ("a file is made", lambda: write("d/f", b"")),
+        ("a file is removed", lambda: os.unlink("d/f")),
+        ("a directory is made", lambda: os.mkdir("d/d")),
+        ("a directory is removed", lambda: os.rmdir("d/d")),
+        ("a symbolic link is made", lambda: os.symlink("x", "d/s")),
+    ):  # fmt: skip
+        os.utime("d", ns=(old, old))
+        change()
+        drop_caches()
+        expect(os.stat("d").st_mtime_ns > old, f"the mtime of a directory stays when {what} in it")
+
+
+def append(path: str, content: bytes) -> None:
+    with open(path, "ab") as file:
+        file.write(content)
 
 
 def times() -> None:
@@ -123,11 +197,14 @@ def attributes(path: str) -> tuple[int, int, int]:
     return now.st_mtime_ns, now.st_size, now.st_nlink
 
 
-def drop_caches() -> None:
-    """What is asked next comes from the file system, not from the kernel's caches of names and attributes."""
+def drop_caches(kind: int = 2) -> None:
+    """What is asked next comes from the file system, not from the kernel's caches.
+
+    kind: 2 for those of names and attributes, 3 for those of content, too.
+    """
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("2")
+        file.write(str(kind))
 
 
 def listed_in_pieces(path: str, size: int) -> list[str]:
@@ -149,4 +226,4 @@ def listed_in_pieces(path: str, size: int) -> list[str]:
     return found
 
 
-CHECKS = {"names": names, "many": many, "times": times, "unmount": unmount}
+CHECKS = {"moves": moves, "follow": follow, "names": names, "many": many, "times": times, "unmount": unmount}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What each kind of operation costs, measured by doing it some hundred times: memory that stays, and time.
+
+Says a line per kind, which `reviewbot.suites.costs` reads:
+`cost NAME OPERATIONS SERVER_KIB KERNEL_KIB TIMES`, `-` for what is not known. TIMES is the time of one operation as a
+multiple of what two processes of this machine take to exchange a byte: that does not depend on how busy its host is.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable
+
+from guest import SERVER, folder, read, write
+
+from smoke.metadata import drop_caches
+
+BATCHES, BATCH = 8, 50
+"""The quickest batch counts for the time: others were disturbed."""
+GROUP = "/sys/fs/cgroup/reviewbot.servers/cgroup.procs"
+Operation = Callable[[int], object]
+
+
+def costs() -> None:
+    """Hundreds of operations of each kind, one kind after the other."""
+    os.chdir(folder("costs"))
+    pong = Pong()
+    for name, work in _operations().items():
+        _measure(name, work, pong)
+    pong.end()
+
+
+def _operations() -> dict[str, Operation]:
+    """Name -> what is done with a number that counts up; nothing is there afterwards that was not before."""
+    os.mkdir("d")
+    for number in range(BATCH):
+        write(f"d/f{number}", b"x" * 4096)
+    write("f", b"x" * 65536)
+    os.symlink("t" * 100, "s")
+    handle = os.open("f", os.O_RDWR)
+    return {
+        "lookup": lambda n: os.stat(f"d/f{n % BATCH}"),
+        "absent": lambda n: os.path.exists(f"d/absent{n}"),
+        "create": lambda n: (write("new", b""), os.unlink("new")),
+        "mkdir": lambda n: (os.mkdir("new"), os.rmdir("new")),
+        "symlink": lambda n: (os.symlink("t" * 100, "new"), os.readlink("new"), os.unlink("new")),
+        "link": lambda n: (os.link("f", "new"), os.unlink("new")),
+        "rename": lambda n: n % 5 or (os.rename("d/f0", "new"), os.rename("new", "d/f0")),  # slow in some servers
+        "readdir": lambda n: os.listdir("d"),
+        "chmod": lambda n: os.chmod("f", 0o600 + n % 64),
+        "truncate": lambda n: (os.truncate("f", 65536 + n % 7 * 4096), os.truncate("f", 65536)),
+        "open": lambda n: os.close(os.open("f", os.O_RDONLY)),
+        "write": lambda n: os.pwrite(handle, b"w" * 4096, n % 16 * 4096),
+        "read": lambda n: (os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED), os.pread(handle, 4096, 0)),
+        "statfs": lambda n: os.statvfs("."),
+        "xattr": _xattr,
+    }  # fmt: skip
+
+
+def _xattr(number: int) -> None:
+    os.setxattr("f", "user.new", b"v" * 100)
+    os.getxattr("f", "user.new")
+    os.removexattr("f", "user.new")
+
+
+def _measure(name: str, work: Operation, pong: "Pong") -> None:
+    try:
+        work(0)
+    except OSError as error:
+        print(f"{name}: {error}")  # a check of its own says what is wrong
+        return
+    _batch(work, 0)  # caches of the server are filled
+    memory, kernel = server_kib(), kernel_kib()
+    times = [(_batch(work, number * BATCH), pong.seconds()) for number in range(BATCHES)]
+    pace = min(seconds for seconds, _ in times) / min(seconds for _, seconds in times)
+    server, slabs = _grown(memory, server_kib()), _grown(kernel, kernel_kib())
+    print(f"cost {name} {BATCHES * BATCH} {server} {slabs} {pace:.2f}")
+
+
+def _grown(was: int | None, now: int | None) -> str:
+    return "-" if was is None or now is None else str(max(now - was, 0))
+
+
+def _batch(work: Operation, first: int) -> float:
+    """Seconds per operation."""
+    drop_caches()
+    started = time.monotonic()
+    for number in range(first, first + BATCH):
+        work(number)
+    return (time.monotonic() - started) / BATCH
+
+
+class Pong:
+    """Another process, which sends back each byte that it gets."""
+
+    def __init__(self) -> None:
+        (inside, self.to), (self.back, outside) = os.pipe(), os.pipe()
+        self.child = os.fork()
+        if self.child == 0:
+            os.close(self.to)
+            while byte := os.read(inside, 1):
+                os.write(outside, byte)
+            os._exit(0)
+        os.close(inside)
+
+    def seconds(self) -> float:
+        """That one exchange takes now."""
+        started = time.monotonic()
+        for _ in range(BATCH):
+            os.write(self.to, b"x")
+            os.read(self.back, 1)
+        return (time.monotonic() - started) / BATCH
+
+    def end(self) -> None:
+        os.close(self.to)
+        os.waitpid(self.child, 0)
+
+
+def server_kib() -> int | None:
+    """Memory that belongs to the servers alone; None without a server, or when it is not known."""
+    if not SERVER:
+        return None
+    try:
+        pids = read(GROUP).decode().split()
+        texts = [read(f"/proc/{pid}/smaps_rollup").decode() for pid in pids]
+    except OSError:
+        return None
+    found = [re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB", text, re.MULTILINE) for text in texts]
+    return sum(int(kib) for one in found for kib in one) if found else None
+
+
+def kernel_kib() -> int | None:
+    """Slabs that nobody can reclaim, without caches."""
+    drop_caches(3)
+    found = re.search(r"^SUnreclaim: +(\d+) kB", read("/proc/meminfo").decode(), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+CHECKS = {"costs": costs}

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Operations that a filesystem may lack: a check each, so that one which is no longer there shows as NOTRUN."""
+
+import ctypes
+import errno
+import fcntl
+import mmap as mapping
+import os
+import socket
+import stat
+import struct
+from collections.abc import Callable
+
+from guest import NotRun, equal, expect, folder, read, refused, renameat2, supported, write
+
+from smoke.metadata import drop_caches
+
+KIB = 1 << 10
+_KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE = 1, 2, 16
+_NOREPLACE = 1
+_GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
+_NODUMP = 0x40
+
+
+def punch() -> None:
+    """A punched hole reads as zeroes and uses no blocks; what is around it stays."""
+    path = _filled("punch")
+    with open(path, "r+b") as file:
+        before = os.fstat(file.fileno()).st_blocks
+        with supported("punching holes", errno.EOPNOTSUPP):
+            _fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
+        os.fsync(file.fileno())
+        now = os.fstat(file.fileno())
+    expect(now.st_blocks < before, f"a file of {before} blocks has {now.st_blocks} after a hole was punched")
+    _compare(path, _PATTERN[: 100 * KIB + 5] + bytes(200 * KIB) + _PATTERN[300 * KIB + 5 :])
+
+
+def zero() -> None:
+    """FALLOC_FL_ZERO_RANGE makes zeroes, and nothing else."""
+    path = _filled("zero")
+    with open(path, "r+b") as file, supported("FALLOC_FL_ZERO_RANGE", errno.EOPNOTSUPP):
+        _fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+    _compare(path, _PATTERN[: 33 * KIB] + bytes(40 * KIB) + _PATTERN[73 * KIB :])
+
+
+def allocate() -> None:
+    """fallocate(2) reserves blocks behind the end, which read as zeroes; with KEEP_SIZE the size stays."""
+    path = _filled("allocate")
+    size = len(_PATTERN)
+    with open(path, "r+b") as file:
+        with supported("fallocate(2)", errno.EOPNOTSUPP):
+            _fallocate(file.fileno(), 0, size, 100 * KIB)
+        equal(os.fstat(file.fileno()).st_size, size + 100 * KIB, "size after fallocate(2)")
+        _fallocate(file.fileno(), _KEEP_SIZE, size + 100 * KIB, 100 * KIB)
+        now = os.fstat(file.fileno())
+    equal(now.st_size, size + 100 * KIB, "size after fallocate(2) with KEEP_SIZE")
+    expect(now.st_blocks * 512 >= size + 200 * KIB, f"only {now.st_blocks} blocks are reserved")
+    _compare(path, _PATTERN + bytes(100 * KIB))
+
+
+def holes() -> None:
+    """SEEK_DATA and SEEK_HOLE find holes."""
+    path = folder("holes") + "/f"
+    with open(path, "w+b", buffering=0) as file:
+        file.truncate(4 << 20)
+        os.pwrite(file.fileno(), b"island" * KIB, 2 << 20)
+        os.fsync(file.fileno())
+        data = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+        expect(data <= 2 << 20, f"SEEK_DATA skips data: {data}")
+        hole = os.lseek(file.fileno(), 2 << 20, os.SEEK_HOLE)
+        expect(hole >= (2 << 20) + 6 * KIB, f"SEEK_HOLE finds a hole inside data: {hole}")
+    if not data:
+        raise NotRun("SEEK_DATA takes holes for data")
+
+
+def copy() -> None:
+    """copy_file_range(2) copies, within a file, too."""
+    path = _filled("copy")
+    with open(path, "r+b") as source, open(f"{path}2", "w+b") as target, supported("copy_file_range(2)"):
+        equal(os.copy_file_range(source.fileno(), target.fileno(), 50 * KIB, 7, 0), 50 * KIB, "bytes that were copied")
+        equal(os.copy_file_range(source.fileno(), source.fileno(), 9 * KIB, 0, 300 * KIB), 9 * KIB, "bytes in one file")
+    _compare(f"{path}2", _PATTERN[7 : 7 + 50 * KIB])
+    _compare(path, _PATTERN[: 300 * KIB] + _PATTERN[: 9 * KIB] + _PATTERN[309 * KIB :])
+
+
+def nodes() -> None:
+    """Pipes, sockets and device nodes are what they were made as, also when they are looked up anew."""
+    os.chdir(folder("nodes"))
+    kinds = {"fifo": stat.S_IFIFO, "character": stat.S_IFCHR, "block": stat.S_IFBLK}
+    with supported("mknod(2)", errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        for name, kind in kinds.items():
+            os.mknod(name, kind | 0o640, os.makedev(260, 70000) if kind != stat.S_IFIFO else 0)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    drop_caches()
+    for name, kind in {**kinds, "socket": stat.S_IFSOCK}.items():
+        now = os.lstat(name)
+        equal(stat.S_IFMT(now.st_mode), kind, f"type of a {name}")
+        if kind in (stat.S_IFCHR, stat.S_IFBLK):
+            equal((os.major(now.st_rdev), os.minor(now.st_rdev)), (260, 70000), f"number of a {name} device")
+
+
+def noreplace() -> None:
+    """RENAME_NOREPLACE renames, and refuses to replace."""
+    os.chdir(folder("noreplace"))
+    write("a", b"a")
+    write("b", b"b")
+    with supported("RENAME_NOREPLACE", errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        renameat2("a", "c", _NOREPLACE)
+    refused(errno.EEXIST, "RENAME_NOREPLACE onto a file", renameat2, "b", "c", _NOREPLACE)
+    equal((read("b"), read("c"), sorted(os.listdir("."))), (b"b", b"a", ["b", "c"]), "after RENAME_NOREPLACE")
+
+
+def tmpfile() -> None:
+    """A file without a name is written and read, and may get a name."""
+    os.chdir(folder("tmpfile"))
+    with supported("O_TMPFILE", errno.EOPNOTSUPP, errno.EISDIR):
+        handle = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600)
+    os.write(handle, b"nameless")
+    equal(os.listdir("."), [], "names after O_TMPFILE")
+    os.link(f"/proc/self/fd/{handle}", "named", src_dir_fd=handle)  # with a folder given, Python follows links
+    os.close(handle)
+    equal(read("named"), b"nameless", "content of a file that got its name later")
+
+
+def flags() -> None:
+    """Inode flags (lsattr, chattr) are set, shown and cleared."""
+    path = folder("flags") + "/f"
+    write(path, b"")
+    with open(path, "rb") as file:
+        with supported("inode flags", errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS):
+            before = _flags(file.fileno())
+            fcntl.ioctl(file.fileno(), _SETFLAGS, struct.pack("l", before | _NODUMP))
+        equal(_flags(file.fileno()), before | _NODUMP, "flags after chattr +d")
+        fcntl.ioctl(file.fileno(), _SETFLAGS, struct.pack("l", before))
+        equal(_flags(file.fileno()), before, "flags after chattr -d")
+
+
+def nanoseconds() -> None:
+    """Times are kept to the nanosecond."""
+    os.chdir(folder("nanoseconds"))
+    write("f", b"")
+    atime, mtime = 1_700_000_000_987_654_321, 1_700_000_001_123_456_789
+    os.utime("f", ns=(atime, mtime))
+    drop_caches()
+    now = os.stat("f")
+    if now.st_mtime_ns == mtime // 10**9 * 10**9:
+        raise NotRun("times are kept to the second")
+    equal((now.st_atime_ns, now.st_mtime_ns), (atime, mtime), "times")
+
+
+def direct() -> None:
+    """O_DIRECT writes and reads the same bytes as the page cache."""
+    path = _filled("direct")
+    with supported("O_DIRECT", errno.EINVAL):
+        handle = os.open(path, os.O_RDWR | os.O_DIRECT)
+    buffer = mapping.mmap(-1, 64 * KIB)
+    equal(os.preadv(handle, [buffer], 64 * KIB), 64 * KIB, "bytes read with O_DIRECT")
+    equal(buffer[:] == _PATTERN[64 * KIB : 128 * KIB], True, "content read with O_DIRECT is the file's")
+    buffer[:] = bytes(reversed(buffer[:]))
+    equal(os.pwritev(handle, [buffer], 128 * KIB), 64 * KIB, "bytes written with O_DIRECT")
+    os.close(handle)
+    turned = _PATTERN[64 * KIB : 128 * KIB][::-1]
+    _compare(path, _PATTERN[: 128 * KIB] + turned + _PATTERN[192 * KIB :])
+
+
+def locks() -> None:
+    """flock(2) and fcntl(2) locks keep other processes out, by range."""
+    path = _filled("locks")
+    with open(path, "r+b") as file:
+        with supported("flock(2)", errno.ENOSYS, errno.EOPNOTSUPP):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        expect(not _locked_by_another(path, fcntl.flock), "two processes hold a flock(2) of one file")
+        fcntl.flock(file, fcntl.LOCK_UN)
+        expect(_locked_by_another(path, fcntl.flock), "flock(2) of a file that nobody holds is refused")
+        fcntl.lockf(file, fcntl.LOCK_EX, 100, 0)
+        expect(not _locked_by_another(path, fcntl.lockf, 10, 50), "two processes lock one range")
+        expect(_locked_by_another(path, fcntl.lockf, 10, 100), "a range that nobody has locked is refused")
+
+
+_PATTERN = b"".join(struct.pack("<I", number * 2654435761 & 0xFFFFFFFF) for number in range(96 * KIB + 3))
+"""384 KiB and a tail, no two blocks alike."""
+
+
+def _filled(name: str) -> str:
+    path = folder(name) + "/f"
+    write(path, _PATTERN)
+    return path
+
+
+def _compare(path: str, wanted: bytes) -> None:
+    """What is on the disk, not what is cached."""
+    drop_caches(3)
+    got = read(path)
+    equal(len(got), len(wanted), "size")
+    for place in range(0, len(wanted), 512):
+        expect(got[place : place + 512] == wanted[place : place + 512], f"wrong bytes in the 512 from {place}")
+
+
+def _fallocate(handle: int, mode: int, start: int, length: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate(handle, mode, ctypes.c_long(start), ctypes.c_long(length)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _flags(handle: int) -> int:
+    return int(struct.unpack("l", fcntl.ioctl(handle, _GETFLAGS, struct.pack("l", 0)))[0]) & 0xFFFFFFFF
+
+
+def _locked_by_another(path: str, lock: Callable[..., None], *words: int) -> bool:
+    """Whether another process gets the lock."""
+    child = os.fork()
+    if child == 0:
+        with open(path, "r+b") as file:
+            try:
+                lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *words)
+            except BlockingIOError:
+                os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+CHECKS = {
+    "punch": punch, "zero": zero, "allocate": allocate, "holes": holes, "copy": copy, "nodes": nodes,
+    "noreplace": noreplace, "tmpfile": tmpfile, "flags": flags, "nanoseconds": nanoseconds,
+    "direct": direct, "locks": locks,
+}  # fmt: skip
