@@ -30,6 +30,8 @@ class Class(StrEnum):
     """Failed again on head and never on base, too seldom for the stated error bound."""
     NEWLY_NOTRUN = "newly-notrun"
     """Passes on base and cannot run on head: a feature vanished."""
+    CONSEQUENCE = "consequence"
+    """Failed after another check that hung or crashed, and passes alone: that check's fault, not counted."""
     UNCOMPARED = "uncompared"
     """Base gave no usable outcome: it does not build, does not boot, or its machines are lost."""
 
@@ -59,6 +61,8 @@ class Rerun(Model):
     number: int
     """1, 2, … per side."""
     outcome: Outcome
+    alone: bool = True
+    """False: after the tests that ran before it on head."""
     reason: str = ""
     fingerprint: str = ""
     log: str = ""
@@ -103,8 +107,21 @@ class Compared(Model):
     """Of reruns; the first run, for which the test was chosen, is not counted."""
     base: Counts = Counts()
     reruns: tuple[Rerun, ...] = ()
+    after: str = ""
+    """Of a CONSEQUENCE: the check that hung or crashed before it."""
     blame: Blame | None = None
     """Of a NEW one; None: it was not looked for."""
+
+    @property
+    def order_dependent(self) -> bool:
+        """It passes alone, and fails after the tests that ran before it."""
+        head = [rerun for rerun in self.reruns if rerun.side is Side.HEAD]
+        alone = [rerun for rerun in head if rerun.alone]
+        return (
+            bool(alone)
+            and not any(rerun.outcome.broken for rerun in alone)
+            and any(rerun.outcome.broken for rerun in head if not rerun.alone)
+        )
 
 
 class FigureChange(Model):
@@ -118,6 +135,8 @@ class FigureChange(Model):
     """
     test: str = ""
     """The test in which it grew; empty: over all of the suite."""
+    also: tuple[str, ...] = ()
+    """Figures of the same kind that grew less, but beyond their limits, too."""
     unit: str
     base: tuple[float, ...]
     """One per run."""

@@ -15,8 +15,10 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
+from reviewbot.pipeline.costs import checks_of
 from reviewbot.runner import Bench, Suite, run_legs
 from reviewbot.store import RunFolder
+from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
@@ -27,9 +29,12 @@ BuildAt = Callable[[Mapping[str, str]], Bench]
 
 def blame(
     comparison: Comparison, legs: Sequence[LegSpec], trees: Trees, stack: Stack, build_at: BuildAt, *,
-    budget: float,
+    budget: float, selection: str = "",
 ) -> Comparison:  # fmt: skip
-    """With the guilty repository and patch of what is new. budget: seconds per cause. Raises Stopping, OSError."""
+    """With the guilty repository and patch of what is new. budget: seconds per cause. selection: of fstests on head.
+
+    Raises Stopping, OSError.
+    """
     specs = {leg.name: leg for leg in legs}
     known: dict[str, Blame] = {}
 
@@ -39,7 +44,7 @@ def blame(
         return known[cause]
 
     tests = tuple(
-        test.model_copy(update={"blame": blamed(cause_of(test), of_test(test, specs[test.leg]))})
+        test.model_copy(update={"blame": blamed(cause_of(test), of_test(test, specs[test.leg], selection))})
         if test.kind in (Class.NEW, Class.NEWLY_NOTRUN) else test
         for test in comparison.tests
     )  # fmt: skip
@@ -57,7 +62,11 @@ class Symptom:
     leg: LegSpec
     suite: Suite
     test: str
-    """The last one that has to run; empty: all of the suite."""
+    """Empty: it takes all of the suite."""
+    checks: tuple[str, ...]
+    """Of smoke that have to run; empty: all."""
+    selection: str
+    """Of fstests that have to run."""
     head: Counts
     base: Counts
     seen: Callable[[LegResult], bool | None]
@@ -68,8 +77,8 @@ class Symptom:
         return f"{self.suite}/{self.test}" if self.test else self.suite
 
 
-def of_test(test: Compared, leg: LegSpec) -> Symptom:
-    """A test that fails, or that can no longer run."""
+def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
+    """A test that fails, or that can no longer run. selection: of head, for fstests that fail only after others."""
     absent = test.kind is Class.NEWLY_NOTRUN
 
     def seen(result: LegResult) -> bool | None:
@@ -79,7 +88,11 @@ def of_test(test: Compared, leg: LegSpec) -> Symptom:
         return outcome is Outcome.NOTRUN if absent else outcome.broken
 
     head = Counts(failed=1, runs=1) if absent else test.head
-    return Symptom(leg, "fstests" if test.suite == "fstests" else "smoke", test.test, head, test.base, seen)
+    if test.suite == "fstests":
+        selected = selection if test.order_dependent else test.test
+        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen)
+    checks = smoke.up_to([test.test]) if test.order_dependent else smoke.alone([test.test])
+    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen)
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
@@ -93,7 +106,7 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
         return figures_of(measured).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))
-    return Symptom(leg, "smoke", "", head, Counts(runs=len(change.base)), seen)
+    return Symptom(leg, "smoke", "", checks_of([change]), "", head, Counts(runs=len(change.base)), seen)
 
 
 def changed_of(leg: LegSpec, trees: Trees, stack: Stack) -> tuple[Changed, ...]:
@@ -148,8 +161,8 @@ class _Runs:
         name = "+".join(f"{component}-{commit[:12]}" for component, commit in key) or "base"
         folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{name}.{number}")
         once = replace(
-            bench, run=folder, selection=symptom.test, budget=None, notruns=None, fresh=False,
-            rerun=f"{name} {number}", until=symptom.test if symptom.suite == "smoke" else "",
+            bench, run=folder, selection=symptom.selection, budget=None, notruns=None, fresh=False,
+            rerun=f"{name} {number}", checks=symptom.checks,
         )  # fmt: skip
         what = f"{symptom.leg.name} {symptom.name} on {name}"
         bench.progress(Event("blame", what, "start", f"run {number}"))

@@ -83,7 +83,7 @@ def compared(head: Head, results: Sequence[LegResult], known: Comparison | None 
             prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
             found = found.model_copy(update={"prefixes": prefixes})
     if planned.blame:
-        found = blame(found, chosen, head.trees, head.stack, head.at, budget=planned.blame)
+        found = blame(found, chosen, head.trees, head.stack, head.at, budget=planned.blame, selection=bench.selection)
     found = _joined(known, found) if known else found
     bench.run.write("comparison.json", found)
     return found

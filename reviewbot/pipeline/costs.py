@@ -14,6 +14,7 @@ from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.reruns import same_artifacts
 from reviewbot.runner import Bench, run_legs
 from reviewbot.store import RunFolder
+from reviewbot.suites.smoke import alone
 from reviewbot.verdict import figures
 
 SMOKE = "smoke"
@@ -49,21 +50,29 @@ class Costs:
             if not leg.server or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
                 continue
             before = smoke(leg, self.base, Side.BASE)
-            if first := figures.grown(before, result, SMOKE):
-                was, now = (
-                    smoke(leg, self.base, Side.BASE, "again"),
-                    smoke(leg, self.head, Side.HEAD, "again"),
-                )
+            if first := figures.leading(figures.grown(before, result, SMOKE)):
+                checks = checks_of(first)
+                was = smoke(leg, self.base, Side.BASE, "again", checks)
+                now = smoke(leg, self.head, Side.HEAD, "again", checks)
                 found += figures.confirmed(first, figures.grown(was, now, SMOKE))
         return tuple(found)
 
 
-def smoke(leg: LegSpec, bench: Bench, name: str, number: str = "") -> LegResult:
-    """The suite in one leg. name: of the folder for its logs. number: makes another run of the same."""
+def smoke(leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple[str, ...] = ()) -> LegResult:
+    """The suite in one leg. name: of the folder for its logs. number: makes another run of the same. checks: those that
+    run; empty: all.
+    """
     folder = RunFolder(bench.run.id, bench.run.path / "reruns" / ".".join(filter(None, (name, SMOKE, number))))
-    once = replace(bench, run=folder, fresh=False, budget=None, notruns=None, rerun=number and f"{name} {number}")
+    rerun = number and f"{name} {number}"
+    once = replace(bench, run=folder, fresh=False, budget=None, notruns=None, rerun=rerun, checks=checks)
     (result,) = run_legs([leg], (SMOKE,), once)
     return result
+
+
+def checks_of(changes: Sequence[FigureChange]) -> tuple[str, ...]:
+    """The checks of smoke that show these; empty: it takes all of them."""
+    tests = [change.test for change in changes]
+    return alone(tests) if all(tests) else ()
 
 
 def has_smoke(result: LegResult) -> bool:

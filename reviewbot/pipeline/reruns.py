@@ -16,11 +16,13 @@ from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import Bench, Suite, confirm, inputs_of, run_legs
 from reviewbot.store import Entry, History, RunFolder
-from reviewbot.suites.smoke import CHECKS
+from reviewbot.suites import smoke
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
 SETUP = "setup"
 """Name of the test that a kernel's crash in the setup of a leg makes."""
+COMPANY = 120.0
+"""Seconds of a leg's fstests up to which they are all run again for one that fails only after others."""
 LOST_ROUNDS = 3
 """Rounds in which a test got no outcome, before it is given up."""
 
@@ -31,7 +33,13 @@ class _Case:
 
     leg: LegSpec
     first: TestResult
+    before: str = ""
+    """The check of the same machine that hung or crashed before it."""
+    company: str = ""
+    """What runs with it when it does not show alone: the selection of head's run; empty: that would take too long."""
     reruns: list[Rerun] = field(default_factory=list)
+    alone: bool = True
+    """False: it passed alone each time, so it is run after the tests that ran before it."""
     kind: Class | None = None
     lost: int = 0
 
@@ -47,7 +55,7 @@ class _Case:
 
     def counts(self, side: Side) -> Counts:
         """A test that cannot run, or that fails as it is known to, does not have the failure."""
-        ran = [self._has_it(rerun.outcome) for rerun in self.reruns if rerun.side is side]
+        ran = [self._has_it(rerun.outcome) for rerun in self.reruns if rerun.side is side and rerun.alone is self.alone]
         return Counts(failed=sum(ran), runs=len(ran))
 
     def _has_it(self, outcome: Outcome) -> bool:
@@ -70,8 +78,12 @@ class _Case:
             last = next((r.outcome for r in reversed(self.reruns) if r.side is Side.BASE), None)
             if last is not None:
                 self.kind = Class.NEWLY_NOTRUN if last is Outcome.PASS else Class.PRE_EXISTING
+        elif self.before and self.alone and head.runs and not head.failed:
+            self.kind = Class.CONSEQUENCE
         else:
             self.kind = decide(head, base, design)
+            if self.kind is Class.FLAKY and self.alone and self.company and not head.failed and not base.failed:
+                self.alone, self.kind = False, None
         if self.kind is None and self.lost >= LOST_ROUNDS:
             self.kind = Class.UNCOMPARED
 
@@ -80,7 +92,7 @@ class _Case:
             leg=self.leg.name, suite=self.first.suite, test=self.first.test, outcome=self.first.outcome,
             reason=self.first.reason, fingerprint=self.first.fingerprint,
             kind=self.kind or Class.UNCOMPARED, head=self.counts(Side.HEAD), base=self.counts(Side.BASE),
-            reruns=tuple(self.reruns),
+            reruns=tuple(self.reruns), after=self.before if self.kind is Class.CONSEQUENCE else "",
         )  # fmt: skip
 
 
@@ -92,7 +104,7 @@ def compare(
 
     base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
     """
-    cases = _cases(legs, results)
+    cases = _cases(legs, results, head.selection)
     chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
     if not cases:
         return Comparison(error_bound=error_bound(design), tests=chance)
@@ -112,12 +124,28 @@ def to_compare(results: Sequence[LegResult]) -> bool:
 
 def uncompared(legs: Sequence[LegSpec], results: Sequence[LegResult], why: str) -> Comparison:
     """Of a run whose base cannot be had: every test that failed, and why nothing more is known of it."""
-    return _without_base(_cases(legs, results), why, DEFAULT)
+    return _without_base(_cases(legs, results, ""), why, DEFAULT)
 
 
-def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult]) -> list[_Case]:
+def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str) -> list[_Case]:
     specs = {leg.name: leg for leg in legs}
-    return [_Case(specs[leg.leg], test) for leg in results if leg.available for test in leg.tests if _worth(leg, test)]
+    found = []
+    for leg in (leg for leg in results if leg.available):
+        seconds = sum(test.seconds for test in leg.tests if test.suite == "fstests")
+        broke = ""
+        for test in leg.tests:
+            in_smoke = test.suite == "smoke"
+            if _worth(leg, test):
+                company = _company(test.test) if in_smoke else selection if seconds <= COMPANY else ""
+                found.append(_Case(specs[leg.leg], test, broke if in_smoke else "", company))
+            if in_smoke and test.outcome in (Outcome.HANG, Outcome.CRASH):
+                broke = broke or test.test
+    return found
+
+
+def _company(check: str) -> str:
+    """Empty for a check of smoke that runs after all others anyway."""
+    return check if smoke.alone([check]) != smoke.up_to([check]) else ""
 
 
 def _failed_before(
@@ -206,15 +234,15 @@ class _Comparer:
         number = self.rounds[side]
         bench = self.sides[side]
         folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{side}.{number}")
-        for leg, suite, group in _groups(cases):
+        for leg, suite, alone, group in _groups(cases):
             wanted = " ".join(case.first.test for case in group)
             what = f"{leg.name} {suite} on {side}"
             bench.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
             # The first run of smoke on base is nobody's rerun: every posting on this base shares it.
             first = side is Side.BASE and suite == "smoke" and not any(case.reruns for case in group)
             once = replace(
-                bench, run=folder, selection=wanted, budget=None, notruns=None,
-                until="" if first else _last(group), rerun="" if first else f"{side} {number}",
+                bench, run=folder, selection=wanted if alone else group[0].company, budget=None, notruns=None,
+                checks=() if first else _checks(group, alone=alone), rerun="" if first else f"{side} {number}",
                 fresh=bench.fresh and side is Side.HEAD
             )  # fmt: skip
             (result,) = run_legs([leg], (suite,), once)
@@ -235,7 +263,7 @@ class _Comparer:
                 continue
             log = f"reruns/{side}.{number}/{test.log}" if test.log else ""
             case.reruns.append(
-                Rerun(side=side, number=number, outcome=test.outcome, reason=test.reason,
+                Rerun(side=side, number=number, outcome=test.outcome, alone=case.alone, reason=test.reason,
                       fingerprint=test.fingerprint, log=log)
             )  # fmt: skip
             entries.append(entry_of(case.leg, test, side, number, bench))
@@ -248,21 +276,21 @@ def same_artifacts(leg: LegSpec, head: Bench, base: Bench) -> bool:
     return all(one and other and one.key == other.key for one, other in pairs)
 
 
-def _last(group: Sequence[_Case]) -> str:
-    """The check of smoke after which nothing is wanted; checks build on those before them."""
+def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
+    """The checks of smoke that show these; all of them for a crash in the setup, which every run has."""
     names = [case.first.test for case in group]
-    return (
-        max((check for check in CHECKS if check in names), key=CHECKS.index, default="") if SETUP not in names else ""
-    )
+    if SETUP in names:
+        return ()
+    return smoke.alone(names) if alone else smoke.up_to(names)
 
 
-def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, list[_Case]]]:
-    """By leg and suite, in order of appearance."""
-    groups: dict[tuple[str, Suite], list[_Case]] = {}
+def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, bool, list[_Case]]]:
+    """By leg, suite, and whether they run alone, in order of appearance."""
+    groups: dict[tuple[str, Suite, bool], list[_Case]] = {}
     for case in cases:
-        groups.setdefault((case.leg.name, case.suite), []).append(case)
-    for group in groups.values():
-        yield group[0].leg, group[0].suite, group
+        groups.setdefault((case.leg.name, case.suite, case.alone), []).append(case)
+    for (_, suite, alone), group in groups.items():
+        yield group[0].leg, suite, alone, group
 
 
 def _said(group: Sequence[_Case], side: Side) -> str:

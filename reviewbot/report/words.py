@@ -87,8 +87,9 @@ def _compared(found: Finding) -> str:
         return ""
     if found.compared.kind is Class.NEWLY_NOTRUN:
         return " (runs and passes on base)"
+    order = "; it passes alone, and fails after other tests" if found.compared.order_dependent else ""
     also = f"; {counted(len(found.also), 'other test')} with the same cause: {listed(found.also)}" if found.also else ""
-    return f" (fails {rates(found.compared)}{also})"
+    return f" (fails {rates(found.compared)}{order}{also})"
 
 
 def _from(found: Finding) -> str:
@@ -117,7 +118,9 @@ def _change(found: Finding) -> str:
                 for values, low in ((change.base, True), (change.head, False)))  # fmt: skip
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
-    return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head"
+    others = [name.partition(" ")[2] for name in change.also]
+    also = f" (also of {listed(others)})" if others else ""
+    return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head{also}"
 
 
 _FIGURES = {
@@ -170,6 +173,8 @@ def apart(record: Record) -> list[str]:
 _APART = (
     (Class.PRE_EXISTING, "fails on base, too", "fail on base, too"),
     (Class.FLAKY, "passes and fails with the same patches", "pass and fail with the same patches"),
+    (Class.CONSEQUENCE, "failed after a check that hung or crashed, and passes alone",
+     "failed after a check that hung or crashed, and pass alone"),
     (Class.UNDECIDED, "failed again on head and never on base, too seldom to tell",
      "failed again on head and never on base, too seldom to tell"),
 )  # fmt: skip

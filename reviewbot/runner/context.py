@@ -66,8 +66,8 @@ class Bench:
     """Components with patches: what machines of this stack say is believed for this stack only."""
     seconds: float = 24 * 3600.0
     """That all tests may take, from the start of the first machine."""
-    until: str = ""
-    """The check of smoke after which it ends; empty: the last one."""
+    checks: tuple[str, ...] = ()
+    """Those of smoke that run; empty: all."""
     rerun: str = ""
     """Which rerun it is, `base 2`: the outcome of another one is not reused for it; empty: it is none."""
     saved: bool = True

@@ -72,7 +72,7 @@ def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | Non
     variant = bench.variant
     known = bench.durations.tests(measured_as(leg.name, variant.name), bench.accelerator.name)
     fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
-    steps = fs_steps if suite == "fstests" else smoke.steps(leg, bench.until)
+    steps = fs_steps if suite == "fstests" else smoke.steps(leg, bench.checks)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = bench.artifacts.artifacts
     shard = Shard(
@@ -134,5 +134,5 @@ def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
 
 def inputs_of(leg: LegSpec, suite: Suite, test: str, bench: Bench) -> str:
     """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
-    work = work_of(leg, suite, replace(bench, rerun=""), Selection((test,)) if suite == "fstests" else None)
+    work = work_of(leg, suite, replace(bench, rerun="", checks=()), Selection((test,)) if suite == "fstests" else None)
     return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The smoke suite: is this leg's filesystem worth testing at all? Seconds per check, under a minute in all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
@@ -19,19 +19,36 @@ CHECKS = (
 )  # fmt: skip
 """In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
 
+_BASIS = ("mkfs", "mount")
+_JUDGES = frozenset({"remount", "fsck"})
+
 _TIMEOUT = 60.0
 _TIMEOUTS = {"fio": 120.0, "stress": 120.0, "many": 120.0, "remount": 120.0, "costs": 120.0}
 
 
-def steps(leg: LegSpec, until: str = "") -> tuple[GuestStep, ...]:
-    """One step per check. until: the last one; empty: all. Checks build on those before them."""
-    checks = CHECKS[: 1 + CHECKS.index(until)] if until in CHECKS else CHECKS
+def steps(leg: LegSpec, only: Collection[str] = ()) -> tuple[GuestStep, ...]:
+    """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all."""
     env = dict(leg_env(leg))
     return tuple(
         GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
                   timeout=_TIMEOUTS.get(check, _TIMEOUT), measure=bool(leg.server))
-        for check in checks
+        for check in CHECKS if check in only or not only
     )  # fmt: skip
+
+
+def alone(wanted: Collection[str]) -> tuple[str, ...]:
+    """The checks that have to run to see these: on a filesystem that was just made, nothing else but those that judge
+    what all before them left.
+    """
+    if _JUDGES.intersection(wanted):
+        return up_to(wanted)
+    return tuple(check for check in CHECKS if check in wanted or check in _BASIS)
+
+
+def up_to(wanted: Collection[str]) -> tuple[str, ...]:
+    """All checks up to the last of these; all when none of these is a check."""
+    places = [CHECKS.index(check) for check in wanted if check in CHECKS]
+    return CHECKS[: 1 + max(places)] if places else CHECKS
 
 
 def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda name: None) -> tuple[TestResult, ...]:

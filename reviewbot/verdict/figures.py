@@ -69,6 +69,7 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
     before, after = _passed(base, suite), _passed(head, suite)
     both = [name for name in after if name in before]
     changes = _changes([before[name] for name in both], [after[name] for name in both], limits)
+    changes = [change.model_copy(update={"test": _measured_in(change, after)}) for change in changes]
     for name in both:
         known = {change.figure for change in changes}
         more = _changes([before[name]], [after[name]], limits)
@@ -85,6 +86,32 @@ def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Lim
         if now - was >= limit.least and now >= was * limit.ratio:
             changes.append(FigureChange(leg="", suite="", figure=name, unit=limit.unit, base=(was,), head=(now,)))
     return changes
+
+
+def _measured_in(change: FigureChange, after: Mapping[str, TestResult]) -> str:
+    """The test that counts one kind of operation; empty for what is counted over all."""
+    kind = change.figure.partition(" ")[2]
+    return next((name for name, test in after.items() if kind in test.costs), "")
+
+
+def leading(changes: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
+    """Of each kind of figure the one that grew most, with the names of the others.
+
+    Memory and CPU time of a whole suite are left out where a kind of operation shows the same.
+    """
+    kinds: dict[str, list[FigureChange]] = {}
+    for change in changes:
+        kinds.setdefault(change.figure.partition(" ")[0], []).append(change)
+    if "leak" in kinds:
+        kinds.pop("memory", None)
+    if "time" in kinds:
+        kinds.pop("cpu", None)
+    found = []
+    for group in kinds.values():
+        most = max(group, key=lambda change: change.head[0] - change.base[0])
+        also = tuple(change.figure for change in group if change is not most)
+        found.append(most.model_copy(update={"also": also}))
+    return tuple(found)
 
 
 def confirmed(first: Sequence[FigureChange], again: Sequence[FigureChange]) -> tuple[FigureChange, ...]:

@@ -13,7 +13,7 @@ from reviewbot.model.results import Outcome
 from reviewbot.pipeline.reruns import compare, remember
 from reviewbot.runner import Bench
 from reviewbot.store import History, NotRuns
-from reviewbot.suites import notruns
+from reviewbot.suites import notruns, smoke
 from tests.played import LEG, TESTS, Lab, World, made_world
 
 FIRST, SECOND = TESTS[:2]
@@ -37,11 +37,11 @@ class Sides:
 
     def __init__(
         self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None,
-        patched: Collection[str] = (), store: NotRuns | None = None,
+        patched: Collection[str] = (), store: NotRuns | None = None, suite: str = "fstests",
     ) -> None:  # fmt: skip
         self.world, self.built = world, 0
         self.head = replace(world.bench(), patched=frozenset(patched), notruns=store)
-        self.first = world.run(lab=Lab(script=dict(head)), bench=self.head)
+        self.first = world.run(suite, lab=Lab(script=dict(head)), bench=self.head)
         self._base = artifacts or other(world.artifacts)
         self.history = History(world.folder / "history.sqlite")
 
@@ -186,3 +186,38 @@ def test_a_base_that_its_own_prerequisites_break_accuses_nobody(world: World) ->
 
     found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
     assert [one.kind for one in found.tests] == [Class.UNCOMPARED]
+
+
+def test_a_test_that_fails_only_after_others_is_new_and_said_to_depend_on_their_order(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    alone, company = ["done"] * 10, ["done", "fail"] * 4  # base goes first in each round
+    played = Lab(script={FIRST: [*alone, *company]})
+    found = the(sides.compare(played), FIRST)
+    assert (found.kind, found.head, found.base) == (Class.NEW, Counts(failed=4, runs=4), Counts(failed=0, runs=4))
+    assert found.order_dependent
+    assert [len(asked) for asked in played.asked] == [1] * 10 + [len(TESTS)] * 8
+
+
+def test_a_check_of_smoke_is_run_again_without_those_that_it_does_not_need(world: World) -> None:
+    sides = Sides(world, {"smoke/links": ["fail"]}, suite="smoke")
+    played = Lab(script={"smoke/links": ["done", *["fail", "done"] * 4]})
+    found = the(sides.compare(played), "links")
+    assert (found.kind, found.order_dependent) == (Class.NEW, False)
+    assert played.asked[0] == list(smoke.CHECKS), "the first run on base serves every posting"
+    assert {tuple(asked) for asked in played.asked[1:]} == {("mkfs", "mount", "links")}
+
+
+def test_what_failed_after_a_check_that_hung_and_passes_alone_is_its_consequence(world: World) -> None:
+    sides = Sides(world, {"smoke/links": ["timeout"], "smoke/xattr": ["fail"]}, suite="smoke")
+    played = Lab(script={"smoke/links": ["done", *["timeout", "done"] * 4]})
+    found = sides.compare(played)
+    assert the(found, "links").kind is Class.NEW
+    xattr = the(found, "xattr")
+    assert (xattr.kind, xattr.after, xattr.head) == (Class.CONSEQUENCE, "links", Counts(failed=0, runs=1))
+
+
+def test_what_fails_alone_too_is_no_consequence(world: World) -> None:
+    sides = Sides(world, {"smoke/links": ["timeout"], "smoke/xattr": ["fail"]}, suite="smoke")
+    bad = {"links": "timeout", "xattr": "fail"}
+    played = Lab(script={f"smoke/{check}": ["done", *[what, "done"] * 4] for check, what in bad.items()})
+    assert {one.kind for one in sides.compare(played).tests} == {Class.NEW}

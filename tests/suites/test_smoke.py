@@ -173,3 +173,14 @@ def test_a_wrong_expression_in_the_file_names_its_line(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"s\.yaml:2"):
         load_shortcomings(path)
+
+
+def test_checks_that_judge_what_others_left_need_all_before_them() -> None:
+    assert smoke.alone(["xattr", "many"]) == ("mkfs", "mount", "xattr", "many")
+    assert smoke.alone(["fsck"]) == smoke.CHECKS
+    assert smoke.up_to(["rename", "files"])[-1] == "rename"
+    assert [step.name for step in smoke.steps(LEG, smoke.alone(["links"]))] == [
+        "smoke/mkfs",
+        "smoke/mount",
+        "smoke/links",
+    ]

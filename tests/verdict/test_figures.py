@@ -3,7 +3,7 @@
 
 from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.verdict.figures import confirmed, figures, grown, load_limits
+from reviewbot.verdict.figures import confirmed, figures, grown, leading, load_limits
 
 
 def check(name: str, *, outcome: Outcome = Outcome.PASS, **server: object) -> TestResult:
@@ -83,3 +83,16 @@ def test_growth_counts_when_a_second_run_shows_it_too() -> None:
 
 def test_every_limit_says_why() -> None:
     assert all(limit.why for limit in load_limits().limits)
+
+
+def test_of_many_figures_of_one_kind_the_one_that_grew_most_speaks_for_all() -> None:
+    def all_of(kib: int) -> LegResult:
+        costs = {
+            name: Cost(operations=400, server_kib=kib * more, times=1.0) for name, more in (("create", 1), ("link", 2))
+        }
+        return leg(
+            TestResult(suite="smoke", test="costs", outcome=Outcome.PASS, costs=costs), check("a", pss_kib=kib * 9)
+        )
+
+    (change,) = leading(grown(all_of(10), all_of(9_000), "smoke"))
+    assert (change.figure, change.test, change.also) == ("leak link", "costs", ("leak create",))
