@@ -2,6 +2,7 @@
 """Which reviewbot this is: its version, and the commit that it was made of."""
 
 import functools
+import importlib.metadata
 from pathlib import Path
 
 from reviewbot import __version__
@@ -33,3 +34,16 @@ def commit() -> str:
     except (CommandFailed, CommandTimeout, ToolMissing):
         return ""
     return f"{head}+" if changed else head
+
+
+def installable() -> str:
+    """What pip installs to get this version, `git+https://host/owner/name@0123456789ab`; empty when the commit, or the
+    repository that the package was built from, is not known, or files were changed since.
+    """
+    found = commit()
+    try:
+        urls = importlib.metadata.metadata("reviewbot").get_all("Project-URL") or ()
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    pages = [url.partition(", ")[2] for url in urls if url.startswith("Repository, ")]
+    return f"git+{pages[0]}@{found}" if pages and found and not found.endswith("+") else ""

@@ -9,7 +9,7 @@ from reviewbot.config import Site
 from reviewbot.host.files import remove_tree
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.unexpected import as_error
-from reviewbot.host.version import version
+from reviewbot.host.version import installable, version
 from reviewbot.intake import Intake
 from reviewbot.model.errors import Blocked, UsageError
 from reviewbot.model.plan import Plan
@@ -60,6 +60,7 @@ def _recorded(job: Job, work: Callable[[Job, Record, RunFolder], Record], run: R
     run.write("plan.json", job.planned)
     record = Record(
         run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned, url=job.site.reports.of(run.id),
+        install=installable(),
     )  # fmt: skip
     try:
         record = work(job, record, run)

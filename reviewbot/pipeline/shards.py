@@ -8,6 +8,7 @@ from pathlib import Path
 from reviewbot import intake, report
 from reviewbot.config import Site
 from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.host.version import installable
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
@@ -38,7 +39,8 @@ def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Pr
     durations = durations_for(Durations(cache_dir() / "durations.json"), lock.artifacts, patched)
     legs = shard_files.merge(plan, begun.legs, found, lock.artifacts, durations, notruns, patched)
     shard_files.take_logs(plan, found, run)
-    record = Record(run=run.id, tool=TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts)
+    record = Record(run=run.id, tool=TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts,
+                    url=site.reports.of(run.id), install=installable())  # fmt: skip
     record = record.model_copy(
         update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
     )  # fmt: skip

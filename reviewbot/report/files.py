@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 
 from reviewbot.model.base import Model
-from reviewbot.report.mail import files_parent, reply_mail
+from reviewbot.report.mail import replies
 from reviewbot.report.record import Heading, Record
 from reviewbot.report.summary import summary_markdown
 from reviewbot.report.words import said
@@ -14,7 +14,8 @@ from reviewbot.report.xunit import junit_xml
 def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes | Model]:
     """File name -> content. The verdict goes last: who sees it sees the rest."""
     assert record.verdict is not None
-    found: dict[str, str | bytes | Model] = {"report.json": Heading(run=record.run, tool=record.tool, url=record.url)}
+    head = Heading(run=record.run, tool=record.tool, url=record.url, install=record.install)
+    found: dict[str, str | bytes | Model] = {"report.json": head}
     if record.results is not None:
         found["results.json"] = record.results
     if record.comparison is not None:
@@ -25,6 +26,6 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
         found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
     found["summary.md"] = summary_markdown(record)
-    found["reply.eml"] = reply_mail(record, files_parent(mails, record.posting))
+    found |= replies(record, mails)
     found["verdict.json"] = said(record)
     return found

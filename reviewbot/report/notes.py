@@ -29,6 +29,8 @@ class Note:
     """One line."""
 
     text: str
+    told: bool = False
+    """A mail says it in a place of its own."""
     operator: bool = False
     """It is about the machine that ran this, or about how its sources were reached: no concern of the author."""
 
@@ -54,10 +56,10 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note(f"failures may be older than this series: {why}")
     yield from (Note(line) for line in untouched_legs(record))
     if known := known_failures(record):
-        yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to")
+        yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to", told=True)
     if known := known_in_question(record):
         names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in known)
-        yield Note(f"KNOWN failures in what the series changes, look at them yourself: {names}")
+        yield Note(f"KNOWN failures in what the series changes, look at them yourself: {names}", told=True)
     if results.variant:
         yield Note(f"variant {results.variant}: not what the plain stack would show")
     for leg in results.legs:
@@ -69,7 +71,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     yield from (Note(line) for line in not_tried(results))
     reused = [leg.leg for leg in results.legs if leg.available and leg.reused and leg.tests]
     if reused:
-        yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}")
+        yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}", operator=True)
     if any(leg.accelerator == "tcg" for leg in results.legs):
         yield Note("the CPU was emulated (TCG): times mean little, and races show differently")
         if results.accelerator_why:

@@ -40,6 +40,8 @@ class Record(Model):
     verdict: Verdict | None = None
     url: str = ""
     """Where the run's folder can be seen, or empty."""
+    install: str = ""
+    """What pip installs to get this version of the tool: `git+https://…@…`; empty: not known."""
 
     @property
     def command(self) -> str:
@@ -59,6 +61,8 @@ class Heading(Model):
     tool: str
     url: str = ""
     """Where the run's folder can be seen, or empty."""
+    install: str = ""
+    """As in the record."""
 
 
 def load(folder: Path) -> Record:
@@ -72,7 +76,8 @@ def load(folder: Path) -> Record:
         head = _read(folder / "report.json", Heading)
         return Record(
             run=judged.run, tool=head.tool if head else begun.tool if begun else "reviewbot", posting=plan.posting,
-            plan=plan, artifacts=lock.artifacts if lock else None, url=head.url if head else "", **known(folder),
+            plan=plan, artifacts=lock.artifacts if lock else None, url=head.url if head else "",
+            install=head.install if head else "", **known(folder),
             coverage=_read(folder / "coverage.json", Coverage), verdict=_unsaid(judged),
         )  # fmt: skip
     except ValueError as error:

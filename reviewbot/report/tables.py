@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Rows that more than one report shows."""
 
+import itertools
+import textwrap
 from collections.abc import Sequence
 
 from reviewbot.model.results import LeftOut, LegResult, Outcome, TestResult
@@ -75,19 +77,21 @@ def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def stack_lines(record: Record) -> list[str]:
-    """Per component, for readers who have the same repositories: what was tested, from where, with how many patches.
+def stack_cells(record: Record) -> list[tuple[str, str, str]]:
+    """Per component, for readers who have the same repositories: its name; source, base and why; patches and head.
 
-    A commit that was made here, by importing a package or a folder, is not named.
+    Head is named by its tree, which everybody gets who applies the patches. Objects that were made here, by importing a
+    package or a folder, are not named.
     """
-    lines = []
+    rows = []
     for tree in record.trees.trees if record.trees else ():
+        ours = tree.provider in ("git", "")
         own = _patches(tree)
-        what = "unpatched" if own == "none" else own
-        on = f" on {tree.base_commit[:12]}" if tree.provider in ("git", "") else ""
-        why = f" ({tree.base_why})" if own != "none" else ""
-        lines.append(f"{tree.component}: {tree.source}, {what}{on}{why}")
-    return lines
+        base = f"{tree.source.removeprefix('git ')}" + (f" {tree.base_commit[:12]}" if ours else "")
+        why = f", {tree.base_why}" if own != "none" else ""
+        head = f", tree {tree.head_tree[:12]}" if ours and own != "none" else ""
+        rows.append((tree.component, f"{base}{why}", f"{own}{head}"))
+    return rows
 
 
 def test_lines(record: Record) -> list[str]:
@@ -122,6 +126,22 @@ def aligned(rows: Sequence[Sequence[str]], right_from: int = 99, gap: str = "  "
                  for column, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
         lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
+
+
+def folded(rows: Sequence[tuple[str, str, str]], width: int = 78) -> str:
+    """Three columns, the middle one as wide as `width` allows; cells are wrapped, and no line is wider."""
+    first = min(max(len(row[0]) for row in rows), 14)
+    widths = (first, width - first - _LAST - 4, _LAST)
+    lines = []
+    for row in rows:
+        cells = [textwrap.wrap(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for pieces in itertools.zip_longest(*cells, fillvalue=""):
+            lines.append("  ".join(piece.ljust(size) for piece, size in zip(pieces, widths, strict=True)).rstrip())
+    return "\n".join(lines)
+
+
+_LAST = 13
+"""Columns for `3 patches, tree 0123456789ab`, on two or three lines: most URLs fit beside it."""
 
 
 def left_out(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:

@@ -2,16 +2,18 @@
 """Make text from the guest and from mails harmless for where it goes."""
 
 import html
+import itertools
 import re
 import shlex
 import textwrap
+
+from rich.cells import cell_len, chop_cells
 
 from reviewbot.model.words import counted, one_line, plain
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$])")
 _BLOCK = re.compile(r"^(?=::|[#+-])|^(\d{1,9})(?=[.)](?:\s|$))")  # a heading, list, rule, or workflow command begins
 _COMMAND = re.compile(r"^(\s*)::|##(?=\[)", re.MULTILINE)  # both ways to write a workflow command of GitHub
-_LONG = re.compile(r"(\S{200})(?=\S)")  # a line of mail may have 998 bytes, UTF-8 takes up to 4 for a character
 _TRAILER = re.compile(r"^(\s*)(\w\S+):\s+\S")
 _WRAPPED = re.compile(r"^\S+:\s+[\da-f]+\s+\(")
 _IMPERSONAL = frozenset(("link", "buglink", "closes", "fixes", "obsoleted-by", "change-id", "base-commit"))
@@ -44,18 +46,34 @@ def code_block(text: str, limit: int = 3000) -> str:
 
 
 def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int = 72) -> str:
-    """A paragraph for mail. hanging: indent of all lines but the first [the same]."""
-    return textwrap.fill(_LONG.sub(r"\1 ", one_line(text, 2000)), width, initial_indent=indent,
-                         subsequent_indent=indent if hanging is None else hanging, break_long_words=False,
-                         break_on_hyphens=False)  # fmt: skip
+    """A paragraph for mail. hanging: indent of all lines but the first [the same]. A word that is wider is broken."""
+    return textwrap.fill(one_line(text, 2000), width, initial_indent=indent,
+                         subsequent_indent=indent if hanging is None else hanging, break_on_hyphens=False)  # fmt: skip
 
 
-def quoted(text: str, limit: int = 12, width: int = 100) -> str:
-    """Some lines of evidence for mail, each indented so that none is taken for a header, a signature or a diff."""
+def quoted(text: str, limit: int = 12, width: int = 72) -> str:
+    """Some lines of evidence for mail, each indented so that none is taken for a header, a signature or a diff. A line
+    that is wider is folded, with more indent; at most three of it are shown.
+    """
     lines = plain(text).strip("\n").split("\n")
-    shown = [("    " + line.expandtabs(8)[:width]).rstrip() for line in lines[:limit]]
+    shown = [("    " + piece).rstrip() for line in lines[:limit] for piece in _folded(line.expandtabs(8), width)]
     more = [f"    [… {counted(len(lines) - limit, 'more line')}]"] if len(lines) > limit else []
     return "\n".join([*shown, *more])
+
+
+def _folded(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    fold = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False, replace_whitespace=False)
+    found = fold.wrap(line[: 4 * width].rstrip()) or [""]
+    cut = len(found) > 3 or len(line) > 4 * width
+    return [*found[:2], *(f"{one[: width - 2]} …" for one in found[2:3])] if cut else found
+
+
+def fitted(text: str, width: int = 78) -> str:
+    """No line takes more columns of a terminal; what is wrapped by characters may, for some take two columns."""
+    lines = (chop_cells(line, width) if cell_len(line) > width else [line] for line in text.split("\n"))
+    return "\n".join(itertools.chain.from_iterable(lines))
 
 
 def without_trailers(body: str) -> str:
@@ -80,6 +98,9 @@ def _joins(lines: list[str], number: int) -> bool:
 
 
 def shell(text: str) -> str:
-    """One word of a shell command that a reader may paste; a placeholder for one that no line of mail can hold."""
+    """One word of a shell command that a reader may paste; a placeholder for one that no mail can hold. A word that is
+    wider than a line has no quotes but those around it, so that it can be cut anywhere.
+    """
     word = shlex.quote(one_line(text, 900))
-    return word if len(word.encode()) < 900 else "MESSAGE-ID"
+    wide = len(word) > 60 and ("'" in word[1:-1] or not word.isascii())
+    return "MESSAGE-ID" if wide or len(word) > 900 else word

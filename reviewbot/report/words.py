@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reviewbot.model.comparison import Class, Compared, Counts
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
-from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict
+from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, place, sized, untagged
 from reviewbot.report.notes import notes
 from reviewbot.report.record import Record
@@ -192,8 +192,42 @@ def _blame(found: Finding) -> str:
     return f"; from {found.patch.name} on ({untagged(found.patch.subject)})" if found.patch else ""
 
 
-def _summary(record: Record) -> tuple[str, Sequence[Finding]]:
-    """One sentence for a human, and the findings that it says all of."""
+def headline(record: Record) -> str:
+    """The summary for who reads nothing else: which test fails where, since which patch; details are left out."""
+    assert record.verdict is not None
+    new = [one for one in record.verdict.findings if one.compared or one.change or one.cell]
+    if record.verdict.kind is not VerdictKind.REGRESSION or not new:
+        return _summary(record, short=True)[0]
+    more = f", and {counted(len(new) - 1, 'more new finding')}" if len(new) > 1 else ""
+    return f"{_effect(new[0])}{_since(new[0])}{more}"
+
+
+def _effect(found: Finding) -> str:
+    if found.cell:
+        return f"{found.leg} fails with only {' and '.join(found.cell.patched)} patched"
+    if found.change:
+        return _change(found)
+    return f"{test_name(found)} {_VERBS.get(found.outcome, 'fails')}"
+
+
+_VERBS: dict[Outcome | None, str] = {
+    Outcome.CRASH: "crashes", Outcome.HANG: "hangs", Outcome.NOTRUN: "can no longer run",
+}  # fmt: skip
+
+
+def _since(found: Finding) -> str:
+    """The guilty patch without its subject."""
+    blame = found.compared.blame if found.compared else found.change.blame if found.change else None
+    if len(found.suspects) == 1:
+        return f" from {found.suspects[0].name} on"
+    if not blame or not blame.components:
+        return ""
+    names = " and ".join(blame.components)
+    return f" with the patches of {names} together" if len(blame.components) > 1 else f" with the patches of {names}"
+
+
+def _summary(record: Record, *, short: bool = False) -> tuple[str, Sequence[Finding]]:
+    """One sentence for a human, and the findings that it says all of. short: without known failures."""
     assert record.verdict is not None
     findings = record.verdict.findings
     stops = [one for one in findings if one.kind in (FindingKind.STOP, FindingKind.APPLY)]
@@ -209,7 +243,7 @@ def _summary(record: Record) -> tuple[str, Sequence[Finding]]:
         return text, patches if len(patches) == 1 else ()
     if record.results:
         text, alone = _tests(record, record.results)
-        if known := known_in_question(record):
+        if (known := known_in_question(record)) and not short:
             text += f"; {counted(len(known), 'known failure')} in what the series changes: {_named(known)}"
         return text, findings if alone else ()
     review = record.review

@@ -137,10 +137,11 @@ def test_an_author_from_anywhere_is_named_as_in_their_mail() -> None:
 @pytest.mark.parametrize("length", [1, 50, 66, 120, 500])
 def test_a_long_message_id_is_answered_as_it_is(length: int) -> None:
     top = f"{'x' * length}.stgit@frogsfrogsfrogs"
-    parent = f"Subject: x\nReferences: <{top}>\n\n".encode()
+    older = f"{'y' * length}.stgit@frogsfrogsfrogs"
+    parent = f"Subject: x\nReferences: <{older}>\n\n".encode()
     mail = reply_mail(passing().model_copy(update={"posting": POSTING.model_copy(update={"top": top})}), parent)
     assert f"\nIn-Reply-To: <{top}>\n".encode() in mail
-    assert f"\nReferences: <{top}>\n <{top}>\n".encode() in mail
+    assert f"\nReferences: <{older}>\n <{top}>\n".encode() in mail
 
 
 @given(TEXTS)

@@ -2,12 +2,13 @@
 """The command that a reply ends with names the same posting again."""
 
 import shlex
+import subprocess
 
 import pytest
 
 from reviewbot.model.posting import NEVER_SENT, Problem
 from reviewbot.report import Record
-from reviewbot.report.render import command, named
+from reviewbot.report.reproducer import command, named
 from tests.report.records import PLAN as TESTED
 from tests.report.records import POSTING, TREES
 
@@ -55,3 +56,12 @@ def test_a_long_command_is_folded_and_is_the_same_for_a_shell() -> None:
     folded = command(words)
     assert all(len(line) <= 72 for line in folded.splitlines()) and len(folded.splitlines()) > 2
     assert shlex.split(folded.replace("\\\n", "")) == shlex.split(" ".join(words))
+
+
+@pytest.mark.parametrize("word", ["y" * 300, "'" + "generic/001 " * 30 + "'", "'" + "a b\\" * 60 + "'"])
+def test_a_word_that_is_wider_than_a_line_is_cut_where_the_shell_joins_it(word: str) -> None:
+    words = ["reviewbot", "apply-and-test", "--tests", word, "x@example.org"]
+    folded = command(words)
+    assert max(map(len, folded.splitlines())) <= 78
+    said = subprocess.run(["sh", "-c", f"printf '%s\\n' {folded.strip()}"], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines() == shlex.split(" ".join(words))

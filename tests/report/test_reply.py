@@ -5,10 +5,14 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from reviewbot.build.errors import BuildFails, FirstError
 from reviewbot.model.results import Outcome
 from reviewbot.report import Record, reply_mail
+from reviewbot.report.mail import replies
 from reviewbot.verdict import judge_error
 from tests.report.records import (
     PLAN,
@@ -17,13 +21,16 @@ from tests.report.records import (
     RUN,
     TREES,
     case,
+    compared,
     failing,
     judged,
+    known,
     leg,
     passing,
     passing_with_review,
     refused,
     results,
+    unapplied,
 )  # fmt: skip
 
 
@@ -41,15 +48,15 @@ def test_the_verdict_is_the_first_word_and_in_the_subject_and_no_line_is_too_wid
     record = RECORDS[name]()
     assert record.verdict is not None
     message = message_from_bytes(reply_mail(record, b""), policy=policy.default)
-    assert message["Subject"] == f"Re: {POSTING.subject} ({record.verdict.kind})"
+    assert message["Subject"].endswith(f" ({record.verdict.kind})")
     assert body(record).startswith(f"{record.verdict.kind}")
-    assert all(len(line) <= 78 or line.startswith("    ") for line in body(record).splitlines())
+    assert all(len(line) <= 78 for line in body(record).splitlines())
 
 
 def test_each_component_is_named_by_what_others_have() -> None:
     said = words(body(passing()))
-    assert "kernel: Debian linux-source-6.12 6.12.48-1, unpatched libfuse: git https://github.com/libfuse/" in said
-    assert "3 patches on 2b2b2b2b2b2b (default of the stack: master)" in said
+    assert "kernel Debian linux-source-6.12 6.12.48-1 none libfuse https://github.com/libfuse/libfuse.git" in said
+    assert "2b2b2b2b2b2b, 3 patches, default of the stack: master tree d1d1d1d1d1d1" in said
     assert "1a1a1a1a1a1a" not in said, "a commit that was made here by an import says nothing to others"
 
 
@@ -87,7 +94,7 @@ def test_a_leg_with_failures_that_holds_nothing_of_the_series_is_named() -> None
 def test_the_command_has_the_options_of_the_run() -> None:
     plan = PLAN.model_copy(update={"arguments": ("--legs", "ext4,fuse2fs", "--suites", "smoke", "--budget", "1800s")})
     said = body(passing().model_copy(update={"plan": plan})).partition("To reproduce:")[2]
-    command = words(said.partition("\n\n-- ")[0].replace("\\\n", ""))
+    command = words(said.lstrip().partition("\n\n")[0].replace("\\\n", ""))
     assert command.startswith("reviewbot apply-and-test --legs ext4,fuse2fs --suites smoke --budget 1800s --base ")
     assert command.endswith(POSTING.top)
 
@@ -111,3 +118,58 @@ def test_a_patch_that_does_not_apply_says_first_what_the_author_does_not_have() 
     said = body(Record(run=RUN, tool="t", posting=POSTING, plan=PLAN, verdict=judge_error(RUN, error)))
     assert said.index("none of 4 other bases") < said.index("@@ -2871,7")
     assert "declared by base-commit" in said
+
+
+def test_a_reproduction_of_a_regression_runs_only_what_is_new() -> None:
+    said = words(body(compared()).partition("To reproduce:")[2].replace("\\\n", ""))
+    assert said.startswith("reviewbot apply-and-test --legs fuse2fs --suites smoke --base libfuse=2b2b2b2b2b2b2b2b ")
+    installs = compared().model_copy(update={"install": "git+https://example.org/bot@0123456789ab"})
+    said = body(installs).partition("To reproduce:")[2].lstrip()
+    assert said.startswith("pip install git+https://example.org/bot@0123456789ab\n  reviewbot apply-and-test")
+
+
+def test_what_does_not_apply_is_tried_without_building_anything() -> None:
+    assert "\n  reviewbot plan --try-bases --tests " in body(unapplied())
+
+
+def test_a_tested_by_is_offered_for_what_passed_only_and_never_a_reviewed_by() -> None:
+    offers = {name: "| Tested-by: " in body(build()) for name, build in RECORDS.items()}
+    assert {name for name, offered in offers.items() if offered} == {"pass", "pass-reviewed", "counted"}
+    assert not any("Reviewed-by" in body(build()) for build in RECORDS.values())
+
+
+LONG = st.sampled_from(["x" * 300, "测试" * 120, "/a/very/long/path" * 20, "a " * 200, "\t" * 90, "🦀" * 50])
+
+
+@given(LONG)
+def test_no_word_makes_a_line_wider_than_a_mail(word: str) -> None:
+    broken = [case("smoke", "rename", Outcome.FAIL, reason=word, excerpt=word), known("acl", word)]
+    record = judged(results(leg("fuse2fs", *broken, reason=word), leg("ext4", case("fstests", "generic/001"))))
+    trees = [tree.model_copy(update={"source": word, "base_why": word}) for tree in TREES.trees]
+    plan = PLAN.model_copy(update={"arguments": ("--tests", word, "--legs", "ext4")})
+    record = record.model_copy(update={"plan": plan, "trees": TREES.model_copy(update={"trees": tuple(trees)})})
+    assert max(cell_len(line) for line in body(record).splitlines()) <= 78
+
+
+def test_a_reply_about_thousands_of_failures_is_short() -> None:
+    legs = [leg(f"leg{n}", *(case("fstests", f"generic/{t:04}", Outcome.FAIL, reason="r" * 300, diff="d\n" * 400)
+                             for t in range(1500)), reason="why " * 100) for n in range(5)]  # fmt: skip
+    text = body(judged(results(*legs)))
+    assert len(text.encode()) < 20_000 and len(text.splitlines()) < 200
+    assert text.count("\n* leg") == 5 and "… and 7495 more." in text
+
+
+def test_the_mail_of_the_guilty_patch_is_answered_and_the_cover_where_several_are() -> None:
+    found = message_from_bytes(reply_of(compared()), policy=policy.default)
+    assert found["In-Reply-To"] == "<libfuse.2@example.org>" and found["Subject"].startswith("Re: [PATCH 2/3] libfuse")
+    record = compared()
+    assert record.verdict
+    first, second, *_others = record.verdict.findings
+    other = first.suspects[0].model_copy(update={"message_id": "libfuse.3@example.org"})
+    both = record.verdict.model_copy(update={"findings": (first, second.model_copy(update={"suspects": (other,)}))})
+    found = message_from_bytes(reply_of(record.model_copy(update={"verdict": both})), policy=policy.default)
+    assert found["In-Reply-To"] == f"<{POSTING.top}>"
+
+
+def reply_of(record: Record) -> bytes:
+    return replies(record, {})["reply.eml"]

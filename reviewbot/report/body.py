@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a reply says: the verdict, what is new, what it rests on, in this order; no line is wider than 78 columns."""
+
+import re
+
+from reviewbot.model.results import Known
+from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict, VerdictKind
+from reviewbot.model.words import counted, one_line
+from reviewbot.report.differential import differential
+from reviewbot.report.mixes import mix_lines
+from reviewbot.report.notes import notes
+from reviewbot.report.reach import missing, unreached
+from reviewbot.report.record import Record
+from reviewbot.report.remarks import mail_lines
+from reviewbot.report.render import environment
+from reviewbot.report.reproducer import reproducer
+from reviewbot.report.tables import (
+    OUTCOMES,
+    aligned,
+    folded,
+    known_failures,
+    known_in_question,
+    leg_header,
+    leg_rows,
+    stack_cells,
+    test_lines,
+)
+from reviewbot.report.text import fitted, without_trailers
+from reviewbot.report.words import apart, headline, listed, said
+
+FINDINGS = 5
+"""In full; the others are counted."""
+_REMARKS = 7
+"""Of the review: about 15 lines."""
+_UNREACHED = 7
+"""Places that no test reached."""
+_NOTES = 8
+_ROWS = 60
+"""Of the table of legs."""
+
+
+def body(record: Record) -> str:
+    """The text of a reply. It is the same for the same record."""
+    verdict = said(record)
+    found = _findings(verdict)
+    lines, more = mail_lines(record.review, verdict, _REMARKS) if record.review else ([], 0)
+    missed, far = unreached(record.coverage, _UNREACHED) if record.coverage else ([], 0)
+    compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
+    told = [note.text for note in notes(record) if not (note.operator or note.told)]
+    text = environment().get_template("reply.txt").render(
+        record=record, verdict=verdict, headline=headline(record), findings=found[:FINDINGS],
+        others=len(found) - FINDINGS, asides=_asides(record, verdict), stack=_stack(record), table=_legs(record),
+        tests=test_lines(record), differing=_differing(record) + mix_lines(record), lines=lines, more=more,
+        compiler=next(compilers, ""), commands=reproducer(record),
+        missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
+        notes=told[:_NOTES], left=len(told) - _NOTES, may_tag=_may_tag(record),
+    )  # fmt: skip
+    return without_trailers(fitted(re.sub(r"\n{3,}", "\n\n", text)))
+
+
+def _findings(verdict: SaidVerdict) -> list[SaidFinding]:
+    """What is new on head; where nothing was compared, all that the verdict rests on."""
+    new = [one for one in verdict.findings if one.compared or one.change or one.cell]
+    return new or [one for one in verdict.findings if not (one.outcome and one.outcome.unknown)]
+
+
+def _asides(record: Record, verdict: SaidVerdict) -> list[str]:
+    """What decides nothing, one line each: old and flaky failures, known ones, tests without a result."""
+    lines = apart(record)
+    touched = known_in_question(record)
+    for known, where in (
+        (touched, "in code that the series changes, please look"),
+        ([one for one in known_failures(record) if one not in touched], "of the unpatched stack"),
+    ):
+        if known:
+            names = listed([f"{leg.leg} {test.suite}/{test.test}{_why(test.known)}" for leg, test in known])
+            lines.append(f"{counted(len(known), 'known failure')} {where}: {names}")
+    unknown = [one for one in verdict.findings if one.outcome and one.outcome.unknown]
+    if unknown:
+        names = listed([f"{one.leg} {one.suite}/{one.test}" for one in unknown])
+        lines.append(f"{counted(len(unknown), 'test')} got no result, for reasons of the test machine: {names}")
+    return lines
+
+
+def _why(known: Known | None) -> str:
+    return f" ({one_line(known.reason, 100)})" if known else ""
+
+
+def _stack(record: Record) -> str:
+    rows = stack_cells(record)
+    return folded([("component", "base", "patches"), *rows]) if rows else ""
+
+
+def _legs(record: Record) -> str:
+    """Leg, suite, and a count per outcome that occurred."""
+    rows = leg_rows(record) if record.results else []
+    if not rows:
+        return ""
+    outcomes = slice(3, 3 + len(OUTCOMES))  # all columns together are wider than a mail
+    narrow = [(*row[:2], *row[outcomes]) for row in (leg_header(), *rows[:_ROWS])]
+    used = [n for n in range(len(narrow[0])) if n < 2 or any(row[n] for row in narrow[1:])]
+    return aligned([[row[n] for n in used] for row in narrow], right_from=2, gap=" ")
+
+
+def _may_tag(record: Record) -> bool:
+    """Whether the series was tested and nothing speaks against it."""
+    return bool(record.verdict and record.verdict.kind is VerdictKind.PASS and record.results and record.posting.sent)
+
+
+def _differing(record: Record) -> list[str]:
+    """Tests that fail on some legs only, by what is said of them."""
+    found = differential(record)
+    groups: dict[str, list[str]] = {}
+    for test, said_of_it, *_ in found.rows if found else ():
+        if said_of_it.startswith("fails"):
+            groups.setdefault(said_of_it, []).append(test)
+    return [f"{words[0].upper()}{words[1:]}: {listed(tests)}" for words, tests in groups.items()]
