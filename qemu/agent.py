@@ -18,6 +18,8 @@ import sys
 import time
 
 TAIL = 64 << 10  # bytes of a step's output, and of its kernel messages, that are told
+WARNING = 4  # level of kernel messages from which on they are told apart
+LOUD = 8 << 10  # bytes of these
 HEARTBEAT = 5.0
 PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
 # Seconds that each rung of the ladder may take when a step reached its limit; the waits end early.
@@ -52,6 +54,8 @@ class Kmsg:
     def __init__(self):
         self.fd = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.text = b""
+        self.loud = b""
+        """Lines of level warning and above that are the kernel's own, as `<4>text`."""
 
     def pump(self):
         while True:
@@ -74,11 +78,18 @@ class Kmsg:
             caller = b"".join(b"[%6s]" % field[7:] for field in fields[4:] if field.startswith(b"caller="))
             self.text += b"[%12.6f]%s %s" % (seconds, caller, writer) + rest.split(b"\n")[0] + b"\n"
             self.text = self.text[-4 * TAIL :]
+            if priority <= WARNING:  # a program's have a facility, which is above the level
+                self.loud = (self.loud + b"<%d>%s\n" % (priority, rest.split(b"\n")[0]))[-LOUD:]
 
     def take(self):
         self.pump()
         text, self.text = self.text, b""
         return text
+
+    def take_loud(self):
+        self.pump()
+        loud, self.loud = self.loud, b""
+        return loud
 
     def say(self, words):
         os.write(self.fd, f"<6>reviewbot: {words}\n".encode())
@@ -206,7 +217,8 @@ class Agent:
         size = self.collect(name, [*order.get("collect", ()), deaths.DEAD])
         self.tell(
             t="done", name=name, status=status, seconds=round(seconds, 3),
-            output=clip(self.step.output), dmesg=clip(self.kmsg.take()), files=size, server=taken, **hung,
+            output=clip(self.step.output), loud=clip(self.kmsg.take_loud()), dmesg=clip(self.kmsg.take()), files=size,
+            server=taken, **hung,
         )  # fmt: skip
         self.watched.clear()
         self.dead.clear()

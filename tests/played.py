@@ -46,6 +46,8 @@ class Lab:
     default: str = "done"
     proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
     notes: tuple[str, ...] = ()
+    loud: Mapping[str, list[str]] = field(default_factory=dict)
+    """Step -> what the kernel says of level warning and above in each machine that comes to it."""
     said: int = 0
     """Bytes that each test leaves behind, besides what it says of itself."""
     seconds: float = 0.0
@@ -119,7 +121,8 @@ class Lab:
         if step.gate:
             output = json.dumps({"proof": dict(self.proofs)}) if what == "done" else '{"problem": "no such disk"}'
         return StepReply(name=step.name, status="done", exit_status=int(what != "done"), output=output, files=files,
-                         seconds=self.seconds, limit=10 * step.timeout)  # fmt: skip
+                         loud=(self.loud.get(step.name) or [""]).pop(0), seconds=self.seconds,
+                         limit=10 * step.timeout)  # fmt: skip
 
 
 def artifacts(folder: Path) -> Artifacts:

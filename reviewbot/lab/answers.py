@@ -14,6 +14,9 @@ from reviewbot.lab.rescue import what_hung
 from reviewbot.lab.servers import served
 from reviewbot.model.lab import GuestStep, StepReply, StepStatus
 
+LOUD = 8 << 10
+"""Characters of kernel messages of level warning and above that a reply keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -46,7 +49,7 @@ def answered(
     return StepReply(
         name=step.name, status=status, exit_status=int(number(message, "status")),
         seconds=min(max(number(message, "seconds"), 0.0), elapsed), limit=asked.limit, output=output,
-        dmesg=dmesg[-TAIL:], files=folder,
+        dmesg=dmesg[-TAIL:], loud=text(message, "loud", LOUD), files=folder,
         server=server_figures(message.get("server")) if step.measure else None,
         hang=what_hung(hang, message) if status == "timeout" else "",
         unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,

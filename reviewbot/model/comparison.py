@@ -145,6 +145,20 @@ class FigureChange(Model):
     """None: it was not looked for."""
 
 
+class NewMessage(Model):
+    """A kernel message of level warning or above that smoke brings on head in two runs, and on base in none of two."""
+
+    leg: str
+    suite: str
+    test: str
+    """The first check that brought it."""
+    level: int
+    text: str
+    alarm: bool
+    """Whether it counts against the series; the others are told only."""
+    log: str = ""
+
+
 class Cell(Model):
     """The smoke suite on a stack of which only some components are patched."""
 
@@ -188,6 +202,9 @@ class Comparison(Model):
     """Most often that a test whose failure rate is the same on both sides is called NEW."""
     tests: tuple[Compared, ...] = ()
     figures: tuple[FigureChange, ...] = ()
+    messages: tuple[NewMessage, ...] = ()
+    lost: dict[str, str] = {}
+    """Leg -> why its smoke has no result on base: what head costs more there, and what it says more, is not known."""
     cells: tuple[Cell, ...] = ()
     """Mixed stacks, when the posting changes the kernel and what runs above it; all combinations, if asked for."""
     prefixes: tuple[Prefix, ...] = ()

@@ -96,6 +96,8 @@ class StepReply(Model):
     """stdout and stderr together, last 64 KiB, undecodable bytes replaced."""
     dmesg: str = ""
     """Kernel messages since the step before ended, last 64 KiB."""
+    loud: str = ""
+    """Those of level warning and above that no program wrote, one `<LEVEL>text` a line, last 8 KiB."""
     splat: str = ""
     """Headline of the weightiest splat in them that is not allowed, without addresses and numbers; or empty."""
     crash: SplatClass | Literal[""] = ""

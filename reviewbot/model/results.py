@@ -61,6 +61,15 @@ class Known(Model):
     """Whose fault it is."""
 
 
+class KernelLine(Model):
+    """A kernel message."""
+
+    level: int
+    """0 emergency … 4 warning, as in `<linux/kern_levels.h>`."""
+    text: str
+    """At most 300 characters."""
+
+
 class TestResult(Model):
     """One test in one leg."""
 
@@ -93,6 +102,8 @@ class TestResult(Model):
     """The last lines of the test's own output, at most 4 KiB."""
     dmesg: str = ""
     """The kernel's splat, or the last of its messages, at most 4 KiB (the rest is in the log)."""
+    loud: tuple[KernelLine, ...] = ()
+    """smoke: what the kernel said of level warning and above, each once, at most 50."""
     trace: str = ""
     """Of a kernel that splatted: what tells of the splat, with `(file:line)` after each function whose line is known;
     at most 4 KiB. Empty when none is."""

@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
-from reviewbot.model.comparison import Cell, Compared, FigureChange
+from reviewbot.model.comparison import Cell, Compared, FigureChange, NewMessage
 from reviewbot.model.results import Outcome
 from reviewbot.model.review import PatchRef, Severity
 
@@ -63,6 +63,8 @@ class FindingKind(StrEnum):
     """A patch that is refused."""
     FIGURE = "figure"
     """Something that costs a FUSE server much more on head than on base, though the tests pass."""
+    MESSAGE = "message"
+    """A kernel message of level error or above that head brings and base does not, though the tests pass."""
     COMPAT = "compat"
     """A stack of which only some components are patched, and which fails though head and base do not."""
     REMARK = "remark"
@@ -97,6 +99,8 @@ class Finding(Model):
     """Of TEST: other tests with the same cause, `fuse2fs smoke/rename`."""
     change: FigureChange | None = None
     """Of FIGURE."""
+    message: NewMessage | None = None
+    """Of MESSAGE."""
     cell: Cell | None = None
     """Of COMPAT."""
     suspects: tuple[PatchRef, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smoke suite on base, for what head costs a FUSE server more.
+"""The smoke suite on base, for what head costs a FUSE server more, and what the kernel says more.
 
 Base's run is cached by its inputs: every posting on the same base shares it.
 """
@@ -7,15 +7,15 @@ Base's run is cached by its inputs: every posting on the same base shares it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from reviewbot.model.comparison import Comparison, FigureChange, Side
+from reviewbot.model.comparison import Comparison, FigureChange, NewMessage, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
-from reviewbot.model.results import LegResult
+from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.reruns import same_artifacts
 from reviewbot.runner import Bench, run_legs
 from reviewbot.store import RunFolder
 from reviewbot.suites.smoke import alone
-from reviewbot.verdict import figures
+from reviewbot.verdict import figures, messages
 
 SMOKE = "smoke"
 
@@ -24,14 +24,14 @@ def with_costs(
     comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench,
     base: Callable[[], Bench],
 ) -> Comparison:  # fmt: skip
-    """The comparison with what head costs a server more. Raises Stopping, OSError."""
+    """The comparison with what head costs a server more, and what its kernel says more. Raises Stopping, OSError."""
     if not any(leg.server for leg in legs):
         return comparison
     try:
         costs = Costs(head, base())
     except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
-    return comparison.model_copy(update={"figures": costs.changes(legs, results)})
+    return costs.compared(comparison, legs, results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,30 @@ class Costs:
     head: Bench
     base: Bench
 
-    def changes(self, legs: Sequence[LegSpec], results: Sequence[LegResult]) -> tuple[FigureChange, ...]:
-        """Figures that grew beyond their limits, in two runs per side. Raises Stopping, OSError, InfraError."""
+    def compared(self, comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult]) -> Comparison:
+        """With what two runs per side show. Raises Stopping, OSError, InfraError."""
         specs = {leg.name: leg for leg in legs}
-        found: list[FigureChange] = []
+        grown: list[FigureChange] = []
+        said: list[NewMessage] = []
+        lost: dict[str, str] = {}
         for result in results:
             leg = specs[result.leg]
             if not leg.server or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
                 continue
             before = smoke(leg, self.base, Side.BASE)
-            if first := figures.leading(figures.grown(before, result, SMOKE)):
-                checks = checks_of(first)
+            if not any(test.outcome is Outcome.PASS for test in before.tests):
+                first = next((test.reason for test in before.tests if test.reason), "no check passed")
+                lost[leg.name] = before.reason or first
+                continue
+            more = figures.leading(figures.grown(before, result, SMOKE))
+            new = messages.new_messages(before, result, SMOKE)
+            if more or new:
+                checks = checks_of((*more, *new))
                 was = smoke(leg, self.base, Side.BASE, "again", checks)
                 now = smoke(leg, self.head, Side.HEAD, "again", checks)
-                found += figures.confirmed(first, figures.grown(was, now, SMOKE))
-        return tuple(found)
+                grown += figures.confirmed(more, figures.grown(was, now, SMOKE))
+                said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
+        return comparison.model_copy(update={"figures": tuple(grown), "messages": tuple(said), "lost": lost})
 
 
 def smoke(leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple[str, ...] = ()) -> LegResult:
@@ -69,7 +78,7 @@ def smoke(leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple
     return result
 
 
-def checks_of(changes: Sequence[FigureChange]) -> tuple[str, ...]:
+def checks_of(changes: Sequence[FigureChange | NewMessage]) -> tuple[str, ...]:
     """The checks of smoke that show these; empty: it takes all of them."""
     tests = [change.test for change in changes]
     return alone(tests) if all(tests) else ()

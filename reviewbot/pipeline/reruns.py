@@ -49,6 +49,11 @@ class _Case:
         return "fstests" if self.first.suite == "fstests" and self.first.test != SETUP else "smoke"
 
     @property
+    def known(self) -> bool:
+        """It failed as the unpatched server is known to, which base has to confirm."""
+        return self.first.outcome is Outcome.KNOWN
+
+    @property
     def absent(self) -> bool:
         """It could not run on head."""
         return self.first.outcome is Outcome.NOTRUN
@@ -61,6 +66,8 @@ class _Case:
     def _has_it(self, outcome: Outcome) -> bool:
         """A test that crashes or hangs on head and only fails on base is worse on head."""
         worse = (Outcome.CRASH, Outcome.HANG)
+        if self.known:
+            return outcome.broken or outcome is Outcome.KNOWN
         return outcome.broken and (outcome in worse or self.first.outcome not in worse)
 
     def wants(self, side: Side) -> bool:
@@ -80,6 +87,8 @@ class _Case:
                 self.kind = Class.NEWLY_NOTRUN if last is Outcome.PASS else Class.PRE_EXISTING
         elif self.before and self.alone and head.runs and not head.failed:
             self.kind = Class.CONSEQUENCE
+        elif self.known and base.failed:
+            self.kind = Class.PRE_EXISTING
         else:
             self.kind = decide(head, base, design)
             if self.kind is Class.FLAKY and self.alone and self.company and not head.failed and not base.failed:
@@ -114,7 +123,10 @@ def compare(
         return _without_base(cases, str(error), design)
     comparer = _Comparer(cases, {Side.HEAD: head, Side.BASE: before}, history, design)
     comparer.run()
-    return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
+    told = (
+        case.compared() for case in cases if not case.known or case.kind not in (Class.PRE_EXISTING, Class.UNCOMPARED)
+    )
+    return Comparison(error_bound=error_bound(design), tests=(*told, *chance))
 
 
 def to_compare(results: Sequence[LegResult]) -> bool:
@@ -182,13 +194,14 @@ def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench,
 
 
 def _worth(leg: LegResult, test: TestResult) -> bool:
-    """A reason that earlier runs gave, or an exclude, is no news."""
+    """A reason that earlier runs gave, or an exclude, is no news. Smoke runs on base anyway: it knows what is known."""
     excluded = any(test.test in entry.tests for entry in leg.excluded)
-    return test.outcome.broken or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
+    known = test.outcome is Outcome.KNOWN and test.suite == "smoke"
+    return test.outcome.broken or known or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
 
 
 def _without_base(cases: Sequence[_Case], why: str, design: Design) -> Comparison:
-    tests = tuple(case.compared() for case in cases if not case.absent)
+    tests = tuple(case.compared() for case in cases if case.first.outcome.broken)
     return Comparison(base_problem=why, error_bound=error_bound(design), tests=tests)
 
 

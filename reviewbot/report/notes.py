@@ -54,6 +54,13 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if broken and record.verdict and record.verdict.compared_with is None:
         why = record.comparison.base_problem if record.comparison else "this run has no base run"
         yield Note(f"failures may be older than this series: {why}")
+    if record.comparison:
+        yield from (
+            Note(f"leg {leg}: smoke has no result on base, so costs and messages are not compared: {why}")
+            for leg, why in record.comparison.lost.items()
+        )
+        if record.comparison.base_problem and not broken:
+            yield Note(f"base was lost, so nothing but outcomes of head is known: {record.comparison.base_problem}")
     yield from (Note(line) for line in untouched_legs(record))
     if known := known_failures(record):
         yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to", told=True)

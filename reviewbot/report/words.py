@@ -45,6 +45,8 @@ def sentence(found: Finding) -> str:
             return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
         case FindingKind.FIGURE:
             return f"{_change(found)}{_from(found)}"
+        case FindingKind.MESSAGE:
+            return f"{test_name(found)}: the kernel says what it does not say on base: {found.said}"
         case FindingKind.COMPAT:
             return _mixed(found)
         case FindingKind.HEAD if found.side == "base":
@@ -167,6 +169,11 @@ def apart(record: Record) -> list[str]:
             named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)})" for test in tests])
             words = one if len(tests) == 1 else several
             lines.append(f"{counted(len(tests), 'test')} {words}: {named}")
+    lines += [
+        f"{one.leg} {one.suite}/{one.test}: the kernel warns, and not on base: {one.text}"
+        for one in record.comparison.messages
+        if not one.alarm
+    ]
     return lines
 
 
@@ -283,7 +290,7 @@ def _tests(record: Record, results: Results) -> tuple[str, bool]:
     unknown = [(leg, test) for leg, test in tests if test.outcome.unknown]
     passed = sum(test.outcome is Outcome.PASS for _, test in tests)
     findings = record.verdict.findings if record.verdict else ()
-    if new := [one for one in findings if one.compared or one.change or one.cell]:
+    if new := [one for one in findings if one.compared or one.change or one.message or one.cell]:
         return _regression(new, passed), len(findings) == 1
     decided = {(one.leg, one.suite, one.test) for one in (record.comparison.tests if record.comparison else ())
                if one.kind is not Class.UNCOMPARED}  # fmt: skip

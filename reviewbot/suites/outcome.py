@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a step's reply means for the test it ran, as far as all suites agree."""
 
+import re
 from dataclasses import dataclass
 
 from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
-from reviewbot.model.results import Outcome
+from reviewbot.model.results import KernelLine, Outcome
 from reviewbot.model.splats import WAITS
 
 NOTRUN, SERVER_DIED = 77, 70
 """Exit statuses of our guest programs, besides 0 PASS."""
 
 EXCERPT = 4096
+_LOUD = re.compile(r"<(\d)>(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,13 @@ def internal(reply: StepReply) -> str:
 def kernel_excerpt(reply: StepReply) -> str:
     """The splat, or else the last of the kernel's messages; at most 4 KiB."""
     return reply.splat_text or tail(reply.dmesg)
+
+
+def loud_lines(reply: StepReply) -> tuple[KernelLine, ...]:
+    """Kernel messages of level warning and above, each once."""
+    found = (_LOUD.fullmatch(line) for line in reply.loud.splitlines())
+    lines = dict.fromkeys(KernelLine(level=int(line[1]), text=line[2][:300]) for line in found if line)
+    return tuple(lines)[:50]
 
 
 def last_line(text: str) -> str:

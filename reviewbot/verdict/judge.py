@@ -68,6 +68,19 @@ def _new(
         )
     found += [
         Finding(
+            kind=FindingKind.MESSAGE,
+            leg=message.leg,
+            suite=message.suite,
+            test=message.test,
+            said=message.text,
+            message=message,
+            log=message.log,
+        )
+        for message in comparison.messages
+        if message.alarm
+    ]
+    found += [
+        Finding(
             kind=FindingKind.COMPAT,
             leg=cell.leg,
             suite="smoke",

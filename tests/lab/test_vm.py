@@ -30,6 +30,7 @@ def told(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> tu
         GuestStep(name="a/nothing", argv=("no-such-program",), timeout=5),
         shell("a/disk", "cd /dev/disk/by-serial && blockdev --getsize64 MINE"),
         shell("a/kmsg", "echo hello from the test > /dev/kmsg"),
+        shell("a/loud", "echo '<3>mine' > /dev/kmsg; mkdir /m; ! mount -t ext4 /dev/disk/by-serial/MINE /m"),
         shell("a/signals", "yes | head -n 1; ulimit -f 8; dd if=/dev/zero of=/big bs=1M count=1; echo $?"),
         shell("a/mapper", "dmsetup create one --table '0 8 zero'; ls /dev/mapper; dmsetup remove one; ls /dev/mapper"),
         shell("a/killed", "kill -9 $$"),
@@ -59,6 +60,8 @@ def test_each_step_has_its_status_output_and_files(
     assert steps["a/disk"].output.strip() == str(64 << 20)
     assert "hello from the test" in steps["a/kmsg"].dmesg
     assert "hello from the test" not in steps["a/disk"].dmesg
+    assert "<3>EXT4-fs (" in steps["a/loud"].loud, "the kernel's own word, of level error"
+    assert "mine" not in steps["a/loud"].loud, "a program's"
     files = Path(steps["a/ok"].files)
     assert [p.read_text() for p in files.rglob("file")] == ["kept\n"]
     assert (folder / "logs" / "test" / "qemu.cmd").read_text().startswith("qemu-system-x86_64 ")

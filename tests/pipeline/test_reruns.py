@@ -9,7 +9,7 @@ import pytest
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
-from reviewbot.model.results import Outcome
+from reviewbot.model.results import Known, LegResult, Outcome, TestResult
 from reviewbot.pipeline.reruns import compare, remember
 from reviewbot.runner import Bench
 from reviewbot.store import History, NotRuns
@@ -221,3 +221,30 @@ def test_what_fails_alone_too_is_no_consequence(world: World) -> None:
     bad = {"links": "timeout", "xattr": "fail"}
     played = Lab(script={f"smoke/{check}": ["done", *[what, "done"] * 4] for check, what in bad.items()})
     assert {one.kind for one in sides.compare(played).tests} == {Class.NEW}
+
+
+ACL = "an ACL that lets user 1234 read is stored, and 1234 may not read"
+
+
+def known_on_head(world: World) -> Sides:
+    sides = Sides(world, {})
+    known = Known(reason="the server forgets the mask", link="https://x.org", components=("e2fsprogs",))
+    test = TestResult(suite="smoke", test="acl", outcome=Outcome.KNOWN, reason=ACL, known=known)
+    sides.first = LegResult(leg=LEG.name, available=True, tests=(test,))
+    return sides
+
+
+def test_a_known_shortcoming_that_base_does_not_have_is_new(world: World) -> None:
+    found = the(known_on_head(world).compare(Lab(script={"smoke/acl": ["done", "fail"] * 9})), "acl")
+    assert (found.kind, found.outcome, found.head) == (Class.NEW, Outcome.KNOWN, Counts(failed=4, runs=4))
+
+
+def test_a_known_shortcoming_that_base_has_too_is_no_news_and_costs_one_run_of_base(world: World) -> None:
+    sides = known_on_head(world)
+    lab = Lab(script={"smoke/acl": ["fail"]})
+    assert sides.compare(lab).tests == () and len(lab.jobs) == 1
+
+
+def test_a_known_shortcoming_is_believed_where_base_is_lost(world: World) -> None:
+    found = known_on_head(world).compare(Lab(default="lost"))
+    assert found.tests == ()

@@ -136,7 +136,8 @@ def test_no_reply_breaks_the_reader_and_evidence_stays_small(output: str, status
 def test_a_known_shortcoming_of_a_server_has_its_own_word_and_says_whose_it_is() -> None:
     said = "an ACL that lets user 1234 read is stored, and 1234 may not read"
     reply = StepReply(name="smoke/acl", status="done", exit_status=1, output=said)
-    result = next(r for r in smoke.results(LEG, [reply]) if r.test == "acl")
+    facts = {"e2fsprogs.version": "1.47.2"}
+    result = next(r for r in smoke.results(LEG, [reply], facts.get) if r.test == "acl")
     assert (result.outcome, result.reason) == (Outcome.KNOWN, said)
     assert result.known and result.known.components == ("e2fsprogs",) and "https://" in result.known.link
     ext4 = next(r for r in smoke.results(load_stack().leg("ext4"), [reply]) if r.test == "acl")
@@ -159,6 +160,19 @@ def test_a_shortcoming_of_one_version_is_none_of_another() -> None:
 def test_another_failure_of_the_same_check_still_fails() -> None:
     reply = StepReply(name="smoke/acl", status="done", exit_status=1, output="user 4321 reads what only 1234 may read")
     assert outcome(reply)[0] is Outcome.FAIL
+
+
+@pytest.mark.parametrize("said", ["setfacl: f: Operation not permitted", "setfacl: f: Invalid argument"])
+def test_an_error_that_any_failure_of_a_server_could_be_is_not_known(said: str) -> None:
+    reply = StepReply(name="smoke/acl", status="done", exit_status=1, output=said)
+    facts = {"e2fsprogs.version": "1.47.2"}
+    assert next(r for r in smoke.results(LEG, [reply], facts.get) if r.test == "acl").outcome is Outcome.FAIL
+
+
+def test_what_the_kernel_says_aloud_is_kept_once_with_its_level() -> None:
+    reply = done(0, "").model_copy(update={"loud": "<4>one\n<3>two: 7\n<4>one\nno level\n"})
+    (result,) = [r for r in smoke.results(LEG, [reply]) if r.loud]
+    assert [(line.level, line.text) for line in result.loud] == [(4, "one"), (3, "two: 7")]
 
 
 def test_a_dead_server_is_never_excused() -> None:
