@@ -34,6 +34,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "suites": list(plan.suites),
         "tests": plan.tests,
         "budget": plan.budget,
+        "expected": plan.expected.model_dump(mode="json") if plan.expected else None,
         "variant": plan.variant.name,
     }
 

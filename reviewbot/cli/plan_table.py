@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reviewbot.cli.plan_json import all_patches
-from reviewbot.model.plan import Plan, SourcePlan
+from reviewbot.model.plan import Expected, Plan, SourcePlan
 from reviewbot.model.posting import Part, Posting, Prerequisite, Pull, Version
 from reviewbot.model.trees import Tree
 from reviewbot.model.words import about, counted, patch_name
@@ -234,9 +234,21 @@ def _tests(plan: Plan) -> Table:
     if plan.budget:
         what = f"the most valuable of these tests that run in {about(plan.budget)}, chosen once fstests are built"
         grid.add_row(Text("budget", style="dim"), Text(what))
+    if plan.expected:
+        grid.add_row(Text("time", style="dim"), Text(_time(plan.expected)))
     if plan.variant.name:
         grid.add_row(Text("variant", style="dim"), Text(f"{plan.variant.name}: {plan.variant.why}"))
     return grid
+
+
+def _time(expected: Expected) -> str:
+    """`about 12 min of tests on 2 machines; builds took 5 min the last time, none for what is in the store`."""
+    tests, builds, new = expected.tests, expected.builds, expected.never_built
+    on = counted(expected.machines, "machine")
+    said = [f"about {about(tests)} of tests on {on}" if tests else "unknown for these tests until fstests are built"]
+    said += [f"builds took {about(builds)} the last time, and take none for what is in the store"] if builds else []
+    said += [f"never built here: {', '.join(new)}"] if new else []
+    return "; ".join(said)
 
 
 def _selection(tests: str) -> str:

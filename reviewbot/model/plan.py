@@ -24,6 +24,19 @@ class LegPlan(Model):
     needs: tuple[str, ...]
 
 
+class Expected(Model):
+    """How long a run should take on this host, as far as that is known before anything is fetched."""
+
+    tests: float | None
+    """Seconds of the tests of all legs; None: which tests are meant is known only when fstests are built."""
+    machines: int
+    """That run at once."""
+    builds: float
+    """Seconds that the builds took here the last time; what is in the store takes none."""
+    never_built: tuple[str, ...]
+    """What was never built here, so that its time is not known."""
+
+
 class Plan(Model):
     """Everything `apply-and-test` is about to do."""
 
@@ -37,6 +50,7 @@ class Plan(Model):
     """Selection for fstests."""
     budget: float = 0.0
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
+    expected: Expected | None = None
     variant: Variant = PLAIN
     """What is built and run otherwise than in the plain stack."""
     compare: bool = True

@@ -9,6 +9,7 @@ from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import Stack
 from reviewbot.pipeline.request import Request, arguments, check_request, components_of
+from reviewbot.runner.expected import expected
 
 
 def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) -> tuple[Plan, Intake]:
@@ -43,7 +44,11 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         )
         if p.component in wanted
     )
-    return planned.model_copy(update={"sources": sources}), found
+    time = expected(
+        chosen, planned.suites, planned.tests, tuple(source.component for source in sources), site, cache_dir(),
+        variant=planned.variant.name, budget=planned.budget,
+    )  # fmt: skip
+    return planned.model_copy(update={"sources": sources, "expected": time}), found
 
 
 def try_bases(

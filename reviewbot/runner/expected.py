@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long a run should take on this host, before anything is fetched or built."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from reviewbot import lab
+from reviewbot.config import Site
+from reviewbot.model.plan import Expected
+from reviewbot.model.shard import measured_as
+from reviewbot.runner.machines import how_many
+from reviewbot.runner.select import SLOW, SMOKE, UNKNOWN
+from reviewbot.runner.shard_run import START
+from reviewbot.store import Durations
+from reviewbot.suites import load_typical, smoke
+from reviewbot.suites.budget import Host, wall
+
+BESIDE = ("buildroot", "guest", "payload")
+"""What is made beside the components."""
+
+
+def expected(
+    legs: Sequence[str], suites: Sequence[str], tests: str, components: Sequence[str], site: Site, cache: Path,
+    *, variant: str = "", budget: float = 0.0,
+) -> Expected:  # fmt: skip
+    """Of the tests of all legs and of the builds, by what both took on this host; nothing is looked up in the store.
+
+    tests: a selection for fstests. components: those that are built.
+    """
+    accelerator = _accelerator(site, cache)
+    known = Durations(cache / "durations.json", load_typical())
+    machines, _ = how_many(site.machine, accelerator)
+    names = tests.split() if "fstests" in suites else []
+    sure = not any(name.startswith("-") for name in names)
+    slow = known.slow(accelerator) or SLOW.get(accelerator, 1.0)
+    lengths: list[float] = []
+    checks: dict[str, float] = {}
+    for leg in legs:
+        seconds = {test: one.seconds for test, one in known.tests(measured_as(leg, variant), accelerator).items()}
+        usual = mean(seconds.values()) if seconds else UNKNOWN
+        lengths += [slow * seconds.get(f"fstests/{name}", usual) for name in names if sure]
+        of_smoke = smoke.CHECKS if "smoke" in suites else ()
+        checks[leg] = slow * sum(seconds.get(f"smoke/{check}", SMOKE) for check in of_smoke)
+    most = wall(sum(lengths), max(lengths, default=0.0), Host(machines, slow * START, checks))
+    limits = [*([most] if sure else []), *([budget] if budget else [])]
+    built = {name: known.get(f"build {name}") for name in (*BESIDE, *components)}
+    return Expected(
+        tests=round(min(limits), 1) if limits else None,
+        machines=machines,
+        builds=round(sum(seconds or 0.0 for seconds in built.values()), 1),
+        never_built=tuple(name for name, seconds in built.items() if seconds is None),
+    )
+
+
+def _accelerator(site: Site, cache: Path) -> str:
+    """What the machines will most likely run with: nothing is probed for a plan."""
+    if site.accelerator != "auto":
+        return site.accelerator
+    why_not = lab.answered_before(cache)
+    works = os.access("/dev/kvm", os.R_OK | os.W_OK) if why_not is None else not why_not
+    return "kvm" if works else "tcg"
