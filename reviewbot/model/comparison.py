@@ -76,19 +76,31 @@ class BlamedPatch(Model):
     commits: tuple[str, ...]
     """One: it is known; more: the guilty one is among them with this probability."""
     probability: float
+    at: Counts = Counts()
+    """Runs with the patches up to the one that is known."""
+    before: Counts = Counts()
+    """Runs with the patches up to its predecessor."""
+    without: bool | None = None
+    """Whether head fails without it; None: it was not tried, or the patch cannot be taken out of head."""
 
 
 class Blame(Model):
     """Where a new failure comes from."""
 
     components: tuple[str, ...]
-    """The smallest set of changed components that fails with all others at base; more than one: only together."""
+    """The smallest set of changed components that fails with all others at base; more than one: only together, or
+    `undivided`.
+    """
+    undivided: bool = False
+    """True: the search ended before it was known which of the components it takes."""
     patches: tuple[BlamedPatch, ...] = ()
     """Per guilty component."""
     runs: int = 0
     """Test runs that the search took."""
     untestable: tuple[str, ...] = ()
     """Stacks that could not be built or booted, by what of them was patched."""
+    problem: str = ""
+    """Why the search ended early, one line; empty: it did not, or its time was over."""
 
 
 class Compared(Model):

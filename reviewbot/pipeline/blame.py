@@ -9,38 +9,53 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reviewbot.build import needs
+from reviewbot.host.process import CommandFailed
 from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts, FigureChange
+from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
+from reviewbot.pipeline.suspects import weights
 from reviewbot.runner import Bench, Suite, run_legs
 from reviewbot.store import RunFolder
 from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
+from reviewbot.verdict.weights import functions
 
 BuildAt = Callable[[Mapping[str, str]], Bench]
 """Component -> commit, the others at base: the stack built there. Raises SeriesAtFault or InfraError."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What stacks are made of."""
+
+    trees: Trees
+    stack: Stack
+    at: BuildAt
+    without: Callable[[str, str], Bench | None]
+    """Component, commit: head without this patch; None: it cannot be taken out. Raises as `at` does."""
+    coverage: Coverage | None = None
+
+
 def blame(
-    comparison: Comparison, legs: Sequence[LegSpec], trees: Trees, stack: Stack, build_at: BuildAt, *,
-    budget: float, selection: str = "",
+    comparison: Comparison, legs: Sequence[LegSpec], parts: Parts, *, budget: float, selection: str = ""
 ) -> Comparison:  # fmt: skip
     """With the guilty repository and patch of what is new. budget: seconds per cause. selection: of fstests on head.
 
-    Raises Stopping, OSError.
+    A search that cannot go on, as on a full disk, says so, and the verdict stands. Raises Stopping.
     """
     specs = {leg.name: leg for leg in legs}
     known: dict[str, Blame] = {}
 
     def blamed(cause: str, symptom: "Symptom") -> Blame:
         if cause not in known:
-            known[cause] = _Runs(symptom, build_at, time.monotonic() + budget).search(trees, stack)
+            known[cause] = _Runs(symptom, parts, time.monotonic() + budget).search()
         return known[cause]
 
     tests = tuple(
@@ -71,6 +86,8 @@ class Symptom:
     base: Counts
     seen: Callable[[LegResult], bool | None]
     """Whether a result shows it; None: the result says nothing."""
+    frames: tuple[str, ...] = ()
+    """Functions of the crash."""
 
     @property
     def name(self) -> str:
@@ -88,11 +105,12 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
         return outcome is Outcome.NOTRUN if absent else outcome.broken
 
     head = Counts(failed=1, runs=1) if absent else test.head
+    frames = functions(test.fingerprint)
     if test.suite == "fstests":
         selected = selection if test.order_dependent else test.test
-        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen)
+        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen, frames)
     checks = smoke.up_to([test.test]) if test.order_dependent else smoke.alone([test.test])
-    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen)
+    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen, frames)
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
@@ -129,36 +147,65 @@ class _Runs:
     """Runs of one symptom's test on other stacks."""
 
     symptom: Symptom
-    build_at: BuildAt
+    parts: Parts
     deadline: float
     """time.monotonic() when the budget is spent."""
-    built: dict[tuple[tuple[str, str], ...], Bench | None] = field(default_factory=dict)
-    numbers: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
+    built: dict[str, Bench | None] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
-    def search(self, trees: Trees, stack: Stack) -> Blame:
-        changed = changed_of(self.symptom.leg, trees, stack)
-        return Search(changed, self.symptom.head, self.symptom.base, self.ask, self._time_left).run()
+    def search(self) -> Blame:
+        """Who is to blame, as far as that could be found out."""
+        try:
+            symptom, asking = self.symptom, (self.ask, self._time_left, self.ask_without, self.content)
+            search = Search(self._changed(), symptom.head, symptom.base, *asking)
+            return search.run()
+        except (OSError, CommandFailed) as error:
+            return Blame(components=(), problem=(getattr(error, "strerror", "") or str(error)).splitlines()[0])
+
+    def _changed(self) -> tuple[Changed, ...]:
+        """With how likely each patch is."""
+        parts, symptom = self.parts, self.symptom
+        found = []
+        for one in changed_of(symptom.leg, parts.trees, parts.stack):
+            tree = parts.trees.get(one.component)
+            assert tree
+            likely = weights(tree, symptom.frames, symptom.leg.name, parts.coverage) if len(one.commits) > 1 else ()
+            found.append(replace(one, weights=likely))
+        return tuple(found)
 
     def _time_left(self) -> bool:
         return time.monotonic() < self.deadline
 
     def ask(self, commits: Mapping[str, str]) -> bool | None:
         """Whether the symptom shows there; None: no such stack, or its machine was lost."""
-        key = tuple(sorted(commits.items()))
-        if key not in self.built:
-            try:
-                self.built[key] = self.build_at(commits)
-            except (SeriesAtFault, InfraError):
-                self.built[key] = None
-        bench = self.built[key]
-        if bench is None:
-            return None
-        self.numbers[key] = number = self.numbers.get(key, 0) + 1
-        return self._once(bench, key, number)
+        return self._ask(_name(commits), lambda: self.parts.at(commits))
 
-    def _once(self, bench: Bench, key: tuple[tuple[str, str], ...], number: int) -> bool | None:
+    def ask_without(self, component: str, commit: str) -> bool | None:
+        """The same of head without one patch."""
+        return self._ask(f"head-without-{commit[:12]}", lambda: self.parts.without(component, commit))
+
+    def content(self, commits: Mapping[str, str]) -> str:
+        """What the components that differ from base were built to; empty: not known."""
+        bench = self._bench(_name(commits), lambda: self.parts.at(commits))
+        made = [bench.artifacts.artifacts[one].content for one in sorted(commits)] if bench else []
+        return " ".join(made) if all(made) else ""
+
+    def _bench(self, name: str, build: Callable[[], Bench | None]) -> Bench | None:
+        if name not in self.built:
+            try:
+                self.built[name] = build()
+            except (SeriesAtFault, InfraError):
+                self.built[name] = None
+        return self.built[name]
+
+    def _ask(self, name: str, build: Callable[[], Bench | None]) -> bool | None:
+        if (bench := self._bench(name, build)) is None:
+            return None
+        self.numbers[name] = number = self.numbers.get(name, 0) + 1
+        return self._once(bench, name, number)
+
+    def _once(self, bench: Bench, name: str, number: int) -> bool | None:
         symptom = self.symptom
-        name = "+".join(f"{component}-{commit[:12]}" for component, commit in key) or "base"
         folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{name}.{number}")
         once = replace(
             bench, run=folder, selection=symptom.selection, budget=None, notruns=None, fresh=False,
@@ -166,8 +213,15 @@ class _Runs:
         )  # fmt: skip
         what = f"{symptom.leg.name} {symptom.name} on {name}"
         bench.progress(Event("blame", what, "start", f"run {number}"))
-        (result,) = run_legs([symptom.leg], (symptom.suite,), once)
-        seen = symptom.seen(result)
+        try:
+            (result,) = run_legs([symptom.leg], (symptom.suite,), once)
+            seen = symptom.seen(result)
+        except InfraError:
+            seen = None
         said = "no result" if seen is None else "shows it" if seen else "does not show it"
         bench.progress(Event("blame", what, "done", said))
         return seen
+
+
+def _name(commits: Mapping[str, str]) -> str:
+    return "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"

@@ -15,6 +15,7 @@ from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.process import CommandFailed
 from reviewbot.intake import Mailbag
 from reviewbot.model.comparison import Comparison
+from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
@@ -24,7 +25,7 @@ from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
-from reviewbot.pipeline.blame import blame
+from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
 from reviewbot.pipeline.mixed import Mixed, with_mixed
 from reviewbot.pipeline.request import components_of
@@ -44,10 +45,18 @@ class Head:
 
     def at(self, commits: Mapping[str, str]) -> runner.Bench:
         """The named components at these commits, the others at base. Raises SeriesAtFault, InfraError."""
-        bench = self.bench
         name = "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"
+        return self._built(name, trees.above_base(self.trees, commits), frozenset(commits))
+
+    def without(self, component: str, commit: str) -> runner.Bench | None:
+        """All of head but one patch; None when it cannot be taken out. Raises SeriesAtFault, InfraError."""
+        moved = trees.without(self.trees, component, commit)
+        return self._built(f"head-without-{commit[:12]}", moved, self.bench.patched) if moved else None
+
+    def _built(self, name: str, moved: Trees, patched: frozenset[str]) -> runner.Bench:
+        bench = self.bench
         artifacts = build.build_all(
-            trees.above_base(self.trees, commits),
+            moved,
             self.stack,
             store=bench.store,
             site=self.site,
@@ -56,14 +65,17 @@ class Head:
             progress=bench.progress,
             variant=self.planned.variant,
         )
-        durations = runner.durations_for(bench.durations, artifacts, commits)
-        return replace(bench, artifacts=artifacts, patched=frozenset(commits), durations=durations)
+        durations = runner.durations_for(bench.durations, artifacts, patched)
+        return replace(bench, artifacts=artifacts, patched=patched, durations=durations)
 
 
-def compared(head: Head, results: Sequence[LegResult], known: Comparison | None = None) -> Comparison:
+def compared(
+    head: Head, results: Sequence[LegResult], known: Comparison | None = None, coverage: Coverage | None = None
+) -> Comparison:
     """What did not pass, run again on head and on the unpatched stack; what that costs, and who is to blame.
 
-    known: of the suites that were compared before. Writes comparison.json. Raises Stopping, OSError.
+    known: of the suites that were compared before. coverage: of head, where it was counted. Writes comparison.json.
+    Raises Stopping, OSError.
     """
     planned, bench = head.planned, head.bench
     chosen = [head.stack.leg(leg.leg) for leg in planned.legs]
@@ -83,7 +95,8 @@ def compared(head: Head, results: Sequence[LegResult], known: Comparison | None 
             prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
             found = found.model_copy(update={"prefixes": prefixes})
     if planned.blame:
-        found = blame(found, chosen, head.trees, head.stack, head.at, budget=planned.blame, selection=bench.selection)
+        parts = Parts(head.trees, head.stack, head.at, head.without, coverage)
+        found = blame(found, chosen, parts, budget=planned.blame, selection=bench.selection)
     found = _joined(known, found) if known else found
     bench.run.write("comparison.json", found)
     return found

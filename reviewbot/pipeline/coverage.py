@@ -13,13 +13,14 @@ from reviewbot.store import RunFolder
 
 
 def with_coverage(record: Record, run: RunFolder, progress: Progress) -> Record:
-    """The record of a judged run; of a variant with counters with its coverage, or with a note why there is none.
+    """The record of a tested run; of a variant with counters with its coverage, or, once it is judged, with a note why
+    there is none.
 
     Writes `coverage.json` and `coverage.info`.
     """
-    if not (record.plan and record.plan.variant.counters):
+    if not (record.plan and record.plan.variant.counters) or record.coverage:
         return record
-    assert record.trees and record.artifacts and record.results and record.verdict
+    assert record.trees and record.artifacts and record.results
     patches = [patch for tree in record.trees.trees for patch in tree.patches]
     progress(Event("coverage", "patched lines", "start"))
     try:
@@ -32,6 +33,8 @@ def with_coverage(record: Record, run: RunFolder, progress: Progress) -> Record:
         )  # fmt: skip
     except InfraError as error:
         progress(Event("coverage", "patched lines", "failed", str(error)))
+        if record.verdict is None:
+            return record
         judged = record.verdict.model_copy(update={"lacks": {**record.verdict.lacks, "coverage": str(error)}})
         return record.model_copy(update={"verdict": judged})
     run.write("coverage.info", made.tracefile)

@@ -23,6 +23,7 @@ from reviewbot.model.results import LegResult, Results
 from reviewbot.model.stack import Stack
 from reviewbot.model.verdict import Verdict
 from reviewbot.pipeline.compare import Head, compared
+from reviewbot.pipeline.coverage import with_coverage
 from reviewbot.pipeline.judge import judged
 from reviewbot.pipeline.patches import Desk, build_each, review_posting
 from reviewbot.pipeline.plan import make_plan
@@ -88,8 +89,10 @@ def _test(job: Job, record: Record, run: RunFolder) -> Record:
         lab.confirm(chosen, cache_dir())
     record = record.model_copy(update={"results": results})
     if job.request.compare:
+        record = with_coverage(record, run, job.progress)
         head = Head(job.planned, resolved, job.stack, job.site, bench)
-        record = record.model_copy(update={"comparison": compared(head, results.legs)})
+        found = compared(head, results.legs, coverage=record.coverage)
+        record = record.model_copy(update={"comparison": found})
     if job.request.shard_dir:  # where they are merged, what is compared above need not be compared again
         shard_files.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Class, Compared, Counts
+from reviewbot.model.comparison import Blame, Class, Compared, Counts
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
@@ -97,18 +97,37 @@ def _compared(found: Finding) -> str:
 def _from(found: Finding) -> str:
     """The guilty patch, or those among which it is; the component when no patch is known."""
     blame = found.compared.blame if found.compared else found.change.blame if found.change else None
-    if blame is None or not blame.components:
+    if blame is None:
+        return ""
+    if blame.problem:
+        return f"; who brought it was not found out: {blame.problem}"
+    if blame.undivided:
+        ran = counted(blame.runs, "run")
+        return f"; from the patches of {' or '.join(blame.components)}: time ran out after {ran}"
+    if not blame.components:
         return ""
     if len(blame.components) > 1:
         names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:_NAMED])
         return f"; only with the patches of {' and '.join(blame.components)} together: {names}"
     if len(found.suspects) == 1:
-        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”"
+        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{_confirmed(blame)}"
     if not found.suspects:
         return f"; from the patches of {blame.components[0]}"
     names = listed([one.name for one in found.suspects])
     probability = f"{blame.patches[0].probability:.0%}" if blame.patches else "unknown"
     return f"; from one of {names} (probability {probability} after {counted(blame.runs, 'run')})"
+
+
+def _confirmed(blame: Blame) -> str:
+    """` (with it 3/3, before it 0/3, head without it passes)`: what the runs around the patch said."""
+    if not blame.patches or not blame.patches[0].at.runs:
+        return ""
+    one = blame.patches[0]
+    said = [f"with it {one.at.failed}/{one.at.runs}"]
+    said += [f"before it {one.before.failed}/{one.before.runs}"] if one.before.runs else []
+    if one.without is not None:
+        said.append(f"head without it {'fails' if one.without else 'passes'}")
+    return f" ({', '.join(said)})"
 
 
 def _change(found: Finding) -> str:

@@ -6,7 +6,7 @@ Must not know: how anything is built or tested. Never writes to a repository of 
 
 from reviewbot.trees.errors import DoesNotApply, PullGone, RefusedPatch, SourceUnreachable, UnusablePull, WrongBase
 from reviewbot.trees.resolve import preview, resolve, try_bases
-from reviewbot.trees.sides import above_base, at
+from reviewbot.trees.sides import above_base, at, without
 
 __all__ = [
     "DoesNotApply",
@@ -20,4 +20,5 @@ __all__ = [
     "preview",
     "resolve",
     "try_bases",
+    "without",
 ]

@@ -94,6 +94,12 @@ class PatchSearch:
             self.runs += 1
         self._search.record(self.patches - patch, failed)
 
+    def clear(self, patch: int) -> None:
+        """It cannot be guilty: what was built with it is the same as without it. The last suspect stays one."""
+        suspects = [one for one, chance in enumerate(self.probabilities(), 1) if chance > 0 and one != patch]
+        if suspects:
+            self._search.record(self.patches - patch, None)
+
     def suspicion(self) -> Suspicion:
         """The most likely patches, as many as `CREDIBLE` needs; one when the search is over."""
         found = self.probabilities()

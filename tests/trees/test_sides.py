@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.trees import above_base, at
+from reviewbot.trees import above_base, at, without
 from tests.repos import git
 from tests.trees.series import DAY, FILE, START, edited, new_repository, resolved, series, write
 
@@ -52,3 +52,23 @@ def test_what_the_posting_stands_on_belongs_to_its_base(tree: Tree) -> None:
 def test_a_commit_that_the_posting_does_not_have_is_refused(tree: Tree) -> None:
     with pytest.raises(ValueError, match="neither base nor a patch"):
         at(Trees(trees=(tree,)), {"kernel": "0" * 40})
+
+
+def test_head_without_a_patch_has_the_others(tree: Tree) -> None:
+    found = without(Trees(trees=(tree,)), "kernel", tree.patches[1].commit)
+    assert found
+    moved, repository = found.trees[0], Path(tree.repository)
+    assert moved.patches == (tree.patches[0], tree.patches[2])
+    assert git(repository, "show", f"{moved.head_commit}:{FILE}") == edited(10, 50).rstrip("\n")
+    again = without(Trees(trees=(tree,)), "kernel", tree.patches[1].commit)
+    assert again == found, "the same head without it is built once"
+
+
+def test_a_patch_that_later_ones_stand_on_cannot_be_taken_out(tmp_path: Path) -> None:
+    folder = new_repository(tmp_path / "kernel")
+    git(folder, "checkout", "-q", "-b", "topic")
+    for words in ("one", "two"):
+        write(folder, {FILE: f"{words}\n"}, f"change to {words}", day=4)
+    git(folder, "checkout", "-q", "master")
+    tree = resolved(series(folder, "master..topic").but(date=START + 5 * DAY), folder, tmp_path / "c", base="master")
+    assert without(Trees(trees=(tree,)), "kernel", tree.patches[0].commit) is None

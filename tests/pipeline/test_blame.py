@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The search for the guilty patch in real repositories, in machines that are played."""
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from reviewbot.config import load_stack
+from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts
+from reviewbot.model.errors import InfraError
+from reviewbot.model.lab import GuestStep
+from reviewbot.model.results import Outcome
+from reviewbot.model.trees import Tree, Trees
+from reviewbot.pipeline.blame import Parts, blame
+from reviewbot.runner import Bench
+from tests.played import LEG, TESTS, Lab, World, made_world
+from tests.repos import git
+from tests.trees.series import DAY, FILE, START, edited, new_repository, resolved, series, write
+
+LINES = (10, 20, 30, 40)
+"""One patch for each; each changes one line."""
+
+
+@dataclass
+class GuiltyLab(Lab):
+    """The test fails on stacks of which `guilty` holds."""
+
+    guilty: Callable[[str], bool] = lambda stack: False
+
+    def _next(self, step: GuestStep) -> str:
+        stack = Path(self.jobs[-1].kernel).parent.name
+        return "fail" if not step.gate and self.guilty(stack) else super()._next(step)
+
+
+@dataclass
+class Posting:
+    """Four patches of the kernel, and stacks of any state of it."""
+
+    world: World
+    tree: Tree
+    built: list[str] = field(default_factory=list)
+    broken: str = ""
+    """State that does not build."""
+    problem: OSError | None = None
+    """What happens when another stack is built."""
+
+    def bench(self, state: str) -> Bench:
+        if self.problem:
+            raise self.problem
+        if state == self.broken:
+            raise InfraError("does not build")
+        self.built.append(state)
+        kernel = Artifact(
+            kind="kernel", key=f"key-{state}", path=str(self.world.folder / state), facts={"release": "7.1-rb"}
+        )
+        artifacts = Artifacts(artifacts={**self.world.artifacts.artifacts, "kernel": kernel})
+        return replace(self._head, artifacts=artifacts)
+
+    def search(self, lab: Lab, *, budget: float = 600.0) -> Blame:
+        """Of a test that fails in every run on head."""
+        self._head = self.world.bench()
+        parts = Parts(
+            Trees(trees=(self.tree,)), load_stack(), lambda commits: self.bench(self._name(commits)),
+            lambda component, commit: self.bench(f"without-{self._number(commit)}"),
+        )  # fmt: skip
+        new = Compared(
+            leg=LEG.name, suite="fstests", test=TESTS[0], outcome=Outcome.FAIL, kind=Class.NEW,
+            head=Counts(failed=4, runs=4), base=Counts(runs=4),
+        )  # fmt: skip
+        with self.world.playing(lab):
+            found = blame(Comparison(tests=(new,)), [LEG], parts, budget=budget)
+        assert found.tests[0].blame
+        return found.tests[0].blame
+
+    def _name(self, commits: Mapping[str, str]) -> str:
+        return f"up-to-{self._number(commits['kernel'])}"
+
+    def _number(self, commit: str) -> int:
+        return 1 + [patch.commit for patch in self.tree.patches].index(commit)
+
+
+@pytest.fixture
+def posting(tmp_path: Path) -> Iterator[Posting]:
+    folder = new_repository(tmp_path / "kernel")
+    git(folder, "checkout", "-q", "-b", "topic")
+    for line in LINES:
+        write(folder, {FILE: edited(*(n for n in LINES if n <= line))}, f"change {line}", day=4)
+    git(folder, "checkout", "-q", "master")
+    tree = resolved(series(folder, "master..topic").but(date=START + 5 * DAY), folder, tmp_path / "c", base="master")
+    with made_world() as world:
+        yield Posting(world, tree)
+
+
+def third(stack: str) -> bool:
+    """Stacks with the third patch."""
+    return stack in ("up-to-3", "up-to-4")
+
+
+def test_the_patch_is_found_and_confirmed_with_few_builds_and_runs(posting: Posting) -> None:
+    lab = GuiltyLab(guilty=third)
+    (found,) = posting.search(lab).patches
+    assert found.commits == (posting.tree.patches[2].commit,)
+    assert (found.at.failed, found.before.failed, found.without) == (found.at.runs, 0, False)
+    assert len(posting.built) == len(set(posting.built)), "no stack is built twice"
+    assert len(lab.jobs) <= 8
+
+
+def test_the_same_search_again_starts_no_machine(posting: Posting) -> None:
+    first = posting.search(GuiltyLab(guilty=third))
+    again = GuiltyLab(guilty=third)
+    assert posting.search(again) == first
+    assert again.jobs == []
+
+
+def test_a_search_that_was_interrupted_goes_on_where_it_stopped(posting: Posting) -> None:
+    whole = GuiltyLab(guilty=third)
+    expected = posting.search(whole)
+    with made_world() as world:
+        posting.world = world
+        some = GuiltyLab(guilty=third)
+        stopped = Interrupted(guilty=third, after=2)
+        with pytest.raises(KeyboardInterrupt):
+            posting.search(stopped)
+        assert posting.search(some) == expected
+        assert len(some.jobs) == len(whole.jobs) - 2
+
+
+@dataclass
+class Interrupted(GuiltyLab):
+    """The user has had enough when so many machines were used."""
+
+    after: int = 0
+
+    def _next(self, step: GuestStep) -> str:
+        return "interrupt" if len(self.jobs) > self.after else super()._next(step)
+
+
+def test_a_state_that_does_not_build_is_named_and_no_guess_is_made(posting: Posting) -> None:
+    posting.broken = "up-to-2"
+    found = posting.search(GuiltyLab(guilty=third))
+    assert found.untestable == ("kernel up to patch 2",)
+    assert found.patches[0].commits == tuple(patch.commit for patch in posting.tree.patches[1:3])
+
+
+def test_machines_that_die_in_every_rerun_end_the_search_without_a_culprit(posting: Posting) -> None:
+    found = posting.search(Lab(default="lost"))
+    assert len(found.patches[0].commits) > 1
+    assert found.runs == 0
+
+
+def test_a_full_disk_ends_the_search_and_is_told(posting: Posting) -> None:
+    posting.problem = OSError(errno.ENOSPC, "No space left on device")
+    found = posting.search(GuiltyLab(guilty=third))
+    assert (found.components, found.problem) == ((), "No space left on device")
+
+
+def test_without_time_no_patch_is_named(posting: Posting) -> None:
+    found = posting.search(GuiltyLab(guilty=third), budget=0.0)
+    assert (found.runs, len(found.patches[0].commits) > 1) == (0, True)
