@@ -151,6 +151,10 @@ class Site(Model):
     """Seconds that fstests' soak tests run: their SOAK_DURATION."""
     reviewers: tuple[Reviewer, ...] = ()
     reports: Reports = Reports()
+    history: str = Field(default="", pattern=r"^$|^[a-z0-9+]+://")
+    """URL of the database of outcomes, `postgresql+psycopg://ci@db/reviewbot`; empty: a file of this user."""
+    quarantine: str = ""
+    """File of tests whose failures decide nothing for now: docs/verdict.md."""
     bases: dict[str, tuple[Candidate, ...]] = {}
     """Component -> bases to try before those of the stack."""
     _file: Path | None = PrivateAttr(default=None)
@@ -177,6 +181,7 @@ def load_site(path: Path | None = None) -> Site:
             "components": {name: _anchored(source, folder) for name, source in site.components.items()},
             "bases": {name: tuple(_anchored_base(one, folder) for one in some) for name, some in site.bases.items()},
             "reviewers": tuple(one.model_copy(update={"path": _below(folder, one.path)}) for one in site.reviewers),
+            "quarantine": _below(folder, site.quarantine),
             "attestation": site.attestation.model_copy(update={"keyring": _below(folder, site.attestation.keyring)}),
         }
     )

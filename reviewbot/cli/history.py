@@ -4,6 +4,7 @@
 import json
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 import click
 from rich.table import Table
@@ -11,10 +12,11 @@ from rich.text import Text
 
 from reviewbot.cli import terminal
 from reviewbot.cli.group import reviewbot
+from reviewbot.config import load_site
 from reviewbot.host.paths import data_dir
 from reviewbot.model.comparison import Counts
 from reviewbot.model.errors import UsageError
-from reviewbot.store import Entry, History, history_file
+from reviewbot.store import Entry, History
 from reviewbot.verdict.sequential import interval
 
 _FAILED, _RAN = ("FAIL", "CRASH", "HANG"), ("FAIL", "CRASH", "HANG", "PASS")
@@ -24,14 +26,15 @@ _FAILED, _RAN = ("FAIL", "CRASH", "HANG"), ("FAIL", "CRASH", "HANG", "PASS")
 @click.argument("test")
 @click.option("--leg", default="", help="Only in this leg.")
 @click.option("--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many outcomes.")
+@click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def history(test: str, leg: str, most: int, as_json: bool) -> None:
+def history(test: str, leg: str, most: int, site_path: Path | None, as_json: bool) -> None:
     """Show the last outcomes of TEST (generic/013, smoke/rename) over all runs and reruns, newest first.
 
     The failure rate is given per leg and side with its 95 % interval. `base` are runs of the unpatched stack.
     """
     name = test.removeprefix("smoke/").removeprefix("fstests/")
-    found = History(history_file(data_dir())).of_test(name, leg=leg, most=most)
+    found = History.at(load_site(site_path).history, data_dir()).of_test(name, leg=leg, most=most)
     if as_json:
         rows = [{**_plain(entry), "when": entry.when.isoformat() if entry.when else ""} for entry in found]
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -44,7 +47,7 @@ def history(test: str, leg: str, most: int, as_json: bool) -> None:
 
 def _plain(entry: Entry) -> dict[str, object]:
     names = ("run", "host", "accelerator", "side", "number", "leg", "suite", "test", "inputs", "outcome", "reason",
-             "fingerprint", "seconds")  # fmt: skip
+             "fingerprint", "seconds", "stack")  # fmt: skip
     return {name: getattr(entry, name) for name in names}
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Head against base: what was counted of each test that did not pass on head, and what the counts mean. No prose."""
 
+import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -32,6 +33,8 @@ class Class(StrEnum):
     """Passes on base and cannot run on head: a feature vanished."""
     CONSEQUENCE = "consequence"
     """Failed after another check that hung or crashed, and passes alone: that check's fault, not counted."""
+    QUARANTINED = "quarantined"
+    """It failed as an entry of the quarantine says; it was not compared."""
     UNCOMPARED = "uncompared"
     """Base gave no usable outcome: it does not build, does not boot, or its machines are lost."""
 
@@ -103,6 +106,25 @@ class Blame(Model):
     """Why the search ended early, one line; empty: it did not, or its time was over."""
 
 
+class Quarantine(Model):
+    """Why the failure of a test decides nothing for now."""
+
+    reason: str
+    link: str
+    expires: datetime.date
+    """The last day on which it holds."""
+    expired: bool = False
+    """It held once: the failure counts again."""
+
+
+class Earlier(Model):
+    """An outcome of the same test in the same leg, in another run."""
+
+    run: str
+    side: Side
+    outcome: Outcome
+
+
 class Compared(Model):
     """One test of one leg that did not pass on head."""
 
@@ -119,6 +141,12 @@ class Compared(Model):
     """Of reruns; the first run, for which the test was chosen, is not counted."""
     base: Counts = Counts()
     reruns: tuple[Rerun, ...] = ()
+    flakes: Counts = Counts()
+    """Of base in other runs, where the test passed and failed with the same inputs; else no runs. With that rate it is
+    judged."""
+    earlier: tuple[Earlier, ...] = ()
+    """Its last outcomes in other runs, whatever they tested, oldest first; at most ten."""
+    quarantine: Quarantine | None = None
     after: str = ""
     """Of a CONSEQUENCE: the check that hung or crashed before it."""
     blame: Blame | None = None

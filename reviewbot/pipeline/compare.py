@@ -30,7 +30,8 @@ from reviewbot.pipeline.costs import with_costs
 from reviewbot.pipeline.mixed import Mixed, with_mixed
 from reviewbot.pipeline.request import components_of
 from reviewbot.pipeline.reruns import compare, remember, to_compare, uncompared
-from reviewbot.store import Durations, History, NotRuns, RunFolder, Store, history_file, saying, telling
+from reviewbot.store import Durations, History, NotRuns, RunFolder, Store, saying, telling
+from reviewbot.suites.quarantine import load_quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,11 @@ def compared(
     """
     planned, bench = head.planned, head.bench
     chosen = [head.stack.leg(leg.leg) for leg in planned.legs]
-    history = History(history_file(data_dir()))
+    history = History.at(head.site.history, data_dir())
     remember(chosen, results, bench, history)
     base = functools.cache(lambda: head.at({}))
     fresh = _without_smoke(results) if known else results
-    found = compare(chosen, fresh, bench, base, history=history)
+    found = compare(chosen, fresh, bench, base, history=history, quarantine=load_quarantine(head.site))
     if not known and not found.base_problem and any(tree.patches for tree in head.trees.trees):
         found = with_costs(found, chosen, results, bench, base)
 

@@ -9,13 +9,14 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Rerun, Side
+from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earlier, Quarantine, Rerun, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import Bench, Suite, confirm, inputs_of, run_legs
 from reviewbot.store import Entry, History, RunFolder
+from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
@@ -23,6 +24,8 @@ SETUP = "setup"
 """Name of the test that a kernel's crash in the setup of a leg makes."""
 COMPANY = 120.0
 """Seconds of a leg's fstests up to which they are all run again for one that fails only after others."""
+STRIP = 10
+"""Outcomes of other runs that are shown beside a failure."""
 LOST_ROUNDS = 3
 """Rounds in which a test got no outcome, before it is given up."""
 
@@ -42,6 +45,9 @@ class _Case:
     """False: it passed alone each time, so it is run after the tests that ran before it."""
     kind: Class | None = None
     lost: int = 0
+    flakes: Counts = field(default_factory=Counts)
+    earlier: tuple[Earlier, ...] = ()
+    quarantine: Quarantine | None = None
 
     @property
     def suite(self) -> Suite:
@@ -90,24 +96,39 @@ class _Case:
         elif self.known and base.failed:
             self.kind = Class.PRE_EXISTING
         else:
-            self.kind = decide(head, base, design)
+            self.kind = decide(head, base, design, self.flakes)
             if self.kind is Class.FLAKY and self.alone and self.company and not head.failed and not base.failed:
                 self.alone, self.kind = False, None
         if self.kind is None and self.lost >= LOST_ROUNDS:
             self.kind = Class.UNCOMPARED
+
+    def look_back(self, history: History, run: str, quarantine: Sequence[quarantines.Entry]) -> None:
+        """What other runs say of the test, and whether its failure decides anything."""
+        if not self.first.outcome.broken or self.first.test == SETUP:
+            return
+        others = history.others(self.leg.name, self.first.suite, self.first.test, run)
+        self.flakes = flakes(others)
+        self.earlier = tuple(
+            Earlier(run=one.run, side=Side(one.side), outcome=Outcome(one.outcome)) for one in others[-STRIP:]
+        )
+        name = f"{self.first.suite}/{self.first.test}"
+        self.quarantine = quarantines.quarantined(quarantine, self.leg.name, name, self.first.reason)
+        if self.quarantine and not self.quarantine.expired:
+            self.kind = Class.QUARANTINED
 
     def compared(self) -> Compared:
         return Compared(
             leg=self.leg.name, suite=self.first.suite, test=self.first.test, outcome=self.first.outcome,
             reason=self.first.reason, fingerprint=self.first.fingerprint,
             kind=self.kind or Class.UNCOMPARED, head=self.counts(Side.HEAD), base=self.counts(Side.BASE),
-            reruns=tuple(self.reruns), after=self.before if self.kind is Class.CONSEQUENCE else "",
+            reruns=tuple(self.reruns), flakes=self.flakes, earlier=self.earlier, quarantine=self.quarantine,
+            after=self.before if self.kind is Class.CONSEQUENCE else "",
         )  # fmt: skip
 
 
 def compare(
     legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, base: Callable[[], Bench], *,
-    history: History, design: Design = DEFAULT,
+    history: History, design: Design = DEFAULT, quarantine: Sequence[quarantines.Entry] = (),
 ) -> Comparison:  # fmt: skip
     """What each test that did not pass on head does on base, and again on head.
 
@@ -115,8 +136,10 @@ def compare(
     """
     cases = _cases(legs, results, head.selection)
     chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
-    if not cases:
-        return Comparison(error_bound=error_bound(design), tests=chance)
+    for case in cases:
+        case.look_back(history, head.run.id, quarantine)
+    if all(case.kind for case in cases):
+        return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
     try:
         before = base()
     except (InfraError, SeriesAtFault) as error:  # what the posting stands on may break base, too
@@ -127,6 +150,21 @@ def compare(
         case.compared() for case in cases if not case.known or case.kind not in (Class.PRE_EXISTING, Class.UNCOMPARED)
     )
     return Comparison(error_bound=error_bound(design), tests=(*told, *chance))
+
+
+def flakes(entries: Sequence[Entry]) -> Counts:
+    """Of base, over all its inputs, if a test passed and failed with the same ones; else no runs.
+
+    Inputs with which it failed each time, in two runs or more, are left out: that is a defect of that base.
+    """
+    groups: dict[str, list[bool]] = {}
+    for entry in entries:
+        if entry.side == Side.BASE and (Outcome(entry.outcome).broken or entry.outcome == Outcome.PASS):
+            groups.setdefault(entry.inputs, []).append(Outcome(entry.outcome).broken)
+    if not any(any(group) and not all(group) for group in groups.values()):
+        return Counts()
+    ran = [failed for group in groups.values() if len(group) == 1 or not all(group) for failed in group]
+    return Counts(failed=sum(ran), runs=len(ran))
 
 
 def to_compare(results: Sequence[LegResult]) -> bool:
@@ -227,7 +265,7 @@ class _Comparer:
 
     def _same_artifacts(self, case: _Case) -> None:
         """A leg in which nothing of the series is: its head is its base."""
-        if same_artifacts(case.leg, self.sides[Side.HEAD], self.sides[Side.BASE]):
+        if case.kind is None and same_artifacts(case.leg, self.sides[Side.HEAD], self.sides[Side.BASE]):
             case.kind = Class.PRE_EXISTING
 
     def _remember(self, case: _Case) -> None:
@@ -318,7 +356,15 @@ def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, bench: Ben
         run=bench.run.id, host=platform.node(), accelerator=bench.accelerator.name, side=side, number=number,
         leg=leg.name, suite=test.suite, test=test.test, inputs=_inputs(leg, test, bench),
         outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
+        stack=_stack(leg, bench),
     )  # fmt: skip
+
+
+def _stack(leg: LegSpec, bench: Bench) -> str:
+    """Trees of what the leg is made of."""
+    built = bench.artifacts.artifacts
+    trees = {need: built[need].inputs.get("tree", "") for need in leg.needs if need in built}
+    return ", ".join(f"{need} {tree[:12]}" for need, tree in trees.items() if tree)
 
 
 def _inputs(leg: LegSpec, test: TestResult, bench: Bench) -> str:

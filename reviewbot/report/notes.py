@@ -59,6 +59,11 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
             Note(f"leg {leg}: smoke has no result on base, so costs and messages are not compared: {why}")
             for leg, why in record.comparison.lost.items()
         )
+        yield from (
+            Note(f"{one.leg} {one.suite}/{one.test} counts again: its quarantine ended on {one.quarantine.expires}")
+            for one in record.comparison.tests
+            if one.quarantine and one.quarantine.expired
+        )
         if record.comparison.base_problem and not broken:
             yield Note(f"base was lost, so nothing but outcomes of head is known: {record.comparison.base_problem}")
     yield from (Note(line) for line in untouched_legs(record))

@@ -84,6 +84,18 @@ def rates(test: Compared) -> str:
     return f"{counts(test.head)} on head, {counts(test.base)} on base"
 
 
+def past(test: Compared) -> str:
+    """`; known to fail 6/20 times; before: ..F.......`, one letter per other run, the oldest first."""
+    known = f"; known to fail {counts(test.flakes)} times" if test.flakes.failed else ""
+    return f"{known}; before: {strip(test)}" if test.earlier else known
+
+
+def strip(test: Compared) -> str:
+    """Last outcomes in other runs, the oldest first: `.` passed, `-` could not run, else the first letter."""
+    letters = {Outcome.PASS: ".", Outcome.NOTRUN: "-"}
+    return "".join(letters.get(one.outcome, one.outcome.value[0]) for one in test.earlier)
+
+
 def _compared(found: Finding) -> str:
     if found.compared is None or found.compared.kind is Class.UNCOMPARED:
         return ""
@@ -91,7 +103,7 @@ def _compared(found: Finding) -> str:
         return " (runs and passes on base)"
     order = "; it passes alone, and fails after other tests" if found.compared.order_dependent else ""
     also = f"; {counted(len(found.also), 'other test')} with the same cause: {listed(found.also)}" if found.also else ""
-    return f" (fails {rates(found.compared)}{order}{also})"
+    return f" (fails {rates(found.compared)}{past(found.compared)}{order}{also})"
 
 
 def _from(found: Finding) -> str:
@@ -185,9 +197,15 @@ def apart(record: Record) -> list[str]:
     for kind, one, several in _APART:
         tests = [test for test in record.comparison.of(kind) if test.outcome.broken or kind is Class.FLAKY]
         if tests:
-            named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)})" for test in tests])
+            named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)}{past(test)})" for test in tests])
             words = one if len(tests) == 1 else several
             lines.append(f"{counted(len(tests), 'test')} {words}: {named}")
+    lines += [
+        f"{test.leg} {test.suite}/{test.test} failed and is in quarantine until {test.quarantine.expires}: "
+        f"{test.quarantine.reason} ({test.quarantine.link})"
+        for test in record.comparison.of(Class.QUARANTINED)
+        if test.quarantine
+    ]
     lines += [
         f"{one.leg} {one.suite}/{one.test}: the kernel warns, and not on base: {one.text}"
         for one in record.comparison.messages

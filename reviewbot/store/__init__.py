@@ -8,7 +8,7 @@ Must not know: what is in an artifact, or which step asks.
 from reviewbot.store.artifacts import Store
 from reviewbot.store.damage import telling
 from reviewbot.store.durations import Durations, TestSeconds
-from reviewbot.store.history import Entry, History, HistoryBroken, history_file
+from reviewbot.store.history import Entry, History, HistoryBroken
 from reviewbot.store.notruns import NotRuns
 from reviewbot.store.reading import read_model
 from reviewbot.store.runs import RunFolder, RunGone, Runs
@@ -16,5 +16,5 @@ from reviewbot.store.waiting import saying
 
 __all__ = [
     "Durations", "Entry", "History", "HistoryBroken", "NotRuns", "RunFolder", "RunGone", "Runs", "Store", "TestSeconds",
-    "history_file", "read_model", "saying", "telling",
+    "read_model", "saying", "telling",
 ]  # fmt: skip

@@ -25,14 +25,20 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
+    update,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from reviewbot.host.locks import locked
 from reviewbot.model.errors import InfraError
 
-VERSION = 1
-"""Of the tables. A later one brings its own step from the one before, in `_migrate`."""
+_STEPS = {
+    2: ("ALTER TABLE outcomes ADD COLUMN stack VARCHAR(500) DEFAULT '' NOT NULL",),
+}
+"""Version of the tables -> what makes it of the one before, in SQL that SQLite and PostgreSQL understand."""
+VERSION = max(_STEPS)
 _metadata = MetaData()
 _version = Table("schema_version", _metadata, Column("version", Integer, nullable=False))
 _outcomes = Table(
@@ -52,6 +58,7 @@ _outcomes = Table(
     Column("reason", String(500), nullable=False),
     Column("fingerprint", String(500), nullable=False),
     Column("seconds", Float, nullable=False),
+    Column("stack", String(500), nullable=False, server_default=""),
     Index("by_inputs", "inputs"),
     Index("by_test", "test", "leg"),
     Index("once", "run", "side", "number", "leg", "suite", "test", unique=True),
@@ -78,29 +85,36 @@ class Entry:
     reason: str = ""
     fingerprint: str = ""
     seconds: float = 0.0
+    stack: str = ""
+    """Trees of the leg's components, `kernel 669947ac55ec, libfuse 6147b47a9f5b`."""
     when: datetime | None = None
     """UTC; None: now."""
-
-
-def history_file(data: Path) -> Path:
-    """Where a user's outcomes are. data: folder of what cannot be made again."""
-    return data / "history.sqlite"
 
 
 class History:
     """SQLite in a file by default; any database that SQLAlchemy has a driver for by its URL."""
 
+    @classmethod
+    def at(cls, url: str, data: Path) -> "History":
+        """The site's database; without a URL this user's file. data: folder of what cannot be made again."""
+        return cls(url or data / "history.sqlite")
+
     def __init__(self, where: Path | str) -> None:
-        """where: a file, or a URL like `postgresql://host/reviewbot`. Nothing is opened before it is used."""
+        """where: a file, or a URL like `postgresql+psycopg://host/reviewbot`. Nothing is opened before it is used."""
         self._url = f"sqlite:///{where}" if isinstance(where, Path) else where
         self._file = where if isinstance(where, Path) else None
         self._engine: Engine | None = None
+
+    @property
+    def _said(self) -> str:
+        """Without a password."""
+        return str(self._file) if self._file else make_url(self._url).render_as_string(hide_password=True)
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Record outcomes; one that is recorded already stays as it is. Raises HistoryBroken."""
         rows = [
             {**asdict(entry), "when": entry.when or datetime.now(UTC).replace(tzinfo=None),
-             "reason": entry.reason[:500], "fingerprint": entry.fingerprint[:500]}
+             "reason": entry.reason[:500], "fingerprint": entry.fingerprint[:500], "stack": entry.stack[:500]}
             for entry in entries
         ]  # fmt: skip
         if not rows:
@@ -122,6 +136,13 @@ class History:
         query = query.where(_outcomes.c.leg == leg) if leg else query
         return self._entries(query.order_by(_outcomes.c.when.desc(), _outcomes.c.id.desc()).limit(most))
 
+    def others(self, leg: str, suite: str, test: str, run: str, *, most: int = 200) -> tuple[Entry, ...]:
+        """The last outcomes of a test in all runs but one, oldest first. Raises HistoryBroken."""
+        columns = _outcomes.c
+        query = select(_outcomes).where(columns.test == test, columns.leg == leg, columns.suite == suite)
+        query = query.where(columns.run != run).order_by(columns.when.desc(), columns.id.desc()).limit(most)
+        return self._entries(query)[::-1]
+
     def _entries(self, query: Select[Any]) -> tuple[Entry, ...]:
         names = [field.name for field in fields(Entry)]
         with self._open() as engine, engine.connect() as connection:
@@ -141,8 +162,10 @@ class History:
                     _migrate(engine)
                 self._engine = engine
             yield self._engine
+        except ModuleNotFoundError as error:
+            raise HistoryBroken(self._said, f"its driver {error.name} is not installed") from error
         except SQLAlchemyError as error:
-            raise HistoryBroken(self._url, str(error.__cause__ or error).splitlines()[0]) from error
+            raise HistoryBroken(self._said, str(error.__cause__ or error).splitlines()[0]) from error
 
 
 class HistoryBroken(InfraError):
@@ -166,11 +189,19 @@ def _wait_for_others(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _migrate(engine: Engine) -> None:
+    """Make the tables, or bring older ones up to date. Raises HistoryBroken for those of a later reviewbot."""
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # several hosts may begin at once; a file has its lock
+            connection.execute(text("SELECT pg_advisory_xact_lock(7305)"))
         if not inspect(connection).has_table("schema_version"):
             _metadata.create_all(connection)
             connection.execute(insert(_version), {"version": VERSION})
             return
         found = connection.execute(select(_version.c.version)).scalar_one()
-    if found != VERSION:
-        raise HistoryBroken(str(engine.url), f"its tables are of version {found}, this reviewbot knows {VERSION}")
+        if found > VERSION:
+            raise HistoryBroken(str(engine.url), f"its tables are of version {found}, this reviewbot knows {VERSION}")
+        for version in range(found + 1, VERSION + 1):
+            for step in _STEPS[version]:
+                connection.execute(text(step))
+        if found < VERSION:
+            connection.execute(update(_version), {"version": VERSION})

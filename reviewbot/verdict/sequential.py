@@ -51,9 +51,19 @@ def significance(head: Counts, base: Counts) -> float:
     return ways / comb(runs, failures)
 
 
-def decide(head: Counts, base: Counts, design: Design = DEFAULT) -> Class | None:
-    """What the counts say; None: another round is wanted."""
-    if head.runs and base.runs and significance(head, base) <= design.level:
+def tail(failed: int, runs: int, rate: float) -> float:
+    """Chance of at least so many failures of a test that fails at this rate."""
+    return sum(comb(runs, more) * rate**more * (1 - rate) ** (runs - more) for more in range(failed, runs + 1))
+
+
+def decide(head: Counts, base: Counts, design: Design = DEFAULT, flakes: Counts | None = None) -> Class | None:
+    """What the counts say; None: another round is wanted.
+
+    flakes: earlier runs of base of a test that is known to pass and fail: so many failures on head must be unlikely at
+    that rate, too. That makes NEW rarer, so the error bound holds.
+    """
+    likely = tail(head.failed, head.runs, flakes.failed / flakes.runs) if flakes and flakes.runs else 0.0
+    if head.runs and base.runs and significance(head, base) <= design.level and likely <= design.level:
         return Class.NEW
     if base.failed == base.runs >= design.agreed:
         return Class.PRE_EXISTING

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests are run again, on which side, how often, and what the counts become."""
 
+import datetime
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
@@ -12,8 +13,10 @@ from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import Known, LegResult, Outcome, TestResult
 from reviewbot.pipeline.reruns import compare, remember
 from reviewbot.runner import Bench
+from reviewbot.store import Entry as Recorded
 from reviewbot.store import History, NotRuns
 from reviewbot.suites import notruns, smoke
+from reviewbot.suites.quarantine import Entry
 from tests.played import LEG, TESTS, Lab, World, made_world
 
 FIRST, SECOND = TESTS[:2]
@@ -49,9 +52,9 @@ class Sides:
         self.built += 1
         return replace(self.head, artifacts=self._base, patched=frozenset())
 
-    def compare(self, lab: Lab) -> Comparison:
+    def compare(self, lab: Lab, *quarantine: Entry) -> Comparison:
         with self.world.playing(lab):
-            return compare([LEG], [self.first], self.head, self.base, history=self.history)
+            return compare([LEG], [self.first], self.head, self.base, history=self.history, quarantine=quarantine)
 
 
 def the(found: Comparison, test: str) -> Compared:
@@ -248,3 +251,69 @@ def test_a_known_shortcoming_that_base_has_too_is_no_news_and_costs_one_run_of_b
 def test_a_known_shortcoming_is_believed_where_base_is_lost(world: World) -> None:
     found = known_on_head(world).compare(Lab(default="lost"))
     assert found.tests == ()
+
+
+def entry(days: int) -> Entry:
+    today = datetime.datetime.now(datetime.UTC).date()
+    return Entry(
+        tests=(f"fstests/{FIRST}",),
+        reason="it races with the flusher",
+        link="https://example.org/1",
+        expires=today + datetime.timedelta(days=days),
+    )
+
+
+def test_a_failure_in_quarantine_is_not_run_again_and_says_why(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    lab = Lab()
+    found = the(sides.compare(lab, entry(days=1)), FIRST)
+    assert found.kind is Class.QUARANTINED and found.quarantine and found.quarantine.link == "https://example.org/1"
+    assert lab.jobs == [] and sides.built == 0
+
+
+def test_a_quarantine_that_ended_holds_nothing_back(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    found = the(sides.compare(Lab(script={FIRST: ["done", "fail"] * 4}), entry(days=-1)), FIRST)
+    assert found.kind is Class.NEW and found.quarantine and found.quarantine.expired
+
+
+def past(sides: Sides, outcomes: str, *, inputs: str = "other base", side: Side = Side.BASE) -> None:
+    """Outcomes of FIRST in other runs, F for a failure."""
+    sides.history.add(
+        Recorded(
+            run=f"earlier-{inputs}-{number}",
+            host="h",
+            accelerator="tcg",
+            side=side,
+            number=1,
+            leg=LEG.name,
+            suite="fstests",
+            test=FIRST,
+            inputs=inputs,
+            outcome="FAIL" if one == "F" else "PASS",
+        )
+        for number, one in enumerate(outcomes)
+    )
+
+
+def test_a_test_that_is_known_to_flake_needs_more_failures_to_be_new(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    past(sides, "FPFP")
+    found = the(sides.compare(Lab(script={FIRST: ["done", "fail"] * 40})), FIRST)
+    assert (found.kind, found.flakes) == (Class.NEW, Counts(failed=2, runs=4))
+    assert found.head == Counts(failed=7, runs=7), "half of the time it fails anyway"
+
+
+def test_a_base_on_which_a_test_always_failed_does_not_make_it_flaky_on_another(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    past(sides, "FFFF")
+    past(sides, "PPP", inputs="a base without that defect")
+    found = the(sides.compare(Lab(script={FIRST: ["done", "fail"] * 4})), FIRST)
+    assert (found.kind, found.flakes, found.head.runs) == (Class.NEW, Counts(), 4)
+
+
+def test_the_last_outcomes_in_other_runs_stand_beside_a_failure(world: World) -> None:
+    sides = Sides(world, {FIRST: ["fail"]})
+    past(sides, "F" + "P" * 9 + "FP", side=Side.HEAD)
+    found = the(sides.compare(Lab(script={FIRST: ["fail"] * 9})), FIRST)
+    assert [one.outcome.value[0] for one in found.earlier] == list("PPPPPPPPFP")

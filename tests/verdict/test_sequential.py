@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.model.comparison import Class, Counts
-from reviewbot.verdict.sequential import DEFAULT, Design, chances, decide, error_bound, interval, significance
+from reviewbot.verdict.sequential import DEFAULT, Design, chances, decide, error_bound, interval, significance, tail
 
 STATED = 0.02
 """What docs/verdict.md says of the chance that a failure is called new though both sides fail equally often."""
@@ -78,3 +78,12 @@ def test_every_pair_of_rates_comes_to_an_end() -> None:
     for head in (0.0, 0.2, 0.7, 1.0):
         for base in (0.0, 0.2, 0.7, 1.0):
             assert sum(chances(head, base, DEFAULT).values()) == pytest.approx(1.0)
+
+
+def test_a_test_with_a_known_failure_rate_is_new_only_when_head_fails_more_often() -> None:
+    flakes = Counts(failed=6, runs=20)
+    assert decide(Counts(failed=4, runs=4), Counts(failed=0, runs=4), flakes=flakes) is Class.NEW
+    often = Counts(failed=12, runs=20)
+    assert decide(Counts(failed=4, runs=4), Counts(failed=0, runs=4), flakes=often) is None
+    assert decide(Counts(failed=9, runs=9), Counts(failed=0, runs=9), flakes=often) is Class.NEW
+    assert tail(9, 9, 0.6) <= DEFAULT.level < tail(8, 8, 0.6)
