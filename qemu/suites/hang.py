@@ -2,7 +2,8 @@
 """What the agent does about a step that reached its limit, below the loop that waits.
 
 Each of these may touch what hangs, so the agent calls them in a process of its own and with a limit. Nothing here
-reads what takes a task's mmap lock (`cmdline`, `maps`, `environ`): a task that hangs in a page fault holds it.
+reads what takes a task's mmap lock (`cmdline`, `maps`, `environ`): a task that hangs in a page fault holds it. Only
+gdb does, with a limit of its own beyond which it is not waited for.
 """
 
 import errno
@@ -23,6 +24,11 @@ EXCERPT = 4000
 _LOG = "/run/reviewbot/server.log"
 _LOG_BYTES = 64 << 10
 _KTHREAD = 0x00200000
+_GDB = ("gdb", "-nx", "-nh", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set width 0", "-ex", "thread 1",
+        "-ex", "bt 64", "-ex", "echo \\n== all threads\\n", "-ex", "thread apply all -s bt 24", "-p")  # fmt: skip
+_GDB_LIMIT = 10.0
+"""Seconds; an emulated machine that does nothing else needs two."""
+_MOST_TRACED, _FRAMES = 2, 6
 _MNT_FORCE, _MNT_DETACH = 1, 2
 _PATIENCE = 5.0
 """Seconds for killed processes to be gone, and for devices to be free."""
@@ -132,12 +138,33 @@ def collect() -> str:
     for task in known:
         if task.state == "D":
             told += [f"blocked {task}: in {task.wchan}", *(f"    {line}" for line in task.stack[:8])]
+    for pid in sorted(servers)[:_MOST_TRACED]:
+        if where := backtrace(pid):
+            told.append(f"server pid {pid} is in {' < '.join(where)}")
     if servers:
         told += [f"server said: {line}" for line in log.splitlines()[-3:]]
     for task in known:
         if task.pid not in servers and task.state != "D" and task.wchan not in ("do_wait", ""):
             told.append(f"waiting {task}: state {task.state}, in {task.wchan}")
     return "\n".join(told)[:EXCERPT]
+
+
+def backtrace(pid: int) -> list[str]:
+    """The innermost functions of a server's first thread; all threads go into a file below FOLDER."""
+    import re
+    import subprocess
+
+    path = f"{FOLDER}/server-{pid}.backtrace"
+    try:
+        with open(path, "wb") as file:
+            debugger = subprocess.Popen([*_GDB, str(pid)], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            debugger.wait(_GDB_LIMIT)
+    except subprocess.TimeoutExpired:
+        debugger.kill()
+    except OSError as error:
+        write(path, f"[no gdb: {error.strerror}]\n")
+    first = read(path).partition("\n== all threads")[0]
+    return re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?([A-Za-z_][\w.]*) ", first, re.MULTILINE)[:_FRAMES]
 
 
 def abort() -> str:

@@ -26,7 +26,7 @@ class ServerReport(Model):
 
 
 class Death(Model):
-    """A FUSE server that died during a test, or lived on and reported a fault of its own."""
+    """A FUSE server that died or hung during a test, or lived on and reported a fault of its own."""
 
     server: str = ""
     """`fuse2fs`; empty: a report that names no server."""
@@ -38,6 +38,8 @@ class Death(Model):
     """`SIGSEGV`; empty: it ended by itself."""
     by: str = ""
     """Who sent the signal, where that is known: `the kernel's OOM killer`."""
+    hung: bool = False
+    """It did not end after it was unmounted; its stacks were kept, and the lab killed it."""
     mounted: bool = False
     """Whether its filesystem was left mounted, useless."""
     backtrace: str = ""
@@ -55,7 +57,9 @@ def in_words(death: Death) -> str:
     """`fuse2fs (pid 123) died of SIGSEGV: op_read:fuse_lib_read (asan: heap-use-after-free, READ)`."""
     who = death.server or "a server"
     who += f" (pid {death.pid})" if death.pid else ""
-    if death.status is None:
+    if death.hung:
+        how = "did not end after it was unmounted"
+    elif death.status is None:
         how = "reported a fault of its own"
     elif death.signal:
         how = f"died of {death.signal}" + (f" from {death.by}" if death.by else "")

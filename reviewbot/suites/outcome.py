@@ -29,7 +29,8 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
 
     A splat of the kernel makes it CRASH whatever the test said, a warning too, unless it is allowed. A task that the
     kernel found waiting makes no CRASH of a test that did not end, which is a HANG. A FUSE server that died or reported
-    a fault of its own makes one, too. A machine that was lost without a splat is the lab's fault (INFRA).
+    a fault of its own makes one, too; one that did not end after its unmount makes a HANG. A machine that was lost
+    without a splat is the lab's fault (INFRA).
     """
     crashed = bool(reply.splat) and reply.crash != WAITS
     match reply.status:
@@ -50,7 +51,8 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
         case "lost":
             return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
         case "done" if reply.death:
-            return Judgement(Outcome.CRASH, f"{in_words(reply.death)}{_and(reply)}"[:600])
+            outcome = Outcome.HANG if reply.death.hung else Outcome.CRASH
+            return Judgement(outcome, f"{in_words(reply.death)}{_and(reply)}"[:600])
         case "done" | "known":
             return None
 
@@ -83,7 +85,7 @@ def passed(reply: StepReply) -> Judgement:
 
 def with_hint(judged: Judgement, reply: StepReply) -> str:
     """The reason, and that a server did not go when it was unmounted: what comes of that is hard to read otherwise."""
-    if not (reply.server and reply.server.umounts_late):
+    if not (reply.server and reply.server.umounts_late) or (reply.death and reply.death.hung):
         return judged.reason
     hint = f"a server was still there {reply.server.umount_seconds_max or 0:.0f} s after it was unmounted"
     return f"{judged.reason}; {hint}" if judged.reason else hint

@@ -244,3 +244,12 @@ def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     load_servers.cache_clear()
     with pytest.raises(ConfigError, match="no such file"):
         load_servers()
+
+
+def test_a_server_that_hung_at_its_unmount_has_its_stack_and_did_not_die(tmp_path: Path) -> None:
+    leave(tmp_path, trace="#0  __lll_lock_wait ()\n#1  op_destroy (p=0x0) at fuse2fs.c:1\n\n== all threads\n")
+    (tmp_path / "dead/311").write_text("server fuse2fs\ndevice /dev/vdd\npid 311\nhung yes\n")
+    death = served(tmp_path, "").death
+    assert death and death.hung
+    assert in_words(death).startswith("fuse2fs (pid 311) did not end after it was unmounted: ")
+    assert "op_destroy" in death.backtrace

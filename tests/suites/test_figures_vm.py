@@ -84,6 +84,8 @@ def test_one_that_does_not_go_is_late_and_the_test_says_so(replies: Mapping[str,
     found = figures(replies, "late")
     assert (found.umounts, found.umounts_late, found.umount_seconds_max) == (1, 1, 1.0)
     assert "is still there 1 s after /mnt/test was unmounted" in replies["late"].output
+    death = replies["late"].death
+    assert death and death.hung and death.server == "lklfuse"
 
 
 def test_read_write_is_what_was_asked_for_or_nothing(replies: Mapping[str, StepReply]) -> None:

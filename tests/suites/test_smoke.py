@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.host.data import data_path
+from reviewbot.model.deaths import Death
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
@@ -55,6 +56,12 @@ def test_a_dead_server_is_a_crash() -> None:
     assert outcome(done(70, "log\nserver died: fuse2fs /dev/vdd pid 7 exit status 139")) == (
         Outcome.CRASH, "server died: fuse2fs /dev/vdd pid 7 exit status 139",
     )  # fmt: skip
+
+
+def test_a_server_that_did_not_end_after_its_unmount_is_a_hang() -> None:
+    hung = Death(server="fuse2fs", pid=7, hung=True, status=255, fingerprint="op_destroy")
+    said = outcome(done(70, "server died: fuse2fs").model_copy(update={"death": hung}))
+    assert said == (Outcome.HANG, "fuse2fs (pid 7) did not end after it was unmounted: op_destroy")
 
 
 OOPS = StepReply(

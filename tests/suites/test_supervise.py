@@ -222,3 +222,35 @@ def test_a_new_mount_waits_for_the_last_word_on_the_server_before(tmp_path: Path
             supervisor.wait()
             said, _ = mount.communicate(timeout=60)
     assert mount.returncode == 32 and "no such filesystem" in said
+
+
+def test_a_server_that_does_not_end_after_its_unmount_leaves_its_stacks_and_is_killed(tmp_path: Path) -> None:
+    """umount's helper, with a server that sleeps, and the mount table and umount(8) of another machine."""
+    script = data_path("qemu/helpers/umount.fuse.ext4").read_text()
+    script = script.replace("/proc/self/mounts", str(tmp_path / "mounts"))
+    (tmp_path / "helper").write_text(script.replace('PATH="/stack/sbin:/stack/bin:', f'PATH="{tmp_path / "bin"}:'))
+    (tmp_path / "mounts").write_text(MOUNTS.format(kind="fuse.ext4"))
+    (tmp_path / "server").write_text("fuse2fs\n")
+    for folder in ("bin", "servers"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin" / "umount").write_text(f"#!/bin/sh\n: > {tmp_path / 'mounts'}\n")
+    (tmp_path / "bin" / "umount").chmod(0o755)
+    state = tmp_path / "servers" / "vdb"
+    supervisor = (
+        f"sleep 1000 & echo $! > {state}.pid.new; mv {state}.pid.new {state}.pid; wait; echo 137 > {state}.status"
+    )
+    with subprocess.Popen(["sh", "-c", supervisor]) as served:
+        while not Path(f"{state}.pid").exists():
+            time.sleep(0.01)
+        pid = Path(f"{state}.pid").read_text().strip()
+        done = subprocess.run(
+            ["sh", str(tmp_path / "helper"), "/mnt/test"], capture_output=True, text=True, timeout=60, check=False,
+            env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path), "REVIEWBOT_UMOUNT_LIMIT": "1"},
+        )  # fmt: skip
+        served.wait(60)
+    assert done.returncode == 2
+    record = (tmp_path / "dead" / pid).read_text()
+    assert record.splitlines() == ["server fuse2fs", "device /dev/vdb", f"pid {pid}", "hung yes"]
+    assert "sleep" in (tmp_path / "dead" / f"{pid}.backtrace").read_text()
+    assert f"fuse2fs (pid {pid}) of /dev/vdb did not end within 1 s" in (tmp_path / "deaths").read_text()
+    assert (tmp_path / "servers" / "vdb.given_up").exists(), "that it was killed is no death"
