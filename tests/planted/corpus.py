@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from demo.__main__ import LEGS, SITE
+from demo.__main__ import SITE
 from reviewbot.config import load_yaml
 from reviewbot.model.base import Model
 from reviewbot.model.comparison import Comparison
@@ -25,6 +25,8 @@ from tests.mails import mail, mbox
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 POSTINGS = HERE / "postings"
+LEGS = "fuse2fs"
+"""Where the planted defects are; what is compared of the others is the same."""
 
 
 class Planted(Model):
@@ -65,6 +67,11 @@ class Judged:
         """Exactly the guilty patches were named."""
         wanted = {(subject_of(path),) for path in self.planted_patches()}
         return self.right_component and set(self.patches) == wanted
+
+    @property
+    def right(self) -> bool:
+        """A defect was found and its patch named; a harmless posting was not accused."""
+        return self.alarm and self.right_patch if self.planted.kind == "defect" else not self.alarm
 
     def planted_patches(self) -> list[Path]:
         return [patches(self.name, component)[number - 1] for component, number in self.planted.guilty.items()]
@@ -119,6 +126,12 @@ def run(name: str, folder: Path) -> Judged:
         check=False,
     )  # fmt: skip
     (folder / "output.txt").write_text(done.stdout + done.stderr)
+    (folder / "seconds").write_text(f"{time.monotonic() - started:.0f}\n")
+    return judged(name, folder)
+
+
+def judged(name: str, folder: Path) -> Judged:
+    """What the run in `folder` said. Raises FileNotFoundError when it has no verdict."""
     latest = folder / "data" / "runs" / "latest"
     verdict = json.loads((latest / "verdict.json").read_bytes())
     comparison = latest / "comparison.json"
@@ -130,7 +143,7 @@ def run(name: str, folder: Path) -> Judged:
         name, load(name), str(verdict["kind"]),
         tuple(sorted({component for blame in blames for component in blame.components})),
         tuple(sorted({tuple(map(_title, (subjects[c] for c in one.commits))) for b in blames for one in b.patches})),
-        time.monotonic() - started,
+        float((folder / "seconds").read_text()),
     )  # fmt: skip
 
 
