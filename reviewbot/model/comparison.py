@@ -238,6 +238,8 @@ class Comparison(Model):
     schema_version: int = 1
     base_problem: str = ""
     """Why base has no results at all; empty: it has."""
+    unfinished: str = ""
+    """Why not all of it was compared, one line; empty: it was."""
     error_bound: float = 0.0
     """Most often that a test whose failure rate is the same on both sides is called NEW."""
     tests: tuple[Compared, ...] = ()

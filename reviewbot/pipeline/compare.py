@@ -4,8 +4,9 @@
 Builds the run's components at other commits when a rerun needs them.
 """
 
+import errno
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES
-from reviewbot.model.stack import Stack
+from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
@@ -84,23 +85,46 @@ def compared(
     remember(chosen, results, bench, history)
     base = functools.cache(lambda: head.at({}))
     fresh = _without_smoke(results) if known else results
-    found = compare(chosen, fresh, bench, base, history=history, quarantine=load_quarantine(head.site))
+    try:
+        found = compare(chosen, fresh, bench, base, history=history, quarantine=load_quarantine(head.site))
+    except OSError as error:
+        why = _disk_full(error)
+        found = uncompared(chosen, fresh, why).model_copy(update={"unfinished": why})
     if not known and not found.base_problem and any(tree.patches for tree in head.trees.trees):
-        found = with_costs(found, chosen, results, bench, base)
-
-        def mixed() -> Mixed:
-            return Mixed(bench, base(), head.at, head.trees, head.stack)
-
-        found = with_mixed(found, chosen, results, mixed, full=planned.compat)
-        if planned.prefixes and not found.base_problem:
-            prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
-            found = found.model_copy(update={"prefixes": prefixes})
+        try:
+            found = with_costs(found, chosen, results, bench, base)
+            found = _with_mixes(found, chosen, results, head, base)
+        except OSError as error:
+            found = found.model_copy(update={"unfinished": _disk_full(error)})
     if planned.blame:
         parts = Parts(head.trees, head.stack, head.at, head.without, coverage)
         found = blame(found, chosen, parts, budget=planned.blame, selection=bench.selection)
     found = _joined(known, found) if known else found
     bench.run.write("comparison.json", found)
     return found
+
+
+def _with_mixes(
+    found: Comparison, chosen: Sequence[LegSpec], results: Sequence[LegResult], head: Head,
+    base: Callable[[], runner.Bench],
+) -> Comparison:  # fmt: skip
+    planned = head.planned
+
+    def mixed() -> Mixed:
+        return Mixed(head.bench, base(), head.at, head.trees, head.stack)
+
+    found = with_mixed(found, chosen, results, mixed, full=planned.compat)
+    if planned.prefixes and not found.base_problem:
+        prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
+        found = found.model_copy(update={"prefixes": prefixes})
+    return found
+
+
+def _disk_full(error: OSError) -> str:
+    """What is said of it, for what is known is kept; raises any other error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return f"{error.strerror}: the same command goes on when there is room"
 
 
 def _joined(known: Comparison, found: Comparison) -> Comparison:

@@ -24,7 +24,9 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unrev
     )
     found = verdict.judge(record.run, results, record.comparison, _names(record))
     found = verdict.with_review(found, record.review) if record.review else found
-    found = found.model_copy(update={"lacks": {"review": unreviewed} if unreviewed else {}})
+    unfinished = record.comparison.unfinished if record.comparison else ""
+    lacks = {what: why for what, why in (("review", unreviewed), ("comparison", unfinished)) if why}
+    found = found.model_copy(update={"lacks": lacks})
     return with_coverage(record.model_copy(update={"results": results, "verdict": found}), run, progress)
 
 

@@ -16,6 +16,7 @@ _LACKS = {
     "review": "the patches were not reviewed",
     "blame": "the first bad patch is not known",
     "coverage": "there is no coverage",
+    "comparison": "not all of it was compared with base",
 }
 """What could not be found out -> how that is said."""
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A run that was cut into shards is judged where they are merged as one that was not cut."""
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,3 +98,45 @@ def test_when_all_shards_passed_nothing_has_to_be_there(
     monkeypatch.setenv("PATH", str(tmp_path))
     found = merged(PLAN, lock_of(world), [result], Comparison(tests=(SMOKE,)), bench.run, Site(), silent)
     assert found == Comparison(tests=(SMOKE,))
+
+
+@dataclass(frozen=True, slots=True)
+class Full(Head):
+    """No base can be built on a disk that is full."""
+
+    number: int = errno.ENOSPC
+
+    def at(self, commits: Mapping[str, str]) -> Bench:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+def test_a_full_disk_ends_the_comparison_with_one_line_and_what_head_said_stays(world: World) -> None:
+    bench = world.bench()
+    result = results_of(world, bench, {FIRST: ["fail"]})
+    found = compared(Full(PLAN, Trees(trees=()), load_stack(), Site(), bench), [result])
+    assert found.unfinished == "No space left on device: the same command goes on when there is room"
+    assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.UNCOMPARED)]
+
+
+def test_another_error_of_the_host_is_not_taken_for_a_full_disk(world: World) -> None:
+    bench = world.bench()
+    result = results_of(world, bench, {FIRST: ["fail"]})
+    with pytest.raises(OSError, match="Input/output error"):
+        compared(Full(PLAN, Trees(trees=()), load_stack(), Site(), bench, errno.EIO), [result])
+
+
+@pytest.mark.parametrize("machines", [0, 1, 3, 6])
+def test_a_comparison_that_was_interrupted_goes_on_where_it_stopped(world: World, machines: int) -> None:
+    """Ctrl-C in the machine after so many: none of those that ended is started again."""
+    bench = world.bench()
+    result = results_of(world, bench, {FIRST: ["fail"]})
+    head = Played(PLAN, Trees(trees=()), load_stack(), Site(), bench)
+    script = ["done", "fail"] * 4
+    stopped = Lab(script={FIRST: [*script[:machines], "interrupt"]})
+    with world.playing(stopped), pytest.raises(KeyboardInterrupt):
+        compared(head, [result])
+    rest = Lab(script={FIRST: script[machines:]})
+    with world.playing(rest):
+        found = compared(head, [result])
+    assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.NEW)]
+    assert len(stopped.jobs) - 1 + len(rest.jobs) == len(script)
