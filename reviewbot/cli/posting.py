@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`reviewbot post`: tell others what came of a run."""
+"""`reviewbot post`: tell others what came of a run; `reviewbot outbox`: what was told, and what waits."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import click
 
-from reviewbot import post
+from reviewbot import intake, post
 from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.host.paths import data_dir
-from reviewbot.store import Runs
+from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.plan import Plan
+from reviewbot.model.verdict import ExitStatus
+from reviewbot.model.words import flat
+from reviewbot.post import Item, Outbox, Sender, State
+from reviewbot.store import RunFolder, Runs
+
+
+def _outbox() -> Outbox:
+    return Outbox(post.outbox_file(data_dir()))
+
+
+def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
+    """The mails that a run was made from, by Message-ID; none where they are gone."""
+    path = folder.path / "mails.mbox"
+    return intake.read_mbox(path).by_id() if path.exists() else {}
 
 
 @reviewbot.command("post", short_help="Answer in the thread; a dry run unless --send is given.")
@@ -16,19 +35,108 @@ from reviewbot.store import Runs
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
+@click.option("--policy", type=click.Path(path_type=Path), help="Rules per list and author, instead of posting.yaml.")
 @click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
-    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], uncompared: bool, as_json: bool
-) -> None:
-    """Answer in the thread with the reply of RUN.
+    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None,
+    uncompared: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer in the thread with the replies of RUN.
 
-    Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here.
-    Nothing leaves this machine without --send, and no reply leaves it twice. A failure of the infrastructure
-    is never mailed; failures of tests that were not compared with base only with --uncompared.
+    Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here. To whom and when
+    is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
+    machine without --send, and nothing leaves it twice. A failure of the infrastructure is never mailed; failures of
+    tests that were not compared with base only with --uncompared.
     """
-    delivery = post.mail(Runs(data_dir() / "runs").find(run).path, send=send, to=mail_to, cc=cc, uncompared=uncompared)
+    folder = Runs(data_dir() / "runs").find(run)
+    plan = folder.path / "plan.json"
+    found = post.mail(
+        folder.path, Sender(_outbox(), post.load_policy(policy)), send=send, to=mail_to, cc=cc, uncompared=uncompared,
+        posting=Plan.model_validate_json(plan.read_bytes()).posting if plan.exists() else None, mails=mails_of(folder),
+    )  # fmt: skip
     if as_json:
-        click.echo(delivery.model_dump_json(indent=1))
+        click.echo(json.dumps([{**one.model_dump(mode="json"), "sent": one.sent} for one in found], indent=1))
     else:
-        click.echo(delivery.describe())
+        click.echo("\n\n".join(one.describe() for one in found))
+
+
+_ACTIONS = ("list", "show", "hold", "release", "drop", "send")
+
+
+@reviewbot.command("outbox", short_help="What was sent to others, and what waits.")
+@click.argument("action", type=click.Choice(_ACTIONS), default="list")
+@click.argument("numbers", type=click.INT, nargs=-1, metavar="[NUMBER]...")
+@click.option("--all", "everything", is_flag=True, help="List what is over, too: sent, refused, dropped.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+def outbox_command(action: str, numbers: tuple[int, ...], everything: bool, as_json: bool) -> int:
+    """What was sent to others, and what waits.
+
+    \b
+    reviewbot outbox                what is held, waits, or may have arrived; --all: everything
+    reviewbot outbox show 12        the thing itself
+    reviewbot outbox hold 12        let it wait until it is released
+    reviewbot outbox release 12     send it, whatever the policy says
+    reviewbot outbox drop 12        never send it
+    reviewbot outbox send           send what is due: released, its embargo over, its next try come
+
+    `sending` is what a process sends now, or was killed over: it may have arrived, and is not sent again by itself.
+    """
+    outbox = _outbox()
+    if action in ("list", "send") and numbers:
+        raise UsageError(f"`outbox {action}` takes no numbers", hint="`outbox release` sends single ones")
+    if action not in ("list", "send") and not numbers:
+        raise UsageError(f"`outbox {action}`: which one?", hint="`reviewbot outbox` lists their numbers")
+    match action:
+        case "list":
+            states = tuple(State) if everything else (State.HELD, State.PENDING, State.SENDING)
+            _list(outbox.all(*states), as_json)
+        case "show":
+            for number in numbers:
+                click.echo(outbox.get(number).payload.decode(errors="replace"), nl=False)
+        case "hold" | "drop":
+            move = outbox.hold if action == "hold" else outbox.drop
+            _list(tuple(move(number) for number in numbers), as_json)
+        case "release":
+            return _send(outbox, tuple(outbox.release(number) for number in numbers), as_json)
+        case _:
+            return _send(outbox, outbox.due(), as_json)
+    return ExitStatus.PASS
+
+
+_CARRIERS: dict[str, Callable[[Item, Outbox], Item]] = {
+    post.MAIL: lambda item, outbox: post.send_again(item, Sender(outbox)),
+}
+"""Channel -> what sends a thing of it."""
+
+
+def _send(outbox: Outbox, items: tuple[Item, ...], as_json: bool) -> int:
+    """Each by itself: one that is refused keeps no other back."""
+    done, failed = [], False
+    for item in items:
+        try:
+            done.append(_CARRIERS[item.channel](item, outbox))
+        except (InfraError, UsageError) as error:
+            failed = True
+            click.echo(f"reviewbot: {item.id}: {flat(str(error))}", err=True)
+            done.append(outbox.get(item.id))
+    _list(tuple(done), as_json)
+    return ExitStatus.INFRA if failed else ExitStatus.PASS
+
+
+def _list(items: tuple[Item, ...], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_plain(item) for item in items], indent=1, ensure_ascii=False))
+        return
+    for item in items:
+        wait = f", not before {item.not_before:%Y-%m-%d %H:%M} UTC" if item.not_before else ""
+        why = f": {item.why}" if item.why else ""
+        about, to = flat(" ".join(item.about.split())), flat(item.goes_to)
+        click.echo(f"{item.id}  {item.state}{wait}{flat(why)}  {item.channel} to {to}  {about}  ({flat(item.run)})")
+
+
+def _plain(item: Item) -> dict[str, object]:
+    times = {name: when.isoformat() if when else None for name, when in
+             (("not_before", item.not_before), ("changed", item.changed))}  # fmt: skip
+    names = ("id", "state", "why", "channel", "goes_to", "about", "run", "topic", "tries")
+    return {**{name: getattr(item, name) for name in names}, **times}

@@ -52,6 +52,8 @@ class Server:
     """Recipient -> reply."""
     to_data: str = ""
     to_quit: str = "221 Bye"
+    busy: int = 0
+    """How many mails are put off with 451 before one is taken."""
     hangs_up: bool = False
     """The connection is lost after the data, before an answer."""
     mails: list[Mail] = field(default_factory=list)
@@ -71,6 +73,9 @@ class Server:
             server.transport.abort()
         if self.to_data:
             return self.to_data
+        if self.busy:
+            self.busy -= 1
+            return "451 come back later"
         assert isinstance(envelope.content, bytes)
         user = session.auth_data.login.decode() if isinstance(session.auth_data, LoginPassword) else ""
         recipients = tuple(str(address) for address in envelope.rcpt_tos)

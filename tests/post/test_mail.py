@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A reply is sent once, to whom it should, or not at all; and what happened is said in one line."""
 
-import json
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -11,8 +10,12 @@ import pytest
 
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.verdict import ExitStatus
-from reviewbot.post import mail
+from reviewbot.post import Policy, Sender, State, send_again
+from reviewbot.post import mail as deliver
+from reviewbot.post.policy import Defaults, Rule
 from reviewbot.report import reply_mail
+from tests.mails import mail as posting_mail
+from tests.post.delivering import OPEN, mail, outbox, state
 from tests.post.servers import HOST, SENDER, GitConfig, Server, free_port, listening
 from tests.report.records import POSTING, TOP, failing, passing
 
@@ -32,10 +35,6 @@ def taken(server: Server) -> EmailMessage:
     return message_from_bytes(one.content, policy=policy.default)
 
 
-def state(folder: Path) -> str:
-    return str(json.loads((folder / "posted.json").read_bytes())["state"])
-
-
 def test_a_reply_arrives_with_sender_date_and_thread(folder: Path, server: Server) -> None:
     delivery = mail(folder, send=True)
     assert delivery.sent and delivery.recipients == (DANA,) and state(folder) == "sent"
@@ -48,7 +47,9 @@ def test_a_reply_arrives_with_sender_date_and_thread(folder: Path, server: Serve
     assert message["Message-ID"] == delivery.message_id
     assert "Cc" not in message and "Bcc" not in message
     body = server.mails[0].content.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
-    assert body == (folder / "reply.eml").read_bytes().partition(b"\n\n")[2]
+    written = (folder / "reply.eml").read_bytes().partition(b"\n\n")[2]
+    assert body == written.replace(b"<reviewbot@invalid>", b"<ci@example.org>") != written
+    assert message["List-Unsubscribe"] == "<mailto:ci@example.org?subject=unsubscribe>"
 
 
 def test_headers_reach_the_server_in_ascii_and_are_read_as_they_were(folder: Path, server: Server) -> None:
@@ -79,7 +80,7 @@ def test_a_dry_run_needs_no_settings_and_says_which_is_missing(folder: Path) -> 
 def test_sending_needs_settings(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"git has no sendemail\.smtpServer"):
         mail(folder, send=True)
-    assert not (folder / "posted.json").exists()
+    assert not state(folder)
 
 
 def test_named_recipients_replace_the_author(folder: Path, server: Server) -> None:
@@ -100,14 +101,14 @@ def test_an_address_cannot_add_a_header(folder: Path, server: Server, address: s
     with pytest.raises(UsageError, match=r"more than one line|CR or LF") as caught:
         mail(folder, send=True, to=[address] if header == "to" else [], cc=[address] if header == "cc" else [])
     assert len(str(caught.value).splitlines()) == 1
-    assert server.mails == [] and not (folder / "posted.json").exists()
+    assert server.mails == [] and not state(folder)
 
 
 @pytest.mark.parametrize("address", ["<", "<>", "@", "a@", "a@[", '"', ";", "(", ",", "\ud800"])
 def test_an_address_that_is_none_is_the_users_mistake(folder: Path, server: Server, address: str) -> None:
     with pytest.raises(UsageError, match=r"no mail can be sent with To|no recipient"):
         mail(folder, send=True, to=[address])
-    assert server.mails == [] and not (folder / "posted.json").exists()
+    assert server.mails == [] and not state(folder)
 
 
 def test_a_reply_without_a_usable_author_needs_a_recipient(folder: Path, server: Server) -> None:
@@ -124,16 +125,19 @@ def test_a_reply_is_sent_once(folder: Path, server: Server) -> None:
     mail(folder, send=True)
     with pytest.raises(UsageError, match="was sent before") as caught:
         mail(folder, send=True)
-    assert caught.value.exit_status is ExitStatus.USAGE and "posted.json" in caught.value.hint
+    assert caught.value.exit_status is ExitStatus.USAGE and "number 1 of the outbox" in caught.value.hint
     assert len(server.mails) == 1
     assert not mail(folder).sent, "a dry run is always allowed"
 
 
-def test_a_removed_note_allows_a_second_send(folder: Path, server: Server) -> None:
-    mail(folder, send=True)
-    (folder / "posted.json").unlink()
-    mail(folder, send=True)
-    assert len(server.mails) == 2 and server.mails[0].recipients == server.mails[1].recipients
+def test_another_reply_after_one_that_was_dropped_is_not_sent(folder: Path, server: Server) -> None:
+    server.to_data = "554 no"
+    refusal(folder)
+    outbox(folder).drop(1)
+    server.to_data = ""
+    with pytest.raises(UsageError, match="was dropped"):
+        mail(folder, send=True)
+    assert server.mails == []
 
 
 def test_another_reply_of_the_same_folder_may_be_sent(folder: Path, server: Server) -> None:
@@ -197,7 +201,10 @@ def test_a_mail_that_some_got_is_not_sent_again(folder: Path, server: Server) ->
 def test_a_server_that_is_not_there_leaves_a_later_try(folder: Path, git_config: GitConfig) -> None:
     git_config.set(smtpServer=HOST, smtpServerPort=free_port(), **{"from": SENDER})
     assert "Connection refused" in refusal(folder)
-    assert state(folder) == "refused"
+    assert state(folder) == "pending" and outbox(folder).due() == (), "not before a while"
+    with listening(Server()) as server:
+        git_config.set(smtpServer=HOST, smtpServerPort=server.port)
+        assert mail(folder, send=True).sent, "somebody wants it now"
 
 
 def test_a_mail_that_may_have_gone_out_is_not_sent_again(folder: Path, server: Server) -> None:
@@ -236,6 +243,9 @@ def test_a_program_that_fails_is_named_with_its_words(folder: Path, git_config: 
     sendmail = program(tmp_path / "sendmail", "echo 'queue is full' >&2; exit 75")
     git_config.set(smtpServer=sendmail, **{"from": SENDER})
     assert refusal(folder).endswith("ended with status 75: queue is full")
+    assert state(folder) == "pending", "EX_TEMPFAIL"
+    program(tmp_path / "sendmail", "echo 'no such user' >&2; exit 67")
+    assert refusal(folder).endswith("ended with status 67: no such user")
     assert state(folder) == "refused"
 
 
@@ -261,3 +271,60 @@ def test_the_message_id_is_of_the_senders_domain_and_the_same_for_the_same_reply
     assert first.message_id == second.message_id and first.message_id.endswith(
         f"@{SENDER.rpartition('@')[2].strip('>')}>"
     )
+
+
+def test_a_server_that_is_busy_is_asked_again(folder: Path, server: Server) -> None:
+    server.busy = 2
+    assert mail(folder, send=True, pauses=(0, 0)).sent and len(server.mails) == 1
+
+
+def test_a_server_that_stays_busy_is_asked_again_later(folder: Path, server: Server) -> None:
+    server.busy = 3
+    with pytest.raises(InfraError, match="451 come back later") as caught:
+        mail(folder, send=True, pauses=(0, 0))
+    assert "`reviewbot outbox send` tries again later" in caught.value.hint
+    (item,) = outbox(folder).all(State.PENDING)
+    assert item.not_before and item.changed and item.not_before > item.changed and server.mails == []
+
+
+def test_each_thread_has_its_reply_and_both_are_sent_once(folder: Path, server: Server) -> None:
+    second = reply_mail(passing().model_copy(update={"posting": POSTING.model_copy(update={"top": "b@x"})}), b"")
+    (folder / "reply-2.eml").write_bytes(second)
+    sender = Sender(outbox(folder), OPEN, pauses=())
+    assert [one.sent for one in deliver(folder, sender, send=True)] == [True, True]
+    answered = {str(message_from_bytes(one.content, policy=policy.default)["In-Reply-To"]) for one in server.mails}
+    assert answered == {f"<{TOP}>", "<b@x>"}
+    with pytest.raises(UsageError, match="was sent before"):
+        deliver(folder, sender, send=True)
+
+
+def test_a_clean_result_is_held_unless_the_policy_wants_it(folder: Path, server: Server) -> None:
+    delivery = mail(folder, send=True, policy=Policy())
+    assert delivery.state == "held" and "level `all` only" in delivery.describe() and server.mails == []
+    sender = Sender(outbox(folder), Policy(), pauses=())
+    assert send_again(outbox(folder).release(delivery.number), sender).state is State.SENT
+    assert len(server.mails) == 1 and b"\nDate: " in server.mails[0].content
+
+
+def test_a_reply_below_an_embargo_goes_when_it_is_over(folder: Path, server: Server) -> None:
+    wait = Policy(defaults=Defaults(level="all", embargo_hours=6))
+    delivery = mail(folder, send=True, policy=wait)
+    assert delivery.state == "waiting" and "embargo of 6 h" in delivery.why and server.mails == []
+    (item,) = outbox(folder).all(State.PENDING)
+    assert outbox(folder).due() == ()
+    assert send_again(item, Sender(outbox(folder), wait, pauses=())).state is State.PENDING, "it is not due"
+    assert send_again(outbox(folder).release(item.id), Sender(outbox(folder), wait, pauses=())).state is State.SENT
+
+
+def test_a_list_that_wants_it_has_a_copy_and_a_private_author_none(folder: Path, server: Server) -> None:
+    answered = {TOP: parent_mail(to="linux-fsdevel@vger.kernel.org, Other <o@example.org>")}
+    lists = {"linux-fsdevel@vger.kernel.org": Rule(to="list")}
+    (folder / "reply.eml").write_bytes(reply_mail(failing(), b""))
+    private = Policy(lists=lists, authors={"Dana@example.org": Rule(private=True)})
+    assert mail(folder, policy=private, mails=answered).recipients == (DANA,)
+    delivery = mail(folder, send=True, uncompared=True, policy=Policy(lists=lists), mails=answered)
+    assert delivery.recipients == (DANA, "linux-fsdevel@vger.kernel.org") == server.mails[0].recipients
+
+
+def parent_mail(to: str) -> bytes:
+    return posting_mail(TOP, "[PATCH] x", to=to)

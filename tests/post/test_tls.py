@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Encryption and passwords: nothing is said to a server that cannot prove its name."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reviewbot.model.errors import InfraError
-from reviewbot.post import mail
+from tests.post.delivering import mail, state
 from tests.post.servers import HOST, PASSWORD, SENDER, USER, GitConfig, Server, certificate, knows_password, listening
 
 
@@ -27,7 +26,7 @@ def refusal(folder: Path) -> str:
     with pytest.raises(InfraError) as caught:
         mail(folder, send=True)
     assert len(str(caught.value).splitlines()) == 1
-    assert json.loads((folder / "posted.json").read_bytes())["state"] == "refused"
+    assert state(folder) == "refused"
     return str(caught.value)
 
 
