@@ -4,6 +4,7 @@
 Base's run is cached by its inputs: every posting on the same base shares it.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,19 +61,28 @@ class Costs:
             new = messages.new_messages(before, result, SMOKE)
             if more or new:
                 checks = checks_of((*more, *new))
-                was = smoke(leg, self.base, Side.BASE, "again", checks)
+                # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
+                was = smoke(leg, self.base, Side.BASE, "again", checks, f"again beside {self._head(leg)}")
                 now = smoke(leg, self.head, Side.HEAD, "again", checks)
                 grown += figures.confirmed(more, figures.grown(was, now, SMOKE))
                 said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
         return comparison.model_copy(update={"figures": tuple(grown), "messages": tuple(said), "lost": lost})
 
+    def _head(self, leg: LegSpec) -> str:
+        """What names this head."""
+        built = self.head.artifacts.artifacts
+        keys = "".join(built[need].key for need in leg.needs if need in built)
+        return hashlib.sha256(keys.encode()).hexdigest()[:12]
 
-def smoke(leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple[str, ...] = ()) -> LegResult:
+
+def smoke(
+    leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple[str, ...] = (), rerun: str = ""
+) -> LegResult:  # fmt: skip
     """The suite in one leg. name: of the folder for its logs. number: makes another run of the same. checks: those that
-    run; empty: all.
+    run; empty: all. rerun: which run it is, when the number does not say it.
     """
     folder = RunFolder(bench.run.id, bench.run.path / "reruns" / ".".join(filter(None, (name, SMOKE, number))))
-    rerun = number and f"{name} {number}"
+    rerun = number and f"{name} {rerun or number}"
     once = replace(bench, run=folder, fresh=False, budget=None, notruns=None, rerun=rerun, checks=checks)
     (result,) = run_legs([leg], (SMOKE,), once)
     return result

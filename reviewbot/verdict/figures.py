@@ -24,6 +24,8 @@ class Limit(Model):
     least: float = Field(gt=0.0)
     """In the figure's unit."""
     unit: str
+    not_in: tuple[str, ...] = ()
+    """Tests that are left out."""
     why: str
 
 
@@ -66,7 +68,9 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
     Requests that did not grow so much in all may do so in one test: then that test is named.
     """
     limits = limits or load_limits()
-    before, after = _passed(base, suite), _passed(head, suite)
+    before, after = (
+        {name: _counted(test, limits) for name, test in _passed(leg, suite).items()} for leg in (base, head)
+    )
     both = [name for name in after if name in before]
     changes = _changes([before[name] for name in both], [after[name] for name in both], limits)
     changes = [change.model_copy(update={"test": _measured_in(change, after)}) for change in changes]
@@ -76,6 +80,13 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
         changes += [change.model_copy(update={"test": name}) for change in more
                     if change.figure.startswith("requests ") and change.figure not in known]  # fmt: skip
     return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes)
+
+
+def _counted(test: TestResult, limits: Limits) -> TestResult:
+    """Without requests where they say nothing."""
+    if not test.server or test.test not in limits.of("requests").not_in:
+        return test
+    return test.model_copy(update={"server": test.server.model_copy(update={"requests": None})})
 
 
 def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Limits) -> list[FigureChange]:

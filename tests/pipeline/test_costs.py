@@ -1,17 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What head costs and says more than base, in two runs per side."""
+"""What head costs a server more, measured twice per side in machines that are played."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from reviewbot.model.comparison import Comparison
+from reviewbot.model.lab import GuestStep, StepReply
+from reviewbot.model.results import LegResult
 from reviewbot.pipeline.costs import with_costs
+from reviewbot.runner import Bench
+from reviewbot.suites import smoke
 from tests.pipeline.test_reruns import other
 from tests.played import LEG, Lab, World, made_world
 
-BAD = "<3>fuse: bad reply to request {}\n"
+ALONE = ["mkfs", "mount", "costs"]
+
+
+@dataclass
+class LeakingLab(Lab):
+    """Servers keep so many KiB after hundreds of creates: on head, and on base."""
+
+    head: tuple[int, ...] = (2_800, 2_800)
+    base: int = 100
+    measured: int = 0
+    """Times that head was measured."""
+
+    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
+        reply = super()._reply(step, what, folder)
+        if step.name != "smoke/costs" or reply.status != "done":
+            return reply
+        on_base = "base" in Path(self.jobs[-1].kernel).parent.name
+        kib = self.base if on_base else self.head[self.measured]
+        self.measured += not on_base
+        return reply.model_copy(update={"output": f"cost create 400 {kib} 0 30.00\n"})
 
 
 @pytest.fixture
@@ -20,32 +44,55 @@ def world() -> Iterator[World]:
         yield made
 
 
-def costs(world: World, head: str, lab: Lab) -> Comparison:
-    """head: what its kernel said in the first run of `rename`. lab: plays base, then base and head again."""
-    bench = world.bench()
-    first = world.run("smoke", bench=bench, lab=Lab(loud={"smoke/rename": [head]}))
-    base = replace(bench, artifacts=other(world.artifacts))
+def compare(world: World, lab: Lab) -> tuple[Comparison, LegResult]:
+    head = world.bench()
+    result = world.run("smoke", lab=lab, bench=head)
     with world.playing(lab):
-        return with_costs(Comparison(), [LEG], [first], bench, lambda: base)
+        return with_costs(Comparison(), [LEG], [result], head, lambda: base_of(head)), result
 
 
-def test_a_message_that_head_repeats_and_base_never_has_is_new(world: World) -> None:
-    again = Lab(loud={"smoke/rename": ["", "", BAD.format(2)]})
-    (found,) = costs(world, BAD.format(1), again).messages
-    assert (found.leg, found.test, found.text) == (LEG.name, "rename", "fuse: bad reply to request 1")
-    assert found.log
+def base_of(head: Bench) -> Bench:
+    artifacts = other(head.artifacts)
+    kernel = artifacts.artifacts["kernel"]
+    moved = kernel.model_copy(update={"path": f"{Path(kernel.path).parent / 'base'}"})
+    return replace(head, artifacts=artifacts.model_copy(update={"artifacts": {**artifacts.artifacts, "kernel": moved}}))
 
 
-def test_a_message_that_does_not_come_again_is_chance(world: World) -> None:
-    assert costs(world, BAD.format(1), Lab()).messages == ()
+def test_a_leak_is_measured_again_by_the_check_that_counts_it_and_no_other(world: World) -> None:
+    lab = LeakingLab()
+    (change,) = compare(world, lab)[0].figures
+    assert (change.figure, change.base, change.head) == ("leak create", (100.0, 100.0), (2800.0, 2800.0))
+    whole = list(smoke.CHECKS)
+    assert lab.asked == [whole, whole, ALONE, ALONE], "head, base, and both again"
 
 
-def test_without_a_new_message_nothing_runs_twice(world: World) -> None:
-    lab = Lab()
-    assert costs(world, "", lab).messages == ()
-    assert len(lab.jobs) == 1
+def test_what_a_second_measurement_does_not_show_is_no_finding(world: World) -> None:
+    assert compare(world, LeakingLab(head=(2_800, 100)))[0].figures == ()
 
 
-def test_a_leg_in_which_base_passes_nothing_is_lost_and_says_why(world: World) -> None:
-    found = costs(world, BAD.format(1), Lab(default="lost"))
-    assert found.messages == () and list(found.lost) == [LEG.name] and found.lost[LEG.name]
+def test_base_is_measured_again_beside_each_head_that_seems_to_cost_more(world: World) -> None:
+    """Its first measurement serves all postings, but a host may be busier now than it was then."""
+    compare(world, LeakingLab())
+    world.artifacts = world.artifacts.model_copy(
+        update={
+            "artifacts": {
+                **world.artifacts.artifacts,
+                "libfuse": world.artifacts.artifacts["libfuse"].model_copy(update={"key": "another"}),
+            }
+        }
+    )
+    later = LeakingLab()
+    assert compare(world, later)[0].figures
+    assert later.asked.count(ALONE) == 2
+    again = LeakingLab()
+    assert compare(world, again)[0].figures
+    assert again.jobs == [], "the same head again starts no machine"
+
+
+def test_a_head_that_costs_no_more_starts_no_other_machine_than_base_once(world: World) -> None:
+    lab = LeakingLab(head=(100,))
+    assert compare(world, lab)[0].figures == ()
+    assert len(lab.jobs) == 2
+    later = LeakingLab(head=(100,))
+    compare(world, later)
+    assert later.jobs == []

@@ -36,6 +36,11 @@ def test_requests_that_grow_in_one_check_show_though_the_others_hide_them_in_the
     assert (change.test, change.figure, change.base, change.head) == ("links", "requests LOOKUP", (200.0,), (900.0,))
 
 
+def test_requests_of_a_check_that_makes_as_many_as_it_has_time_for_are_not_compared() -> None:
+    base, head = (leg(check("interrupt", requests={"WRITE": count}, pss_kib=1)) for count in (100, 9_000))
+    assert grown(base, head, "smoke") == ()
+
+
 def test_an_opcode_that_base_never_sent_shows() -> None:
     changes = grown(leg(check("a", requests={})), leg(check("a", requests={"FUSE_STATX": 5_000})), "smoke")
     assert [change.figure for change in changes] == ["requests FUSE_STATX"]
