@@ -207,6 +207,27 @@ def accounted(suite: str, planned: Sequence[str], results: Sequence[TestResult])
     return tuple(whole), f"reviewbot lost count: {'; '.join(problems)}"[:500] if problems else ""
 
 
+class Reported(Model):
+    """A test of one leg that was reported of an earlier version of the posting."""
+
+    leg: str
+    suite: str
+    test: str
+    absent: bool = False
+    """It could not run on head, and did on base."""
+
+
+class Previous(Model):
+    """What became of the failures that were reported of the last tested version before this one."""
+
+    version: int
+    run: str
+    gone: tuple[Reported, ...] = ()
+    stays: tuple[Reported, ...] = ()
+    unknown: tuple[Reported, ...] = ()
+    """Those that have no outcome now."""
+
+
 class Results(Model):
     """All legs of a run."""
 
@@ -219,3 +240,5 @@ class Results(Model):
     variant: str = ""
     """`kasan`, `asan-server,lockdep`: how the stack was built and run; empty: plainly."""
     legs: tuple[LegResult, ...]
+    previous: Previous | None = None
+    """None: no earlier version was tested here."""

@@ -9,6 +9,7 @@ from reviewbot.model.progress import Progress, silent
 from reviewbot.model.review import PatchRef
 from reviewbot.pipeline import symbolize
 from reviewbot.pipeline.coverage import with_coverage
+from reviewbot.pipeline.previous import became, recalled
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, Store
 
@@ -22,6 +23,8 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unrev
     results = symbolize.explained(
         record.results, record.trees, record.artifacts, record.plan.variant, Store(cache_dir()), run, progress
     )
+    if results.previous:  # shards have brought more since it was recorded
+        results = results.model_copy(update={"previous": became(recalled(results.previous), results.legs)})
     found = verdict.judge(record.run, results, record.comparison, _names(record))
     found = verdict.with_review(found, record.review) if record.review else found
     unfinished = record.comparison.unfinished if record.comparison else ""

@@ -8,12 +8,13 @@ review goes first. It does not go before the builds: a head that does not build 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from reviewbot import build, lab, runner, suites, verdict
 from reviewbot.config import Machine, Site, use_boxes
 from reviewbot.host.files import sha256_file
-from reviewbot.host.paths import cache_dir
+from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import InfraError
@@ -27,12 +28,13 @@ from reviewbot.pipeline.coverage import with_coverage
 from reviewbot.pipeline.judge import judged
 from reviewbot.pipeline.patches import Desk, build_each, review_posting
 from reviewbot.pipeline.plan import make_plan
+from reviewbot.pipeline.previous import became, previous
 from reviewbot.pipeline.request import Request, check_tests, components_of
 from reviewbot.pipeline.review import blamed, desk_of
 from reviewbot.pipeline.run import TOOL, Job, Outcome, carry_out, check_complete, resolve
 from reviewbot.report import Record
 from reviewbot.runner import shard_files
-from reviewbot.store import Durations, NotRuns, RunFolder, Store, saying, telling
+from reviewbot.store import Durations, NotRuns, RunFolder, Runs, Store, saying, telling
 
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
@@ -83,7 +85,11 @@ def _test(job: Job, record: Record, run: RunFolder) -> Record:
     chosen_legs = [job.stack.leg(leg.leg) for leg in job.planned.legs]
     put_off: list[runner.Work] = []
     apart = put_off.append if job.request.shard_dir else None
-    results = blank.model_copy(update={"legs": runner.run_legs(chosen_legs, job.planned.suites, bench, told, apart)})
+    earlier = previous(job.found.posting, Runs(data_dir() / "runs"), run.id)
+    first = {leg.name: earlier.fstests(leg.name) for leg in chosen_legs} if earlier else {}
+    eager = replace(bench, first=first, added={} if job.request.tests else first)
+    found = runner.run_legs(chosen_legs, job.planned.suites, eager, told, apart)
+    results = blank.model_copy(update={"legs": found, "previous": became(earlier, found) if earlier else None})
     run.write("results.json", results)
     if any(leg.agent_seconds and not leg.reused for leg in results.legs):
         lab.confirm(chosen, cache_dir())
@@ -91,8 +97,8 @@ def _test(job: Job, record: Record, run: RunFolder) -> Record:
     if job.request.compare:
         record = with_coverage(record, run, job.progress)
         head = Head(job.planned, resolved, job.stack, job.site, bench)
-        found = compared(head, results.legs, coverage=record.coverage)
-        record = record.model_copy(update={"comparison": found})
+        comparison = compared(head, results.legs, coverage=record.coverage)
+        record = record.model_copy(update={"comparison": comparison})
     if job.request.shard_dir:  # where they are merged, what is compared above need not be compared again
         shard_files.write_shards(put_off, job.request.shards, bench, job.request.shard_dir)
         return record

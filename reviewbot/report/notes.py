@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewbot.model.results import Results
+from reviewbot.model.results import Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.words import counted
@@ -51,6 +51,8 @@ def notes(record: Record) -> list[Note]:
 
 
 def _of_tests(results: Results, record: Record) -> Iterator[Note]:
+    if results.previous:
+        yield Note(previous_words(results.previous))
     broken = any(test.outcome.broken for leg in results.legs for test in leg.tests)
     if broken and record.verdict and record.verdict.compared_with is None:
         why = record.comparison.base_problem if record.comparison else "this run has no base run"
@@ -89,6 +91,18 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note("the CPU was emulated (TCG): times mean little, and races show differently")
         if results.accelerator_why:
             yield Note(f"tcg: {results.accelerator_why}", operator=True)
+
+
+def previous_words(found: Previous) -> str:
+    """`3 found in v6: 2 gone, 1 stays (fuse2fs fstests/generic/013)`."""
+    stays = ", ".join(f"{one.leg} {one.suite}/{one.test}" for one in found.stays)
+    total = len(found.gone) + len(found.stays) + len(found.unknown)
+    if not total:
+        return f"nothing was found in v{found.version}"
+    words = [f"{len(found.gone)} gone"] if found.gone else []
+    words += [f"{len(found.stays)} {'stays' if len(found.stays) == 1 else 'stay'} ({stays})"] if found.stays else []
+    words += [f"{len(found.unknown)} not tested this time"] if found.unknown else []
+    return f"{total} found in v{found.version}: {', '.join(words)}"
 
 
 def untouched_legs(record: Record) -> list[str]:

@@ -66,6 +66,10 @@ class Bench:
     """Components with patches: what machines of this stack say is believed for this stack only."""
     seconds: float = 24 * 3600.0
     """That all tests may take, from the start of the first machine."""
+    first: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Leg -> fstests that run before all others, whatever the budget says."""
+    added: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Leg -> fstests that run besides those of the selection."""
     checks: tuple[str, ...] = ()
     """Those of smoke that run; empty: all."""
     rerun: str = ""

@@ -126,7 +126,7 @@ class _Leg:
             work.lengths, bench.durations.get(_timed(work, bench)),
             ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
             store=bench.store if bench.saved else None, crowded=self.crowded,
-            bounds=Bounds(self.until),
+            bounds=Bounds(self.until), first=tuple(f"fstests/{test}" for test in bench.first.get(work.leg.name, ())),
         )  # fmt: skip
 
     def end(self) -> None:

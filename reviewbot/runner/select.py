@@ -47,6 +47,7 @@ def choose(legs: Sequence[LegSpec], bench: Bench, suites: Sequence[str]) -> dict
     found = {}
     for leg in legs:
         selection = fstests.select(tree, bench.selection, leg, lambda name: fact(name, bench))
+        selection = selection.also(bench.added.get(leg.name, ()))
         answers = known_notrun.answers(leg, selection.tests, bench) if not bench.fresh else {}
         found[leg.name] = Chosen(selection, answers, notes=selection.notes)
     return _within_budget(found, bench, suites) if bench.budget else found
@@ -96,7 +97,9 @@ def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[s
     judge = Judge(groups, touched_groups(budget.changed, load_touched()), lately(recent(Runs(bench.run.path.parent))))
     host = Host(budget.machines or bench.machines, slow * START, _smoke(found, bench, suites, slow))
     fitting = within(wanted, judge, budget.seconds, host)
-    return {name: _cut(name, chosen, fitting, guessed[name]) for name, chosen in found.items()}
+    return {
+        name: _cut(name, chosen, fitting, guessed[name], bench.first.get(name, ())) for name, chosen in found.items()
+    }
 
 
 def _durations(leg: str, bench: Bench) -> Mapping[str, TestSeconds]:
@@ -114,8 +117,8 @@ def _smoke(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str], slo
     return seconds
 
 
-def _cut(name: str, chosen: Chosen, fitting: Budgeted, guessed: int) -> Chosen:
-    left = {one.test: one.seconds for one in fitting.left_out if one.leg == name}
+def _cut(name: str, chosen: Chosen, fitting: Budgeted, guessed: int, first: Sequence[str]) -> Chosen:
+    left = {one.test: one.seconds for one in fitting.left_out if one.leg == name and one.test not in first}
     selection = chosen.selection.without(left)
     out = tuple(
         LeftOut(suite="fstests", test=test, seconds=round(seconds, 1), reason="does not fit into the budget")

@@ -59,6 +59,8 @@ class ShardRun:
     """Machines that run beside these leave no core for each of their CPUs."""
     bounds: Bounds = field(default_factory=Bounds)
     """When all of it has to be over, and how much its guests may leave on the host."""
+    first: tuple[str, ...] = ()
+    """Steps that go before the longest."""
     told: Callable[[], None] = lambda: None
     """Called after each answer."""
     left: dict[str, GuestStep] = field(default_factory=dict)
@@ -92,7 +94,10 @@ class ShardRun:
             self.ended.append(without)
         tests = [step for step in self.shard.tests if step.name not in kept and not step.known]
         order = self.lengths if self.shard.suite == "fstests" else {}  # the checks of smoke build on each other
-        self.left = {step.name: step for step in sorted(tests, key=lambda step: -order.get(step.name, 0.0))}
+        self.left = {
+            step.name: step
+            for step in sorted(tests, key=lambda step: (step.name not in self.first, -order.get(step.name, 0.0)))
+        }
 
     @property
     def over(self) -> bool:

@@ -50,6 +50,10 @@ class Selection:
         """The same with fewer tests."""
         return replace(self, tests=tuple(test for test in self.tests if test not in tests))
 
+    def also(self, tests: Collection[str]) -> "Selection":
+        """The same with those of these that the tree has."""
+        return replace(self, tests=tuple(sorted({*self.tests, *(test for test in tests if test in self.groups)})))
+
 
 def parse(selection: str) -> Words:
     """`-g quick,generic/attr -x dangerous -e generic/001 generic/002,generic/003`. Raises UsageError."""

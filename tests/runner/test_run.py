@@ -15,10 +15,11 @@ from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.model.stack import LegSpec
+from reviewbot.runner import Budget
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
 from reviewbot.suites.shortcomings import FactOf
-from tests.played import OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes
+from tests.played import LEG, OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes
 
 
 @pytest.fixture
@@ -334,3 +335,26 @@ def test_what_goes_on_counts_from_what_is_answered_already(world: World) -> None
     world.run("fstests")
     (begun,) = (event for event in world.events if event.state == "start" and event.step == "lab")
     assert (begun.done, begun.total) == (3, len(TESTS))
+
+
+def test_what_failed_in_the_version_before_runs_first_though_nobody_selected_it(world: World) -> None:
+    late = {LEG.name: (TESTS[6], TESTS[4])}
+    bench = replace(world.bench(selection=" ".join(TESTS[:5])), first=late, added=late)
+    result = world.run(bench=bench)
+    (asked,) = world.lab.asked
+    assert asked == [TESTS[4], TESTS[6], *TESTS[:4]]
+    assert {test.test for test in result.tests} == set(asked)
+
+
+def test_a_selection_of_the_users_own_is_put_in_order_and_not_added_to(world: World) -> None:
+    bench = replace(world.bench(selection=" ".join(TESTS[:3])), first={LEG.name: (TESTS[2], TESTS[6])})
+    world.run(bench=bench)
+    assert world.lab.asked == [[TESTS[2], TESTS[0], TESTS[1]]]
+
+
+def test_what_failed_in_the_version_before_is_never_left_out_for_the_budget(world: World) -> None:
+    late = {LEG.name: TESTS[7:]}
+    bench = replace(world.bench(), budget=Budget(0.001), first=late, added=late)
+    result = world.run(bench=bench)
+    assert [test.test for test in result.tests] == list(TESTS[7:])
+    assert {one.test for one in result.left_out} == set(TESTS[:7])
