@@ -15,7 +15,7 @@ CHECKS = (
     "mkfs", "mount", "files", "directories", "rename", "exchange", "noreplace", "moves", "links", "nodes", "tmpfile",
     "flags", "nanoseconds", "xattr", "acl", "default-acl", "sparse", "holes", "allocate", "punch", "zero", "copy",
     "direct", "locks", "sizes", "mmap", "pages", "fsync", "space", "readonly", "names", "many", "times", "follow",
-    "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "fsck",
+    "caches", "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "fsck",
 )  # fmt: skip
 """In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
 

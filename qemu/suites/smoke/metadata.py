@@ -90,6 +90,26 @@ def many() -> None:
     equal(os.listdir("."), [], "entries after all were removed")
 
 
+def caches() -> None:
+    """What was looked up, listed and read a moment ago is right when it is asked for again, over and over.
+
+    How many requests that takes is compared with base: caches that are no longer used show there.
+    """
+    os.chdir(folder("caches"))
+    os.makedirs("a/b/c")
+    for name in ("f", "a/b/c/f"):
+        write(name, name.encode() * 1000)
+    for _ in range(400):
+        equal((os.stat("f").st_size, os.stat("a/b/c/f").st_size), (1000, 7000), "sizes")
+        equal(read("f")[-2:], b"ff", "content")
+    os.mkdir("listed")
+    for number in range(400):
+        write(f"listed/f{number}", b"x" * number)
+    drop_caches()
+    sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in os.scandir("listed")}
+    equal(sizes, {f"f{number}": number for number in range(400)}, "names and sizes that are listed")
+
+
 def follow() -> None:
     """After each operation the times that it must change have changed, the others have not, and the size is right."""
     os.chdir(folder("follow"))
@@ -105,6 +125,7 @@ def follow() -> None:
         ("truncate(2) to less", lambda: os.truncate("f", 4097), 4097, True),
         ("truncate(2) to more", lambda: os.truncate("f", 8191), 8191, True),
         ("appending", lambda: append("f", b"y" * 3), 8194, True),
+        ("utimensat(2) with the time of now", lambda: os.utime("f"), 8194, True),
     ):  # fmt: skip
         os.utime("f", ns=(old, old))
         change()
@@ -226,4 +247,12 @@ def listed_in_pieces(path: str, size: int) -> list[str]:
     return found
 
 
-CHECKS = {"moves": moves, "follow": follow, "names": names, "many": many, "times": times, "unmount": unmount}
+CHECKS = {
+    "moves": moves,
+    "follow": follow,
+    "caches": caches,
+    "names": names,
+    "many": many,
+    "times": times,
+    "unmount": unmount,
+}
