@@ -44,6 +44,8 @@ def _run(arguments: list[str]) -> int:
         return _say(error.format_message(), _usage_hint(error), ExitStatus.USAGE)
     except (KeyboardInterrupt, click.Abort):
         stop_all()
+        if "_REVIEWBOT_COMPLETE" in os.environ:  # a shell that completes a word: what is said is on its command line
+            return ExitStatus.INTERRUPTED
         return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
     except ReaderGone:  # say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

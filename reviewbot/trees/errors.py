@@ -41,7 +41,8 @@ class SourceUnreachable(InfraError):
 
     @property
     def details(self) -> tuple[str, ...]:
-        return tuple(self.said.strip().splitlines()[-_WORDS:])
+        """What the command said beside what is told anyway."""
+        return tuple(line for line in self.said.strip().splitlines()[-_WORDS:] if line not in self.why)
 
 
 class WrongBase(UsageError):

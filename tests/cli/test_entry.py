@@ -40,6 +40,19 @@ def test_an_error_is_one_line_and_a_status(
     assert said.count("\n") == 1
 
 
+def test_an_interrupted_completion_leaves_the_command_line_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(group.reviewbot, "main", interrupted)
+    monkeypatch.setattr(entry, "stop_all", lambda: None)
+    monkeypatch.setenv("_REVIEWBOT_COMPLETE", "bash_complete")
+    assert entry.run([]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     "error", [OSError(errno.EIO, "odd"), RecursionError("too deep"), KeyError("path"), BrokenPipeError(), MemoryError()]
 )
