@@ -18,10 +18,13 @@ from reviewbot.config import Machine, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.build import Build
 from reviewbot.model.lab import GuestJob, GuestStep
+from reviewbot.model.lock import Conditions
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
-from reviewbot.runner import Bench, run_legs
+from reviewbot.model.trees import Trees
+from reviewbot.runner import Context, Tests, run_legs
 from reviewbot.store import Durations, Runs, Store
 
 OVERHEAD = "40 fstests on two machines: share of their time outside tests (tcg)"
@@ -87,14 +90,21 @@ def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[
         known = cache_dir() / "durations.json"
         if known.exists():
             shutil.copy(known, folder)
-        bench = Bench(
-            artifacts=built, accelerator=TCG, store=Store(folder), run=Runs(folder / "runs").create(),
-            durations=Durations(folder / known.name, suites.load_typical()), progress=silent,
-            disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus,
-            selection=" ".join(TESTS), machines=count,
-        )  # fmt: skip
+        context = Context(
+            build=Build(trees=Trees(trees=()), artifacts=built),
+            conditions=Conditions(
+                legs=(), disks=suites.disks(machine.scratch_gib), memory=machine.memory, cpus=machine.cpus
+            ),
+            tests=Tests(" ".join(TESTS)),
+            accelerator=TCG,
+            store=Store(folder),
+            run=Runs(folder / "runs").create(),
+            durations=Durations(folder / known.name, suites.load_typical()),
+            progress=silent,
+            machines=count,
+        )
         started = time.monotonic()
-        (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], bench)
+        (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], context)
         wall = time.monotonic() - started
     return Taken(wall, {test.test: test.outcome.value for test in result.tests}), result
 

@@ -18,8 +18,11 @@ from reviewbot import lab, runner, suites
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts
+from reviewbot.model.build import Build
 from reviewbot.model.lab import GuestJob
+from reviewbot.model.lock import Conditions
 from reviewbot.model.progress import Event
+from reviewbot.model.trees import Trees
 from reviewbot.store import Durations, Runs, Store
 from reviewbot.suites import smoke
 
@@ -150,12 +153,17 @@ def after_a_loss(built: dict[str, Artifact], folder: Path) -> Figure:
                 killed[:] = [time.monotonic()]
                 os.kill(pid, signal.SIGKILL)
 
-    bench = runner.Bench(
-        artifacts=Artifacts(artifacts=built), accelerator=TCG, store=Store(folder / "cache"),
-        run=Runs(folder / "runs").create(), durations=Durations(folder / "durations.json"), progress=watch,
-        disks=suites.disks(1), memory=2048, cpus=2, selection=" ".join(TESTS), fresh=True,
-    )  # fmt: skip
-    (result,) = runner.run_legs([load_stack().leg(LEG)], ["fstests"], bench)
+    context = runner.Context(
+        build=Build(trees=Trees(trees=()), artifacts=Artifacts(artifacts=built)),
+        conditions=Conditions(legs=(), disks=suites.disks(1), memory=2048, cpus=2),
+        tests=runner.Tests(" ".join(TESTS), fresh=True),
+        accelerator=TCG,
+        store=Store(folder / "cache"),
+        run=Runs(folder / "runs").create(),
+        durations=Durations(folder / "durations.json"),
+        progress=watch,
+    )
+    (result,) = runner.run_legs([load_stack().leg(LEG)], ["fstests"], context)
     return Figure(what, tuple(seconds), LOSS, "" if len(seconds) == len(SHOT) else result.reason or "no loss was seen")
 
 

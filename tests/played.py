@@ -4,11 +4,12 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,14 @@ from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator, Bounds
 from reviewbot.lab.leavings import Leavings
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
+from reviewbot.model.build import Build
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
+from reviewbot.model.lock import Conditions
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome
-from reviewbot.runner import Bench, run_legs
+from reviewbot.model.trees import AppliedPatch, Tree, Trees
+from reviewbot.model.variants import Variant
+from reviewbot.runner import Context, Tests, run_legs
 from reviewbot.store import Durations, Runs, Store
 from reviewbot.suites import disks
 
@@ -139,6 +144,48 @@ def artifacts(folder: Path) -> Artifacts:
     )
 
 
+MACHINE = Conditions(legs=(), disks=disks(1), memory=512, cpus=1)
+
+
+def tree_of(component: str) -> Tree:
+    """A component with one patch."""
+    patch = AppliedPatch(message_id=f"{component}@x", subject="a patch", commit=f"{component}-head")
+    return Tree(
+        component=component,
+        repository="/nowhere",
+        source="a test",
+        base_commit="base",
+        base_tree="0",
+        base_why="",
+        head_commit=patch.commit,
+        head_tree="1",
+        patches=(patch,),
+    )
+
+
+def with_tests(context: Context, **fields: Any) -> Context:
+    """The same with other tests: fields of `Tests`."""
+    return replace(context, tests=replace(context.tests, **fields))
+
+
+def with_build(
+    context: Context,
+    *,
+    artifacts: Artifacts | None = None,
+    patched: Collection[str] | None = None,
+    variant: Variant | None = None,
+) -> Context:
+    """The same of another build. patched: components that have a patch."""
+    found: dict[str, object] = {}
+    if artifacts is not None:
+        found["artifacts"] = artifacts
+    if patched is not None:
+        found["trees"] = Trees(trees=tuple(map(tree_of, sorted(patched))))
+    if variant is not None:
+        found["variant"] = variant
+    return replace(context, build=context.build.model_copy(update=found))
+
+
 @dataclass
 class World:
     """One user's store; every call is a run of its own, as from the command line."""
@@ -148,18 +195,23 @@ class World:
     lab: Lab = field(default_factory=Lab)
     events: list[Event] = field(default_factory=list)
 
-    def bench(self, *, fresh: bool = False, selection: str = "-g auto", machines: int = 1) -> Bench:
-        return Bench(
-            artifacts=self.artifacts, accelerator=Accelerator("tcg", "a test"), store=Store(self.folder / "cache"),
-            run=Runs(self.folder / "runs").create(), durations=Durations(self.folder / "durations.json"),
-            progress=self.events.append, disks=disks(1), memory=512, cpus=1, selection=selection, fresh=fresh,
+    def context(self, *, fresh: bool = False, selection: str = "-g auto", machines: int = 1) -> Context:
+        return Context(
+            build=Build(trees=Trees(trees=()), artifacts=self.artifacts),
+            conditions=MACHINE,
+            tests=Tests(selection, fresh=fresh),
+            accelerator=Accelerator("tcg", "a test"),
+            store=Store(self.folder / "cache"),
+            run=Runs(self.folder / "runs").create(),
+            durations=Durations(self.folder / "durations.json"),
+            progress=self.events.append,
             machines=machines,
-        )  # fmt: skip
+        )
 
-    def run(self, *suites: str, lab: Lab | None = None, bench: Bench | None = None) -> LegResult:
+    def run(self, *suites: str, lab: Lab | None = None, context: Context | None = None) -> LegResult:
         """Every planned test has one outcome, whatever the lab did."""
         with self.playing(lab or Lab()):
-            (result,) = run_legs([LEG], suites or ("fstests",), bench or self.bench())
+            (result,) = run_legs([LEG], suites or ("fstests",), context or self.context())
         assert sum(result.count(outcome) for outcome in Outcome) == len(result.tests) == result.planned
         assert len({(t.suite, t.test) for t in result.tests}) == len(result.tests)
         return result

@@ -2,7 +2,6 @@
 """A machine brings its counters back in the end, and that is no test."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.runner import shard_files
 from reviewbot.runner.suite_job import work_of
 from reviewbot.suites import about_counters
-from tests.played import LEG, TESTS, World, made_world
+from tests.played import LEG, TESTS, World, made_world, with_build
 
 GCOV = choose_variant(["gcov"])
 
@@ -27,14 +26,14 @@ def world() -> Iterator[World]:
 
 @pytest.mark.parametrize(("variant", "names"), [(GCOV, ["fuse2fs-fstests/coverage"]), (PLAIN, [])])
 def test_only_a_variant_with_counters_asks_for_them(world: World, variant: Variant, names: list[str]) -> None:
-    result = world.run("fstests", bench=replace(world.bench(), variant=variant))
+    result = world.run("fstests", context=with_build(world.context(), variant=variant))
     (job,) = world.lab.jobs
     assert [job.last.name for _ in range(1) if job.last] == names
     assert result.planned == len(TESTS) and {test.test for test in result.tests} == set(TESTS)
 
 
 def test_they_come_back_from_where_programs_write_them_into_the_machines_own_folder(world: World) -> None:
-    world.run("fstests", bench=replace(world.bench(), variant=GCOV))
+    world.run("fstests", context=with_build(world.context(), variant=GCOV))
     job = world.lab.jobs[0]
     assert job.last is not None
     (folder,) = job.last.collect
@@ -49,14 +48,14 @@ def test_notes_of_lost_counters_are_told_from_others() -> None:
 
 
 def test_counters_of_a_shard_that_ran_elsewhere_come_along_with_its_logs(world: World, tmp_path: Path) -> None:
-    bench = replace(world.bench(), variant=GCOV)
-    shard = work_of(LEG, "fstests", bench).shard
+    context = with_build(world.context(), variant=GCOV)
+    shard = work_of(LEG, "fstests", context).shard
     result = tmp_path / "result.json"
     for name in ("coverage/gcov/notes", "other/gcov/notes"):
         (shard_files.logs_of(result) / "fuse2fs-fstests.2" / name).parent.mkdir(parents=True)
         (shard_files.logs_of(result) / "fuse2fs-fstests.2" / name).write_text("")
     plan = ShardPlan(run=shard.run, nonce="", works=(), shards=(shard,))
-    shard_files.take_logs(plan, {result: ShardResult(shard=shard.key, run=shard.run)}, bench.run)
-    logs = bench.run.logs(LEG.name)
+    shard_files.take_logs(plan, {result: ShardResult(shard=shard.key, run=shard.run)}, context.run)
+    logs = context.run.logs(LEG.name)
     assert sets_of_counters(logs) == (logs / "fuse2fs-fstests.2.shard1" / "coverage" / "gcov",)
     assert [path.name for path in logs.rglob("other")] == []

@@ -2,7 +2,6 @@
 """Variants of the stack: what is wrong in their file is named, and all that one changes is in the keys."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ from reviewbot.model.lab import GuestJob
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.variants import PLAIN, Variant, joined
 from reviewbot.suites import fstests
-from tests.played import TESTS, Lab, World, made_world
+from tests.played import TESTS, Lab, World, made_world, with_build
 
 
 def run(world: World, variant: Variant = PLAIN) -> tuple[LegResult, list[GuestJob]]:
-    result = world.run("fstests", bench=replace(world.bench(), variant=variant))
+    result = world.run("fstests", context=with_build(world.context(), variant=variant))
     return result, world.lab.jobs
 
 
@@ -108,17 +107,17 @@ def test_a_machine_of_a_variant_has_its_time_words_and_programs(world: World) ->
 
 def test_after_a_report_that_ends_all_checking_the_next_test_has_a_new_machine(world: World) -> None:
     lab, renewed = Lab({TESTS[2]: ["crash"], TESTS[5]: ["crash"]}), Variant(name="lockdep", renew=True)
-    result = world.run("fstests", lab=lab, bench=replace(world.bench(), variant=renewed))
+    result = world.run("fstests", lab=lab, context=with_build(world.context(), variant=renewed))
     assert [t.outcome for t in result.tests].count(Outcome.CRASH) == 2 and len(result.tests) == len(TESTS)
     assert len(lab.jobs) == 3 and not result.reason, "it is no loss"
     assert lab.asked[1:] == [list(TESTS[3:]), list(TESTS[6:])]
     checks = Lab({"smoke/mount": ["crash"]})
-    world.run("smoke", lab=checks, bench=replace(world.bench(), variant=renewed))
+    world.run("smoke", lab=checks, context=with_build(world.context(), variant=renewed))
     assert len(checks.jobs) == 1
 
 
 def test_durations_of_a_variant_are_kept_apart(world: World) -> None:
     run(world, Variant(name="kasan", slow=3))
-    durations = world.bench().durations
+    durations = world.context().durations
     assert durations.tests("fuse2fs[kasan]", "tcg") and not durations.tests("fuse2fs", "tcg")
     assert fstests.PREPARE not in durations.tests("fuse2fs[kasan]", "tcg")

@@ -71,12 +71,12 @@ def reproduce_command(
     recorded = reproduce.read_run(Runs(data_dir() / "runs").find(run), site)
     cases = reproduce.cases(recorded, test, legs)
     accelerator = reproduce.accelerator_of(recorded, site, cache_dir(), store)
-    bench = reproduce.bench_of(recorded, accelerator, store, cache_dir(), cases[0].test)
+    context = reproduce.context_of(recorded, accelerator, store, cache_dir(), cases[0].test)
     if print_command:
-        click.echo("\n".join(reproduce.bare_command(case, bench) for case in cases))
+        click.echo("\n".join(reproduce.bare_command(case, context) for case in cases))
         return ExitStatus.PASS
     with at_work() as progress, recorded.folder.kept():
-        found = [reproduce.repeat(case, times, bench, progress) for case in cases]
+        found = [reproduce.repeat(case, times, context, progress) for case in cases]
     if as_json:
         click.echo(json.dumps([_row(recorded, one) for one in found], indent=1, ensure_ascii=False))
     else:

@@ -62,7 +62,7 @@ def shell(run: str, leg: str, suite: Suite | None, site_path: Path | None, as_js
         reproduce.artifact_of(recorded, "fstests", store)
     accelerator = reproduce.accelerator_of(recorded, site, cache_dir(), store)
     ends = Ends()
-    job = reproduce.shell_job(spec, kind, ends, reproduce.bench_of(recorded, accelerator, store, cache_dir()))
+    job = reproduce.shell_job(spec, kind, ends, reproduce.context_of(recorded, accelerator, store, cache_dir()))
     if as_json:
         click.echo(json.dumps(job.model_dump(mode="json", exclude={"steps", "ports"}), indent=1))
         return ExitStatus.PASS

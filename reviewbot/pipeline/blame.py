@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reviewbot.build import needs
 from reviewbot.host.process import CommandFailed
+from reviewbot.model.build import side_of
 from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts, FigureChange
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
@@ -19,15 +20,14 @@ from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
 from reviewbot.pipeline.suspects import weights
-from reviewbot.runner import Bench, Suite, run_legs
-from reviewbot.store import RunFolder
+from reviewbot.runner import Context, Suite, Tests, run_legs
 from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
 from reviewbot.verdict.weights import functions
 
-BuildAt = Callable[[Mapping[str, str]], Bench]
+BuildAt = Callable[[Mapping[str, str]], Context]
 """Component -> commit, the others at base: the stack built there. Raises SeriesAtFault or InfraError."""
 
 
@@ -38,7 +38,7 @@ class Parts:
     trees: Trees
     stack: Stack
     at: BuildAt
-    without: Callable[[str, str], Bench | None]
+    without: Callable[[str, str], Context | None]
     """Component, commit: head without this patch; None: it cannot be taken out. Raises as `at` does."""
     coverage: Coverage | None = None
 
@@ -150,7 +150,7 @@ class _Runs:
     parts: Parts
     deadline: float
     """time.monotonic() when the budget is spent."""
-    built: dict[str, Bench | None] = field(default_factory=dict)
+    built: dict[str, Context | None] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def search(self) -> Blame:
@@ -178,7 +178,7 @@ class _Runs:
 
     def ask(self, commits: Mapping[str, str]) -> bool | None:
         """Whether the symptom shows there; None: no such stack, or its machine was lost."""
-        return self._ask(_name(commits), lambda: self.parts.at(commits))
+        return self._ask(side_of(commits), lambda: self.parts.at(commits))
 
     def ask_without(self, component: str, commit: str) -> bool | None:
         """The same of head without one patch."""
@@ -186,11 +186,11 @@ class _Runs:
 
     def content(self, commits: Mapping[str, str]) -> str:
         """What the components that differ from base were built to; empty: not known."""
-        bench = self._bench(_name(commits), lambda: self.parts.at(commits))
-        made = [bench.artifacts.artifacts[one].content for one in sorted(commits)] if bench else []
+        context = self._context(side_of(commits), lambda: self.parts.at(commits))
+        made = [context.build.artifacts.artifacts[one].content for one in sorted(commits)] if context else []
         return " ".join(made) if all(made) else ""
 
-    def _bench(self, name: str, build: Callable[[], Bench | None]) -> Bench | None:
+    def _context(self, name: str, build: Callable[[], Context | None]) -> Context | None:
         if name not in self.built:
             try:
                 self.built[name] = build()
@@ -198,30 +198,23 @@ class _Runs:
                 self.built[name] = None
         return self.built[name]
 
-    def _ask(self, name: str, build: Callable[[], Bench | None]) -> bool | None:
-        if (bench := self._bench(name, build)) is None:
+    def _ask(self, name: str, build: Callable[[], Context | None]) -> bool | None:
+        if (context := self._context(name, build)) is None:
             return None
         self.numbers[name] = number = self.numbers.get(name, 0) + 1
-        return self._once(bench, name, number)
+        return self._once(context, name, number)
 
-    def _once(self, bench: Bench, name: str, number: int) -> bool | None:
+    def _once(self, context: Context, name: str, number: int) -> bool | None:
         symptom = self.symptom
-        folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{name}.{number}")
-        once = replace(
-            bench, run=folder, selection=symptom.selection, budget=None, notruns=None, fresh=False,
-            rerun=f"{name} {number}", checks=symptom.checks,
-        )  # fmt: skip
+        tests = Tests(symptom.selection, checks=symptom.checks, rerun=f"{name} {number}")
+        once = context.again(f"{name}.{number}", tests)
         what = f"{symptom.leg.name} {symptom.name} on {name}"
-        bench.progress(Event("blame", what, "start", f"run {number}"))
+        context.progress(Event("blame", what, "start", f"run {number}"))
         try:
             (result,) = run_legs([symptom.leg], (symptom.suite,), once)
             seen = symptom.seen(result)
         except InfraError:
             seen = None
         said = "no result" if seen is None else "shows it" if seen else "does not show it"
-        bench.progress(Event("blame", what, "done", said))
+        context.progress(Event("blame", what, "done", said))
         return seen
-
-
-def _name(commits: Mapping[str, str]) -> str:
-    return "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"

@@ -10,65 +10,48 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reviewbot import build, intake, lab, runner, suites, trees
-from reviewbot.config import Site, choose_variant, load_stack, use_boxes
+from reviewbot import intake, lab, trees
+from reviewbot.config import use_boxes
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.process import CommandFailed
-from reviewbot.intake import Mailbag
+from reviewbot.model.build import side_of
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.lock import Lock
-from reviewbot.model.plan import Plan
-from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Progress
 from reviewbot.model.results import LegResult
-from reviewbot.model.shard import IMAGES
-from reviewbot.model.stack import LegSpec, Stack
+from reviewbot.model.stack import LegSpec
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
 from reviewbot.pipeline.mixed import Mixed, with_mixed
-from reviewbot.pipeline.request import components_of
 from reviewbot.pipeline.reruns import compare, remember, to_compare, uncompared
-from reviewbot.store import Durations, History, NotRuns, RunFolder, Store, saying, telling
+from reviewbot.pipeline.run import Run
+from reviewbot.runner import Context, Tests, durations_for
+from reviewbot.store import History
 from reviewbot.suites.quarantine import load_quarantine
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A stack that was tested, and what other stacks are made of."""
+    """The stack that was tested, and the run that makes others of it."""
 
-    planned: Plan
-    trees: Trees
-    stack: Stack
-    site: Site
-    bench: runner.Bench
+    run: Run
+    context: Context
 
-    def at(self, commits: Mapping[str, str]) -> runner.Bench:
+    def at(self, commits: Mapping[str, str]) -> Context:
         """The named components at these commits, the others at base. Raises SeriesAtFault, InfraError."""
-        name = "+".join(f"{component}-{commit[:12]}" for component, commit in sorted(commits.items())) or "base"
-        return self._built(name, trees.above_base(self.trees, commits), frozenset(commits))
+        return self._at(trees.above_base(self.context.build.trees, commits), side_of(commits))
 
-    def without(self, component: str, commit: str) -> runner.Bench | None:
+    def without(self, component: str, commit: str) -> Context | None:
         """All of head but one patch; None when it cannot be taken out. Raises SeriesAtFault, InfraError."""
-        moved = trees.without(self.trees, component, commit)
-        return self._built(f"head-without-{commit[:12]}", moved, self.bench.patched) if moved else None
+        moved = trees.without(self.context.build.trees, component, commit)
+        return self._at(moved, f"head-without-{commit[:12]}") if moved else None
 
-    def _built(self, name: str, moved: Trees, patched: frozenset[str]) -> runner.Bench:
-        bench = self.bench
-        artifacts = build.build_all(
-            moved,
-            self.stack,
-            store=bench.store,
-            site=self.site,
-            kinds=components_of(self.planned, self.stack),
-            logs=bench.run.logs("builds", name),
-            progress=bench.progress,
-            variant=self.planned.variant,
-        )
-        durations = runner.durations_for(bench.durations, artifacts, patched)
-        return replace(bench, artifacts=artifacts, patched=patched, durations=durations)
+    def _at(self, moved: Trees, side: str) -> Context:
+        made = self.run.build(moved, side)
+        durations = durations_for(self.context.durations, made.artifacts, made.patched)
+        return replace(self.context, build=made, durations=durations)
 
 
 def compared(
@@ -79,39 +62,39 @@ def compared(
     known: of the suites that were compared before. coverage: of head, where it was counted. Writes comparison.json.
     Raises Stopping, OSError.
     """
-    planned, bench = head.planned, head.bench
-    chosen = [head.stack.leg(leg.leg) for leg in planned.legs]
-    history = History.at(head.site.history, data_dir())
-    remember(chosen, results, bench, history)
+    run, context = head.run, head.context
+    planned, chosen, patched = run.plan, run.legs, context.build.trees
+    history = History.at(run.site.history, data_dir())
+    remember(chosen, results, context, history)
     base = functools.cache(lambda: head.at({}))
     fresh = _without_smoke(results) if known else results
     try:
-        found = compare(chosen, fresh, bench, base, history=history, quarantine=load_quarantine(head.site))
+        found = compare(chosen, fresh, context, base, history=history, quarantine=load_quarantine(run.site))
     except OSError as error:
         why = _disk_full(error)
         found = uncompared(chosen, fresh, why).model_copy(update={"unfinished": why})
-    if not known and not found.base_problem and any(tree.patches for tree in head.trees.trees):
+    if not known and not found.base_problem and any(tree.patches for tree in patched.trees):
         try:
-            found = with_costs(found, chosen, results, bench, base)
+            found = with_costs(found, chosen, results, context, base)
             found = _with_mixes(found, chosen, results, head, base)
         except OSError as error:
             found = found.model_copy(update={"unfinished": _disk_full(error)})
     if planned.blame:
-        parts = Parts(head.trees, head.stack, head.at, head.without, coverage)
-        found = blame(found, chosen, parts, budget=planned.blame, selection=bench.selection)
+        parts = Parts(patched, run.stack, head.at, head.without, coverage)
+        found = blame(found, chosen, parts, budget=planned.blame, selection=context.tests.selection)
     found = _joined(known, found) if known else found
-    bench.run.write("comparison.json", found)
+    context.run.write("comparison.json", found)
     return found
 
 
 def _with_mixes(
     found: Comparison, chosen: Sequence[LegSpec], results: Sequence[LegResult], head: Head,
-    base: Callable[[], runner.Bench],
+    base: Callable[[], Context],
 ) -> Comparison:  # fmt: skip
-    planned = head.planned
+    planned = head.run.plan
 
     def mixed() -> Mixed:
-        return Mixed(head.bench, base(), head.at, head.trees, head.stack)
+        return Mixed(head.context, base(), head.at, head.context.build.trees, head.run.stack)
 
     found = with_mixed(found, chosen, results, mixed, full=planned.compat)
     if planned.prefixes and not found.base_problem:
@@ -143,15 +126,7 @@ def _without_smoke(results: Sequence[LegResult]) -> list[LegResult]:
     return fresh
 
 
-def merged(
-    planned: Plan,
-    lock: Lock,
-    results: Sequence[LegResult],
-    known: Comparison | None,
-    run: RunFolder,
-    site: Site,
-    progress: Progress,
-) -> Comparison:
+def merged(run: Run, lock: Lock, results: Sequence[LegResult], known: Comparison | None) -> Comparison:
     """The comparison of a run whose shards came back: machines run here only when something has to be compared.
 
     known: of its smoke. Raises Stopping, OSError.
@@ -160,87 +135,39 @@ def merged(
     if not to_compare(_without_smoke(results)):
         return known
     try:
-        head = _rebuilt(planned, lock, run, site, progress)
+        head = _rebuilt(run, lock)
     except (InfraError, SeriesAtFault, CommandFailed) as error:
-        stack = load_stack(lock.stack, site)
-        chosen = [stack.leg(leg.leg) for leg in planned.legs]
-        return _joined(known, uncompared(chosen, _without_smoke(results), str(error)))
+        return _joined(known, uncompared(run.legs, _without_smoke(results), str(error)))
     return compared(head, results, known)
 
 
-def _rebuilt(planned: Plan, lock: Lock, run: RunFolder, site: Site, progress: Progress) -> Head:
+def _rebuilt(run: Run, lock: Lock) -> Head:
     """Head as this host can run it: from the store, or built again from the stored mails on the same bases."""
     lab.qemu_version()
-    use_boxes(site)
-    stack, cache = load_stack(lock.stack, site), cache_dir()
-    store = Store(cache, telling(progress), f"run {run.id}", saying(progress))
-    here = _trees_here(planned, lock, stack, run, site, progress)
-    artifacts = build.build_all(
-        here,
-        stack,
-        store=store,
-        site=site,
-        kinds=components_of(planned, stack),
-        logs=run.logs("build"),
-        progress=progress,
-        variant=planned.variant,
-    )
-    was = lock.artifacts.artifacts
-    if others := sorted(
-        kind for kind, made in artifacts.artifacts.items() if kind in was and was[kind].key != made.key
-    ):
+    use_boxes(run.site)
+    made = run.build(_trees_here(run, lock.trees))
+    was, now = lock.artifacts.artifacts, made.artifacts.artifacts
+    if others := sorted(kind for kind, artifact in now.items() if kind in was and was[kind].key != artifact.key):
         raise InfraError(f"this host builds another {others[0]} than the one that was tested")
-    images: dict[str, Path] = {kind: Path(artifacts.artifacts[kind].path) / file for kind, file in IMAGES.items()}
-    chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], cache, progress=progress)
-    conditions = lock.conditions or runner.conditions(site.machine, stack, planned.legs, site.soak)
-    sized = site.machine.model_copy(update={"memory": conditions.memory, "cpus": conditions.cpus})
-    machines, _ = runner.how_many(sized, chosen.name)
-    durations = Durations(cache / "durations.json", suites.load_typical())
-    bench = runner.Bench(
-        artifacts=artifacts,
-        accelerator=chosen,
-        store=store,
-        run=run,
-        durations=runner.durations_for(durations, artifacts, here.patched),
-        progress=progress,
-        patched=here.patched,
-        disks=conditions.disks,
-        memory=conditions.memory,
-        cpus=conditions.cpus,
-        variant=choose_variant(planned.variant.name.split(",") if planned.variant.name else ()),
-        selection=planned.tests,
-        machines=machines,
-        soak=conditions.soak or site.soak,
-        notruns=NotRuns(cache / "notruns.json"),
-        saved=site.machine.saved == "auto",
-        seconds=site.machine.hours * 3600,
-    )
-    return Head(planned, here, stack, site, bench)
+    return Head(run, run.context(made, Tests(run.plan.tests), lock.conditions))
 
 
-def _trees_here(planned: Plan, lock: Lock, stack: Stack, run: RunFolder, site: Site, progress: Progress) -> Trees:
+def _trees_here(run: Run, recorded: Trees) -> Trees:
     """The run's trees; made again where their repositories are not on this host. Raises InfraError, SeriesAtFault."""
-    if all(Path(tree.repository).is_dir() for tree in lock.trees.trees):
-        return lock.trees
+    if all(Path(tree.repository).is_dir() for tree in recorded.trees):
+        return recorded
     made = trees.resolve(
-        planned.posting,
-        _mails(planned.posting, run),
-        stack,
-        components={tree.component for tree in lock.trees.trees},
-        bases={tree.component: tree.base_commit for tree in lock.trees.trees},
+        run.plan.posting,
+        intake.read_mbox(run.folder.path / "mails.mbox").by_id(),
+        run.stack,
+        components={tree.component for tree in recorded.trees},
+        bases={tree.component: tree.base_commit for tree in recorded.trees},
         cache=cache_dir(),
-        rfc=planned.rfc,
-        progress=progress,
-        network=site.network,
+        rfc=run.plan.rfc,
+        progress=run.progress,
+        network=run.site.network,
     )
     heads = {tree.component: tree.head_tree for tree in made.trees}
-    if others := [tree.component for tree in lock.trees.trees if heads.get(tree.component) != tree.head_tree]:
+    if others := [tree.component for tree in recorded.trees if heads.get(tree.component) != tree.head_tree]:
         raise InfraError(f"{others[0]} is not what was tested when its patches are applied again")
     return made
-
-
-def _mails(posting: Posting, run: RunFolder) -> dict[str, bytes]:
-    """The run's mails by their Message-ID."""
-    raw = intake.read_mbox(run.path / "mails.mbox").mails
-    wanted = tuple(posting.message_ids())
-    return {name: mail for mail in raw for name in wanted if Mailbag("", (mail,)).has(name)}

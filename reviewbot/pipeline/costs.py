@@ -6,15 +6,14 @@ Base's run is cached by its inputs: every posting on the same base shares it.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reviewbot.model.comparison import Comparison, FigureChange, NewMessage, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.reruns import same_artifacts
-from reviewbot.runner import Bench, run_legs
-from reviewbot.store import RunFolder
+from reviewbot.runner import Context, Tests, run_legs
 from reviewbot.suites.smoke import alone
 from reviewbot.verdict import figures, messages
 
@@ -22,8 +21,8 @@ SMOKE = "smoke"
 
 
 def with_costs(
-    comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench,
-    base: Callable[[], Bench],
+    comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context,
+    base: Callable[[], Context],
 ) -> Comparison:  # fmt: skip
     """The comparison with what head costs a server more, and what its kernel says more. Raises Stopping, OSError."""
     if not any(leg.server for leg in legs):
@@ -39,8 +38,8 @@ def with_costs(
 class Costs:
     """Compares legs whose smoke ran on head."""
 
-    head: Bench
-    base: Bench
+    head: Context
+    base: Context
 
     def compared(self, comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult]) -> Comparison:
         """With what two runs per side show. Raises Stopping, OSError, InfraError."""
@@ -70,20 +69,19 @@ class Costs:
 
     def _head(self, leg: LegSpec) -> str:
         """What names this head."""
-        built = self.head.artifacts.artifacts
+        built = self.head.build.artifacts.artifacts
         keys = "".join(built[need].key for need in leg.needs if need in built)
         return hashlib.sha256(keys.encode()).hexdigest()[:12]
 
 
 def smoke(
-    leg: LegSpec, bench: Bench, name: str, number: str = "", checks: tuple[str, ...] = (), rerun: str = ""
+    leg: LegSpec, context: Context, name: str, number: str = "", checks: tuple[str, ...] = (), rerun: str = ""
 ) -> LegResult:  # fmt: skip
     """The suite in one leg. name: of the folder for its logs. number: makes another run of the same. checks: those that
     run; empty: all. rerun: which run it is, when the number does not say it.
     """
-    folder = RunFolder(bench.run.id, bench.run.path / "reruns" / ".".join(filter(None, (name, SMOKE, number))))
-    rerun = number and f"{name} {rerun or number}"
-    once = replace(bench, run=folder, fresh=False, budget=None, notruns=None, rerun=rerun, checks=checks)
+    tests = Tests(context.tests.selection, checks=checks, rerun=number and f"{name} {rerun or number}")
+    once = context.again(".".join(filter(None, (name, SMOKE, number))), tests)
     (result,) = run_legs([leg], (SMOKE,), once)
     return result
 

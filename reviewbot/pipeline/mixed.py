@@ -19,7 +19,7 @@ from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import BuildAt, changed_of
 from reviewbot.pipeline.costs import SMOKE, has_smoke, smoke
-from reviewbot.runner import Bench
+from reviewbot.runner import Context
 
 KERNEL = "kernel"
 MOST = 3
@@ -31,8 +31,8 @@ _FINE = (Outcome.PASS, Outcome.KNOWN)
 class Mixed:
     """Makes mixed stacks of a run whose smoke ran on head."""
 
-    head: Bench
-    base: Bench
+    head: Context
+    base: Context
     build_at: BuildAt
     trees: Trees
     stack: Stack
@@ -54,17 +54,17 @@ class Mixed:
                 cells += (self._cell(leg, patched, result, before, build) for patched, build in stacks.items())
         return tuple(cells)
 
-    def _two(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Bench]]:
+    def _two(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Context]]:
         """Only user space patched, and only the kernel. Nothing is built for it."""
         user = tuple(need for need in leg.needs if need != KERNEL and self._differs(need))
         if not user or not self._differs(KERNEL):
             return {}
         return {
-            user: lambda: self._with_kernel(self.base.artifacts, self.head.artifacts),
-            (KERNEL,): lambda: self._with_kernel(self.head.artifacts, self.base.artifacts),
+            user: lambda: self._with_kernel(self.base.build.artifacts, self.head.build.artifacts),
+            (KERNEL,): lambda: self._with_kernel(self.head.build.artifacts, self.base.build.artifacts),
         }
 
-    def _all(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Bench]]:
+    def _all(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Context]]:
         """Every combination, base first and head last; empty when fewer than two components changed."""
         changed = changed_of(leg, self.trees, self.stack)
         heads = {one.component: one.commits[-1] for one in changed}
@@ -73,7 +73,7 @@ class Mixed:
             names.append(tuple(one.component for one in changed[MOST - 1 :]))
         if len(names) < 2:
             return {}
-        stacks: dict[tuple[str, ...], Callable[[], Bench]] = {}
+        stacks: dict[tuple[str, ...], Callable[[], Context]] = {}
         for size in range(len(names) + 1):
             for some in combinations(names, size):
                 patched = tuple(component for group in some for component in group)
@@ -82,7 +82,7 @@ class Mixed:
         return stacks
 
     def _cell(
-        self, leg: LegSpec, patched: tuple[str, ...], head: LegResult, base: LegResult, build: Callable[[], Bench]
+        self, leg: LegSpec, patched: tuple[str, ...], head: LegResult, base: LegResult, build: Callable[[], Context]
     ) -> Cell:
         """Twice, when checks fail that pass on head and on base: one counts that fails in both runs."""
         name = "+".join(patched)
@@ -91,22 +91,23 @@ class Mixed:
         if {one.component for one in changed_of(leg, self.trees, self.stack)} <= set(patched):
             return _read(leg, patched, head, head, base, "")
         try:
-            bench = build()
+            context = build()
         except (InfraError, SeriesAtFault) as error:
             return Cell(leg=leg.name, patched=patched, outcome=Outcome.INFRA, reason=str(error), built=False)
-        found = _read(leg, patched, smoke(leg, bench, name), head, base, f"{name}.{SMOKE}")
+        found = _read(leg, patched, smoke(leg, context, name), head, base, f"{name}.{SMOKE}")
         if not found.only_here:
             return found
-        again = _read(leg, patched, smoke(leg, bench, name, "again"), head, base, f"{name}.{SMOKE}.again")
+        again = _read(leg, patched, smoke(leg, context, name, "again"), head, base, f"{name}.{SMOKE}.again")
         both = tuple(check for check in found.only_here if check in again.only_here)
         return found.model_copy(update={"only_here": both})
 
-    def _with_kernel(self, kernel: Artifacts, rest: Artifacts) -> Bench:
+    def _with_kernel(self, kernel: Artifacts, rest: Artifacts) -> Context:
         mixed = {**rest.artifacts, KERNEL: kernel.artifacts[KERNEL]}
-        return replace(self.head, artifacts=rest.model_copy(update={"artifacts": mixed}))
+        artifacts = rest.model_copy(update={"artifacts": mixed})
+        return replace(self.head, build=self.head.build.model_copy(update={"artifacts": artifacts}))
 
     def _differs(self, component: str) -> bool:
-        head, base = (bench.artifacts.artifacts.get(component) for bench in (self.head, self.base))
+        head, base = (context.build.artifacts.artifacts.get(component) for context in (self.head, self.base))
         return bool(head and base and head.key != base.key)
 
     def prefixes(self, legs: Sequence[LegSpec], posting: Posting, *, rfc: bool) -> tuple[Prefix, ...]:
@@ -127,12 +128,12 @@ class Mixed:
 
     def _prefix(self, number: int, name: str, commits: Mapping[str, str], legs: Sequence[LegSpec]) -> Prefix:
         try:
-            bench = self.build_at(commits)
+            context = self.build_at(commits)
         except (InfraError, SeriesAtFault) as error:
             return Prefix(parts=number, part=name, commits=dict(commits), problem=str(error))
         cells = []
         for leg in legs:
-            result = smoke(leg, bench, f"parts-1-{number}")
+            result = smoke(leg, context, f"parts-1-{number}")
             cells.append(_read(leg, tuple(commits), result, result, result, f"parts-1-{number}.{SMOKE}"))
         return Prefix(parts=number, part=name, commits=dict(commits), legs=tuple(cells))
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot import build, review
@@ -18,89 +17,77 @@ from reviewbot.config import Reviewer
 from reviewbot.host.data import data_path
 from reviewbot.host.files import write_atomic
 from reviewbot.model.artifacts import Artifact, Fact
-from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import Event
 from reviewbot.model.review import PatchBuild, Review, Severity
-from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.words import counted
-from reviewbot.store import RunFolder, Store
+from reviewbot.pipeline.run import TOOL, Job, Run
 
 LOGS = "review"
 """Folder below the run's `logs/`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a review is made with."""
-
-    posting: Posting
-    mails: Mapping[str, bytes]
-    trees: Trees
-    stack: Stack
-    reviewers: tuple[Reviewer, ...]
-    store: Store
-    run: RunFolder
-    tool: str
-    progress: Progress
-    each: bool = True
-    """False: no patch is built."""
-    fresh: bool = False
-    """True: review again what was reviewed before."""
-
-
-def review_posting(desk: Desk, built: Mapping[str, Artifact]) -> Review:
-    """Every patch, built by itself on those before it and looked at; then the series.
+def review_posting(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Review:
+    """Every patch, built by itself on those before it and looked at; then the series. Writes review.json.
 
     built: what head's builds left, by component, and the build root; what is missing is not used, and that is said.
     Raises InfraError.
     """
-    inputs = _inputs(desk, built)
-    if not desk.fresh and (found := desk.store.find("review", inputs)):
-        return _kept(desk, found)
-    logs = desk.run.logs(LOGS)
-    builds = build_each(desk, built) if desk.each else {}
-    root = Path(built["buildroot"].path) / "root" if "buildroot" in built else None
-    made = review.review(
-        desk.posting, desk.mails, desk.trees, builds, root=root, reviewers=desk.reviewers,
-        scratch=desk.store.scratch(LOGS), logs=logs, run=desk.run.id, tool=desk.tool, progress=desk.progress,
-    )  # fmt: skip
-    if not _passing_trouble(made, desk.reviewers):
-        _keep(desk, inputs, made, logs)
+    run, found = job.run, job.found
+    inputs = _inputs(job, trees, built)
+    if not job.request.fresh and (earlier := run.store.find("review", inputs)):
+        made = _reused(run, earlier)
+    else:
+        logs = run.folder.logs(LOGS)
+        builds = build_each(run, trees, built) if job.request.build else {}
+        root = Path(built["buildroot"].path) / "root" if "buildroot" in built else None
+        made = review.review(
+            found.posting, found.mails, trees, builds, root=root, reviewers=run.site.reviewers,
+            scratch=run.store.scratch(LOGS), logs=logs, run=run.folder.id, tool=TOOL, progress=run.progress,
+        )  # fmt: skip
+        if not _passing_trouble(made, run.site.reviewers):
+            _keep(job, inputs, made, logs)
+    run.folder.write("review.json", made)
     return made
 
 
-def build_each(desk: Desk, built: Mapping[str, Artifact], only: str = "") -> dict[str, PatchBuild]:
+def build_each(run: Run, trees: Trees, built: Mapping[str, Artifact], only: str = "") -> dict[str, PatchBuild]:
     """Commit -> how it builds on top of those before it; `only`: of one component. Raises InfraError."""
-    trees = tuple(tree for tree in desk.trees.trees if only in ("", tree.component))
+    wanted = tuple(tree for tree in trees.trees if only in ("", tree.component))
     return build.build_patches(
-        desk.trees.model_copy(update={"trees": trees}),
-        desk.stack,
-        store=desk.store,
+        trees.model_copy(update={"trees": wanted}),
+        run.stack,
+        store=run.store,
         built=built,
-        logs=desk.run.logs(LOGS),
-        progress=desk.progress,
+        logs=run.folder.logs(LOGS),
+        progress=run.progress,
     )
 
 
-def _inputs(desk: Desk, built: Mapping[str, Artifact]) -> Mapping[str, str]:
+def _inputs(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Mapping[str, str]:
     """All that the review depends on."""
+    found = job.found
     parts = [
         {"component": part.component, "counter": part.counter, "patches": [p.message_id for p in part.patches]}
-        for part in desk.posting.parts
+        for part in found.posting.parts
     ]
     digest = hashlib.sha256()
-    for part in desk.posting.parts:
+    for part in found.posting.parts:
         for message_id in filter(None, (part.cover, *(patch.message_id for patch in part.patches))):
-            digest.update(desk.mails.get(message_id, b"") + b"\0")
-    trees = {tree.component: f"{tree.base_commit} {tree.head_commit}" for tree in desk.trees.trees}
-    known = ("buildroot", *trees)
+            digest.update(found.mails.get(message_id, b"") + b"\0")
+    commits = {tree.component: f"{tree.base_commit} {tree.head_commit}" for tree in trees.trees}
+    known = ("buildroot", *commits)
     keys = {kind: built[kind].key for kind in known if kind in built}
     return {
-        "parts": json.dumps(parts), "mails": digest.hexdigest(), "trees": json.dumps(trees, sort_keys=True),
-        "unavailable": json.dumps(sorted(desk.trees.unavailable)), "each": str(desk.each), "built": json.dumps(keys),
-        "reviewers": json.dumps([_identity(reviewer) for reviewer in desk.reviewers]), "rules": _rules_digest(),
-    }  # fmt: skip
+        "parts": json.dumps(parts),
+        "mails": digest.hexdigest(),
+        "trees": json.dumps(commits, sort_keys=True),
+        "unavailable": json.dumps(sorted(trees.unavailable)),
+        "each": str(job.request.build),
+        "built": json.dumps(keys),
+        "reviewers": json.dumps([_identity(reviewer) for reviewer in job.run.site.reviewers]),
+        "rules": _rules_digest(),
+    }
 
 
 def _identity(reviewer: Reviewer) -> list[str]:
@@ -127,22 +114,23 @@ def _passing_trouble(made: Review, reviewers: tuple[Reviewer, ...]) -> bool:
     return any(reviewer.name in made.skipped for reviewer in reviewers)
 
 
-def _keep(desk: Desk, inputs: Mapping[str, str], made: Review, logs: Path) -> None:
+def _keep(job: Job, inputs: Mapping[str, str], made: Review, logs: Path) -> None:
     def fill(folder: Path) -> Mapping[str, Fact]:
         shutil.copytree(logs, folder / "logs")
         write_atomic(folder / "review.json", made.model_dump_json())
         return {"patches": len(made.patches)}
 
-    if desk.fresh and (old := desk.store.find("review", inputs)):
-        desk.store.drop(old)
-    desk.store.get("review", inputs, fill)
+    store = job.run.store
+    if job.request.fresh and (old := store.find("review", inputs)):
+        store.drop(old)
+    store.get("review", inputs, fill)
 
 
-def _kept(desk: Desk, found: Artifact) -> Review:
-    folder = Path(found.path)
-    shutil.copytree(folder / "logs", desk.run.logs(LOGS), dirs_exist_ok=True)
+def _reused(run: Run, earlier: Artifact) -> Review:
+    folder = Path(earlier.path)
+    shutil.copytree(folder / "logs", run.folder.logs(LOGS), dirs_exist_ok=True)
     made = Review.model_validate_json((folder / "review.json").read_bytes())
     text = f"{counted(len(made.patches), 'patch')}, {made.words()}, from an earlier run"
     state = "failed" if made.broken or made.count(Severity.ERROR) else "done"
-    desk.progress(Event("review", "series", state, text))
-    return made.model_copy(update={"run": desk.run.id, "tool": desk.tool})
+    run.progress(Event("review", "series", state, text))
+    return made.model_copy(update={"run": run.folder.id, "tool": TOOL})

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reviewbot import lab, suites
-from reviewbot.config import SOAK, Site, choose_variant, load_stack, use_boxes
+from reviewbot.config import Site, choose_variant, load_stack, use_boxes
 from reviewbot.lab import Accelerator, Ends
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.base import Model
+from reviewbot.model.build import Build
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lab import GuestJob, GuestStep
 from reviewbot.model.lock import Conditions, Lock
@@ -22,7 +23,7 @@ from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES, ShardResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Bench, Suite, Work, durations_for, images, job_of, suite_result, work_of
+from reviewbot.runner import Context, Suite, Tests, Work, durations_for, images, job_of, suite_result, work_of
 from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -111,31 +112,36 @@ def accelerator_of(run: Recorded, site: Site, cache: Path, store: Store, progres
     return lab.choose_accelerator(site.accelerator, kernel, guest, cache, progress=progress)
 
 
-def bench_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path, tests: str = "") -> Bench:
+def context_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Path, tests: str = "") -> Context:
     """What the run's legs shared. tests: of fstests. Raises UsageError when an artifact is gone."""
     kinds = [*IMAGES, *(["fstests"] if "fstests" in run.lock.artifacts.artifacts else [])]
     found = {kind: artifact_of(run, kind, store) for kind in kinds}
     artifacts = run.lock.artifacts.model_copy(update={"artifacts": {**run.lock.artifacts.artifacts, **found}})
     durations = Durations(cache / "durations.json", suites.load_typical())
-    return Bench(
-        artifacts=artifacts, accelerator=accelerator, store=store, run=run.folder,
-        durations=durations_for(durations, artifacts, run.lock.trees.patched), progress=silent,
-        disks=run.conditions.disks, memory=run.conditions.memory, cpus=run.conditions.cpus, selection=tests, fresh=True,
-        variant=choose_variant(run.lock.variant.split(",") if run.lock.variant else ()),
-        soak=run.conditions.soak or SOAK, patched=run.lock.trees.patched,
-    )  # fmt: skip
+    variant = choose_variant(run.lock.variant.split(",") if run.lock.variant else ())
+    build = Build(trees=run.lock.trees, artifacts=artifacts, variant=variant)
+    return Context(
+        build=build,
+        conditions=run.conditions,
+        tests=Tests(tests, fresh=True),
+        accelerator=accelerator,
+        store=store,
+        run=run.folder,
+        durations=durations_for(durations, artifacts, build.patched),
+        progress=silent,
+    )
 
 
-def _job(work: Work, steps: Sequence[GuestStep], bench: Bench) -> GuestJob:
-    return job_of(work.shard, images(bench), steps)
+def _job(work: Work, steps: Sequence[GuestStep], context: Context) -> GuestJob:
+    return job_of(work.shard, images(context), steps)
 
 
-def shell_job(leg: LegSpec, suite: Suite, ends: Ends, bench: Bench) -> GuestJob:
+def shell_job(leg: LegSpec, suite: Suite, ends: Ends, context: Context) -> GuestJob:
     """A machine whose setup may fail, with its user at it."""
-    prepare = fstests.steps(leg, Selection(()), soak=bench.soak) if suite == "fstests" else ()
+    prepare = fstests.steps(leg, Selection(()), soak=context.conditions.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
-    return _job(work_of(leg, "smoke", bench), (*setup, lab.shell_step(env, "/root", ends)), bench)
+    return _job(work_of(leg, "smoke", context), (*setup, lab.shell_step(env, "/root", ends)), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +189,18 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
     return tuple(Case(run.leg(leg), suite, test, known.get(leg)) for leg in chosen)
 
 
-def repeat(case: Case, times: int, bench: Bench, progress: Progress) -> Repeated:
+def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repeated:
     """Run it. Raises UsageError when there is no such test."""
     selection = None
     if case.suite == "fstests":
-        tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
-        selection = fstests.select(tree, bench.selection, case.leg, bench.artifacts.fact)
-    work = _only(work_of(case.leg, case.suite, bench, selection), case)
+        tree = Path(context.build.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
+        selection = fstests.select(tree, context.tests.selection, case.leg, context.build.artifacts.fact)
+    work = _only(work_of(case.leg, case.suite, context, selection), case)
     results = []
     for number in range(1, times + 1):
         what = f"{case.leg.name} {case.name}" + (f" {number}/{times}" if times > 1 else "")
         progress(Event("lab", what, "start", total=len(work.planned)))
-        result = _once(work, case, bench, what, progress)
+        result = _once(work, case, context, what, progress)
         progress(Event("lab", what, "done" if result.outcome in FINE else "failed", result.outcome))
         results.append(result)
     return Repeated(case, tuple(results))
@@ -209,40 +215,40 @@ def _only(work: Work, case: Case) -> Work:
     return Work(shard, work.inputs, work.lengths)
 
 
-def _once(work: Work, case: Case, bench: Bench, what: str, progress: Progress) -> TestResult:
-    logs = _new_folder(bench.run, case)
+def _once(work: Work, case: Case, context: Context, what: str, progress: Progress) -> TestResult:
+    logs = _new_folder(context.run, case)
 
     def relayed(event: Event) -> None:
         progress(Event("lab", what, "note", event.text))
 
-    reply = lab.run_job(_job(work, work.shard.steps, bench), bench.accelerator, logs, progress=relayed)
+    reply = lab.run_job(_job(work, work.shard.steps, context), context.accelerator, logs, progress=relayed)
     began = [step for step in reply.replies if step.status != "skipped"]
     problem = (suites.read_setup(began).reason if began else "") or reply.problem
     shard = ShardResult(shard=work.shard.key, run=work.shard.run, machines=(reply,), problem=problem)
-    whole = suite_result(work, [shard], bench.artifacts)
+    whole = suite_result(work, [shard], context.build.artifacts)
     found = {result.test: result for result in whole.tests}
     result = found[case.test]
     if result.outcome in LOST and "setup" in found:  # the kernel crashed before the test, which says more
         result = found["setup"]
     place = "setup" if result.test == "setup" else f"{case.suite}/{case.test}"
-    return result.model_copy(update={"log": str(logs.relative_to(bench.run.path) / place)})
+    return result.model_copy(update={"log": str(logs.relative_to(context.run.path) / place)})
 
 
-def bare_command(case: Case, bench: Bench) -> str:
+def bare_command(case: Case, context: Context) -> str:
     """Lines for a POSIX shell: make the disks, start QEMU, get a shell on its console with the leg set up.
 
     Nothing of ours is needed on the host. Raises UsageError for a guest that knows no such mode.
     """
-    guest = Path(bench.artifacts.artifacts["guest"].path) / IMAGES["guest"]
+    guest = Path(context.build.artifacts.artifacts["guest"].path) / IMAGES["guest"]
     if not _knows_bare(guest):
         raise UsageError(
             "the guest of this run cannot start a shell by itself: an older reviewbot made it",
             hint="`reviewbot shell` works with any guest",
         )
-    job = _job(work_of(case.leg, "smoke", bench), (), bench)
+    job = _job(work_of(case.leg, "smoke", context), (), context)
     leg = {name: value for name, value in suites.leg_env(case.leg).items() if name.startswith("LEG_") and value}
     env = {**leg, **({"LEG_PROVE": " ".join(case.leg.prove)} if case.leg.prove else {})}
-    return lab.bare_command(job, bench.accelerator.name, env)
+    return lab.bare_command(job, context.accelerator.name, env)
 
 
 def _knows_bare(root: Path) -> bool:

@@ -7,15 +7,15 @@ that are older than the series show there, and cost head nothing. Must not know:
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earlier, Quarantine, Rerun, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Bench, Suite, confirm, inputs_of, run_legs
-from reviewbot.store import Entry, History, RunFolder
+from reviewbot.runner import Context, Suite, Tests, confirm, inputs_of, run_legs
+from reviewbot.store import Entry, History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
@@ -127,14 +127,14 @@ class _Case:
 
 
 def compare(
-    legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, base: Callable[[], Bench], *,
+    legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, base: Callable[[], Context], *,
     history: History, design: Design = DEFAULT, quarantine: Sequence[quarantines.Entry] = (),
 ) -> Comparison:  # fmt: skip
     """What each test that did not pass on head does on base, and again on head.
 
     base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
     """
-    cases = _cases(legs, results, head.selection)
+    cases = _cases(legs, results, head.tests.selection)
     chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
     for case in cases:
         case.look_back(history, head.run.id, quarantine)
@@ -199,7 +199,7 @@ def _company(check: str) -> str:
 
 
 def _failed_before(
-    specs: Mapping[str, LegSpec], results: Sequence[LegResult], head: Bench, history: History
+    specs: Mapping[str, LegSpec], results: Sequence[LegResult], head: Context, history: History
 ) -> tuple[Compared, ...]:  # fmt: skip
     """Tests whose PASS was taken from an earlier run, and that failed in another run of the same inputs."""
     found = []
@@ -220,7 +220,7 @@ def _recalled(side: Side, number: int, entry: Entry) -> Rerun:
                  fingerprint=entry.fingerprint)  # fmt: skip
 
 
-def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Bench, history: History) -> None:
+def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, history: History) -> None:
     """Keep the outcomes of head; those that were taken from an earlier run are there already."""
     specs = {leg.name: leg for leg in legs}
     history.add(
@@ -246,7 +246,7 @@ def _without_base(cases: Sequence[_Case], why: str, design: Design) -> Compariso
 @dataclass(slots=True)
 class _Comparer:
     cases: list[_Case]
-    sides: Mapping[Side, Bench]
+    sides: Mapping[Side, Context]
     history: History
     design: Design
     rounds: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
@@ -283,26 +283,27 @@ class _Comparer:
         """Each leg's tests once, in machines that were started for it."""
         self.rounds[side] += 1
         number = self.rounds[side]
-        bench = self.sides[side]
-        folder = RunFolder(bench.run.id, bench.run.path / "reruns" / f"{side}.{number}")
+        context = self.sides[side]
         for leg, suite, alone, group in _groups(cases):
             wanted = " ".join(case.first.test for case in group)
             what = f"{leg.name} {suite} on {side}"
-            bench.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
+            context.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
             # The first run of smoke on base is nobody's rerun: every posting on this base shares it.
             first = side is Side.BASE and suite == "smoke" and not any(case.reruns for case in group)
-            once = replace(
-                bench, run=folder, selection=wanted if alone else group[0].company, budget=None, notruns=None,
-                checks=() if first else _checks(group, alone=alone), rerun="" if first else f"{side} {number}",
-                fresh=bench.fresh and side is Side.HEAD
-            )  # fmt: skip
+            tests = Tests(
+                wanted if alone else group[0].company,
+                fresh=context.tests.fresh and side is Side.HEAD,
+                checks=() if first else _checks(group, alone=alone),
+                rerun="" if first else f"{side} {number}",
+            )
+            once = context.again(f"{side}.{number}", tests)
             (result,) = run_legs([leg], (suite,), once)
             if side is Side.BASE:
-                confirm(leg, result, once, bench.notruns)
+                confirm(leg, result, once, context.notruns)
             self._take(side, number, group, result, once)
-            bench.progress(Event("lab", what, "done", _said(group, side)))
+            context.progress(Event("lab", what, "done", _said(group, side)))
 
-    def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, bench: Bench) -> None:
+    def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, context: Context) -> None:
         found = {test.test: test for test in result.tests}
         if result.tests and SETUP not in found:
             found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
@@ -317,13 +318,13 @@ class _Comparer:
                 Rerun(side=side, number=number, outcome=test.outcome, alone=case.alone, reason=test.reason,
                       fingerprint=test.fingerprint, log=log)
             )  # fmt: skip
-            entries.append(entry_of(case.leg, test, side, number, bench))
+            entries.append(entry_of(case.leg, test, side, number, context))
         self.history.add(entries)
 
 
-def same_artifacts(leg: LegSpec, head: Bench, base: Bench) -> bool:
+def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:
     """Whether nothing of the series is in the leg."""
-    pairs = [(head.artifacts.artifacts.get(need), base.artifacts.artifacts.get(need)) for need in leg.needs]
+    pairs = [(head.build.artifacts.artifacts.get(need), base.build.artifacts.artifacts.get(need)) for need in leg.needs]
     return all(one and other and one.key == other.key for one, other in pairs)
 
 
@@ -350,23 +351,23 @@ def _said(group: Sequence[_Case], side: Side) -> str:
     return f"{failed} of {len(group)} failed"
 
 
-def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, bench: Bench) -> Entry:
+def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context) -> Entry:
     """An outcome as the history keeps it."""
     return Entry(
-        run=bench.run.id, host=platform.node(), accelerator=bench.accelerator.name, side=side, number=number,
-        leg=leg.name, suite=test.suite, test=test.test, inputs=_inputs(leg, test, bench),
+        run=context.run.id, host=platform.node(), accelerator=context.accelerator.name, side=side, number=number,
+        leg=leg.name, suite=test.suite, test=test.test, inputs=_inputs(leg, test, context),
         outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
-        stack=_stack(leg, bench),
+        stack=_stack(leg, context),
     )  # fmt: skip
 
 
-def _stack(leg: LegSpec, bench: Bench) -> str:
+def _stack(leg: LegSpec, context: Context) -> str:
     """Trees of what the leg is made of."""
-    built = bench.artifacts.artifacts
+    built = context.build.artifacts.artifacts
     trees = {need: built[need].inputs.get("tree", "") for need in leg.needs if need in built}
     return ", ".join(f"{need} {tree[:12]}" for need, tree in trees.items() if tree)
 
 
-def _inputs(leg: LegSpec, test: TestResult, bench: Bench) -> str:
+def _inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
     suite: Suite = "fstests" if test.suite == "fstests" else "smoke"
-    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, bench)
+    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, context)

@@ -3,25 +3,30 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from reviewbot import __version__, intake, report, trees, verdict
+from reviewbot import __version__, build, intake, lab, report, runner, suites, trees, verdict
 from reviewbot.config import Site
 from reviewbot.host.files import remove_tree
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.unexpected import as_error
 from reviewbot.host.version import installable, version
 from reviewbot.intake import Intake
+from reviewbot.model.build import HEAD, Build
 from reviewbot.model.errors import Blocked, UsageError
+from reviewbot.model.lock import Conditions
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
-from reviewbot.model.stack import Stack
+from reviewbot.model.shard import IMAGES
+from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.plan import bases_of, from_manifest_of
 from reviewbot.pipeline.request import Request, components_of
 from reviewbot.report import Record
 from reviewbot.review import partners
-from reviewbot.store import RunFolder, RunGone, Runs
+from reviewbot.runner import Context, Tests
+from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
 
 TOOL = f"reviewbot {__version__}"
 
@@ -35,42 +40,102 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What all steps of one run share."""
+class Run:
+    """A run that has begun: where it keeps what, and what it was planned to do."""
 
-    request: Request
-    planned: Plan
-    found: Intake
+    folder: RunFolder
+    plan: Plan
     stack: Stack
     site: Site
+    store: Store
     progress: Progress
 
+    @classmethod
+    def of(cls, folder: RunFolder, planned: Plan, stack: Stack, site: Site, progress: Progress) -> "Run":
+        """With this user's store."""
+        store = Store(cache_dir(), telling(progress), f"run {folder.id}", saying(progress))
+        return cls(folder, planned, stack, site, store, progress)
 
-def carry_out(job: Job, work: Callable[[Job, Record, RunFolder], Record]) -> Outcome:
-    request = job.request
-    with Runs(data_dir() / "runs").begin(
-        f"reviewbot {version()}", request.command, shards=bool(request.shard_dir)
-    ) as run:
-        return _recorded(job, work, run)
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Components that legs and suites need, and that the posting changes."""
+        return components_of(self.plan, self.stack)
+
+    @property
+    def legs(self) -> list[LegSpec]:
+        return [self.stack.leg(leg.leg) for leg in self.plan.legs]
+
+    def build(self, found: Trees, side: str = HEAD) -> Build:
+        """The stack at the heads of these trees, built for machines. Raises BuildFails, BaseFails, InfraError."""
+        artifacts = build.build_all(
+            found, self.stack, store=self.store, site=self.site, kinds=self.kinds, progress=self.progress,
+            logs=self.folder.logs("build") if side == HEAD else self.folder.logs("builds", side),
+            variant=self.plan.variant,
+        )  # fmt: skip
+        return Build(side=side, trees=found, artifacts=artifacts, variant=self.plan.variant)
+
+    def context(self, build: Build, tests: Tests, conditions: Conditions | None = None) -> Context:
+        """To run tests on a build. conditions: of machines; None: those of the site and the variant."""
+        site, machine, cache = self.site, self.site.machine, self.store.root
+        if conditions is None:
+            wanted = machine.model_copy(update={"memory": machine.memory + build.variant.memory})
+            conditions = runner.conditions(wanted, self.stack, self.plan.legs, site.soak)
+        kernel, guest = (Path(build.artifacts.artifacts[kind].path) / IMAGES[kind] for kind in ("kernel", "guest"))
+        chosen = lab.choose_accelerator(site.accelerator, kernel, guest, cache, progress=self.progress)
+        sized = machine.model_copy(update={"memory": conditions.memory, "cpus": conditions.cpus})
+        durations = Durations(cache / "durations.json", suites.load_typical())
+        return Context(
+            build=build,
+            conditions=conditions,
+            tests=tests,
+            accelerator=chosen,
+            store=self.store,
+            run=self.folder,
+            durations=runner.durations_for(durations, build.artifacts, build.patched),
+            progress=self.progress,
+            machines=runner.how_many(sized, chosen.name)[0],
+            notruns=NotRuns(cache / "notruns.json"),
+            seconds=machine.hours * 3600,
+            snapshots=machine.saved == "auto",
+        )
 
 
-def _recorded(job: Job, work: Callable[[Job, Record, RunFolder], Record], run: RunFolder) -> Outcome:
-    run.write("mails.mbox", intake.mbox_bytes(job.found.mails))
-    run.write_message_ids(job.found.posting.message_ids())
-    run.write("plan.json", job.planned)
-    record = Record(
-        run=run.id, tool=TOOL, posting=job.found.posting, plan=job.planned, url=job.site.reports.of(run.id),
-        install=installable(),
-    )  # fmt: skip
-    try:
-        record = work(job, record, run)
-    except UsageError:
-        remove_tree(run.path)  # nothing was tested: the question was wrong
-        raise
-    except Exception as error:  # also one that nobody expected: the run keeps what it found out
-        told = as_error(error, [run.path / "logs"])
-        record = record.model_copy(update={"verdict": verdict.judge_error(run.id, told), **report.known(run.path)})
-    return Outcome(record, run) if record.verdict is None else finish(record, job.found.mails, run)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run that a request began."""
+
+    request: Request
+    found: Intake
+    run: Run
+
+
+def carry_out(
+    request: Request, planned: Plan, found: Intake, stack: Stack, site: Site, progress: Progress,
+    work: Callable[[Job, Record], Record],
+) -> Outcome:  # fmt: skip
+    """Begin a run, do the work, write the reports. An error of the work becomes the run's verdict."""
+    begun = Runs(data_dir() / "runs").begin(f"reviewbot {version()}", request.command, shards=bool(request.shard_dir))
+    with begun as folder:
+        folder.write("mails.mbox", intake.mbox_bytes(found.mails))
+        folder.write_message_ids(found.posting.message_ids())
+        folder.write("plan.json", planned)
+        record = Record(
+            run=folder.id,
+            tool=TOOL,
+            posting=found.posting,
+            plan=planned,
+            url=site.reports.of(folder.id),
+            install=installable(),
+        )
+        try:
+            record = work(Job(request, found, Run.of(folder, planned, stack, site, progress)), record)
+        except UsageError:
+            remove_tree(folder.path)  # nothing was tested: the question was wrong
+            raise
+        except Exception as error:  # also one that nobody expected: the run keeps what it found out
+            judged = verdict.judge_error(folder.id, as_error(error, [folder.path / "logs"]))
+            record = record.model_copy(update={"verdict": judged, **report.known(folder.path)})
+        return Outcome(record, folder) if record.verdict is None else finish(record, found.mails, folder)
 
 
 def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcome:
@@ -90,14 +155,16 @@ def check_complete(posting: Posting) -> None:
         raise Blocked(f"{blocking[0].message}{more}", hint="`reviewbot plan` shows the whole posting")
 
 
-def resolve(job: Job, record: Record, run: RunFolder) -> tuple[Record, Trees]:
-    wanted = {*components_of(job.planned, job.stack)}
-    if job.request.review:
-        wanted |= partners(job.found.posting, rfc=job.request.rfc)
+def resolve(job: Job) -> Trees:
+    """The posting's components, patched. Raises what `trees.resolve` raises."""
+    request, run = job.request, job.run
+    wanted = {*run.kinds}
+    if request.review:
+        wanted |= partners(job.found.posting, rfc=request.rfc)
     resolved = trees.resolve(
-        job.found.posting, job.found.mails, job.stack, components=wanted,
-        bases=bases_of(job.request, job.found), cache=cache_dir(), rfc=job.request.rfc, progress=job.progress,
-        from_manifest=from_manifest_of(job.request, job.found), network=job.site.network,
+        job.found.posting, job.found.mails, run.stack, components=wanted, bases=bases_of(request, job.found),
+        cache=cache_dir(), rfc=request.rfc, progress=run.progress,
+        from_manifest=from_manifest_of(request, job.found), network=run.site.network,
     )  # fmt: skip
-    run.write("trees.json", resolved)
-    return record.model_copy(update={"trees": resolved}), resolved
+    run.folder.write("trees.json", resolved)
+    return resolved

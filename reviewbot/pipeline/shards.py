@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reviewbot import intake, report
-from reviewbot.config import Site
+from reviewbot.config import Site, load_stack
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.version import installable
 from reviewbot.model.comparison import Comparison
@@ -17,7 +17,7 @@ from reviewbot.model.progress import Progress, silent
 from reviewbot.model.results import Results
 from reviewbot.pipeline.compare import merged
 from reviewbot.pipeline.judge import judged
-from reviewbot.pipeline.run import TOOL, Outcome, finish
+from reviewbot.pipeline.run import TOOL, Outcome, Run, finish
 from reviewbot.report import Record
 from reviewbot.runner import durations_for, shard_files
 from reviewbot.store import Durations, NotRuns, RunFolder, Runs, read_model
@@ -45,8 +45,8 @@ def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Pr
         update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
     )  # fmt: skip
     if planned.compare:
-        smoke = _comparison(folder / "run")
-        comparison = merged(planned, lock, legs, smoke, run, site, progress)
+        begun_here = Run.of(run, planned, load_stack(lock.stack, site), site, progress)
+        comparison = merged(begun_here, lock, legs, _comparison(folder / "run"))
         record = record.model_copy(update={"comparison": comparison})
     record = judged(record, run, progress)
     return finish(record, intake.read_mbox(run.path / "mails.mbox").by_id(), run)

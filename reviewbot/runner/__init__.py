@@ -5,7 +5,7 @@ Joins `suites` (which steps, what their replies mean) and `lab` (how a step reac
 Nothing is tested twice for the same inputs. Must not know: postings, trees, verdicts.
 """
 
-from reviewbot.runner.context import Bench, Budget, conditions
+from reviewbot.runner.context import Budget, Context, Tests, conditions
 from reviewbot.runner.known_notrun import confirm, durations_for
 from reviewbot.runner.machines import how_many
 from reviewbot.runner.results import suite_result
@@ -14,6 +14,6 @@ from reviewbot.runner.shard_run import job_of
 from reviewbot.runner.suite_job import Suite, Work, images, inputs_of, missing, work_of
 
 __all__ = [
-    "Bench", "Budget", "Suite", "Work", "conditions", "confirm", "durations_for", "how_many", "images", "inputs_of",
-    "job_of", "missing", "run_legs", "suite_result", "work_of",
+    "Budget", "Context", "Suite", "Tests", "Work", "conditions", "confirm", "durations_for", "how_many", "images",
+    "inputs_of", "job_of", "missing", "run_legs", "suite_result", "work_of",
 ]  # fmt: skip

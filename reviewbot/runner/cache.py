@@ -7,22 +7,22 @@ from pathlib import Path
 from reviewbot.host.files import copy_tree, write_atomic
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.results import LegResult
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.suite_job import Work
 
 
-def find(work: Work, bench: Bench) -> LegResult | None:
+def find(work: Work, context: Context) -> LegResult | None:
     """What an earlier run found, with its logs put into this one's; None when there is nothing, or it is not wanted."""
-    if bench.fresh or not (found := bench.store.find("leg", work.inputs)):
+    if context.tests.fresh or not (found := context.store.find("leg", work.inputs)):
         return None
-    copy_tree(Path(found.path) / "logs", bench.run.logs(work.leg.name))
+    copy_tree(Path(found.path) / "logs", context.run.logs(work.leg.name))
     result = LegResult.model_validate_json((Path(found.path) / "result.json").read_bytes())
     return result.model_copy(update={"reused": True})
 
 
-def keep(work: Work, result: LegResult, bench: Bench) -> None:
+def keep(work: Work, result: LegResult, context: Context) -> None:
     """Put a whole result into the store, in place of an older one."""
-    logs = bench.run.logs(work.leg.name)
+    logs = context.run.logs(work.leg.name)
 
     def fill(folder: Path) -> Mapping[str, Fact]:
         (folder / "logs").mkdir()
@@ -33,6 +33,6 @@ def keep(work: Work, result: LegResult, bench: Bench) -> None:
         write_atomic(folder / "result.json", result.model_dump_json())
         return {"tests": len(result.tests)}
 
-    if bench.fresh and (old := bench.store.find("leg", work.inputs)):
-        bench.store.drop(old)
-    bench.store.get("leg", work.inputs, fill)
+    if context.tests.fresh and (old := context.store.find("leg", work.inputs)):
+        context.store.drop(old)
+    context.store.get("leg", work.inputs, fill)

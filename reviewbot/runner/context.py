@@ -2,18 +2,16 @@
 """What all legs of a run share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reviewbot import suites
-from reviewbot.config import SOAK, Machine
+from reviewbot.config import Machine
 from reviewbot.lab import Accelerator
-from reviewbot.model.artifacts import Artifacts
-from reviewbot.model.lab import Disk
+from reviewbot.model.build import Build
 from reviewbot.model.lock import Conditions
 from reviewbot.model.plan import LegPlan
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import Stack
-from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
 
 
@@ -26,7 +24,7 @@ class Budget:
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Component -> paths that the posting touches; `*`: it is not known which."""
     machines: int = 0
-    """How many will run at once; 0: those of the bench."""
+    """How many will run at once; 0: those of the context."""
 
     @classmethod
     def of(cls, seconds: float, changed: Mapping[str, Sequence[str]], machines: int = 0) -> "Budget | None":
@@ -35,37 +33,14 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """Where tests are run, on what, and where their answers go."""
+class Tests:
+    """Which tests of a suite run."""
 
-    artifacts: Artifacts
-    accelerator: Accelerator
-    store: Store
-    run: RunFolder
-    durations: Durations
-    progress: Progress
-    disks: tuple[Disk, ...]
-    memory: int
-    """MiB per machine."""
-    cpus: int
-    """Per machine."""
     selection: str
     """For fstests."""
     fresh: bool = False
     """True: run even what ran before."""
-    variant: Variant = PLAIN
-    """What the artifacts were built as. Its memory is in `memory` already."""
-    machines: int = 1
-    """How many may run at once. What they find does not depend on it."""
-    notruns: NotRuns | None = None
-    """What need not be run again; None: everything is, and nothing is learned."""
-    soak: int = SOAK
-    """Seconds that soak tests run."""
     budget: Budget | None = None
-    patched: frozenset[str] = frozenset()
-    """Components with patches: what machines of this stack say is believed for this stack only."""
-    seconds: float = 24 * 3600.0
-    """That all tests may take, from the start of the first machine."""
     first: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Leg -> fstests that run before all others, whatever the budget says."""
     added: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -74,8 +49,33 @@ class Bench:
     """Those of smoke that run; empty: all."""
     rerun: str = ""
     """Which rerun it is, `base 2`: the outcome of another one is not reused for it; empty: it is none."""
-    saved: bool = True
-    """True: machines may begin from a saved one; False: each is booted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is tested, on what, and where the answers go."""
+
+    build: Build
+    conditions: Conditions
+    """Memory is with what the variant needs."""
+    tests: Tests
+    accelerator: Accelerator
+    store: Store
+    run: RunFolder
+    durations: Durations
+    progress: Progress
+    machines: int = 1
+    """How many may run at once. What they find does not depend on it."""
+    notruns: NotRuns | None = None
+    """Tests that cannot run, from earlier runs; None: all tests run, and nothing is recorded."""
+    seconds: float = 24 * 3600.0
+    """That all tests may take, from the start of the first machine."""
+    snapshots: bool = True
+    """True: machines may be restored from a snapshot; False: each is booted."""
+
+    def again(self, folder: str, tests: Tests) -> "Context":
+        """The same stack in fresh machines, with logs in this folder below the run's. Nothing is recorded of NOTRUN."""
+        return replace(self, run=RunFolder(self.run.id, self.run.path / "reruns" / folder), tests=tests, notruns=None)
 
 
 def conditions(machine: Machine, stack: Stack, chosen: Sequence[LegPlan], soak: int) -> Conditions:

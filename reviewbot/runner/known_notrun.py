@@ -15,7 +15,7 @@ from reviewbot.model.lab import Disk
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Shard
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.suite_job import Work
 from reviewbot.store import Durations, NotRuns
 from reviewbot.suites import notruns
@@ -25,12 +25,14 @@ _OWN = "qemu/"
 _LOCALVERSION = "CONFIG_LOCALVERSION"
 
 
-def answers(leg: LegSpec, tests: Sequence[str], bench: Bench) -> dict[str, str]:
+def answers(leg: LegSpec, tests: Sequence[str], context: Context) -> dict[str, str]:
     """Test -> what it would say, for those that need not be run."""
-    if bench.notruns is None:
+    if context.notruns is None:
         return {}
-    parts = _parts(leg, bench.artifacts, bench.disks, (bench.accelerator.name, bench.memory, bench.cpus))
-    usable = notruns.usable(bench.notruns.known(), leg.name, parts, datetime.date.today())
+    machine = context.conditions
+    room = (context.accelerator.name, machine.memory, machine.cpus)
+    parts = _parts(leg, context.build.artifacts, machine.disks, room)
+    usable = notruns.usable(context.notruns.known(), leg.name, parts, datetime.date.today())
     return {test: notruns.said(usable[test]) for test in tests if test in usable}
 
 
@@ -57,11 +59,13 @@ def learn(
         _keep(shard.leg, shard.run, result, parts, store, confirmed=not patched)
 
 
-def confirm(leg: LegSpec, result: LegResult, bench: Bench, store: NotRuns | None) -> None:
-    """Keep what tests said on the unpatched stack of a bench, where some were run again for a comparison."""
-    if not bench.patched and _whole(bench.artifacts):
-        parts = _parts(leg, bench.artifacts, bench.disks, (result.accelerator, bench.memory, bench.cpus))
-        _keep(leg, bench.run.id, result, parts, store, confirmed=True)
+def confirm(leg: LegSpec, result: LegResult, context: Context, store: NotRuns | None) -> None:
+    """Keep what tests said on the unpatched stack of a context, where some were run again for a comparison."""
+    if not context.build.patched and _whole(context.build.artifacts):
+        machine = context.conditions
+        room = (result.accelerator, machine.memory, machine.cpus)
+        parts = _parts(leg, context.build.artifacts, machine.disks, room)
+        _keep(leg, context.run.id, result, parts, store, confirmed=True)
 
 
 def _whole(artifacts: Artifacts) -> bool:

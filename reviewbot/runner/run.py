@@ -12,7 +12,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import cache
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.known_notrun import learn, spared
 from reviewbot.runner.machines import crowded
 from reviewbot.runner.results import joined, seconds_of, slow_of, suite_result, words
@@ -36,36 +36,36 @@ RATIO = 50.0
 
 
 def run_legs(
-    legs: Sequence[LegSpec], wanted: Sequence[str], bench: Bench, told: Told = lambda results: None,
+    legs: Sequence[LegSpec], wanted: Sequence[str], context: Context, told: Told = lambda results: None,
     put_off: Callable[[Work], None] | None = None,
 ) -> tuple[LegResult, ...]:  # fmt: skip
-    """All wanted suites of all legs, on `bench.machines` machines at once. Raises UsageError, InfraError, OSError.
+    """All wanted suites of all legs, on `context.machines` machines at once. Raises UsageError, InfraError, OSError.
 
     put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
     """
     # All of it first, so that a mistake of the caller's costs no time.
-    able = [leg for leg in legs if "fstests" in wanted and not missing(leg, bench.artifacts, ["fstests"])]
-    chosen = choose(able, bench, wanted) if able else {}
-    course = _Course([_leg(leg, wanted, bench, chosen.get(leg.name), put_off) for leg in legs], bench, told)
-    until = time.monotonic() + bench.seconds
+    able = [leg for leg in legs if "fstests" in wanted and not missing(leg, context.build.artifacts, ["fstests"])]
+    chosen = choose(able, context, wanted) if able else {}
+    course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), put_off) for leg in legs], context, told)
+    until = time.monotonic() + context.seconds
     for leg in course.legs:
         leg.until = until
         # Smoke of one leg alone has one machine only.
-        leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(bench.machines, bench.cpus)
+        leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(context.machines, context.conditions.cpus)
     course.run()
     return course.results()
 
 
 def _leg(
-    leg: LegSpec, wanted: Sequence[str], bench: Bench, chosen: Chosen | None, put_off: Callable[[Work], None] | None
+    leg: LegSpec, wanted: Sequence[str], context: Context, chosen: Chosen | None, put_off: Callable[[Work], None] | None
 ) -> "_Leg":  # fmt: skip
     """What can be done in it, and why the rest cannot."""
-    if reason := missing(leg, bench.artifacts):
-        bench.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
-        return _Leg(leg, bench, [], LegResult(leg=leg.name, available=False, reason=reason))
+    if reason := missing(leg, context.build.artifacts):
+        context.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
+        return _Leg(leg, context, [], LegResult(leg=leg.name, available=False, reason=reason))
     able = [suite for suite in ORDER if suite in wanted]
-    lacking = missing(leg, bench.artifacts, ["fstests"]) if "fstests" in able else ""
-    begun = LegResult(leg=leg.name, available=True, accelerator=bench.accelerator.name, reused=True)
+    lacking = missing(leg, context.build.artifacts, ["fstests"]) if "fstests" in able else ""
+    begun = LegResult(leg=leg.name, available=True, accelerator=context.accelerator.name, reused=True)
     if lacking:
         able.remove("fstests")
         begun = begun.model_copy(update={"reason": f"fstests did not run: {lacking}"})
@@ -76,8 +76,8 @@ def _leg(
             able.remove("fstests")
             begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
     selection = chosen.selection if chosen else None
-    works = [work_of(leg, suite, bench, selection) for suite in able]
-    return _Leg(leg, bench, works, begun, chosen.answers if chosen else {}, put_off)
+    works = [work_of(leg, suite, context, selection) for suite in able]
+    return _Leg(leg, context, works, begun, chosen.answers if chosen else {}, put_off)
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class _Leg:
     """How far one leg is."""
 
     spec: LegSpec
-    bench: Bench
+    context: Context
     todo: list[Work]
     result: LegResult
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -102,9 +102,9 @@ class _Leg:
         """The next suite that needs machines."""
         while self.todo:
             work = self.todo.pop(0)
-            if found := cache.find(work, self.bench):
+            if found := cache.find(work, self.context):
                 said = f"{words(found)}, from an earlier run"
-                self.bench.progress(Event("lab", work.name, "done", said))
+                self.context.progress(Event("lab", work.name, "done", said))
                 self._add(work, found)
                 continue
             work = spared(work, self.answers) if work.suite == "fstests" else work
@@ -116,36 +116,36 @@ class _Leg:
         return None
 
     def _begin(self, work: Work, stop: threading.Event, told: Callable[[], None]) -> ShardRun:
-        bench = self.bench
-        partial = Partial(bench.store, work.inputs) if work.suite == "fstests" else None
-        if partial and bench.fresh:
+        context = self.context
+        partial = Partial(context.store, work.inputs) if work.suite == "fstests" else None
+        if partial and context.tests.fresh:
             partial.forget()
-            partial = Partial(bench.store, work.inputs)
+            partial = Partial(context.store, work.inputs)
         return ShardRun(
-            work.shard, images(bench), bench.accelerator, bench.run.logs(work.leg.name), bench.progress, stop,
-            work.lengths, bench.durations.get(_timed(work, bench)),
+            work.shard, images(context), context.accelerator, context.run.logs(work.leg.name), context.progress, stop,
+            work.lengths, context.durations.get(_timed(work, context)),
             ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
-            store=bench.store if bench.saved else None, crowded=self.crowded,
-            bounds=Bounds(self.until), first=tuple(f"fstests/{test}" for test in bench.first.get(work.leg.name, ())),
+            store=context.store if context.snapshots else None, crowded=self.crowded, bounds=Bounds(self.until),
+            first=tuple(f"fstests/{test}" for test in context.tests.first.get(work.leg.name, ())),
         )  # fmt: skip
 
     def end(self) -> None:
         """The suite that ran is over."""
         assert self.work and self.shard
-        work, shard, bench = self.work, self.shard, self.bench
+        work, shard, context = self.work, self.shard, self.context
         found = shard.result()
-        result = suite_result(work, [found], bench.artifacts)
-        bench.durations.put_tests(work.shard.measured_as, bench.accelerator.name, seconds_of(work, [found], result))
+        result = suite_result(work, [found], context.build.artifacts)
+        context.durations.put_tests(work.shard.measured_as, context.accelerator.name, seconds_of(work, [found], result))
         if slow := slow_of(result):
-            bench.durations.put_slow(bench.accelerator.name, slow)
-        learn(work.shard, result, bench.artifacts, bench.notruns, bench.patched)
+            context.durations.put_slow(context.accelerator.name, slow)
+        learn(work.shard, result, context.build.artifacts, context.notruns, context.build.patched)
         if shard.partial and not found.problem:
             shard.partial.forget()
         state = "failed" if any(test.outcome not in FINE for test in result.tests) else "done"
-        bench.progress(Event("lab", work.name, state, words(result)))
+        context.progress(Event("lab", work.name, state, words(result)))
         if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
-            bench.durations.put(_timed(work, bench), time.monotonic() - shard.since)
-            cache.keep(work, result, bench)
+            context.durations.put(_timed(work, context), time.monotonic() - shard.since)
+            cache.keep(work, result, context)
         self.work = self.shard = None
         self._add(work, result)
 
@@ -161,13 +161,13 @@ class _Leg:
         """By now."""
         if self.work is None or self.shard is None:
             return self.result
-        part = suite_result(self.work, [self.shard.result()], self.bench.artifacts, over=False)
+        part = suite_result(self.work, [self.shard.result()], self.context.build.artifacts, over=False)
         return joined(self.result, part)
 
 
-def _timed(work: Work, bench: Bench) -> str:
+def _timed(work: Work, context: Context) -> str:
     run = sum(not step.known for step in work.shard.tests)
-    return f"{work.shard.measured_as} {work.suite} {bench.accelerator.name} {run} on {bench.machines}"
+    return f"{work.shard.measured_as} {work.suite} {context.accelerator.name} {run} on {context.machines}"
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ class _Course:
     """All legs, and who hears of them."""
 
     legs: list[_Leg]
-    bench: Bench
+    context: Context
     told: Told
     stop: threading.Event = field(default_factory=threading.Event)
     due: float = 0.0
@@ -186,7 +186,7 @@ class _Course:
 
     def run(self) -> None:
         first: list[Job] = [shard for leg in self.legs if (shard := leg.next(self.stop, self._heard))]
-        run_all(first, self.bench.machines, self._after, self.stop)
+        run_all(first, self.context.machines, self._after, self.stop)
 
     def results(self) -> tuple[LegResult, ...]:
         with self.lock:
@@ -220,5 +220,5 @@ class _Course:
                 if test.outcome in BAD and key not in self.said:
                     self.said.add(key)
                     words = f"{test.outcome}{f': {test.reason[:REASON]}' if test.reason else ''}"
-                    log = str(self.bench.run.path / test.log) if test.log else ""
-                    self.bench.progress(Event("lab", f"{leg.leg} {test.suite}/{test.test}", "bad", words, log=log))
+                    log = str(self.context.run.path / test.log) if test.log else ""
+                    self.context.progress(Event("lab", f"{leg.leg} {test.suite}/{test.test}", "bad", words, log=log))

@@ -12,7 +12,7 @@ from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.words import counted
 from reviewbot.runner import known_notrun
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.shard_run import START
 from reviewbot.store import Runs, TestSeconds
 from reviewbot.suites import fstests, smoke
@@ -41,25 +41,29 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-def choose(legs: Sequence[LegSpec], bench: Bench, suites: Sequence[str]) -> dict[str, Chosen]:
+def choose(legs: Sequence[LegSpec], context: Context, suites: Sequence[str]) -> dict[str, Chosen]:
     """By name of the leg. Raises UsageError when the selection names what there is not, ConfigError."""
-    tree = Path(bench.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
+    tree = Path(context.build.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
     found = {}
     for leg in legs:
-        selection = fstests.select(tree, bench.selection, leg, lambda name: fact(name, bench))
-        selection = selection.also(bench.added.get(leg.name, ()))
-        answers = known_notrun.answers(leg, selection.tests, bench) if not bench.fresh else {}
+        selection = fstests.select(tree, context.tests.selection, leg, lambda name: fact(name, context))
+        selection = selection.also(context.tests.added.get(leg.name, ()))
+        answers = known_notrun.answers(leg, selection.tests, context) if not context.tests.fresh else {}
         found[leg.name] = Chosen(selection, answers, notes=selection.notes)
-    return _within_budget(found, bench, suites) if bench.budget else found
+    return _within_budget(found, context, suites) if context.tests.budget else found
 
 
-def fact(name: str, bench: Bench) -> Fact | None:
+def fact(name: str, context: Context) -> Fact | None:
     """What is under test, for the conditions of excludes."""
+    machine = context.conditions
     plain: Mapping[str, Fact] = {
-        "accelerator": bench.accelerator.name, "variant": bench.variant.name, "memory": bench.memory,
-        "cpus": bench.cpus, "scratch_gib": min((disk.size for disk in bench.disks), default=0) >> 30,
-    }  # fmt: skip
-    return plain[name] if name in plain else bench.artifacts.fact(name)
+        "accelerator": context.accelerator.name,
+        "variant": context.build.variant.name,
+        "memory": machine.memory,
+        "cpus": machine.cpus,
+        "scratch_gib": min((disk.size for disk in machine.disks), default=0) >> 30,
+    }
+    return plain[name] if name in plain else context.build.artifacts.fact(name)
 
 
 def recent(runs: Runs) -> tuple[Results, ...]:
@@ -73,18 +77,18 @@ def recent(runs: Runs) -> tuple[Results, ...]:
     return tuple(found)
 
 
-def slow_factor(bench: Bench) -> float:
+def slow_factor(context: Context) -> float:
     """How much slower than a good machine those of this host are."""
-    name = bench.accelerator.name
-    return bench.durations.slow(name) or SLOW.get(name, 1.0)
+    name = context.accelerator.name
+    return context.durations.slow(name) or SLOW.get(name, 1.0)
 
 
-def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str]) -> dict[str, Chosen]:
-    budget, slow = bench.budget, slow_factor(bench)
+def _within_budget(found: Mapping[str, Chosen], context: Context, suites: Sequence[str]) -> dict[str, Chosen]:
+    budget, slow = context.tests.budget, slow_factor(context)
     assert budget is not None
     wanted, guessed = [], {}
     for name, chosen in found.items():
-        known = {test: one.seconds for test, one in _durations(name, bench).items()}
+        known = {test: one.seconds for test, one in _durations(name, context).items()}
         tests = [known[test] for test in known if test.startswith("fstests/")]
         usual, quick = (mean(tests), median(tests)) if tests else (UNKNOWN, UNKNOWN)
         free = chosen.selection.why_not.keys() | chosen.answers.keys()
@@ -94,24 +98,25 @@ def _within_budget(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[s
             guess = quick if "quick" in chosen.selection.groups.get(test, ()) else usual
             wanted.append(Wanted(name, test, slow * known.get(f"fstests/{test}", guess)))
     groups = next((chosen.selection.groups for chosen in found.values()), {})
-    judge = Judge(groups, touched_groups(budget.changed, load_touched()), lately(recent(Runs(bench.run.path.parent))))
-    host = Host(budget.machines or bench.machines, slow * START, _smoke(found, bench, suites, slow))
+    judge = Judge(groups, touched_groups(budget.changed, load_touched()), lately(recent(Runs(context.run.path.parent))))
+    host = Host(budget.machines or context.machines, slow * START, _smoke(found, context, suites, slow))
     fitting = within(wanted, judge, budget.seconds, host)
     return {
-        name: _cut(name, chosen, fitting, guessed[name], bench.first.get(name, ())) for name, chosen in found.items()
+        name: _cut(name, chosen, fitting, guessed[name], context.tests.first.get(name, ()))
+        for name, chosen in found.items()
     }
 
 
-def _durations(leg: str, bench: Bench) -> Mapping[str, TestSeconds]:
-    return bench.durations.tests(measured_as(leg, bench.variant.name), bench.accelerator.name)
+def _durations(leg: str, context: Context) -> Mapping[str, TestSeconds]:
+    return context.durations.tests(measured_as(leg, context.build.variant.name), context.accelerator.name)
 
 
-def _smoke(found: Mapping[str, Chosen], bench: Bench, suites: Sequence[str], slow: float) -> dict[str, float]:
+def _smoke(found: Mapping[str, Chosen], context: Context, suites: Sequence[str], slow: float) -> dict[str, float]:
     if "smoke" not in suites:
         return dict.fromkeys(found, 0.0)
     seconds = {}
     for name in found:
-        known = _durations(name, bench)
+        known = _durations(name, context)
         checks = [known.get(f"smoke/{check}") for check in smoke.CHECKS]
         seconds[name] = slow * sum(check.seconds if check else SMOKE for check in checks)
     return seconds

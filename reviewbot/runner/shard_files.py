@@ -23,7 +23,7 @@ from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardPlan, ShardResult, merged
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.cut import cut
 from reviewbot.runner.known_notrun import learn
 from reviewbot.runner.machines import crowded, how_many
@@ -44,20 +44,21 @@ def check_new(folder: Path) -> None:
         raise UsageError(f"{folder} is not empty", hint="shards of two runs must not be mixed: name a new folder")
 
 
-def write_shards(works: Sequence[Work], count: int, bench: Bench, folder: Path) -> tuple[str, ...]:
+def write_shards(works: Sequence[Work], count: int, context: Context, folder: Path) -> tuple[str, ...]:
     """Cut the works, and put all that is needed to run them elsewhere into `folder`. Names of the shards' files.
 
     Raises UsageError when there is something else in it.
     """
     check_new(folder)
-    known = {need.kind: _hashed(need, bench) for work in works for need in work.shard.needs}
+    known = {need.kind: _hashed(need, context) for work in works for need in work.shard.needs}
     works = [_with_needs(work, tuple(known[need.kind] for need in work.shard.needs)) for work in works]
     nonce = secrets.token_hex(16)
     shards = cut(works, count, nonce)
-    bench.run.write(PLAN, ShardPlan(run=bench.run.id, nonce=nonce, works=tuple(w.shard for w in works), shards=shards))
+    whole = tuple(work.shard for work in works)
+    context.run.write(PLAN, ShardPlan(run=context.run.id, nonce=nonce, works=whole, shards=shards))
     for need in known.values():
-        _give(Path(bench.artifacts.artifacts[need.kind].path), need, folder / "artifacts")
-    shutil.copytree(bench.run.path, folder / "run", symlinks=True)
+        _give(Path(context.build.artifacts.artifacts[need.kind].path), need, folder / "artifacts")
+    shutil.copytree(context.run.path, folder / "run", symlinks=True)
     names = [f"shard-{number:02}.json" for number in range(1, len(shards) + 1)]
     for name, shard in zip(names, shards, strict=True):
         write_atomic(folder / name, shard.model_dump_json(indent=1) + "\n")
@@ -185,8 +186,8 @@ def _with_needs(work: Work, needs: tuple[Need, ...]) -> Work:
     return Work(work.shard.model_copy(update={"needs": needs}), work.inputs, work.lengths)
 
 
-def _hashed(need: Need, bench: Bench) -> Need:
-    image = Path(bench.artifacts.artifacts[need.kind].path) / IMAGES[need.kind]
+def _hashed(need: Need, context: Context) -> Need:
+    image = Path(context.build.artifacts.artifacts[need.kind].path) / IMAGES[need.kind]
     return need.model_copy(update={"sha256": sha256_file(image)})
 
 

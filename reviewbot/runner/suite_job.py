@@ -10,12 +10,13 @@ from statistics import median
 from typing import Literal
 
 from reviewbot import suites
+from reviewbot.config import SOAK
 from reviewbot.model.artifacts import PART, Artifacts, Fact
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.shard import IMAGES, Need, Shard, measured_as
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.variants import Variant
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.store import TestSeconds
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -67,25 +68,33 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return ""
 
 
-def work_of(leg: LegSpec, suite: Suite, bench: Bench, selection: Selection | None = None) -> Work:
+def work_of(leg: LegSpec, suite: Suite, context: Context, selection: Selection | None = None) -> Work:
     """selection: of fstests. Raises ConfigError for a bad data file."""
-    variant = bench.variant
-    known = bench.durations.tests(measured_as(leg.name, variant.name), bench.accelerator.name)
-    fs_steps = fstests.steps(leg, selection, known, bench.soak) if selection else ()
-    steps = fs_steps if suite == "fstests" else smoke.steps(leg, bench.checks)
+    variant, machine = context.build.variant, context.conditions
+    known = context.durations.tests(measured_as(leg.name, variant.name), context.accelerator.name)
+    fs_steps = fstests.steps(leg, selection, known, machine.soak or SOAK) if selection else ()
+    steps = fs_steps if suite == "fstests" else smoke.steps(leg, context.tests.checks)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
-    built = bench.artifacts.artifacts
+    built = context.build.artifacts.artifacts
     shard = Shard(
-        run=bench.run.id, leg=leg, suite=suite, variant=variant.name,
+        run=context.run.id,
+        leg=leg,
+        suite=suite,
+        variant=variant.name,
         steps=tuple(_varied(step, variant) for step in (*suites.setup_steps(leg), *steps)),
         last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
-        kernel_line=variant.kernel_line, slow=variant.slow,
+        kernel_line=variant.kernel_line,
+        slow=variant.slow,
         renew=variant.renew and suite == "fstests",  # the checks of smoke build on each other
         needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
-        release=str(built["kernel"].facts["release"]), expect=_built_programs(bench.artifacts), disks=bench.disks,
-        memory=bench.memory, cpus=bench.cpus, expected=round(sum(lengths.values()), 1),
-    )  # fmt: skip
-    return Work(shard, _inputs(shard, bench), lengths)
+        release=str(built["kernel"].facts["release"]),
+        expect=_built_programs(context.build.artifacts),
+        disks=machine.disks,
+        memory=machine.memory,
+        cpus=machine.cpus,
+        expected=round(sum(lengths.values()), 1),
+    )
+    return Work(shard, _inputs(shard, context), lengths)
 
 
 def _varied(step: GuestStep, variant: Variant) -> GuestStep:
@@ -93,9 +102,9 @@ def _varied(step: GuestStep, variant: Variant) -> GuestStep:
     return step.model_copy(update={"argv": (*variant.wrap, *step.argv), "env": {**step.env, **variant.env}})
 
 
-def images(bench: Bench) -> Mapping[str, Path]:
+def images(context: Context) -> Mapping[str, Path]:
     """Kind -> the file that a machine boots from."""
-    return {kind: Path(bench.artifacts.artifacts[kind].path) / file for kind, file in IMAGES.items()}
+    return {kind: Path(context.build.artifacts.artifacts[kind].path) / file for kind, file in IMAGES.items()}
 
 
 def lengths_of(names: Sequence[str], known: Mapping[str, TestSeconds]) -> dict[str, float]:
@@ -109,7 +118,7 @@ def _built_programs(artifacts: Artifacts) -> dict[str, Fact]:
     return {name: facts[name] for name in sorted(facts) if name.startswith("sha256:")}
 
 
-def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
+def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
     """What the outcome of a suite in a leg depends on.
 
     Of the payload disk only what the leg uses: the components that it needs and our own programs. Another leg, or a
@@ -120,19 +129,26 @@ def _inputs(shard: Shard, bench: Bench) -> Mapping[str, str]:
     decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
     machine = shard.model_dump(mode="json", include=decides)
     steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
-    built = bench.artifacts.artifacts
-    used = {"kernel", "guest", *shard.leg.needs, *(["fstests"] if shard.suite == "fstests" else []), *bench.patched}
+    built = context.build.artifacts.artifacts
+    used = {
+        "kernel",
+        "guest",
+        *shard.leg.needs,
+        *(["fstests"] if shard.suite == "fstests" else []),
+        *context.build.patched,
+    }
     ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
     return {
         "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
-        "steps": json.dumps(steps, sort_keys=True), "accelerator": bench.accelerator.name,
+        "steps": json.dumps(steps, sort_keys=True), "accelerator": context.accelerator.name,
         "rules": suites.rules_digest(), "ours": json.dumps(ours, sort_keys=True),
         **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
-        **({"rerun": bench.rerun} if bench.rerun else {}),
+        **({"rerun": context.tests.rerun} if context.tests.rerun else {}),
     }  # fmt: skip
 
 
-def inputs_of(leg: LegSpec, suite: Suite, test: str, bench: Bench) -> str:
+def inputs_of(leg: LegSpec, suite: Suite, test: str, context: Context) -> str:
     """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
-    work = work_of(leg, suite, replace(bench, rerun="", checks=()), Selection((test,)) if suite == "fstests" else None)
+    first = replace(context, tests=replace(context.tests, rerun="", checks=()))
+    work = work_of(leg, suite, first, Selection((test,)) if suite == "fstests" else None)
     return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

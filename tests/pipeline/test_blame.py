@@ -3,7 +3,7 @@
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,8 @@ from reviewbot.model.lab import GuestStep
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.pipeline.blame import Parts, blame
-from reviewbot.runner import Bench
-from tests.played import LEG, TESTS, Lab, World, made_world
+from reviewbot.runner import Context
+from tests.played import LEG, TESTS, Lab, World, made_world, with_build
 from tests.repos import git
 from tests.trees.series import DAY, FILE, START, edited, new_repository, resolved, series, write
 
@@ -48,7 +48,7 @@ class Posting:
     problem: OSError | None = None
     """What happens when another stack is built."""
 
-    def bench(self, state: str) -> Bench:
+    def context(self, state: str) -> Context:
         if self.problem:
             raise self.problem
         if state == self.broken:
@@ -58,14 +58,14 @@ class Posting:
             kind="kernel", key=f"key-{state}", path=str(self.world.folder / state), facts={"release": "7.1-rb"}
         )
         artifacts = Artifacts(artifacts={**self.world.artifacts.artifacts, "kernel": kernel})
-        return replace(self._head, artifacts=artifacts)
+        return with_build(self._head, artifacts=artifacts)
 
     def search(self, lab: Lab, *, budget: float = 600.0) -> Blame:
         """Of a test that fails in every run on head."""
-        self._head = self.world.bench()
+        self._head = self.world.context()
         parts = Parts(
-            Trees(trees=(self.tree,)), load_stack(), lambda commits: self.bench(self._name(commits)),
-            lambda component, commit: self.bench(f"without-{self._number(commit)}"),
+            Trees(trees=(self.tree,)), load_stack(), lambda commits: self.context(self._name(commits)),
+            lambda component, commit: self.context(f"without-{self._number(commit)}"),
         )  # fmt: skip
         new = Compared(
             leg=LEG.name, suite="fstests", test=TESTS[0], outcome=Outcome.FAIL, kind=Class.NEW,

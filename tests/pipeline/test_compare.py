@@ -4,7 +4,7 @@
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.compare import Head, compared, merged
-from reviewbot.runner import Bench
+from reviewbot.pipeline.run import Run
+from reviewbot.runner import Context
 from tests.pipeline.test_reruns import other
-from tests.played import LEG, TESTS, Lab, World, made_world
+from tests.played import LEG, TESTS, Lab, World, made_world, with_build
 
 FIRST = TESTS[0]
 SMOKE = Compared(leg=LEG.name, suite="smoke", test="rename", outcome=Outcome.FAIL, kind=Class.FLAKY)
@@ -39,8 +40,8 @@ PLAN = Plan(
 class Played(Head):
     """Its base is there already."""
 
-    def at(self, commits: Mapping[str, str]) -> Bench:
-        return replace(self.bench, artifacts=other(self.bench.artifacts), patched=frozenset())
+    def at(self, commits: Mapping[str, str]) -> Context:
+        return with_build(self.context, artifacts=other(self.context.build.artifacts), patched=())
 
 
 @pytest.fixture
@@ -51,20 +52,24 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield made
 
 
-def results_of(world: World, bench: Bench, script: dict[str, list[str]]) -> LegResult:
-    return world.run("smoke", "fstests", lab=Lab(script=script), bench=bench)
+def run_of(context: Context) -> Run:
+    return Run.of(context.run, PLAN, load_stack(), Site(), silent)
+
+
+def results_of(world: World, context: Context, script: dict[str, list[str]]) -> LegResult:
+    return world.run("smoke", "fstests", lab=Lab(script=script), context=context)
 
 
 def test_smoke_was_compared_where_the_shards_were_made_and_is_not_run_again(world: World) -> None:
-    bench = world.bench()
-    result = results_of(world, bench, {FIRST: ["fail"]})
-    head = Played(PLAN, Trees(trees=()), load_stack(), Site(), bench)
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    head = Played(run_of(context), context)
     lab = Lab(script={FIRST: ["done", "fail"] * 9})
     with world.playing(lab):
         found = compared(head, [result], Comparison(tests=(SMOKE,)))
     assert [(one.suite, one.kind) for one in found.tests] == [("smoke", Class.FLAKY), ("fstests", Class.NEW)]
     assert {test for asked in lab.asked for test in asked} == {FIRST}
-    assert Comparison.model_validate_json((bench.run.path / "comparison.json").read_bytes()) == found
+    assert Comparison.model_validate_json((context.run.path / "comparison.json").read_bytes()) == found
 
 
 def lock_of(world: World) -> Lock:
@@ -82,10 +87,10 @@ def lock_of(world: World) -> Lock:
 def test_a_host_that_can_boot_nothing_says_what_it_could_not_compare(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = world.bench()
-    result = results_of(world, bench, {FIRST: ["fail"]})
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = merged(PLAN, lock_of(world), [result], Comparison(tests=(SMOKE,)), bench.run, Site(), silent)
+    found = merged(run_of(context), lock_of(world), [result], Comparison(tests=(SMOKE,)))
     assert [(one.test, one.kind) for one in found.tests] == [("rename", Class.FLAKY), (FIRST, Class.UNCOMPARED)]
     assert "is not installed" in found.base_problem
 
@@ -93,10 +98,10 @@ def test_a_host_that_can_boot_nothing_says_what_it_could_not_compare(
 def test_when_all_shards_passed_nothing_has_to_be_there(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = world.bench()
-    result = results_of(world, bench, {})
+    context = world.context()
+    result = results_of(world, context, {})
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = merged(PLAN, lock_of(world), [result], Comparison(tests=(SMOKE,)), bench.run, Site(), silent)
+    found = merged(run_of(context), lock_of(world), [result], Comparison(tests=(SMOKE,)))
     assert found == Comparison(tests=(SMOKE,))
 
 
@@ -106,31 +111,31 @@ class Full(Head):
 
     number: int = errno.ENOSPC
 
-    def at(self, commits: Mapping[str, str]) -> Bench:
+    def at(self, commits: Mapping[str, str]) -> Context:
         raise OSError(self.number, os.strerror(self.number))
 
 
 def test_a_full_disk_ends_the_comparison_with_one_line_and_what_head_said_stays(world: World) -> None:
-    bench = world.bench()
-    result = results_of(world, bench, {FIRST: ["fail"]})
-    found = compared(Full(PLAN, Trees(trees=()), load_stack(), Site(), bench), [result])
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    found = compared(Full(run_of(context), context), [result])
     assert found.unfinished == "No space left on device: the same command goes on when there is room"
     assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.UNCOMPARED)]
 
 
 def test_another_error_of_the_host_is_not_taken_for_a_full_disk(world: World) -> None:
-    bench = world.bench()
-    result = results_of(world, bench, {FIRST: ["fail"]})
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
     with pytest.raises(OSError, match="Input/output error"):
-        compared(Full(PLAN, Trees(trees=()), load_stack(), Site(), bench, errno.EIO), [result])
+        compared(Full(run_of(context), context, errno.EIO), [result])
 
 
 @pytest.mark.parametrize("machines", [0, 1, 3, 6])
 def test_a_comparison_that_was_interrupted_goes_on_where_it_stopped(world: World, machines: int) -> None:
     """Ctrl-C in the machine after so many: none of those that ended is started again."""
-    bench = world.bench()
-    result = results_of(world, bench, {FIRST: ["fail"]})
-    head = Played(PLAN, Trees(trees=()), load_stack(), Site(), bench)
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    head = Played(run_of(context), context)
     script = ["done", "fail"] * 4
     stopped = Lab(script={FIRST: [*script[:machines], "interrupt"]})
     with world.playing(stopped), pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,7 @@
 """What head costs a server more, measured twice per side in machines that are played."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,10 @@ from reviewbot.model.comparison import Comparison
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import LegResult
 from reviewbot.pipeline.costs import with_costs
-from reviewbot.runner import Bench
+from reviewbot.runner import Context
 from reviewbot.suites import smoke
 from tests.pipeline.test_reruns import other
-from tests.played import LEG, Lab, World, made_world
+from tests.played import LEG, Lab, World, made_world, with_build
 
 ALONE = ["mkfs", "mount", "costs"]
 
@@ -45,17 +45,18 @@ def world() -> Iterator[World]:
 
 
 def compare(world: World, lab: Lab) -> tuple[Comparison, LegResult]:
-    head = world.bench()
-    result = world.run("smoke", lab=lab, bench=head)
+    head = world.context()
+    result = world.run("smoke", lab=lab, context=head)
     with world.playing(lab):
         return with_costs(Comparison(), [LEG], [result], head, lambda: base_of(head)), result
 
 
-def base_of(head: Bench) -> Bench:
-    artifacts = other(head.artifacts)
+def base_of(head: Context) -> Context:
+    artifacts = other(head.build.artifacts)
     kernel = artifacts.artifacts["kernel"]
     moved = kernel.model_copy(update={"path": f"{Path(kernel.path).parent / 'base'}"})
-    return replace(head, artifacts=artifacts.model_copy(update={"artifacts": {**artifacts.artifacts, "kernel": moved}}))
+    built = {**artifacts.artifacts, "kernel": moved}
+    return with_build(head, artifacts=artifacts.model_copy(update={"artifacts": built}))
 
 
 def test_a_leak_is_measured_again_by_the_check_that_counts_it_and_no_other(world: World) -> None:

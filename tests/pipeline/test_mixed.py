@@ -2,7 +2,6 @@
 """Old and new parts of a stack together: which stacks are made, and what counts against the series."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -11,11 +10,11 @@ from reviewbot.model.comparison import Cell, Comparison
 from reviewbot.model.errors import SeriesAtFault
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.results import LegResult, Outcome
-from reviewbot.model.trees import AppliedPatch, Tree, Trees
+from reviewbot.model.trees import Trees
 from reviewbot.pipeline.mixed import Mixed, with_mixed
-from reviewbot.runner import Bench
+from reviewbot.runner import Context
 from tests.pipeline.test_reruns import other
-from tests.played import LEG, Lab, World, made_world
+from tests.played import LEG, Lab, World, made_world, tree_of, with_build
 
 PARTS = ("kernel", "libfuse", "e2fsprogs")
 STACK = load_stack()
@@ -25,21 +24,6 @@ STACK = load_stack()
 def world() -> Iterator[World]:
     with made_world() as made:
         yield made
-
-
-def tree(component: str) -> Tree:
-    patch = AppliedPatch(message_id=f"{component}@x", subject="a patch", commit=f"{component}-head")
-    return Tree(
-        component=component,
-        repository="/nowhere",
-        source="a test",
-        base_commit="base",
-        base_tree="0",
-        base_why="",
-        head_commit=patch.commit,
-        head_tree="1",
-        patches=(patch,),
-    )
 
 
 def part(component: str) -> Part:
@@ -56,20 +40,20 @@ class Stacks:
     def __init__(self, world: World, changed: tuple[str, ...] = PARTS, broken: tuple[str, ...] = ()) -> None:
         self.world, self.changed, self.broken = world, changed, broken
         self.built: list[tuple[str, ...]] = []
-        self.base = replace(world.bench(), artifacts=other(world.artifacts, *changed))
-        self.head = world.bench()
-        self.first: LegResult = world.run("smoke", bench=self.head)
+        self.base = with_build(world.context(), artifacts=other(world.artifacts, *changed))
+        self.head = world.context()
+        self.first: LegResult = world.run("smoke", context=self.head)
 
-    def build_at(self, commits: Mapping[str, str]) -> Bench:
+    def build_at(self, commits: Mapping[str, str]) -> Context:
         self.built.append(tuple(commits))
         if self.broken == tuple(commits):
             raise SeriesAtFault(f"{self.broken[0]} does not build: x.c:1: error")
         old = tuple(one for one in self.changed if one not in commits)
         artifacts = other(self.world.artifacts, *old) if old else self.world.artifacts
-        return replace(self.head, artifacts=artifacts)
+        return with_build(self.head, artifacts=artifacts)
 
     def mixed(self) -> Mixed:
-        return Mixed(self.head, self.base, self.build_at, Trees(trees=tuple(map(tree, self.changed))), STACK)
+        return Mixed(self.head, self.base, self.build_at, Trees(trees=tuple(map(tree_of, self.changed))), STACK)
 
     def cells(self, lab: Lab, *, full: bool = False) -> tuple[Cell, ...]:
         with self.world.playing(lab):

@@ -18,7 +18,7 @@ from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.pipeline import apply_and_test, make_plan
 from reviewbot.pipeline import test as order
 from reviewbot.pipeline.request import SUITES, Request, components_of
-from reviewbot.pipeline.run import check_complete
+from reviewbot.pipeline.run import Job, check_complete
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, RunGone
 from tests.mails import TOP, diff, mail, mbox, posting
@@ -226,9 +226,9 @@ def test_a_wrong_question_leaves_no_run(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_run_whose_folder_is_removed_meanwhile_is_the_machines_fault_and_passes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    def tidied(job: object, record: Record, run: RunFolder) -> Record:
-        shutil.rmtree(run.path)
-        passed = Verdict(run=run.id, kind=VerdictKind.PASS)
+    def tidied(job: Job, record: Record) -> Record:
+        shutil.rmtree(job.run.folder.path)
+        passed = Verdict(run=record.run, kind=VerdictKind.PASS)
         return record.model_copy(update={"verdict": passed})
 
     module, _, function = command.partition(".")

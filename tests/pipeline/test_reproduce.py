@@ -43,7 +43,7 @@ def record(
     world: World, tests: Mapping[str, Outcome] | None = None, conditions: Conditions | None = CONDITIONS
 ) -> RunFolder:
     """A run. tests: leg -> outcome of generic/001."""
-    folder = world.bench().run
+    folder = world.context().run
     lock = Lock(run=folder.id, tool="", stack="fuse", top="a@b", mails_sha256="", trees=Trees(trees=()),
                 artifacts=world.artifacts, accelerator="tcg", conditions=conditions)  # fmt: skip
     folder.write("lock.json", lock)
@@ -64,10 +64,10 @@ def repeat(world: World, name: str, lab: Lab, times: int = 1, **tests: Outcome) 
     run = recorded(world, **tests)
     (case,) = reproduce.cases(run, name, ["fuse2fs"])
     accelerator = reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder))
-    bench = reproduce.bench_of(run, accelerator, Store(world.folder), world.folder, case.test)
+    context = reproduce.context_of(run, accelerator, Store(world.folder), world.folder, case.test)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reviewbot.pipeline.reproduce.lab.run_job", lab.run_job)
-        return reproduce.repeat(case, times, bench, silent)
+        return reproduce.repeat(case, times, context, silent)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_run_that_recorded_no_machines_gets_those_of_today_and_says_so(world: 
     assert [leg.name for leg in run.conditions.legs] == ["ext4", "fuse4fs"]
     assert run.conditions.disks == disks(4) and "did not record its machines" in run.notes[0]
     with pytest.raises(UsageError, match="nothing that boots"):
-        reproduce.read_run(world.bench().run, Site())
+        reproduce.read_run(world.context().run, Site())
 
 
 def test_a_file_that_another_version_wrote_is_named(world: World) -> None:
@@ -191,15 +191,15 @@ def test_a_file_that_another_version_wrote_is_named(world: World) -> None:
 
 def test_a_shell_has_the_legs_setup_and_no_gate_before_it(world: World) -> None:
     run = recorded(world)
-    bench = reproduce.bench_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
+    context = reproduce.context_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
                            Store(world.folder), world.folder)  # fmt: skip
-    job = reproduce.shell_job(LEG, "fstests", Ends(), bench)
+    job = reproduce.shell_job(LEG, "fstests", Ends(), context)
     assert [step.name for step in job.steps] == [SETUP, "setup/fstests", "shell"]
     assert not any(step.gate for step in job.steps)
     assert job.steps[1].env["SOAK_DURATION"] == "7"
     assert job.steps[-1].env["LEG_SERVER"] == "fuse2fs" and "check" not in job.steps[-1].argv
     with pytest.raises(UsageError, match="older reviewbot"):
-        reproduce.bare_command(reproduce.cases(run, "smoke/mkfs", ["fuse2fs"])[0], bench)
+        reproduce.bare_command(reproduce.cases(run, "smoke/mkfs", ["fuse2fs"])[0], context)
 
 
 def test_a_variant_is_run_as_the_variant_it_was(world: World) -> None:
@@ -207,9 +207,9 @@ def test_a_variant_is_run_as_the_variant_it_was(world: World) -> None:
     lock = Lock.model_validate_json((folder.path / "lock.json").read_bytes())
     folder.write("lock.json", lock.model_copy(update={"variant": "kmemleak,lockdep"}))
     run = reproduce.read_run(folder, Site())
-    bench = reproduce.bench_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
+    context = reproduce.context_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
                            Store(world.folder), world.folder)  # fmt: skip
-    job = reproduce.shell_job(LEG, "smoke", Ends(), bench)
+    job = reproduce.shell_job(LEG, "smoke", Ends(), context)
     assert job.kernel_line == choose_variant(("kmemleak", "lockdep")).kernel_line != ()
     assert job.slow == choose_variant(("kmemleak", "lockdep")).slow > 1
 

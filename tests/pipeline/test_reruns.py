@@ -12,12 +12,12 @@ from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import Known, LegResult, Outcome, TestResult
 from reviewbot.pipeline.reruns import compare, remember
-from reviewbot.runner import Bench
+from reviewbot.runner import Context
 from reviewbot.store import Entry as Recorded
 from reviewbot.store import History, NotRuns
 from reviewbot.suites import notruns, smoke
 from reviewbot.suites.quarantine import Entry
-from tests.played import LEG, TESTS, Lab, World, made_world
+from tests.played import LEG, TESTS, Lab, World, made_world, with_build
 
 FIRST, SECOND = TESTS[:2]
 
@@ -43,14 +43,14 @@ class Sides:
         patched: Collection[str] = (), store: NotRuns | None = None, suite: str = "fstests",
     ) -> None:  # fmt: skip
         self.world, self.built = world, 0
-        self.head = replace(world.bench(), patched=frozenset(patched), notruns=store)
-        self.first = world.run(suite, lab=Lab(script=dict(head)), bench=self.head)
+        self.head = replace(with_build(world.context(), patched=patched), notruns=store)
+        self.first = world.run(suite, lab=Lab(script=dict(head)), context=self.head)
         self._base = artifacts or other(world.artifacts)
         self.history = History(world.folder / "history.sqlite")
 
-    def base(self) -> Bench:
+    def base(self) -> Context:
         self.built += 1
-        return replace(self.head, artifacts=self._base, patched=frozenset())
+        return with_build(self.head, artifacts=self._base, patched=())
 
     def compare(self, lab: Lab, *quarantine: Entry) -> Comparison:
         with self.world.playing(lab):
@@ -136,7 +136,7 @@ def test_a_leg_with_nothing_of_the_series_in_it_is_not_run_again(world: World) -
 def test_a_base_that_cannot_be_built_decides_nothing(world: World) -> None:
     sides = Sides(world, {FIRST: ["fail"]})
 
-    def broken() -> Bench:
+    def broken() -> Context:
         raise InfraError("the unpatched kernel does not build: no rule to make target")
 
     found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)
@@ -174,7 +174,7 @@ def test_a_test_that_cannot_run_on_base_and_fails_on_head_is_new(world: World) -
 def test_a_reused_pass_tells_of_the_failures_of_the_same_inputs(world: World) -> None:
     failed = Sides(world, {FIRST: ["fail"]})
     remember([LEG], [failed.first], failed.head, failed.history)
-    world.run(lab=Lab(), bench=world.bench(fresh=True))
+    world.run(lab=Lab(), context=world.context(fresh=True))
     again = Sides(world, {})
     assert again.first.reused
     found = the(again.compare(Lab()), FIRST)
@@ -184,7 +184,7 @@ def test_a_reused_pass_tells_of_the_failures_of_the_same_inputs(world: World) ->
 def test_a_base_that_its_own_prerequisites_break_accuses_nobody(world: World) -> None:
     sides = Sides(world, {FIRST: ["fail"]})
 
-    def broken() -> Bench:
+    def broken() -> Context:
         raise SeriesAtFault("libfuse does not build: lib/fuse.c:12: error")
 
     found = compare([LEG], [sides.first], sides.head, broken, history=sides.history)

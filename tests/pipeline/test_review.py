@@ -140,7 +140,7 @@ def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: Wor
     names = {path.name for path in outcome.folder.path.iterdir()}
     assert names == {
         "mails.mbox", "message-ids", "plan.json", "trees.json", "review.json", "verdict.json", "summary.md",
-        "reply.eml", "junit.xml", "logs", "run.json", ".lock",
+        "reply.eml", "report.json", "junit.xml", "logs", "run.json", ".lock",
     }  # fmt: skip
     plan = json.loads((outcome.folder.path / "plan.json").read_bytes())
     assert (plan["legs"], plan["suites"]) == ([], [])
@@ -258,7 +258,7 @@ class Tests:
 def machines(monkeypatch: pytest.MonkeyPatch) -> Tests:
     found = Tests(Outcome.PASS)
     monkeypatch.setattr(lab, "qemu_version", lambda: "7.2")
-    monkeypatch.setattr(order, "_accelerator", lambda *_: Accelerator("kvm", "it works"))
+    monkeypatch.setattr(lab, "choose_accelerator", lambda *_, **__: Accelerator("kvm", "it works"))
     monkeypatch.setattr(runner, "run_legs", found.legs)
     return found
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner.context import Bench
+from reviewbot.runner.context import Context
 from reviewbot.runner.cut import cut, deal, share_out
 from reviewbot.runner.select import choose
 from reviewbot.runner.shard_run import START
@@ -67,14 +67,14 @@ def test_an_unknown_test_counts_as_the_median_of_the_known() -> None:
 
 
 def works(world: World) -> list[Work]:
-    bench = world.bench()
-    bench.durations.put_tests("fuse2fs", "tcg", {f"fstests/{test}": 10.0 * n for n, test in enumerate(TESTS, 1)})
+    context = world.context()
+    context.durations.put_tests("fuse2fs", "tcg", {f"fstests/{test}": 10.0 * n for n, test in enumerate(TESTS, 1)})
     stack = load_stack()
-    return [work(stack.leg(leg), bench) for leg in ("ext4", "fuse2fs")]
+    return [work(stack.leg(leg), context) for leg in ("ext4", "fuse2fs")]
 
 
-def work(leg: LegSpec, bench: Bench) -> Work:
-    return work_of(leg, "fstests", bench, choose([leg], bench, ["fstests"])[leg.name].selection)
+def work(leg: LegSpec, context: Context) -> Work:
+    return work_of(leg, "fstests", context, choose([leg], context, ["fstests"])[leg.name].selection)
 
 
 def test_shards_of_all_legs_come_longest_first_and_hold_each_test_once(world: World) -> None:
@@ -95,7 +95,7 @@ def test_durations_of_another_leg_seed_a_new_one(world: World) -> None:
 
 
 def test_what_an_outcome_depends_on_has_nothing_of_the_cut(world: World) -> None:
-    before, _ = work(load_stack().leg("ext4"), world.bench()), works(world)
-    after = work(load_stack().leg("ext4"), world.bench(machines=4))
+    before, _ = work(load_stack().leg("ext4"), world.context()), works(world)
+    after = work(load_stack().leg("ext4"), world.context(machines=4))
     assert before.shard.key != after.shard.key and before.lengths != after.lengths
     assert before.inputs == after.inputs

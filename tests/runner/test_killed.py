@@ -30,14 +30,14 @@ class Deadly(Lab):
         return super()._next(step)
 
 def told(legs):
-    bench.run.write("results.json", Results(run=bench.run.id, tool="a test", legs=legs))
+    context.run.write("results.json", Results(run=context.run.id, tool="a test", legs=legs))
 
 run.INTERVAL = run.RATIO = 0.0
 folder = Path(sys.argv[1])
 world = World(folder, artifacts(folder.parent / "artifacts"))
-bench = world.bench(machines=2)
+context = world.context(machines=2)
 with world.playing(Deadly(pause=0.05)):
-    run_legs([LEG], ["smoke", "fstests"], bench, told)
+    run_legs([LEG], ["smoke", "fstests"], context, told)
 """
 
 FULL = """
@@ -52,7 +52,7 @@ from tests.played import Lab, World, artifacts
 def play():
     folder = Path(sys.argv[1])
     world = World(folder, artifacts(folder.parent / "artifacts"))
-    world.run("fstests", lab=Lab(said=200_000), bench=world.bench(machines=2))
+    world.run("fstests", lab=Lab(said=200_000), context=world.context(machines=2))
 
 reviewbot.add_command(play)
 sys.exit(entry.run(["play"]))
@@ -78,7 +78,7 @@ def goes_on(folder: Path) -> None:
     """The next call asks the rest, and only the rest; then everything has its answer."""
     before = answered(folder)
     world = World(folder, artifacts(folder.parent / "artifacts"))
-    result = world.run("fstests", bench=world.bench(machines=2), lab=Lab(pause=0.002))
+    result = world.run("fstests", context=world.context(machines=2), lab=Lab(pause=0.002))
     again = set(chain(*world.lab.asked))
     assert again == set(TESTS) - before, "a second machine is asked what the first had not taken yet"
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS)

@@ -60,10 +60,10 @@ def test_a_hang_that_costs_the_machine_is_not_run_again_and_not_by_a_later_call(
 
 def test_what_passed_is_remembered_for_limits_of_this_leg_and_asks_for_no_new_run(world: World) -> None:
     world.run("fstests", lab=Lab({TESTS[1]: ["fail"], TESTS[2]: ["timeout"]}, seconds=120.0))
-    known = world.bench().durations.tests("fuse2fs", "tcg")
+    known = world.context().durations.tests("fuse2fs", "tcg")
     assert known == {f"fstests/{test}": TestSeconds(12.0, own=True) for test in (TESTS[0], *TESTS[3:])}
     assert world.run("fstests").reused, "limits are no input of the outcome"
-    world.run("fstests", bench=world.bench(fresh=True))
+    world.run("fstests", context=world.context(fresh=True))
     limits = {step.name: step.timeout for step in world.lab.jobs[0].steps}
     assert (limits[f"fstests/{TESTS[0]}"], limits[f"fstests/{TESTS[1]}"]) == (120.0, 300.0)
 

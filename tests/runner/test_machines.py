@@ -42,7 +42,7 @@ def test_emulated_cpus_share_a_thread_only_where_machines_crowd_the_host() -> No
             (cores + 1, "fstests", True),
             (cores + 1, "smoke", False),
         ):
-            world.run(suite, bench=world.bench(machines=machines, fresh=True))
+            world.run(suite, context=world.context(machines=machines, fresh=True))
             assert world.lab.jobs and {job.one_thread for job in world.lab.jobs} == {shared}, (machines, suite)
 
 

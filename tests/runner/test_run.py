@@ -2,7 +2,6 @@
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from reviewbot.runner import Budget
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
 from reviewbot.suites.shortcomings import FactOf
-from tests.played import LEG, OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes
+from tests.played import LEG, OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes, with_build, with_tests
 
 
 @pytest.fixture
@@ -150,11 +149,11 @@ def test_another_binary_than_was_built_makes_even_passes_infra(world: World, sui
 def test_an_interrupted_suite_goes_on_with_the_rest(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.run("fstests", lab=Lab({TESTS[0]: ["fail"], TESTS[2]: ["interrupt"]}))
-    bench = world.bench()
-    result = world.run("fstests", bench=bench)
+    context = world.context()
+    result = world.run("fstests", context=context)
     assert world.lab.asked == [list(TESTS[2:])]
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS) | {TESTS[0]: Outcome.FAIL}
-    logs = [bench.run.path / t.log / "output.txt" for t in result.tests]
+    logs = [context.run.path / t.log / "output.txt" for t in result.tests]
     assert [path.read_text() for path in logs] == [f"{test} in machine 1\n" for test in TESTS]
     assert world.run("fstests").reused
 
@@ -189,18 +188,18 @@ def test_interrupted_smoke_starts_again(world: World) -> None:
 
 def test_the_same_inputs_are_not_tested_twice_and_say_so(world: World) -> None:
     first = world.run("smoke", "fstests", lab=Lab({TESTS[1]: ["fail"]}))
-    bench = world.bench()
-    again = world.run("smoke", "fstests", bench=bench)
+    context = world.context()
+    again = world.run("smoke", "fstests", context=context)
     assert world.lab.jobs == []
     assert (first.reused, again.reused) == (False, True)
     assert again == first.model_copy(update={"reused": True})
-    assert all((bench.run.path / t.log / "output.txt").is_file() for t in again.tests)
+    assert all((context.run.path / t.log / "output.txt").is_file() for t in again.tests)
     assert any("from an earlier run" in event.text for event in world.events)
 
 
 def test_fresh_tests_again_and_what_it_finds_is_kept(world: World) -> None:
     world.run("fstests")
-    result = world.run("fstests", bench=world.bench(fresh=True), lab=Lab({TESTS[1]: ["fail"]}))
+    result = world.run("fstests", context=world.context(fresh=True), lab=Lab({TESTS[1]: ["fail"]}))
     assert not result.reused and world.lab.asked == [list(TESTS)]
     again = world.run("fstests")
     assert again.reused and outcomes(again)[TESTS[1]] is Outcome.FAIL
@@ -250,7 +249,7 @@ def test_a_patched_component_counts_for_every_leg(world: World, suite: str) -> N
     for key, patched, reused in (("base", set[str](), False), ("hostile", {"lkl"}, False), ("base", set[str](), True)):
         built = {**world.artifacts.artifacts, "lkl": lkl.model_copy(update={"key": key})}
         world.artifacts = Artifacts(artifacts=built)
-        assert world.run(suite, bench=replace(world.bench(), patched=frozenset(patched))).reused == reused
+        assert world.run(suite, context=with_build(world.context(), patched=patched)).reused == reused
 
 
 def test_fstests_count_for_fstests_only(world: World) -> None:
@@ -270,7 +269,7 @@ def test_smoke_alone_is_not_run_again_after_both_suites_were(world: World) -> No
 
 def test_a_test_that_does_not_exist_is_the_callers_mistake(world: World) -> None:
     with pytest.raises(UsageError, match="generic/999"):
-        world.run("fstests", bench=world.bench(selection="generic/999"))
+        world.run("fstests", context=world.context(selection="generic/999"))
 
 
 STATES = st.sampled_from([*OUTCOMES, "interrupt", "silence"])
@@ -339,22 +338,22 @@ def test_what_goes_on_counts_from_what_is_answered_already(world: World) -> None
 
 def test_what_failed_in_the_version_before_runs_first_though_nobody_selected_it(world: World) -> None:
     late = {LEG.name: (TESTS[6], TESTS[4])}
-    bench = replace(world.bench(selection=" ".join(TESTS[:5])), first=late, added=late)
-    result = world.run(bench=bench)
+    context = with_tests(world.context(selection=" ".join(TESTS[:5])), first=late, added=late)
+    result = world.run(context=context)
     (asked,) = world.lab.asked
     assert asked == [TESTS[4], TESTS[6], *TESTS[:4]]
     assert {test.test for test in result.tests} == set(asked)
 
 
 def test_a_selection_of_the_users_own_is_put_in_order_and_not_added_to(world: World) -> None:
-    bench = replace(world.bench(selection=" ".join(TESTS[:3])), first={LEG.name: (TESTS[2], TESTS[6])})
-    world.run(bench=bench)
+    context = with_tests(world.context(selection=" ".join(TESTS[:3])), first={LEG.name: (TESTS[2], TESTS[6])})
+    world.run(context=context)
     assert world.lab.asked == [[TESTS[2], TESTS[0], TESTS[1]]]
 
 
 def test_what_failed_in_the_version_before_is_never_left_out_for_the_budget(world: World) -> None:
     late = {LEG.name: TESTS[7:]}
-    bench = replace(world.bench(), budget=Budget(0.001), first=late, added=late)
-    result = world.run(bench=bench)
+    context = with_tests(world.context(), budget=Budget(0.001), first=late, added=late)
+    result = world.run(context=context)
     assert [test.test for test in result.tests] == list(TESTS[7:])
     assert {one.test for one in result.left_out} == set(TESTS[:7])

@@ -35,7 +35,7 @@ def test_outcomes_are_the_same_on_any_number_of_machines(script: dict[str, str],
     losses = sum(what in ("lost", "panic", "hang") for what in script.values())
     lab = Lab({test: [what] * 9 for test, what in script.items()}, pause=0.001)
     with made_world() as world:
-        result = world.run("fstests", lab=lab, bench=world.bench(machines=machines))
+        result = world.run("fstests", lab=lab, context=world.context(machines=machines))
         if losses < MAX_LOSSES:
             expected = {test: OUTCOMES[script.get(test, "done")] for test in TESTS}
             assert (outcomes(result), result.reason) == (expected, "")
@@ -45,33 +45,33 @@ def test_outcomes_are_the_same_on_any_number_of_machines(script: dict[str, str],
 
 
 def test_machines_share_the_tests_of_a_leg_and_no_test_runs_twice(world: World) -> None:
-    bench = world.bench(machines=2)
-    result = world.run("fstests", lab=Lab(pause=0.02), bench=bench)
+    context = world.context(machines=2)
+    result = world.run("fstests", lab=Lab(pause=0.02), context=context)
     assert [job.name for job in world.lab.jobs] == ["fuse2fs-fstests", "fuse2fs-fstests.2"]
-    written = [(bench.run.path / t.log / "output.txt").read_text() for t in result.tests]
+    written = [(context.run.path / t.log / "output.txt").read_text() for t in result.tests]
     assert len(written) == len(TESTS) and outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS)
     assert result.seconds == 20.0, "of both"
     assert [event.done for event in world.events if event.total and event.state == "note"][-1] == len(TESTS)
-    assert world.run("fstests", bench=world.bench(machines=1)).reused
+    assert world.run("fstests", context=world.context(machines=1)).reused
 
 
 def test_a_machine_that_cannot_start_takes_nothing_from_one_that_works(world: World) -> None:
-    result = world.run("fstests", lab=Lab({SETUP: ["done", "silence"]}, pause=0.02), bench=world.bench(machines=2))
+    result = world.run("fstests", lab=Lab({SETUP: ["done", "silence"]}, pause=0.02), context=world.context(machines=2))
     assert (outcomes(result), result.reason) == (dict.fromkeys(TESTS, Outcome.PASS), "")
     assert len(world.lab.jobs) == 2, "where one was of no use, no other is tried"
 
 
 def test_the_longest_test_goes_first_and_smoke_keeps_its_order(world: World) -> None:
     known = {f"fstests/{TESTS[5]}": 30.0, "smoke/rename": 30.0, "smoke/mkfs": 1.0, "smoke/mount": 1.0, "smoke/fio": 1.0}
-    world.bench().durations.put_tests("fuse2fs", "tcg", known)
+    world.context().durations.put_tests("fuse2fs", "tcg", known)
     world.run("smoke", "fstests")
     assert world.lab.asked == [list(smoke.CHECKS), [TESTS[5], *TESTS[:5], *TESTS[6:]]]
 
 
 def run_both(world: World, lab: Lab, machines: int, told: list[tuple[LegResult, ...]] | None = None) -> list[LegResult]:
-    bench = world.bench(machines=machines)
+    context = world.context(machines=machines)
     with world.playing(lab):
-        found = run_legs(LEGS, ["smoke", "fstests"], bench, told.append if told is not None else lambda results: None)
+        found = run_legs(LEGS, ["smoke", "fstests"], context, told.append if told is not None else lambda results: None)
     return list(found)
 
 
@@ -102,9 +102,9 @@ def test_results_are_told_as_they_come_and_each_is_whole(world: World) -> None:
 
 def test_an_interruption_of_one_machine_ends_all_and_the_next_call_goes_on(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
-        world.run("fstests", lab=Lab({TESTS[4]: ["interrupt"]}, pause=0.005), bench=world.bench(machines=2))
+        world.run("fstests", lab=Lab({TESTS[4]: ["interrupt"]}, pause=0.005), context=world.context(machines=2))
     before = list(chain(*world.lab.asked))
-    result = world.run("fstests", bench=world.bench(machines=2))
+    result = world.run("fstests", context=world.context(machines=2))
     again = set(world.lab.asked[0])
     assert TESTS[4] in again and not {TESTS[0], TESTS[1]} & again and before
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS)

@@ -64,16 +64,16 @@ class Cut:
 
 
 def made_cut(world: World, count: int = 4) -> Cut:
-    bench = world.bench()
+    context = world.context()
     for kind, image in IMAGES.items():
         path = Path(world.artifacts.artifacts[kind].path)
         path.mkdir(exist_ok=True)
         (path / image).write_text(f"boots {kind}")
     put_off: list[Work] = []
     with world.playing(Lab()):
-        begun = run_legs(LEGS, ["smoke", "fstests"], bench, put_off=put_off.append)
-    names = shard_files.write_shards(put_off, count, bench, world.folder / "cut")
-    return Cut(world, world.folder / "cut", bench.run, begun, names)
+        begun = run_legs(LEGS, ["smoke", "fstests"], context, put_off=put_off.append)
+    names = shard_files.write_shards(put_off, count, context, world.folder / "cut")
+    return Cut(world, world.folder / "cut", context.run, begun, names)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_results_of_shards_are_those_of_the_whole(cut: Cut) -> None:
     lab = Lab({TESTS[1]: ["fail"] * 2, TESTS[3]: ["hang"] * 2, TESTS[6]: ["lost"] * 2})
     results = [cut.elsewhere(name, lab) for name in cut.names]
     with made_world() as alone, alone.playing(Lab({t: list(s)[:1] * 2 for t, s in EXPECTED.items()})):
-        whole = run_legs(LEGS, ["smoke", "fstests"], alone.bench())
+        whole = run_legs(LEGS, ["smoke", "fstests"], alone.context())
     for order in itertools.permutations(results):
         assert [outcomes(leg) for leg in cut.merge(*order)] == [outcomes(leg) for leg in whole]
     first = cut.merge(*results)

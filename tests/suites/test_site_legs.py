@@ -16,10 +16,13 @@ from reviewbot.build import build_all
 from reviewbot.config import load_site, load_stack
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.build import Build
+from reviewbot.model.lock import Conditions
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import Stack
-from reviewbot.runner import Bench
+from reviewbot.model.trees import Trees
+from reviewbot.runner import Context, Tests
 from reviewbot.store import Durations, Runs, Store, TestSeconds
 from reviewbot.suites import limits
 from reviewbot.trees import resolve
@@ -47,12 +50,17 @@ class Lab:
     folder: Path
 
     def run(self, leg: str, wanted: Sequence[str], tests: str = TESTS) -> LegResult:
-        bench = Bench(
-            artifacts=self.artifacts, accelerator=TCG, store=Store(cache_dir()), run=Runs(self.folder).create(),
-            durations=Durations(self.folder / "durations.json"), progress=silent, disks=suites.disks(2), memory=2048,
-            cpus=2, selection=tests, fresh=True,
-        )  # fmt: skip
-        (result,) = runner.run_legs([self.stack.leg(leg)], wanted, bench)
+        context = Context(
+            build=Build(trees=Trees(trees=()), artifacts=self.artifacts),
+            conditions=Conditions(legs=(), disks=suites.disks(2), memory=2048, cpus=2),
+            tests=Tests(tests, fresh=True),
+            accelerator=TCG,
+            store=Store(cache_dir()),
+            run=Runs(self.folder).create(),
+            durations=Durations(self.folder / "durations.json"),
+            progress=silent,
+        )
+        (result,) = runner.run_legs([self.stack.leg(leg)], wanted, context)
         return result
 
 

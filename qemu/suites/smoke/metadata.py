@@ -6,6 +6,7 @@ import mmap as mapping
 import os
 import threading
 import time
+from collections.abc import Callable
 
 from guest import equal, expect, folder, mount, mount_line, read, remount, run, umount, write
 
@@ -116,7 +117,7 @@ def follow() -> None:
     old = 10**18
     os.mkdir("d")
     write("f", b"x" * 5001)
-    for what, change, size, mtime in (
+    changes: tuple[tuple[str, Callable[[], object], int, bool | None], ...] = (
         ("chmod(2)", lambda: os.chmod("f", 0o640), 5001, False),
         ("chown(2)", lambda: os.chown("f", 7, 8), 5001, False),
         ("link(2)", lambda: os.link("f", "g"), 5001, False),
@@ -126,7 +127,8 @@ def follow() -> None:
         ("truncate(2) to more", lambda: os.truncate("f", 8191), 8191, True),
         ("appending", lambda: append("f", b"y" * 3), 8194, True),
         ("utimensat(2) with the time of now", lambda: os.utime("f"), 8194, True),
-    ):  # fmt: skip
+    )
+    for what, change, size, mtime in changes:
         os.utime("f", ns=(old, old))
         change()
         drop_caches()
