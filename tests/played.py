@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A lab that plays its part, and one user's store beside it: for tests of what comes of its answers."""
 
+import datetime
 import json
 import threading
 import time
@@ -100,6 +101,7 @@ class Lab:
             name=job.name, complete=not problem, problem=problem, replies=tuple(replies), seconds=10.0,
             notes=self.notes,
             hello={"kernel_release": "7.1-rb"}, accelerator=accelerator.name, agent_seconds=2.0,
+            started=datetime.datetime.now(datetime.UTC),
         )  # fmt: skip
 
     def _next(self, step: GuestStep) -> str:

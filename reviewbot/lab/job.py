@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import secrets
 import shlex
 import socket
@@ -152,7 +153,7 @@ class _Run:
         if self.saved:
             self.saved.leave_boot_logs(self.places.logs)
         memory = self.saved.memory if self.saved else None
-        started = time.monotonic()
+        began, started = datetime.datetime.now(datetime.UTC), time.monotonic()
         files = held(self.job, self.places, memory)
         room = self.bounds.room
         with wired(self.places.logs, self.places.keyboard, files, self.ports, short=room.scant) as self.wires:
@@ -168,7 +169,8 @@ class _Run:
         return JobReply(
             name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
             replies=tuple(self.replies), notes=tuple(self.notes), accelerator=self.accelerator.name,
-            restored=self.saved is not None, seconds=time.monotonic() - started, agent_seconds=self.agent_seconds,
+            restored=self.saved is not None, started=began, seconds=time.monotonic() - started,
+            agent_seconds=self.agent_seconds,
         )  # fmt: skip
 
     def _lost_machine(self, lost: Lost, running: Running, seconds: float) -> None:

@@ -3,6 +3,8 @@
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import Death, ServerError
@@ -136,6 +138,7 @@ class JobReply(Model):
     accelerator: str = ""
     restored: bool = False
     """True: the machine began where a saved one stood; False: it was booted."""
+    started: AwareDatetime | None = None
     seconds: float = 0.0
     agent_seconds: float = 0.0
     """From QEMU's start to the agent's first word."""

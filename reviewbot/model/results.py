@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import AwareDatetime, model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
@@ -146,6 +146,17 @@ class LeftOut(Model):
     reason: str
 
 
+class MachineUse(Model):
+    """One machine of one leg: when it was started, and how long it lived."""
+
+    name: str
+    """Folder of its logs below the leg's."""
+    started: AwareDatetime
+    seconds: float
+    restored: bool = False
+    """It began where a machine of its kind was saved."""
+
+
 class LegResult(Model):
     """One leg of one run."""
 
@@ -170,6 +181,8 @@ class LegResult(Model):
     """Wall time from starting QEMU to its end, summed over all machines."""
     agent_seconds: float = 0.0
     """Wall time from starting QEMU to the agent's first word, the least of all machines."""
+    machines: tuple[MachineUse, ...] = ()
+    """In the order of their starts; of a reused result those that made it."""
     reused: bool = False
     """True: same inputs were tested before; these are those results."""
 
@@ -231,7 +244,7 @@ class Previous(Model):
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 3
+    schema_version: int = 4
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reviewbot import suites
 from reviewbot.model.artifacts import Artifacts, Fact
 from reviewbot.model.lab import JobReply, StepReply
-from reviewbot.model.results import LegResult, Outcome, TestResult, accounted
+from reviewbot.model.results import LegResult, MachineUse, Outcome, TestResult, accounted
 from reviewbot.model.shard import ShardResult
 from reviewbot.runner.suite_job import Work
 from reviewbot.suites import fstests, smoke
@@ -49,7 +49,17 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
         accelerator="+".join(sorted({machine.accelerator for machine in machines if machine.accelerator})),
         seconds=sum(machine.seconds for machine in machines),
         agent_seconds=min((m.agent_seconds for m in machines if m.agent_seconds), default=0.0),
+        machines=uses(machines),
     )  # fmt: skip
+
+
+def uses(machines: Sequence[JobReply]) -> tuple[MachineUse, ...]:
+    """When each of them ran, in the order of their starts."""
+    found = [
+        MachineUse(name=machine.name, started=machine.started, seconds=machine.seconds, restored=machine.restored)
+        for machine in machines if machine.started
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda use: (use.started, use.name)))
 
 
 def joined(whole: LegResult, part: LegResult) -> LegResult:
@@ -63,6 +73,7 @@ def joined(whole: LegResult, part: LegResult) -> LegResult:
             "proofs": {**whole.proofs, **part.proofs},
             "seconds": whole.seconds + part.seconds,
             "agent_seconds": whole.agent_seconds or part.agent_seconds,
+            "machines": (*whole.machines, *part.machines),
             "reused": whole.reused and part.reused,
         }
     )

@@ -16,7 +16,7 @@ from reviewbot.report import files, schemas
 from reviewbot.report.record import PUBLISHED
 from tests.report.records import RECORDS
 
-VERSIONS = {"comparison": 1, "coverage": 1, "results": 3, "review": 2, "verdict": 3}
+VERSIONS = {"comparison": 1, "coverage": 1, "results": 4, "review": 2, "verdict": 3}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 

@@ -38,6 +38,7 @@ def test_all_replies_become_results_with_proofs_and_logs(world: World) -> None:
     assert result.tests[-1].log == f"logs/fuse2fs/fstests/{TESTS[-1]}"
     assert (result.accelerator, result.seconds, result.agent_seconds) == ("tcg", 20.0, 2.0)
     assert [job.name for job in world.lab.jobs] == ["fuse2fs-smoke", "fuse2fs-fstests"]
+    assert [use.name for use in result.machines] == ["fuse2fs-smoke", "fuse2fs-fstests"]
     assert all(job.steps[0].name == SETUP and job.expect_release == "7.1-rb" for job in world.lab.jobs)
 
 
