@@ -13,6 +13,8 @@ PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 QUICK := 'not vm and not build'
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz-utils zstd dpkg-dev e2fsprogs \
 	python3-venv ca-certificates uidmap libseccomp2
+# What only tests need: a browser to look at the pages with.
+TEST_PACKAGES := chromium fonts-dejavu-core
 
 .PHONY: setup packages demo test quick planted bench man lock clean
 .DEFAULT_GOAL := setup
@@ -44,6 +46,7 @@ lint: setup
 
 # What is slow goes last, and goes even if something quick failed: one call shows all that is wrong.
 test: lint
+	@./tools/packages $(TEST_PACKAGES)
 	@trap 'exit 130' INT; status=0; \
 	$(PYTEST) -m $(QUICK) || status=$$?; \
 	$(PYTEST) -m 'vm or build' || status=$$?; \

@@ -15,7 +15,8 @@ from reviewbot.store import RunFolder, Runs
 
 FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json",
            "results": "results.json", "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
-           "comparison": "comparison.json", "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
+           "comparison": "comparison.json", "html": "report.html",
+           "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
 """Name -> file of a run's folder."""
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Everything known of a run in; JSON, Markdown, mail, JUnit out. Pure functions: text in, text out."""
+"""Everything known of a run in; JSON, Markdown, HTML, mail, JUnit out. Pure functions: text in, text out."""
 
 from reviewbot.report.files import files
 from reviewbot.report.mail import reply_mail

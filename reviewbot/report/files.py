@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from reviewbot.model.base import Model
+from reviewbot.report.html import html_page
 from reviewbot.report.mail import replies
 from reviewbot.report.record import Heading, Record
 from reviewbot.report.summary import summary_markdown
@@ -26,6 +27,7 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
         found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
     found["summary.md"] = summary_markdown(record)
+    found["report.html"] = html_page(record)
     found |= replies(record, mails)
     found["verdict.json"] = said(record)
     return found

@@ -122,7 +122,7 @@ def _from(found: Finding) -> str:
         names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:_NAMED])
         return f"; only with the patches of {' and '.join(blame.components)} together: {names}"
     if len(found.suspects) == 1:
-        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{_confirmed(blame)}"
+        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{confirmed(blame)}"
     if not found.suspects:
         return f"; from the patches of {blame.components[0]}"
     names = listed([one.name for one in found.suspects])
@@ -130,7 +130,7 @@ def _from(found: Finding) -> str:
     return f"; from one of {names} (probability {probability} after {counted(blame.runs, 'run')})"
 
 
-def _confirmed(blame: Blame) -> str:
+def confirmed(blame: Blame) -> str:
     """` (with it 3/3, before it 0/3, head without it passes)`: what the runs around the patch said."""
     if not blame.patches or not blame.patches[0].at.runs:
         return ""

@@ -36,9 +36,7 @@ def junit_xml(record: Record) -> bytes:
             suite.add_property("accelerator", leg.accelerator)
             if record.variant:
                 suite.add_property("variant", record.variant)
-            for test in leg.tests:
-                if test.suite == name:
-                    suite.add_testcase(_case(leg, test))
+            suite.add_testcases([_case(leg, test) for test in leg.tests if test.suite == name])
             if name == "fstests":
                 _add_untried(suite, leg)
             xml.add_testsuite(suite)

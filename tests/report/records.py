@@ -282,6 +282,25 @@ def counted() -> Record:
     return passing().model_copy(update={"coverage": coverage})
 
 
+def large(tests: int) -> Record:
+    """A run of many tests in five legs, of which a few did not pass; made up, for pages and speeds."""
+    said = {
+        3: {"outcome": Outcome.FAIL, "reason": "output differs, 3 lines", "diff": DIFF},
+        5: {"outcome": Outcome.NOTRUN, "reason": "this test needs reflink"},
+        9: {"outcome": Outcome.CRASH, "reason": OOPS, "dmesg": DMESG * 10, "crash": "oops"},
+    }
+    legs = []
+    for number, name in enumerate(("ext4", "fuse2fs", "fuse4fs", "fuse4fs-iomap", "lklfuse")):
+        found = [
+            case("fstests", f"generic/{n:04}", seconds=1.0 + n % 37).model_copy(
+                update=said.get(n % 101) if number else None
+            )
+            for n in range(tests)
+        ]
+        legs.append(leg(name, *found))
+    return judged(results(*legs))
+
+
 def compared() -> Record:
     """A run with a new failure, a leak, and failures that base has, too."""
     failed = failing()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Charts as SVG that takes the page's colours, the same bytes for the same numbers."""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from reviewbot.model.words import one_line
+from reviewbot.report.html.table import tested
+from reviewbot.report.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LONGEST = 20
+"""Tests that the chart of durations has."""
+_FEW = 8
+"""Bars below which a chart tells no more than the table."""
+_INK = "#010203"
+"""Stands for the page's text colour until the SVG is made."""
+_BARS = ("#2f74c0", "#c2621b", "#3b8f4a", "#8a5cc2", "#b04a6a", "#7d7d2a")
+"""One per leg: each has a contrast of 3 to 1 on white and on the dark background."""
+
+
+def durations(record: Record) -> Markup | None:
+    """The longest tests, one bar each; None for a run of few tests."""
+    legs = tested(record)
+    tests = [(test.seconds, number, f"{leg.leg} {test.test}") for number, leg in enumerate(legs)
+             for test in leg.tests if test.seconds]  # fmt: skip
+    if len(tests) < _FEW:
+        return None
+    longest = sorted(tests, key=lambda one: (-one[0], one[2]))[:_LONGEST]
+    with _axes("durations", len(longest), "seconds inside the guest") as (axes, done):
+        axes.barh(range(len(longest)), [seconds for seconds, _, _ in longest],
+                  color=[_BARS[number % len(_BARS)] for _, number, _ in longest])  # fmt: skip
+        _name_rows(axes, [name for _, _, name in longest])
+    return done[0]
+
+
+def timeline(record: Record) -> Markup | None:
+    """When each machine of each leg ran, from the first start on; None where that was not recorded."""
+    uses = [(number, leg.leg, use) for number, leg in enumerate(tested(record)) for use in leg.machines]
+    if len(uses) < 2:
+        return None
+    begin = min(use.started for _, _, use in uses)
+    uses.sort(key=lambda one: (one[2].started, one[2].name))
+    with _axes("timeline", len(uses), "seconds since the first machine was started") as (axes, done):
+        axes.barh(range(len(uses)), [use.seconds for _, _, use in uses],
+                  left=[(use.started - begin).total_seconds() for _, _, use in uses],
+                  color=[_BARS[number % len(_BARS)] for number, _, _ in uses])  # fmt: skip
+        _name_rows(axes, [use.name + (" (restored)" if use.restored else "") for _, _, use in uses])
+    return done[0]
+
+
+def _name_rows(axes: "Axes", names: Sequence[str]) -> None:
+    plain = [re.sub(r"[^ -~]", "?", one_line(name, 60)) for name in names]  # the font has few other letters
+    axes.set_yticks(range(len(names)), labels=[name.replace("$", r"\$") for name in plain])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+@contextmanager
+def _axes(name: str, count: int, unit: str) -> "Iterator[tuple[Axes, list[Markup]]]":
+    """Axes to draw on; the second value holds the SVG after the block. name: keeps ids apart on one page."""
+    import matplotlib as mpl  # half a second, and 40 MiB: only for a page with charts
+    from matplotlib.figure import Figure
+
+    inks = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+    done: list[Markup] = []
+    # Of nobody's matplotlibrc. Any: newer versions list the hundreds of keys in the type.
+    style: Any = {**mpl.rcParamsDefault, **inks, "svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(9, 0.7 + 0.2 * count), layout="constrained")
+        figure.patch.set_visible(False)
+        axes = figure.subplots()
+        axes.patch.set_visible(False)
+        axes.set_xlabel(unit)
+        axes.spines[["top", "right"]].set_visible(False)
+        yield axes, done
+        made = io.StringIO()
+        figure.savefig(made, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    done.append(_inline(made.getvalue(), name))
+
+
+def _inline(svg: str, name: str) -> Markup:
+    """The svg element for a page: ids of its own, the page's text colour, no metadata."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = body.replace(_INK, "currentColor").replace("<svg ", '<svg role="img" aria-hidden="true" ', 1)
+    return Markup(re.sub(r"\n\s*", "\n", body))
