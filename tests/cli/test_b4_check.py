@@ -19,6 +19,7 @@ from reviewbot.model.errors import DiskFull
 from reviewbot.report import Record, files
 from reviewbot.store import RunFolder, Runs
 from reviewbot.verdict import judge_error
+from tests.command import called_bytes
 from tests.mails import diff, mail
 from tests.report.records import (
     PLAN,
@@ -251,10 +252,7 @@ def test_a_file_where_the_runs_should_be_is_a_warning(data: Path) -> None:
 
 
 def call(*arguments: str, raw: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "reviewbot", "b4-check", *arguments], input=raw, capture_output=True, check=False,
-        timeout=600, env={**os.environ, **env},
-    )  # fmt: skip
+    return called_bytes("b4-check", *arguments, said=raw, env={**os.environ, **env})
 
 
 def test_a_wrong_option_is_the_users_mistake(data: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot.store import RunFolder, Runs
+from tests.command import called
 
 
 @pytest.fixture
@@ -20,11 +21,8 @@ def data(tmp_path: Path) -> Path:
 
 def offered(data: Path, line: str, **env: str) -> list[str]:
     """The words that are offered for the last one of a command line, which may be empty."""
-    done = subprocess.run(
-        [sys.executable, "-m", "reviewbot"], capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "_REVIEWBOT_COMPLETE": "bash_complete", "COMP_WORDS": line, "REVIEWBOT_DATA": str(data),
-             "COMP_CWORD": str(len(line.split(" ")) - 1), **env},
-    )  # fmt: skip
+    asked = {"_REVIEWBOT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    done = called(env={**os.environ, **asked, "REVIEWBOT_DATA": str(data), **env})
     assert "Traceback" not in done.stderr
     return [answer.partition(",")[2] for answer in done.stdout.splitlines() if answer]
 

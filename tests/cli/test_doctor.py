@@ -15,6 +15,7 @@ from reviewbot.cli.doctor import PROGRAMS, Check, install_line
 from reviewbot.host.process import PACKAGES
 from reviewbot.lab.accel import qemu_version, this_host
 from reviewbot.model.verdict import ExitStatus
+from tests.command import called
 
 NAMES = [
     "python",
@@ -39,10 +40,8 @@ NAMES = [
 
 
 def call(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "reviewbot", "doctor", *arguments], capture_output=True, text=True, check=False,
-        env={**os.environ, "REVIEWBOT_CACHE": "/nonexistent", **env}, timeout=600,  # a big cache takes time to measure
-    )  # fmt: skip
+    """With a cache that is not there: a big one takes time to measure."""
+    return called("doctor", *arguments, env={**os.environ, "REVIEWBOT_CACHE": "/nonexistent", **env})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from reviewbot.cli import entry, group
 from reviewbot.model.errors import Blocked, InfraError, ReviewbotError, UsageError
 from reviewbot.model.verdict import ExitStatus
+from tests.command import called
 from tests.mails import mbox, posting
 
 
@@ -82,10 +83,7 @@ def test_a_folder_of_ours_that_is_a_file_accuses_no_series(command: list[str], v
     (tmp_path / "site.yaml").write_text("archive: http://127.0.0.1:9/all\n")
     folders = {"REVIEWBOT_DATA": str(tmp_path / "data"), "REVIEWBOT_CACHE": str(tmp_path / "cache")}
     Path(folders[variable]).write_text("")
-    done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", *command], capture_output=True, text=True, cwd=tmp_path, timeout=600,
-        env={**os.environ, **folders, "REVIEWBOT_SITE": str(tmp_path / "site.yaml")}, check=False,
-    )  # fmt: skip
+    done = called(*command, cwd=tmp_path, env={**os.environ, **folders, "REVIEWBOT_SITE": str(tmp_path / "site.yaml")})
     assert done.returncode != ExitStatus.SERIES, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     if done.returncode == ExitStatus.INFRA and not done.stdout:
@@ -102,8 +100,7 @@ def test_every_error_type_has_a_status() -> None:
 
 
 def reviewbot(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "reviewbot", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=600, check=False)
+    return called(*arguments, env={**os.environ, **env})
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command import called
 from tests.mails import TOP, diff, mail, mbox, posting
 
 RFC = [m.replace(b"[PATCHSET v2 1/1] lib", b"[PATCHSET RFC v2 1/1] lib") for m in posting()]
@@ -17,13 +16,10 @@ RFC = [m.replace(b"[PATCHSET v2 1/1] lib", b"[PATCHSET RFC v2 1/1] lib") for m i
 def plan(folder: Path, *arguments: str, mails: list[bytes] = RFC, status: int = 0, stdin: bytes = b"",
          columns: str = "200") -> str:  # fmt: skip
     (folder / "thread.mbox").write_bytes(mbox(mails))
-    done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", "plan", *arguments], capture_output=True, check=False, cwd=folder,
-        env={**os.environ, "REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_SITE": str(folder / "site.yaml"),
-             "COLUMNS": columns}, input=stdin,
-    )  # fmt: skip
-    assert done.returncode == status, done.stderr.decode() + done.stdout.decode()
-    return done.stdout.decode()
+    folders = {"REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_SITE": str(folder / "site.yaml")}
+    done = called("plan", *arguments, cwd=folder, env={**os.environ, **folders, "COLUMNS": columns}, said=stdin)
+    assert done.returncode == status, done.stderr + done.stdout
+    return done.stdout
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from reviewbot.config import load_stack
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.shard import IMAGES, Need, Shard
+from tests.command import called
 
 SHARD = Shard(
     run="20261125-130000-abcd", nonce="00ff", leg=load_stack().leg("ext4"), suite="fstests", release="7.1", memory=512,
@@ -21,10 +21,8 @@ SHARD = Shard(
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False,
-        env={**os.environ, "REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_DATA": str(folder / "data")},
-    )  # fmt: skip
+    folders = {"REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_DATA": str(folder / "data")}
+    return called(*arguments, env={**os.environ, **folders})
 
 
 def test_what_a_shard_needs_and_is_not_here_is_named_in_one_line(tmp_path: Path) -> None:

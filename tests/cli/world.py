@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.command import called
 from tests.mails import mbox
 
 COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
@@ -34,10 +35,7 @@ class World:
         return str(path)
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reviewbot", *arguments], capture_output=True, text=True, check=False, timeout=600,
-            cwd=self.folder, env=self._env(env),
-        )  # fmt: skip
+        return called(*arguments, cwd=self.folder, env=self._env(env))
 
     def start(self, *arguments: str, **env: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(

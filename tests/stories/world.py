@@ -4,8 +4,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +15,7 @@ import pytest
 
 from reviewbot.host.git import patch_ids
 from reviewbot.host.process import background
+from tests.command import called
 from tests.mails import diff, mail, mbox
 from tests.repos import ENV, git
 from tests.trees.series import FILE, NUMBERED, edited, new_repository, raw_mail, write
@@ -97,10 +96,8 @@ class World:
         names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": site}
         env = {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}}
         env["https_proxy"] = "http://127.0.0.1:9"  # nobody looks for the stack's own repositories
-        done = subprocess.run(
-            [sys.executable, "-m", "reviewbot", "plan", "--json", "--legs", "ext4", "--suites", "smoke", *arguments],
-            capture_output=True, text=True, check=False, timeout=600, cwd=self.folder, env=env,
-        )  # fmt: skip
+        words = ("plan", "--json", "--legs", "ext4", "--suites", "smoke", *arguments)
+        done = called(*words, cwd=self.folder, env=env)
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)
 
