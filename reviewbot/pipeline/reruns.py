@@ -284,7 +284,7 @@ class _Comparer:
         self.rounds[side] += 1
         number = self.rounds[side]
         context = self.sides[side]
-        for leg, suite, alone, group in _groups(cases):
+        for place, (leg, suite, alone, group) in enumerate(_groups(cases)):
             wanted = " ".join(case.first.test for case in group)
             what = f"{leg.name} {suite} on {side}"
             context.progress(Event("lab", what, "start", f"run {number}: {wanted}", total=len(group)))
@@ -296,7 +296,7 @@ class _Comparer:
                 checks=() if first else _checks(group, alone=alone),
                 rerun="" if first else f"{side} {number}",
             )
-            once = context.again(f"{side}.{number}", tests)
+            once = context.again(f"{side}.{number}" + (f".{place}" if place else ""), tests)
             (result,) = run_legs([leg], (suite,), once)
             if side is Side.BASE:
                 confirm(leg, result, once, context.notruns)
@@ -313,7 +313,7 @@ class _Comparer:
             if test is None or test.outcome in (Outcome.INFRA, Outcome.MISS):
                 case.lost += 1 if result.available else LOST_ROUNDS  # a leg that base cannot have
                 continue
-            log = f"reruns/{side}.{number}/{test.log}" if test.log else ""
+            log = f"reruns/{context.run.path.name}/{test.log}" if test.log else ""
             case.reruns.append(
                 Rerun(side=side, number=number, outcome=test.outcome, alone=case.alone, reason=test.reason,
                       fingerprint=test.fingerprint, log=log)
@@ -337,11 +337,15 @@ def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
 
 
 def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, bool, list[_Case]]]:
-    """By leg, suite, and whether they run alone, in order of appearance."""
-    groups: dict[tuple[str, Suite, bool], list[_Case]] = {}
+    """By leg, suite, and whether they run alone, in order of appearance.
+
+    What may be the consequence of a check that hung or crashed runs in another machine than that check.
+    """
+    groups: dict[tuple[str, Suite, bool, bool], list[_Case]] = {}
     for case in cases:
-        groups.setdefault((case.leg.name, case.suite, case.alone), []).append(case)
-    for (_, suite, alone), group in groups.items():
+        key = case.leg.name, case.suite, case.alone, case.alone and bool(case.before)
+        groups.setdefault(key, []).append(case)
+    for (_, suite, alone, _), group in groups.items():
         yield group[0].leg, suite, alone, group
 
 

@@ -217,6 +217,7 @@ def test_what_failed_after_a_check_that_hung_and_passes_alone_is_its_consequence
     assert the(found, "links").kind is Class.NEW
     xattr = the(found, "xattr")
     assert (xattr.kind, xattr.after, xattr.head) == (Class.CONSEQUENCE, "links", Counts(failed=0, runs=1))
+    assert ["mkfs", "mount", "xattr"] in played.asked, "not in the machine of the one that hangs"
 
 
 def test_what_fails_alone_too_is_no_consequence(world: World) -> None:
