@@ -120,6 +120,8 @@ class Box(Model):
     """That a command may say; much less of it is kept."""
     tmp_gib: float = Field(default=Limits().room / (1 << 30), gt=0)
     """Size of its /tmp and /dev/shm, each; they are memory."""
+    layers: Literal["auto", "copied"] = "auto"
+    """How a posting works above what is kept of base; auto: with overlayfs, if it can be mounted."""
     without: tuple[Wall, ...] = ()
     """Walls that this machine cannot give and that its runs do without: docs/security.md."""
 
@@ -130,7 +132,7 @@ class Box(Model):
             memory=memory, processes=self.processes, disk=int(self.disk_gib * (1 << 30)), inodes=self.files,
             output=int(self.output_mib * (1 << 20)), room=int(self.tmp_gib * (1 << 30)),
         )  # fmt: skip
-        return Rules(limits, frozenset(self.without))
+        return Rules(limits, frozenset(self.without), overlay=self.layers == "auto")
 
 
 class Site(Model):

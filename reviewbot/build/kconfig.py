@@ -2,11 +2,13 @@
 """Kernel configuration fragments: what is asked for, and whether it was granted."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.host.data import data_path
+from reviewbot.host.git import git
+from reviewbot.host.process import CommandFailed
 from reviewbot.model.errors import ConfigError, InfraError
 
 _SET = re.compile(r"^(CONFIG_\w+)=(.*)$")
@@ -88,9 +90,13 @@ def parse_config(text: str) -> dict[str, str]:
     return {match[1]: match[2] for line in text.splitlines() if (match := _SET.match(line))}
 
 
-def check_survival(fragments: Iterable[Fragment], config: Mapping[str, str], source: Path) -> tuple[str, ...]:
-    """Symbols that this tree does not know. Raises ConfigLost for those that it knows and did not grant."""
-    defined = _defined(source)
+def check_survival(
+    fragments: Iterable[Fragment], config: Mapping[str, str], defined: Collection[str]
+) -> tuple[str, ...]:
+    """Symbols that the tree does not know. Raises ConfigLost for those that it knows and did not grant.
+
+    defined: by the tree, without `CONFIG_`.
+    """
     lost, unknown = [], []
     for fragment in fragments:
         for symbol, want in fragment.values:
@@ -107,9 +113,10 @@ def check_survival(fragments: Iterable[Fragment], config: Mapping[str, str], sou
     return tuple(unknown)
 
 
-def _defined(source: Path) -> frozenset[str]:
-    found: set[str] = set()
-    for path in source.rglob("Kconfig*"):
-        if path.is_file():
-            found.update(_DEFINED.findall(path.read_text(errors="replace")))
-    return frozenset(found)
+def symbols(repository: Path, treeish: str) -> frozenset[str]:
+    """What the Kconfig files of a tree define, without `CONFIG_`. Raises CommandFailed."""
+    words = ("grep", "-h", "--text", "-E", r"^[[:space:]]*(menu)?config[[:space:]]")
+    found = git(repository, *words, treeish, "--", ":(glob)**/Kconfig*", check=False)
+    if found.status > 1:
+        raise CommandFailed(found.argv, found.status, found.output)
+    return frozenset(_DEFINED.findall(found.output))

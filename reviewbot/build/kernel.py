@@ -17,9 +17,11 @@ from reviewbot.build.kconfig import (
     fragment_text,
     load_fragments,
     parse_config,
+    symbols,
 )
 from reviewbot.build.layers import Kept, Layers, put_aside, throwaway
 from reviewbot.build.recipe import WrongProduct
+from reviewbot.host.checkout import Checkout
 from reviewbot.host.gate import Refused, take, take_text
 from reviewbot.host.process import CommandFailed
 from reviewbot.host.sandbox import LOG_LIMIT, Bind, Sandbox
@@ -182,11 +184,11 @@ class Order:
             self.layers.drop("kernel", self.base_inputs)
             return built
 
-    def above(self, work: Path, source: Path, base: Kept) -> Built:
+    def above(self, work: Path, source: Checkout, base: Kept) -> Built:
         """Built above the objects of base, in a folder `above` of `work`. Raises CommandFailed, ConfigLost."""
         return self._in(work / "above", source, base)
 
-    def _in(self, work: Path, source: Path, base: Kept | None = None, first: tuple[str, ...] = ()) -> Built:
+    def _in(self, work: Path, source: Checkout, base: Kept | None = None, first: tuple[str, ...] = ()) -> Built:
         for name in ("obj", "out"):
             (work / name).mkdir(parents=True)
         obj = Bind(work / "obj", writable=True, lower=(base.folder,) if base else ())
@@ -200,10 +202,17 @@ class Order:
         return tuple(name for name in found if ".." not in name)[:_MOST_FAILED]
 
     def _build(
-        self, source: Path, obj: Bind, out: Path, log: Path, tree_id: str, profiled: str, first: tuple[str, ...] = ()
+        self,
+        source: Checkout,
+        obj: Bind,
+        out: Path,
+        log: Path,
+        tree_id: str,
+        profiled: str,
+        first: tuple[str, ...] = (),
     ) -> Built:
         sandbox, script = self.layers.sandbox, f"/recipe/{_SCRIPT.name}"
-        binds = {"/src": Bind(source), "/obj": obj, "/recipe": Bind(_SCRIPT.parent), "/out": Bind(out, writable=True)}
+        binds = {"/src": source.bind, "/obj": obj, "/recipe": Bind(_SCRIPT.parent), "/out": Bind(out, writable=True)}
         env = {"LOCAL_VERSION": local_version(tree_id), "PROFILED": profiled}
 
         def box(*words: str, stdin: str = "") -> None:
@@ -214,7 +223,8 @@ class Order:
 
         box(script, "config", stdin=fragment_text(self.fragments))
         config = parse_config(_read(sandbox, out, "config"))
-        unknown = check_survival(self.fragments, config, source)  # before the long part, not after it
+        defined = symbols(Path(self.tree.repository), tree_id)
+        unknown = check_survival(self.fragments, config, defined)  # before the long part, not after it
         if first:
             box("/recipe/kernel-objects.sh", *first)
         box(script, "build")

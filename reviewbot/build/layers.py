@@ -23,11 +23,11 @@ import filelock
 
 from reviewbot.build.contents import Contents, read_contents
 from reviewbot.host import box
-from reviewbot.host.checkout import is_whole, lay_out, lay_out_above
+from reviewbot.host.checkout import Checkout, is_whole, lay_out, lay_out_above
 from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked, shared
 from reviewbot.host.process import run
-from reviewbot.host.sandbox import Bind, Sandbox
+from reviewbot.host.sandbox import Bind, Sandbox, overlays
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import Event, Progress, silent
@@ -77,11 +77,8 @@ class Layers:
         return Sandbox(Path(self.root.path) / "root")
 
     @contextmanager
-    def source(self, tree: Tree, commit: str) -> Iterator[Path]:
-        """A folder with the files of a commit of the tree's repository; it is gone afterwards.
-
-        Its files are those of base where they are the same: nobody may write to them.
-        """
+    def source(self, tree: Tree, commit: str) -> Iterator[Checkout]:
+        """The files of a commit of the tree's repository; what is not base's is gone afterwards."""
         repository = Path(tree.repository)
         name = f"sources-{tree.component}-{tree.base_tree[:16]}"
 
@@ -90,12 +87,15 @@ class Layers:
                 return None
             return "" if is_whole(repository, tree.base_tree, home / "tree") else "it is not the tree of its base"
 
-        with throwaway(self.store.root) as work:
-            with self._held(
-                name, tree.component, intact, lambda home: lay_out(repository, tree.base_tree, home / "tree")
-            ) as home:
-                lay_out_above(repository, tree.base_commit, commit, home / "tree", work / "tree")
-            yield work / "tree"
+        def make(home: Path) -> None:
+            lay_out(repository, tree.base_tree, home / "tree")
+
+        with (
+            throwaway(self.store.root) as work,
+            self._held(name, tree.component, intact, make) as home,
+        ):
+            lower, above = home / "tree", work / "tree"
+            yield lay_out_above(repository, tree.base_commit, commit, lower, above, overlay=overlays())
 
     @contextmanager
     def objects(self, component: str, name: str, inputs: Mapping[str, str], make: Make) -> Iterator[Kept]:

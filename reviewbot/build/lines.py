@@ -74,7 +74,7 @@ def _ask(
         built = written(order.above(work, source, base).obj)
         for name in ("kept", "lines"):
             (work / name).mkdir()
-        binds = {"/src": Bind(source), "/recipe": Bind(_SCRIPT.parent), "/kept": Bind(work / "kept", lower=built),
+        binds = {"/src": source.bind, "/recipe": Bind(_SCRIPT.parent), "/kept": Bind(work / "kept", lower=built),
                  "/obj": Bind(work / "lines", writable=True, lower=built)}  # fmt: skip
         layers.sandbox.run(
             ["bash", "-eu", "-o", "pipefail", "/recipe/kernel-lines.sh", *frames], binds=binds, log=log,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.build.layers import Kept, Layers, put_aside, throwaway
-from reviewbot.host.checkout import changed
+from reviewbot.host.checkout import Checkout, changed
 from reviewbot.host.files import read_regular, sha256_file
 from reviewbot.host.gate import Accepted, Refused, shown, take
 from reviewbot.host.process import CommandFailed
@@ -107,7 +107,7 @@ class _Order:
     def beside(self, work: Path) -> Path:
         """Built from nothing, beside the tree; the folder that the script filled. Raises CommandFailed."""
         with self.layers.source(self.tree, self.tree.head_commit) as source:
-            self._run(work, {"/src": Bind(source), "/obj": Bind(_new(work / "obj"), writable=True)}, self.log)
+            self._run(work, {"/src": source.bind, "/obj": Bind(_new(work / "obj"), writable=True)}, self.log)
         return work / "out"
 
     def in_tree(self, work: Path) -> Path:
@@ -155,12 +155,12 @@ class _Order:
         log = self.log.with_name(f"{self.recipe.name}-base.log")
         log.unlink(missing_ok=True)
         with self.layers.source(self.tree, self.tree.base_commit) as source:
-            binds = {"/src": Bind(tree, writable=True), "/pristine": Bind(source)}
+            binds = {"/src": Bind(tree, writable=True), "/pristine": source.bind}
             self._run(out, binds, log, base=True)
         return {}
 
-    def _in_tree_binds(self, source: Path, tree: Bind) -> dict[str, Bind]:
-        return {"/src": tree, "/pristine": Bind(source)}
+    def _in_tree_binds(self, source: Checkout, tree: Bind) -> dict[str, Bind]:
+        return {"/src": tree, "/pristine": source.bind}
 
     def _run(
         self, work: Path, binds: Mapping[str, Bind], log: Path, differ: Iterable[bytes] = (), *, base: bool = False

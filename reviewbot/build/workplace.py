@@ -29,8 +29,9 @@ from reviewbot.build.kconfig import fragment_text, load_fragments
 from reviewbot.build.kernel import Order
 from reviewbot.build.layers import Layers, throwaway
 from reviewbot.build.warnings import KERNEL_DOC, TOOLS, Warnings, chokes, parse, without_checker
-from reviewbot.host.checkout import advance
+from reviewbot.host.checkout import Checkout
 from reviewbot.host.files import sha256_file
+from reviewbot.host.git import git
 from reviewbot.host.process import CommandFailed, no_room
 from reviewbot.host.sandbox import Bind
 from reviewbot.model.artifacts import Artifact
@@ -187,11 +188,11 @@ class Workplace(ABC):
         return self._compile(state, commit, targets, log, timeout)
 
     def _go(self, commit: str) -> None:
-        advance(self.repository, self._at, commit, self.source)
+        self.source.advance(self._at, commit)
         self._at = commit
 
     @property
-    def source(self) -> Path:
+    def source(self) -> Checkout:
         """The checkout that all builds of this place see, one after the other."""
         if self._work is None:
             self._work = self._stack.enter_context(throwaway(self.layers.store.root))
@@ -216,7 +217,7 @@ class Workplace(ABC):
         log.unlink(missing_ok=True)
         done = self.layers.sandbox.run(
             ["bash", "-eu", "-o", "pipefail", f"/recipe/{self.script.name}", *arguments],
-            binds={"/src": Bind(self.source), "/obj": state.obj, "/recipe": Bind(self.script.parent), **(binds or {})},
+            binds={"/src": self.source.bind, "/obj": state.obj, "/recipe": Bind(self.script.parent), **(binds or {})},
             env=env, log=log, timeout=timeout, check=False, log_limit=LOG_LIMIT,
             stdin=stdin.encode(),
         )  # fmt: skip
@@ -235,6 +236,11 @@ class Workplace(ABC):
             errors = all_errors(without_checker(text)) or (unknown,)
         return Compiled(said, errors, time.monotonic() - started, len(text.encode()) >= LOG_LIMIT)
 
+    def _there(self, commit: str, *names: str) -> frozenset[str]:
+        """Those that the tree of a commit has."""
+        said = git(self.repository, "ls-tree", "-z", "--name-only", commit, "--", *names).output if names else ""
+        return frozenset(said.split("\0")) - {""}
+
     def _since_last(self, state: _State, commit: str) -> tuple[Change, ...] | None:
         """What differs from what was built last; None: anything may."""
         return changes(self.repository, state.commit, commit) if state.commit else None
@@ -245,6 +251,13 @@ def _warnings(facts: Mapping[str, Any]) -> dict[str, tuple[BuildWarning, ...]]:
         name: tuple(BuildWarning.model_validate(warning) for warning in said)
         for name, said in facts.get("warnings", {}).items()
     }
+
+
+def _sources(target: str) -> tuple[str, ...]:
+    """What kbuild makes a directory or an object of."""
+    if target.endswith("/"):
+        return f"{target}Makefile", f"{target}Kbuild"
+    return target.removesuffix(".o") + ".c", target.removesuffix(".o") + ".S"
 
 
 class KernelPlace(Workplace):
@@ -274,7 +287,9 @@ class KernelPlace(Workplace):
         since = self._since_last(state, commit)
         configure = since is None or any(basename(change.path).startswith("Kconfig") for change in since)
         env = {"CONFIGURE": "yes" if configure else "no", "SPARSE": "yes" if self.sparse else "no"}
-        wanted = [target for target in targets if self._is_there(target)]
+        sources = {target: _sources(target) for target in targets}
+        there = self._there(commit, *(name for names in sources.values() for name in names))
+        wanted = [target for target, names in sources.items() if not there.isdisjoint(names)]
         compiled = self._run(state, commit, wanted, env, log, timeout, stdin=self.fragments)
         # kbuild alone knows which directories belong to the configuration.
         missing = set(_NO_RULE.findall(log.read_text(errors="replace"))) & set(wanted) if compiled.errors else set()
@@ -284,16 +299,10 @@ class KernelPlace(Workplace):
             compiled = Compiled({**compiled.said, **again.said}, again.errors, seconds, again.cut)
         return compiled
 
-    def _is_there(self, target: str) -> bool:
-        path = self.source / target
-        if target.endswith("/"):
-            return any((path / name).exists() for name in ("Makefile", "Kbuild"))
-        return any(path.with_suffix(suffix).exists() for suffix in (".c", ".S"))
-
     def judge(self, targets: Sequence[str]) -> str:
         said = [said for name, said in self.warnings.items() if name.startswith(tuple(targets))]
         missing = {}
-        if not any((self.source / name).is_file() for name in KERNEL_DOC):
+        if not self._there(self._at, *KERNEL_DOC):
             missing["kernel-doc"] = "the tree has it at none of the places that are known"
         if chokes(said):
             missing["sparse"] = "that of the build root cannot read this tree"

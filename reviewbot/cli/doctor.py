@@ -16,7 +16,7 @@ from reviewbot.host.apt import codename, debian_sources, machine_stanzas, source
 from reviewbot.host.paths import cache_dir, data_dir, site_file
 from reviewbot.host.process import PACKAGES, CommandTimeout, run
 from reviewbot.host.rootless import as_root
-from reviewbot.host.sandbox import examine
+from reviewbot.host.sandbox import examine, overlays
 from reviewbot.model.errors import ConfigError, InfraError
 from reviewbot.model.words import sized
 from reviewbot.store.cleaning import size_of
@@ -110,6 +110,8 @@ def _box(named: Path | None) -> Iterator[Check]:
         yield Check(f"box: {wall.name}", wall.holds, says, "" if waived else wall.package, required=not waived)
     limits = box.rules.limits
     most = f"{limits.bytes_of_memory / 2**30:.1f} GiB, {limits.processes} processes, {limits.disk / 2**30:.0f} GiB disk"
+    how = "overlays" if overlays() else "copies: each build begins some ten seconds later"
+    yield Check("box: layers", True, f"a posting works above what is kept of base in {how}", required=False)
     yield Check("box: limits", True, f"{most}; control groups: {cgroups.means().says}", required=False)
 
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Folders that hold a tree of a repository, byte for byte, whatever its `.gitattributes` say."""
 
-import contextlib
 import os
+import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.host.git import git, no_conversions
 from reviewbot.host.process import CommandFailed, run
+from reviewbot.host.sandbox import Bind
 
 # What a copy of the folder changes besides the content: inodes, ctime.
 _COPIED = ("-c", "core.trustctime=false", "-c", "core.checkStat=minimal")
@@ -49,31 +51,109 @@ def is_whole(repository: Path, treeish: str, folder: Path) -> bool:
         return False
 
 
-def lay_out_above(repository: Path, base: str, head: str, lower: Path, folder: Path) -> None:
-    """Make `folder`, which is not there, hold `head`: files as in `base` are hard links to those in `lower`.
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The files of a commit: in `folder` those that differ from base, the others in `lower`, the tree of base.
 
-    Nobody may write to any file of it. A file that differs is newer than all others. Raises CommandFailed.
+    A name of base that the commit does not have is an overlay whiteout in `folder`. Without `lower`, `folder` has all
+    files; those of base are hard links. Nobody may write to any file of either folder.
+    """
+
+    repository: Path
+    folder: Path
+    lower: Path | None
+
+    @property
+    def bind(self) -> Bind:
+        """What a box is to see of it."""
+        return Bind(self.folder, lower=(self.lower,) if self.lower else ())
+
+    def advance(self, now: str, wanted: str) -> None:
+        """Hold another commit or tree than `now`. Files that differ between the two are made anew, not written to.
+
+        Raises CommandFailed; the folder is then of no use.
+        """
+        no_conversions(self.repository)
+        changes = {Path(os.fsdecode(name)): status for name, status in changed(self.repository, now, wanted).items()}
+        there = [path for path, status in changes.items() if status != "D"]
+        with tempfile.TemporaryDirectory(prefix=".checkout-", dir=self.folder.parent) as name:
+            env = {"GIT_INDEX_FILE": str(Path(name) / "index"), "GIT_WORK_TREE": str(self.folder)}
+            git(self.repository, "read-tree", wanted, env=env)  # refuses names that lead out of the folder
+            for path in (path for path, status in changes.items() if status != "A"):
+                self._remove(path, hide=changes[path] == "D")
+            for path in there:
+                self._make_room(path)
+            names = b"".join(os.fsencode(path) + b"\0" for path in there)
+            words = ("checkout-index", "--force", "--quiet", "-z", "--stdin")
+            git(self.repository, *words, env=env, cwd=self.folder, stdin=names)
+
+    def _remove(self, path: Path, *, hide: bool) -> None:
+        """hide: also what base has there, and the directories that are empty without it."""
+        self._unlink(path)
+        if hide and self._in_lower(path):
+            self._make_room(path)
+            _make_whiteout(self.folder / path)
+        while hide and (path := path.parent) != Path() and not self._entries(path):
+            for left in (self.folder / path).iterdir():
+                left.unlink()
+            (self.folder / path).rmdir()
+            if self._in_lower(path):
+                _make_whiteout(self.folder / path)
+
+    def _unlink(self, path: Path) -> None:
+        place = self.folder / path
+        if place.is_dir() and not place.is_symlink():
+            place.rmdir()  # of a submodule, which is never filled
+        else:
+            place.unlink(missing_ok=True)
+
+    def _make_room(self, path: Path) -> None:
+        """Its parents are directories in `folder`, in which nothing of base shows that the commit does not have."""
+        for parent in reversed(path.parents[:-1]):
+            place = self.folder / parent
+            if _is_whiteout(place):
+                place.unlink()
+                place.mkdir()
+                for name in self._names_in_lower(parent):
+                    _make_whiteout(place / name)
+            else:
+                place.mkdir(exist_ok=True)
+        if _is_whiteout(self.folder / path):
+            (self.folder / path).unlink()
+
+    def _entries(self, path: Path) -> bool:
+        """Whether the commit has something in a directory."""
+        place = self.folder / path
+        names = {entry.name: _is_whiteout(entry) for entry in place.iterdir()} if place.is_dir() else {}
+        return not all(names.values()) or any(name not in names for name in self._names_in_lower(path))
+
+    def _names_in_lower(self, path: Path) -> list[str]:
+        found = self._in_lower(path)
+        return [entry.name for entry in found.iterdir()] if found and found.is_dir() and not found.is_symlink() else []
+
+    def _in_lower(self, path: Path) -> Path | None:
+        """Where base has it; no link is followed."""
+        if self.lower is None or any((self.lower / parent).is_symlink() for parent in path.parents[:-1]):
+            return None
+        return found if os.path.lexists(found := self.lower / path) else None
+
+
+def lay_out_above(
+    repository: Path, base: str, head: str, lower: Path, folder: Path, *, overlay: bool = False
+) -> Checkout:
+    """The files of `head` above those of `base` in `lower`, in `folder`, which is not there yet.
+
+    A file that differs is newer than all others. overlay: only these are in `folder`, whose user has to mount it above
+    `lower`; else `folder` has all. Raises CommandFailed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    run(["cp", "-al", "--", lower, folder])
-    advance(repository, base, head, folder)
-
-
-def advance(repository: Path, now: str, wanted: str, folder: Path) -> None:
-    """Make a folder of `lay_out_above` hold another commit than `now`. Files that differ are made anew, not written to.
-
-    Raises CommandFailed; the folder is then of no use.
-    """
-    no_conversions(repository)
-    changes = changed(repository, now, wanted)
-    for path in (path for path, status in changes.items() if status != "A"):
-        _unlink(folder, path)
-    if there := [path for path, status in changes.items() if status != "D"]:
-        with tempfile.TemporaryDirectory(prefix=".checkout-", dir=folder.parent) as name:
-            env = {"GIT_INDEX_FILE": str(Path(name) / "index"), "GIT_WORK_TREE": str(folder)}
-            git(repository, "read-tree", wanted, env=env)
-            git(repository, "checkout-index", "--force", "--quiet", "-z", "--stdin", env=env, cwd=folder,
-                stdin=b"".join(path + b"\0" for path in there))  # fmt: skip
+    if overlay:
+        folder.mkdir()
+    else:
+        run(["cp", "-al", "--", lower, folder])
+    made = Checkout(repository, folder, lower if overlay else None)
+    made.advance(base, head)
+    return made
 
 
 def changed(repository: Path, before: str, after: str) -> dict[bytes, str]:
@@ -88,16 +168,17 @@ def changed(repository: Path, before: str, after: str) -> dict[bytes, str]:
     return dict(zip(words[1::2], map(bytes.decode, words[::2]), strict=False))
 
 
-def _unlink(folder: Path, name: bytes) -> None:
-    """A file of base, and the directories that are empty without it. Its parents are directories: base has it so."""
-    path = folder / os.fsdecode(name)
-    if path.is_dir() and not path.is_symlink():
-        path.rmdir()  # of a submodule, which is never filled
-    else:
-        path.unlink()
-    with contextlib.suppress(OSError):
-        while (path := path.parent) != folder:
-            path.rmdir()
+def _make_whiteout(place: Path) -> None:
+    """Whoever mounts it sees nothing of this name. Everybody may make one (Linux 5.8)."""
+    os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+
+
+def _is_whiteout(place: Path | os.DirEntry[str]) -> bool:
+    try:
+        found = place.stat(follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
 def _index(folder: Path) -> Path:

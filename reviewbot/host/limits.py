@@ -41,6 +41,8 @@ class Rules:
     limits: Limits = Limits()
     without: frozenset[str] = frozenset()
     """Names of walls (`reviewbot.host.walls`) that a run may do without."""
+    overlay: bool = True
+    """False: layers are copied, also where overlayfs can be mounted."""
 
 
 _rules = Rules()

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,8 +52,9 @@ class Bind:
     """A folder or file of the host inside the sandbox. `path` itself may not be a symbolic link.
 
     With `lower`, folders of which the first is the topmost, the box sees them all as one. What it changes goes to
-    `path`, a folder that is thrown away, and `lower` stays as it is; where the machine has no overlayfs, `path` gets a
-    copy. Without `writable`, what is in `path` itself lies above `lower`, and nothing can be changed.
+    `path`, a folder that is thrown away, and `lower` stays as it is; where the machine has no overlayfs, or the site
+    does without, `path` gets a copy. Without `writable`, what is in `path` itself lies above `lower`, and nothing can
+    be changed; whiteouts in it hide names of `lower` only where there is an overlay (`overlays`).
 
     A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's; so is
     what lies below it. Of any other the box reads what everybody may read.
@@ -175,7 +177,7 @@ class Sandbox:
             plan = {
                 "bwrap": way.bwrap, "argv": list(argv), "owner": way.owner, "rootless": os.geteuid() != 0,
                 "places": self._places(binds), "limits": {**each, **more}, "report": report.fileno(), "words": words,
-                "devices": list(devices),
+                "devices": list(devices), "overlay": rules().overlay,
                 "join": group.join, "events": [[event.what, event.file, event.key] for event in group.events],
                 "sums": {"memory": limits.bytes_of_memory, "processes": limits.processes, "disk": limits.disk,
                          "inodes": limits.inodes},
@@ -304,15 +306,26 @@ def _subordinate() -> tuple[tuple[str, ...], int | None, str]:
     return words, None, ""
 
 
-@functools.cache
 def examine() -> tuple[Wall, ...]:
     """What holds on this machine, tried from inside of a box. Once per process."""
+    return _examined()[0]
+
+
+def overlays() -> bool:
+    """Whether boxes see layers through overlayfs here; else what is writable is copied."""
+    return rules().overlay and _examined()[1]
+
+
+@functools.cache
+def _examined() -> tuple[tuple[Wall, ...], bool]:
+    """The walls, and whether layers are overlaid."""
     found, no_box = "", ""
     way: _Way | None = None
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
         root, binds = Path(name) / "root", {"/usr": Bind(Path("/usr"))}
-        for folder in ("usr", "proc", "dev", "tmp"):
+        for folder in ("usr", "proc", "dev", "tmp", "layers"):
             (root / folder).mkdir(parents=True)
+        binds["/layers"] = _two_layers(Path(name))
         for place in (path for path in map(Path, ("/bin", "/sbin", "/lib", "/lib32", "/lib64")) if path.exists()):
             if place.is_symlink():
                 (root / place.name).symlink_to(place.readlink())
@@ -327,9 +340,20 @@ def examine() -> tuple[Wall, ...]:
                 _read(entry.report, (), found)
         except (InfraError, OSError) as error:
             no_box = str(error)
-    return judge(
-        read(found), own_user=way.own_user if way else "", no_seccomp=way.no_filter if way else "", no_box=no_box
-    )
+    told = read(found)
+    walls = judge(told, own_user=way.own_user if way else "", no_seccomp=way.no_filter if way else "", no_box=no_box)
+    return walls, told.get("layers") == "overlaid"
+
+
+def _two_layers(folder: Path) -> Bind:
+    """Of a file, and a layer above that hides it."""
+    top, low = folder / "top", folder / "low"
+    for place in (top, low):
+        place.mkdir()
+    (low / "hidden").touch()
+    with contextlib.suppress(OSError):
+        os.mknod(top / "hidden", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    return Bind(top, lower=(low,))
 
 
 def require() -> None:

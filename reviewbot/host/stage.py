@@ -10,6 +10,7 @@ report, a JSON object, goes to the file whose number the plan gives.
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -59,7 +60,7 @@ def stage(number: int) -> int:
         if owner is None:
             owner = subordinate(Path("/proc/self/uid_map").read_text())
         devices = {Path(path).name: _open(path) for path in plan["devices"]}
-        writable = lay_out(plan["places"], owner, plan["rootless"])
+        writable = lay_out(plan["places"], owner, rootless=plan["rootless"], overlay=plan["overlay"])
         lay_devices(devices, owner, plan["rootless"])
         _libc.syscall(_KEYCTL_X86, _JOIN_SESSION_KEYRING, None)
         os.set_inheritable(plan["report"], False)
@@ -87,7 +88,7 @@ def subordinate(table: str) -> int:
     return min(SMALL, last)
 
 
-def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> dict[str, str]:
+def lay_out(places: list[dict[str, Any]], owner: int, *, rootless: bool, overlay: bool) -> dict[str, str]:
     """Mount each place below TOP, under its number. Returns the writable ones, and where what changes in each is.
 
     A path of the host is followed up to its last part, which may not be a link: something untrusted could have put
@@ -111,7 +112,7 @@ def lay_out(places: list[dict[str, Any]], owner: int, rootless: bool) -> dict[st
             changed = Path(TOP, f"{number}.changed")
             changed.mkdir()
             _mount(str(target), str(changed), "", _BIND | _REC, "")
-            _layer(number, target, handles[1:], place["writable"], owner, rootless)
+            _layer(number, target, handles[1:], place["writable"], owner, rootless=rootless, overlay=overlay)
             if place["writable"]:
                 writable[str(target)] = str(changed)
         for handle in handles:
@@ -139,7 +140,9 @@ def lay_devices(devices: dict[str, int], owner: int, rootless: bool) -> None:
         os.close(handle)
 
 
-def _layer(number: int, top: Path, lower: list[int], writable: bool, owner: int, rootless: bool) -> None:
+def _layer(
+    number: int, top: Path, lower: list[int], writable: bool, owner: int, *, rootless: bool, overlay: bool
+) -> None:
     """Mount over `top` what is in it above the folders below; changes go to `top/upper`. Copies where it must."""
     below = ":".join(f"/proc/self/fd/{handle}" for handle in lower)
     for handle in lower:
@@ -158,6 +161,8 @@ def _layer(number: int, top: Path, lower: list[int], writable: bool, owner: int,
     place = Path(TOP, f"{number}.merged")
     place.mkdir()
     try:
+        if not overlay:
+            raise OSError(errno.EOPNOTSUPP, "the site does without")
         _mount("overlay", str(place), "overlay", _NOSUID | _NODEV, options)
     except OSError:
         place = _copied(top, lower, names["copy"] if writable else place, owner if writable else None)

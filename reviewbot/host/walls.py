@@ -52,6 +52,7 @@ if test -e /sys/kernel && ! rmdir /sys 2> /dev/null; then echo sys=there; fi
 if unshare --user true 2> /dev/null; then echo nested=yes; fi
 if (: < /dev/tty) 2> /dev/null; then echo terminal=yes; fi
 echo "environment=$(tr '\0' ' ' < /proc/1/environ | wc -c)"
+if test -e /layers && ! test -e /layers/hidden; then echo layers=overlaid; fi
 echo end=yes
 """
 """Run in a box; says what it finds as `name=value` lines."""

@@ -15,10 +15,13 @@ from reviewbot.build.kconfig import (
     load_fragments,
     parse_config,
     parse_fragment,
+    symbols,
 )
 from reviewbot.host.data import data_path
+from reviewbot.host.git import init_bare
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.verdict import ExitStatus
+from tests.host.trees import make_tree
 
 HEAD = "# TAG: fs\n# WHY: filesystems\n"
 KCONFIG = {
@@ -28,14 +31,7 @@ KCONFIG = {
 }
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A kernel tree that has nothing but symbols."""
-    for name, text in KCONFIG.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "Kconfig.d").mkdir()
-    return tmp_path
+DEFINED = frozenset({"BLOCK", "EXT4_FS", "FUSE_IOMAP"})
 
 
 def fragment(*values: tuple[str, str], tag: str = "fs") -> Fragment:
@@ -108,18 +104,18 @@ VALUES = st.dictionaries(SYMBOLS, st.sampled_from(["y", "n", "16", '"text"', '""
 def test_what_is_merged_survives_in_a_configuration_that_granted_all(values: dict[str, str]) -> None:
     asked = fragment(*values.items())
     assert parse_fragment("x", HEAD + fragment_text([asked])) == asked
-    assert check_survival([asked], parse_config(fragment_text([asked])), Path("/nonexistent")) == ()
+    assert check_survival([asked], parse_config(fragment_text([asked])), ()) == ()
 
 
-def test_all_granted_means_nothing_to_say(source: Path) -> None:
+def test_all_granted_means_nothing_to_say() -> None:
     config = parse_config("#\n# Automatically generated file\n#\nCONFIG_EXT4_FS=y\n# CONFIG_BLOCK is not set\n")
-    assert check_survival([fragment(("EXT4_FS", "y"), ("BLOCK", "n"))], config, source) == ()
+    assert check_survival([fragment(("EXT4_FS", "y"), ("BLOCK", "n"))], config, DEFINED) == ()
 
 
-def test_a_symbol_that_was_not_granted_is_named_with_its_fragment(source: Path) -> None:
+def test_a_symbol_that_was_not_granted_is_named_with_its_fragment() -> None:
     asked = [fragment(("EXT4_FS", "y")), fragment(("BLOCK", "n"), ("FUSE_IOMAP", "y"), tag="extra")]
     with pytest.raises(ConfigLost) as caught:
-        check_survival(asked, {"CONFIG_EXT4_FS": "m", "CONFIG_BLOCK": "y"}, source)
+        check_survival(asked, {"CONFIG_EXT4_FS": "m", "CONFIG_BLOCK": "y"}, DEFINED)
     assert caught.value.lost == (
         ("CONFIG_EXT4_FS", "y", "m", "fs"),
         ("CONFIG_BLOCK", "n", "y", "extra"),
@@ -130,31 +126,33 @@ def test_a_symbol_that_was_not_granted_is_named_with_its_fragment(source: Path) 
     assert caught.value.exit_status is ExitStatus.INFRA
 
 
-def test_a_symbol_that_this_tree_does_not_have_is_recorded_and_no_error(source: Path) -> None:
+def test_a_symbol_that_this_tree_does_not_have_is_recorded_and_no_error() -> None:
     asked = fragment(("EXT4_FS", "y"), ("FUSE_BACKING", "y"), ("NOT_THIS", "y"), ("OLD", "n"))
-    assert check_survival([asked], {"CONFIG_EXT4_FS": "y"}, source) == ("CONFIG_FUSE_BACKING", "CONFIG_NOT_THIS")
+    assert check_survival([asked], {"CONFIG_EXT4_FS": "y"}, DEFINED) == ("CONFIG_FUSE_BACKING", "CONFIG_NOT_THIS")
 
 
-def test_a_symbol_with_another_number_is_lost(source: Path) -> None:
+def test_a_symbol_with_another_number_is_lost() -> None:
     with pytest.raises(ConfigLost, match=r"CONFIG_BLOCK=16 \(is 8, asked by fs\)"):
-        check_survival([fragment(("BLOCK", "16"))], {"CONFIG_BLOCK": "8"}, source)
+        check_survival([fragment(("BLOCK", "16"))], {"CONFIG_BLOCK": "8"}, DEFINED)
 
 
-def test_fragments_that_contradict_each_other_are_noticed(source: Path) -> None:
+def test_fragments_that_contradict_each_other_are_noticed() -> None:
     asked = [fragment(("BLOCK", "n"), tag="a"), fragment(("BLOCK", "y"), tag="b")]
     with pytest.raises(ConfigLost, match="asked by a"):
-        check_survival(asked, parse_config(fragment_text(asked)), source)
+        check_survival(asked, parse_config(fragment_text(asked)), DEFINED)
 
 
-def test_a_tree_with_a_file_that_is_not_utf8_is_read(source: Path) -> None:
-    (source / "Kconfig").write_bytes(b"# \xe9\nconfig LATIN\n")
-    with pytest.raises(ConfigLost):
-        check_survival([fragment(("LATIN", "y"))], {}, source)
+def test_the_symbols_of_a_tree_are_those_of_all_its_kconfig_files(tmp_path: Path) -> None:
+    repository = init_bare(tmp_path / "kernel.git")
+    files = {name: text.encode() for name, text in KCONFIG.items()}
+    more = {"fs/Makefile": b"config NOT_KCONFIG\n", "lib/Kconfig.d/Kconfig": b"config LATIN\n# \xe9\n"}
+    assert symbols(repository, make_tree(repository, {**files, **more})) == {*DEFINED, "LATIN"}
+    assert symbols(repository, make_tree(repository, {"Kconfig": b"# nothing\n"})) == frozenset()
 
 
-def test_a_symbol_that_another_version_calls_otherwise_may_be_refused(source: Path) -> None:
-    (source / "Kconfig.preempt").write_text("config VOLUNTARY\nconfig LAZY\n")
+def test_a_symbol_that_another_version_calls_otherwise_may_be_refused() -> None:
+    known = frozenset({"VOLUNTARY", "LAZY"})
     asked = parse_fragment("x", HEAD + "# EITHER: CONFIG_VOLUNTARY CONFIG_LAZY\nCONFIG_VOLUNTARY=y\n")
-    assert check_survival([asked], {"CONFIG_LAZY": "y"}, source) == ()
+    assert check_survival([asked], {"CONFIG_LAZY": "y"}, known) == ()
     with pytest.raises(ConfigLost, match="CONFIG_VOLUNTARY=y"):
-        check_survival([asked], {"CONFIG_NEITHER": "y"}, source)
+        check_survival([asked], {"CONFIG_NEITHER": "y"}, known)

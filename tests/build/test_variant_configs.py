@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config
+from reviewbot.build.kconfig import check_survival, fragment_text, load_fragments, parse_config, symbols
 from reviewbot.config import choose_variant, load_variants
 from reviewbot.host.checkout import lay_out
 from reviewbot.host.data import data_path
@@ -22,14 +22,15 @@ NEWER = {"debug-vfs": ("CONFIG_DEBUG_VFS",)}
 
 
 @pytest.fixture(scope="module")
-def tree(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The demo's kernel, and the build root."""
+def tree(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, frozenset[str], Path]:
+    """The demo's kernel, the symbols it has, and the build root."""
     assert demo_run.status == 0
     found = demo_run.lock.trees.get("kernel")
     assert found
     source = tmp_path_factory.mktemp("kernel")
     lay_out(Path(found.repository), found.head_commit, source)
-    return source, Path(demo_run.lock.artifacts.artifacts["buildroot"].path) / "root"
+    known = symbols(Path(found.repository), found.head_commit)
+    return source, known, Path(demo_run.lock.artifacts.artifacts["buildroot"].path) / "root"
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,10 @@ def test_all_of_them_are_here() -> None:
 
 
 @pytest.mark.parametrize("name", TOGETHER)
-def test_every_symbol_is_granted(tree: tuple[Path, Path], objects: Path, tmp_path: Path, name: str) -> None:
-    source, root = tree
+def test_every_symbol_is_granted(
+    tree: tuple[Path, frozenset[str], Path], objects: Path, tmp_path: Path, name: str
+) -> None:
+    source, known, root = tree
     fragments = load_fragments(choose_variant(name.split(",")).fragments)
     Sandbox(root).run(
         ["bash", "-eu", "/recipe/kernel.sh", "config"], stdin=fragment_text(fragments).encode(), log=tmp_path / "log",
@@ -53,7 +56,7 @@ def test_every_symbol_is_granted(tree: tuple[Path, Path], objects: Path, tmp_pat
                "/out": Bind(tmp_path, writable=True)},
         env={"LOCAL_VERSION": "-rb", "PROFILED": ""}, log_limit=1 << 20, timeout=300,
     )  # fmt: skip
-    unknown = check_survival(fragments, parse_config((tmp_path / "config").read_text()), source)
-    plain = check_survival(load_fragments(), parse_config((tmp_path / "config").read_text()), source)
+    unknown = check_survival(fragments, parse_config((tmp_path / "config").read_text()), known)
+    plain = check_survival(load_fragments(), parse_config((tmp_path / "config").read_text()), known)
     newer = [symbol for one in name.split(",") for symbol in NEWER.get(one, ())]
     assert sorted(set(unknown) - set(plain)) == newer

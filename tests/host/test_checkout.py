@@ -3,14 +3,20 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from reviewbot.host.checkout import is_whole, lay_out, lay_out_above
+from reviewbot.host.checkout import Checkout, is_whole, lay_out, lay_out_above
 from reviewbot.host.git import git, init_bare
 from reviewbot.host.process import CommandFailed
+from reviewbot.host.sandbox import Bind, Sandbox, overlays
+from tests.host.roots import host_root
+from tests.host.trees import make_tree
 
 BASE: Mapping[str, bytes] = {
     "text.c": b"one\r\ntwo\n", "id.c": b"/* $Id$ */\n", "wide.txt": "Grüße\n".encode(), "kept.c": b"kept\n",
@@ -29,19 +35,8 @@ def repository(tmp_path: Path) -> Path:
     return init_bare(tmp_path / "x.git")
 
 
-def commit(repository: Path, files: Mapping[str, bytes], modes: Mapping[str, str] | None = None) -> str:
-    """Id of a tree with these files."""
-    env = {"GIT_INDEX_FILE": str(repository / "made.index")}
-    git(repository, "read-tree", "--empty", env=env)
-    for name, content in files.items():
-        blob = git(repository, "hash-object", "-w", "--stdin", "--no-filters", stdin=content).output.strip()
-        mode = (modes or {}).get(name, "100644")
-        git(repository, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{name}", env=env)
-    return git(repository, "write-tree", env=env).output.strip()
-
-
 def content(folder: Path) -> dict[str, bytes]:
-    """Path -> bytes; of a link what it names, of an empty directory nothing."""
+    """Path -> bytes; of a link what it names, of an empty directory or a whiteout nothing."""
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -49,14 +44,16 @@ def content(folder: Path) -> dict[str, bytes]:
             found[name] = os.fsencode(path.readlink())
         elif path.is_file():
             found[name] = path.read_bytes()
-        elif not any(path.iterdir()):
+        elif path.is_dir() and not any(path.iterdir()):
             found[f"{name}/"] = b""
+        elif not path.is_dir():
+            found[name] = b""
     return found
 
 
 def test_attributes_of_a_tree_convert_nothing(repository: Path, tmp_path: Path) -> None:
     files = {**BASE, ".gitattributes": HOSTILE, "folder/.gitattributes": b"* text eol=crlf\n"}
-    lay_out(repository, commit(repository, files), tmp_path / "tree")
+    lay_out(repository, make_tree(repository, files), tmp_path / "tree")
     assert content(tmp_path / "tree") == files
 
 
@@ -64,7 +61,7 @@ def test_attributes_of_a_posting_convert_neither_its_own_files_nor_those_of_base
     repository: Path, tmp_path: Path
 ) -> None:
     hostile = {**BASE, ".gitattributes": HOSTILE, "text.c": b"one\r\nthree\n"}
-    base, head = commit(repository, BASE), commit(repository, hostile)
+    base, head = make_tree(repository, BASE), make_tree(repository, hostile)
     lay_out(repository, base, tmp_path / "base")
     lay_out_above(repository, base, head, tmp_path / "base", tmp_path / "head")
     assert content(tmp_path / "head") == hostile
@@ -75,11 +72,11 @@ def test_attributes_of_a_posting_convert_neither_its_own_files_nor_those_of_base
 def test_a_repository_of_an_earlier_version_learns_not_to_convert(repository: Path, tmp_path: Path) -> None:
     (repository / "info" / "attributes").unlink()
     files = {**BASE, ".gitattributes": HOSTILE}
-    lay_out(repository, commit(repository, files), tmp_path / "tree")
+    lay_out(repository, make_tree(repository, files), tmp_path / "tree")
     assert content(tmp_path / "tree") == files
     (repository / "info" / "attributes").write_text("* text eol=crlf\n")
     assert init_bare(repository) == repository
-    lay_out(repository, commit(repository, files), tmp_path / "again")
+    lay_out(repository, make_tree(repository, files), tmp_path / "again")
     assert content(tmp_path / "again") == files
 
 
@@ -96,32 +93,111 @@ HEADS: Mapping[str, tuple[Mapping[str, bytes | None], Mapping[str, str]]] = {
 }  # fmt: skip
 
 
+def merged(checkout: Checkout) -> dict[str, tuple[int, bytes]]:
+    """What a box sees of it, as overlayfs(7) says: path -> mode, and what `content` has for it."""
+    found: dict[str, tuple[int, bytes]] = {}
+    hidden: set[str] = set()
+    for folder in filter(None, (checkout.folder, checkout.lower)):
+        mine = content(folder)
+        shadow = set(hidden)
+        for name, text in mine.items():
+            place = folder / name
+            mode = place.lstat().st_mode
+            if (folder != checkout.folder and (checkout.folder / name).is_dir()) or any(
+                name == over or name.startswith(f"{over}/") for over in shadow
+            ):
+                continue
+            if not place.is_dir() or place.is_symlink():
+                hidden.add(name)
+                if not stat.S_ISCHR(mode):
+                    found[name] = (mode, text)
+    return found
+
+
+def fresh(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {name: ((folder / name).lstat().st_mode, text) for name, text in content(folder).items()}
+
+
+@pytest.mark.parametrize("overlay", [False, True])
 @pytest.mark.parametrize("name", HEADS)
-def test_a_tree_above_its_base_is_what_a_fresh_checkout_is(repository: Path, tmp_path: Path, name: str) -> None:
+def test_a_tree_above_its_base_is_what_a_fresh_checkout_is(
+    repository: Path, tmp_path: Path, name: str, overlay: bool
+) -> None:
     edits, modes = HEADS[name]
     files = {path: text for path, text in {**BASE, **edits}.items() if text is not None}
-    base, head = commit(repository, BASE), commit(repository, files, modes)
+    base, head = make_tree(repository, BASE), make_tree(repository, files, modes)
     lay_out(repository, base, tmp_path / "base")
-    for one, other in ((base, head), (head, base)):
-        for folder in ("lower", "above", "fresh"):
-            shutil.rmtree(tmp_path / folder, ignore_errors=True)
-        lay_out(repository, one, tmp_path / "lower")
-        lay_out_above(repository, one, other, tmp_path / "lower", tmp_path / "above")
-        lay_out(repository, other, tmp_path / "fresh")
-        assert content(tmp_path / "above") == content(tmp_path / "fresh")
-        for path in (tmp_path / "above").rglob("*"):
-            mode = (tmp_path / "fresh" / path.relative_to(tmp_path / "above")).lstat().st_mode
-            assert path.lstat().st_mode == mode
-        assert is_whole(repository, one, tmp_path / "lower"), "the lower tree stays as it was"
+    lay_out(repository, head, tmp_path / "head")
+    for one, other in (("base", "head"), ("head", "base")):
+        trees = {"base": base, "head": head}
+        lower = tmp_path / one
+        made = lay_out_above(repository, trees[one], trees[other], lower, tmp_path / f"above-{one}", overlay=overlay)
+        assert merged(made) == fresh(tmp_path / other)
+        made.advance(trees[other], trees[one])
+        assert merged(made) == fresh(tmp_path / one), "and back"
+        made.advance(trees[one], trees[other])
+        assert merged(made) == fresh(tmp_path / other), "and there again"
+        assert is_whole(repository, trees[one], lower), "the lower tree stays as it was"
+
+
+PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
+
+
+def prefix_free(names: list[str]) -> dict[str, bytes]:
+    """Files that one tree can have together, each with its name in it."""
+    kept: dict[str, bytes] = {}
+    for name in names:
+        if not any(name.startswith(f"{other}/") or other.startswith(f"{name}/") for other in kept):
+            kept[name] = name.encode()
+    return kept
+
+
+@given(st.lists(st.lists(PATHS, min_size=1, max_size=6).map(prefix_free), min_size=2, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+def test_any_way_through_trees_ends_at_what_a_fresh_checkout_is(
+    tmp_path_factory: pytest.TempPathFactory, way: list[dict[str, bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("way")
+    repository = init_bare(folder / "x.git")
+    trees = [make_tree(repository, files) for files in way]
+    (folder / "empty").mkdir()
+    lay_out_above(repository, make_tree(repository, {}), trees[0], folder / "empty", folder / "lower")
+    made = lay_out_above(repository, trees[0], trees[0], folder / "lower", folder / "above", overlay=True)
+    for before, after, files in zip(trees, trees[1:], way[1:], strict=False):
+        made.advance(before, after)
+        assert {name: text for name, (_, text) in merged(made).items()} == files
+
+
+def test_a_box_sees_a_tree_above_its_base_as_it_is(repository: Path, tmp_path: Path) -> None:
+    if not overlays():
+        pytest.skip("overlayfs cannot be mounted here")
+    base = make_tree(repository, BASE)
+    lay_out(repository, base, tmp_path / "base")
+    for number, (edits, modes) in enumerate(HEADS.values()):
+        files = {path: text for path, text in {**BASE, **edits}.items() if text is not None}
+        head, folder = make_tree(repository, files, modes), tmp_path / str(number)
+        made = lay_out_above(repository, base, head, tmp_path / "base", folder / "above", overlay=True)
+        lay_out(repository, head, folder / "head")
+        binds = {**host_root(folder / "root"), "/src": made.bind, "/obj": Bind(folder / "head")}
+        script = "for folder in /src /obj; do cd $folder; find . -mindepth 1 -printf '%p %y %m %s %l\\n' | sort; done"
+        said = Sandbox(folder / "root").run(
+            ["bash", "-ec", f"{script}; diff -r --no-dereference /src /obj"], binds=binds, log=folder / "log",
+            log_limit=1 << 20, timeout=60,
+        ).output.splitlines()  # fmt: skip
+        without_sizes = [line if " d " not in line else line.rsplit(" ", 2)[0] for line in said]
+        half = len(said) // 2
+        assert without_sizes[:half] == without_sizes[half:] != []
 
 
 def test_names_that_are_no_utf8_are_kept(repository: Path, tmp_path: Path) -> None:
     blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"x").output.strip()
     head = git(repository, "mktree", "-z", stdin=f"100644 blob {blob}\t".encode() + b"\xff\xfe.c\0").output.strip()
-    base = commit(repository, BASE)
+    base = make_tree(repository, BASE)
     lay_out(repository, base, tmp_path / "base")
     lay_out_above(repository, base, head, tmp_path / "base", tmp_path / "head")
     assert [os.fsencode(path.name) for path in (tmp_path / "head").iterdir()] == [b"\xff\xfe.c"]
+    made = lay_out_above(repository, base, head, tmp_path / "base", tmp_path / "above", overlay=True)
+    assert [os.fsencode(name) for name in merged(made)] == [b"\xff\xfe.c"]
 
 
 @pytest.mark.parametrize("name", ["..", ".git", "."])
@@ -129,21 +205,24 @@ def test_a_tree_with_names_that_leave_is_refused(repository: Path, tmp_path: Pat
     blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"x").output.strip()
     inner = git(repository, "mktree", stdin=f"100644 blob {blob}\tx.c\n".encode()).output.strip()
     head = git(repository, "mktree", stdin=f"040000 tree {inner}\t{name}\n".encode()).output.strip()
-    base = commit(repository, BASE)
+    base = make_tree(repository, BASE)
     lay_out(repository, base, tmp_path / "base")
     with pytest.raises(CommandFailed):
         lay_out(repository, head, tmp_path / "fresh")
-    with pytest.raises(CommandFailed):
-        lay_out_above(repository, base, head, tmp_path / "base", tmp_path / "head")
+    for overlay in (False, True):
+        with pytest.raises(CommandFailed):
+            above = tmp_path / f"above-{overlay}"
+            lay_out_above(repository, base, head, tmp_path / "base", above, overlay=overlay)
+        assert not list(above.rglob("x.c"))
     assert not (tmp_path / "x.c").exists()
 
 
 def test_a_checkout_that_was_damaged_is_known(repository: Path, tmp_path: Path) -> None:
-    tree = commit(repository, BASE)
+    tree = make_tree(repository, BASE)
     whole = tmp_path / "whole"
     lay_out(repository, tree, whole)
     assert is_whole(repository, tree, whole)
-    assert not is_whole(repository, commit(repository, {"a": b""}), whole), "it holds another tree"
+    assert not is_whole(repository, make_tree(repository, {"a": b""}), whole), "it holds another tree"
 
     def copy() -> Path:
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
