@@ -22,7 +22,8 @@ from reviewbot.build.kconfig import (
 from reviewbot.build.layers import Kept, Layers, put_aside, throwaway
 from reviewbot.build.recipe import WrongProduct
 from reviewbot.host.checkout import Checkout
-from reviewbot.host.gate import Refused, take, take_text
+from reviewbot.host.files import read_regular
+from reviewbot.host.gate import Refused, shown, take, take_text
 from reviewbot.host.process import CommandFailed
 from reviewbot.host.sandbox import LOG_LIMIT, Bind, Sandbox
 from reviewbot.model.artifacts import Artifact, Fact
@@ -36,6 +37,8 @@ LIMIT = 3 * 3600.0
 _SCRIPT = Path(__file__).parent / "recipes" / "kernel.sh"
 _FAILED = re.compile(r"\*\*\* \[[^\]\s]+: (\w[\w./+-]*\.o)\] Error")
 _MOST_FAILED = 3
+_LONGEST = 64
+"""Characters of a release: uname(2) has room for so many."""
 
 
 def local_version(tree_id: str) -> str:
@@ -59,7 +62,7 @@ def kernel(
             built = order.head(work)
             _accept(order.layers.sandbox, built.out, folder)
         return {
-            "release": (folder / "release").read_text(errors="replace").strip(),
+            "release": _release(folder / "release"),
             "fuse_iomap": built.config.get("CONFIG_FUSE_IOMAP") == "y",
             "symbols": len(built.config),
             "unknown_symbols": " ".join(built.unknown),
@@ -82,6 +85,14 @@ def _accept(sandbox: Sandbox, out: Path, folder: Path) -> None:
         take(sandbox, out, folder)
     except Refused as refused:
         raise WrongProduct("kernel", str(refused)) from refused
+
+
+def _release(file: Path) -> str:
+    """Raises WrongProduct for what uname(2) could not say."""
+    said = read_regular(file, 10 * _LONGEST).removesuffix("\n")
+    if not 0 < len(said) <= _LONGEST or not said.isprintable():
+        raise WrongProduct("kernel", f"no kernel can have this release: {shown(said)}")
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,7 @@ class Layers:
                 home.parent.mkdir(parents=True, exist_ok=True)
                 with throwaway(self.store.root) as work:
                     make(work / "new")
+                    box.remove(home)  # whatever somebody put there since
                     (work / "new").rename(home)
         raise NotKept(f"what was built of the base of {component} is damaged at once", hint=f"look at {home}")
 

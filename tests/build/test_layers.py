@@ -16,6 +16,7 @@ import pytest
 from reviewbot.build.debian import buildroot
 from reviewbot.build.kernel import kernel
 from reviewbot.build.layers import Layers
+from reviewbot.build.recipe import WrongProduct
 from reviewbot.config import load_site
 from reviewbot.host.paths import cache_dir
 from reviewbot.host.process import CommandFailed
@@ -172,6 +173,29 @@ def test_damaged_sources_of_base_are_laid_out_again(cache: Cache, clean: dict[st
     (source / "GNUmakefile").write_text("bzImage:\n\tfalse\n")
     assert content(cache.kernel(honest(series))) == clean
     assert "it is not the tree of its base" in cache.said()[0]
+
+
+def test_a_layer_is_put_where_somebody_made_a_folder_meanwhile(
+    cache: Cache, clean: dict[str, str], tmp_path: Path
+) -> None:
+    series = honest(small_kernel(tmp_path))
+
+    def occupy(event: Event) -> None:
+        if event.what == "kernel base" and event.state == "start":
+            for home in (cache.folder / "locks").glob("layer-kernel-*.lock"):
+                (cache.folder / "layers" / home.stem.removeprefix("layer-") / "obj").mkdir(parents=True)
+
+    made = kernel(cache.store, series.tree(), cache.root, cache.log, progress=occupy)
+    assert content(made) == clean
+
+
+@pytest.mark.parametrize("release", ["x" * 70, r"7.1\n8.0", r"7.1\033[2J", ""])
+def test_a_kernel_that_calls_itself_what_no_kernel_can_is_refused(cache: Cache, tmp_path: Path, release: str) -> None:
+    series = small_kernel(tmp_path)
+    series.patch("a name", {"Makefile": lambda text: text.replace("@echo $(release)", f"@printf '{release}'")})
+    with pytest.raises(WrongProduct, match="no kernel can have this release") as caught:
+        cache.kernel(series)
+    assert len(str(caught.value)) < 200 and str(caught.value).isprintable()
 
 
 def test_a_patch_is_accused_only_when_it_fails_in_an_empty_folder_too(
