@@ -2,7 +2,7 @@
 """Every outcome of every test, in a database: what the same inputs gave before, and how often a test fails."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -95,15 +95,21 @@ class History:
     """SQLite in a file by default; any database that SQLAlchemy has a driver for by its URL."""
 
     @classmethod
-    def at(cls, url: str, data: Path) -> "History":
+    def at(cls, url: str, data: Path, *, told: "Callable[[HistoryBroken], None] | None" = None) -> "History":
         """The site's database; without a URL this user's file. data: folder of what cannot be made again."""
-        return cls(url or data / "history.sqlite")
+        return cls(url or data / "history.sqlite", told=told)
 
-    def __init__(self, where: Path | str) -> None:
-        """where: a file, or a URL like `postgresql+psycopg://host/reviewbot`. Nothing is opened before it is used."""
+    def __init__(self, where: Path | str, *, told: "Callable[[HistoryBroken], None] | None" = None) -> None:
+        """where: a file, or a URL like `postgresql+psycopg://host/reviewbot`. Nothing is opened before it is used.
+
+        told: is called once when the database cannot be used; from then on nothing is known and nothing is kept. None:
+        HistoryBroken is raised.
+        """
         self._url = f"sqlite:///{where}" if isinstance(where, Path) else where
         self._file = where if isinstance(where, Path) else None
         self._engine: Engine | None = None
+        self._told = told
+        self._lost = False
 
     @property
     def _said(self) -> str:
@@ -117,9 +123,9 @@ class History:
              "reason": entry.reason[:500], "fingerprint": entry.fingerprint[:500], "stack": entry.stack[:500]}
             for entry in entries
         ]  # fmt: skip
-        if not rows:
+        if not rows or self._lost:
             return
-        with self._open() as engine, engine.begin() as connection:
+        with self._usable(), self._open() as engine, engine.begin() as connection:
             known = connection.execute(select(*_NAME).where(_outcomes.c.run.in_({row["run"] for row in rows})))
             there = {tuple(name) for name in known}
             fresh = [row for row in rows if tuple(row[column.name] for column in _NAME) not in there]
@@ -145,9 +151,22 @@ class History:
 
     def _entries(self, query: Select[Any]) -> tuple[Entry, ...]:
         names = [field.name for field in fields(Entry)]
-        with self._open() as engine, engine.connect() as connection:
-            rows = connection.execute(query).mappings()
-            return tuple(Entry(**{name: row[name] for name in names}) for row in rows)
+        found: tuple[Entry, ...] = ()
+        if not self._lost:
+            with self._usable(), self._open() as engine, engine.connect() as connection:
+                rows = connection.execute(query).mappings()
+                found = tuple(Entry(**{name: row[name] for name in names}) for row in rows)
+        return found
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except HistoryBroken as error:
+            if self._told is None:
+                raise
+            self._lost = True
+            self._told(error)
 
     @contextmanager
     def _open(self) -> Iterator[Engine]:
@@ -164,7 +183,7 @@ class History:
             yield self._engine
         except ModuleNotFoundError as error:
             raise HistoryBroken(self._said, f"its driver {error.name} is not installed") from error
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise HistoryBroken(self._said, str(error.__cause__ or error).splitlines()[0]) from error
 
 

@@ -165,3 +165,19 @@ def test_a_postgresql_server_serves_several_hosts_at_once(server: str) -> None:
     assert len(history.others("ext4", "fstests", "generic/013", "run-0")) == 22
     history.add([replace(ONE, run="run-0", outcome="PASS")])
     assert {entry.outcome for entry in history.of_test("generic/013")} == {"FAIL"}
+
+
+@pytest.mark.parametrize("spoil", ["text", "folder", "folder of it is a file"])
+def test_who_can_do_without_is_told_once_and_goes_on_with_nothing(tmp_path: Path, spoil: str) -> None:
+    place = tmp_path / "data" / "history.sqlite"
+    if spoil == "folder of it is a file":
+        place.parent.write_text("")
+    else:
+        place.parent.mkdir()
+        place.mkdir() if spoil == "folder" else place.write_text("not a database\n" * 100)
+    told: list[HistoryBroken] = []
+    history = History(place, told=told.append)
+    history.add([ONE])
+    history.add([ONE])
+    assert history.of_inputs("ab") == history.of_test("generic/013") == ()
+    assert [error.where.endswith("history.sqlite") for error in told] == [True]
