@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.kills import kills
+from tests.hostile.worlds import SmallReview
 
 pytestmark = pytest.mark.build
 
@@ -15,4 +16,4 @@ def test_a_killed_review_ends_as_if_nothing_had_been_when_it_is_repeated(tmp_pat
     for tool in ("mmdebstrap", "bwrap"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    assert kills(3, 7, tmp_path) == []
+    assert kills(SmallReview(tmp_path), 3, 7) == []
