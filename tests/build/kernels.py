@@ -17,6 +17,7 @@ ifneq ($(filter-out tinyconfig olddefconfig kernelrelease,$(MAKECMDGOALS)),)
 endif
 release := 7.1.0$(LOCALVERSION)
 COMPILE := $(if $(wildcard /usr/bin/gcc),gcc,bash $(CURDIR)/compile)
+LINK := $(if $(wildcard /usr/bin/gcc),ld -r -o arch/x86/boot/bzImage,cat > arch/x86/boot/bzImage)
 
 tinyconfig:
 	echo 'CONFIG_TINY=y' > $(O)/$(KCONFIG_CONFIG)
@@ -26,7 +27,7 @@ kernelrelease:
 	@echo $(release)
 bzImage: $(addprefix $(O)/,$(objects))
 	mkdir -p $(O)/arch/x86/boot
-	cd $(O) && cat $(objects) > arch/x86/boot/bzImage && cat $(objects) > System.map
+	cd $(O) && $(LINK) $(objects) && cat $(objects) > System.map
 $(O)/init/version.o: FORCE
 	@mkdir -p $(O)/init
 	@echo 'char version[] = "$(release)";' > $(O)/init/version.new
