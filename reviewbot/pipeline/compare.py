@@ -19,6 +19,7 @@ from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.lock import Lock
+from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.trees import Trees
@@ -28,7 +29,7 @@ from reviewbot.pipeline.mixed import Mixed, with_mixed
 from reviewbot.pipeline.reruns import compare, remember, to_compare, uncompared
 from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context, Tests, durations_for
-from reviewbot.store import History
+from reviewbot.store import History, HistoryBroken
 from reviewbot.suites.quarantine import load_quarantine
 
 
@@ -64,7 +65,7 @@ def compared(
     """
     run, context = head.run, head.context
     planned, chosen, patched = run.plan, run.legs, context.build.trees
-    history = History.at(run.site.history, data_dir())
+    history = History.at(run.site.history, data_dir(), told=_without(context.progress))
     remember(chosen, results, context, history)
     base = functools.cache(lambda: head.at({}))
     fresh = _without_smoke(results) if known else results
@@ -101,6 +102,11 @@ def _with_mixes(
         prefixes = mixed().prefixes(chosen, planned.posting, rfc=planned.rfc)
         found = found.model_copy(update={"prefixes": prefixes})
     return found
+
+
+def _without(progress: Progress) -> Callable[[HistoryBroken], None]:
+    """One line, and the run goes on without a history."""
+    return lambda error: progress(Event("compare", "history", "say", f"{error}; {error.hint}; this run does without"))
 
 
 def _disk_full(error: OSError) -> str:

@@ -4,17 +4,18 @@
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from reviewbot.config import Site, load_stack
+from reviewbot.host.paths import data_dir
 from reviewbot.model.comparison import Class, Compared, Comparison
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import silent
+from reviewbot.model.progress import Event, silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.compare import Head, compared, merged
@@ -70,6 +71,20 @@ def test_smoke_was_compared_where_the_shards_were_made_and_is_not_run_again(worl
     assert [(one.suite, one.kind) for one in found.tests] == [("smoke", Class.FLAKY), ("fstests", Class.NEW)]
     assert {test for asked in lab.asked for test in asked} == {FIRST}
     assert Comparison.model_validate_json((context.run.path / "comparison.json").read_bytes()) == found
+
+
+def test_a_history_that_cannot_be_used_is_one_line_and_the_run_goes_on(world: World) -> None:
+    heard: list[Event] = []
+    context = replace(world.context(), progress=heard.append)
+    result = results_of(world, context, {FIRST: ["fail"]})
+    data_dir().mkdir(exist_ok=True)
+    (data_dir() / "history.sqlite").write_text("no database\n" * 100)
+    head = Played(run_of(context), context)
+    with world.playing(Lab(script={FIRST: ["done", "fail"] * 9})):
+        found = compared(head, [result], Comparison(tests=(SMOKE,)))
+    assert [one.kind for one in found.tests] == [Class.FLAKY, Class.NEW]
+    (told,) = (event.text for event in heard if event.state == "say" and event.what == "history")
+    assert "history.sqlite" in told and "this run does without" in told
 
 
 def lock_of(world: World) -> Lock:
