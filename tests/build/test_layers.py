@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from reviewbot.build.kernel import kernel
 from reviewbot.build.layers import Layers
 from reviewbot.build.recipe import WrongProduct
 from reviewbot.config import load_site
+from reviewbot.host import limits
 from reviewbot.host.paths import cache_dir
 from reviewbot.host.process import CommandFailed
 from reviewbot.model.artifacts import Artifact
@@ -119,6 +120,20 @@ def test_an_honest_kernel_is_the_same_after_a_hostile_one(
     assert content(made) == clean
     assert b"POISONED" not in Path(made.path, "bzImage").read_bytes()
     assert not list((cache.folder / "building").iterdir())
+
+
+def test_without_overlays_an_honest_kernel_is_the_same_too(
+    cache: Cache, clean: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_rules", replace(limits.rules(), overlay=False))
+    hostile = small_kernel(tmp_path)
+    poison = HOSTILE["an object dated tomorrow"]
+    hostile.patch("poison", {"fs/fuse/Makefile": lambda text: f"{text}$(shell {poison})\n",
+                             "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"')})  # fmt: skip
+    with contextlib.suppress(CommandFailed):
+        cache.kernel(hostile)
+    assert content(cache.kernel(honest(hostile))) == clean
+    assert cache.log.read_text().count("CC ") == 1, "the copy has the objects of base"
 
 
 def test_only_what_a_patch_changes_is_compiled(cache: Cache, tmp_path: Path) -> None:

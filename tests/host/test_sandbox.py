@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot.host import limits
 from reviewbot.host.box import give, owner, remove
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
-from reviewbot.host.sandbox import USER, Bind, BoxBroken, Sandbox
+from reviewbot.host.sandbox import USER, Bind, BoxBroken, Sandbox, overlays
 from tests.host.roots import host_root
 
 
@@ -111,7 +112,25 @@ def test_the_user_of_the_box_owns_nothing_on_the_host(box: Box) -> None:
         assert made == os.geteuid(), "given back"
 
 
-def test_changes_above_a_lower_layer_stay_above_it(box: Box) -> None:
+@pytest.fixture(params=["overlays", "copies"])
+def layers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How boxes see layers: the second way is that of machines without overlayfs."""
+    monkeypatch.setattr(limits, "_rules", replace(limits.rules(), overlay=request.param == "overlays"))
+    return str(request.param)
+
+
+def test_a_layer_is_an_overlay_unless_the_site_does_without(box: Box, layers: str) -> None:
+    for name in ("top", "low"):
+        (box.folder / name).mkdir()
+    give(box.folder / "low")
+    box = replace(
+        box, binds={**box.binds, "/obj": Bind(box.folder / "top", writable=True, lower=(box.folder / "low",))}
+    )
+    kinds = box.sh("stat --file-system --format %T /obj").output.split()
+    assert (kinds == ["overlayfs"]) is (layers == "overlays") is overlays()
+
+
+def test_changes_above_a_lower_layer_stay_above_it(box: Box, layers: str) -> None:
     top, low, lowest = (box.folder / name for name in ("top", "low", "lowest"))
     for folder, text in ((top, ""), (low, "low"), (lowest, "lowest")):
         folder.mkdir()
@@ -131,7 +150,7 @@ def test_changes_above_a_lower_layer_stay_above_it(box: Box) -> None:
     assert not top.exists()
 
 
-def test_layers_can_be_read_as_one_folder_that_nobody_changes(box: Box) -> None:
+def test_layers_can_be_read_as_one_folder_that_nobody_changes(box: Box, layers: str) -> None:
     top, low = box.folder / "top", box.folder / "low"
     for folder in (top, low):
         folder.mkdir()
