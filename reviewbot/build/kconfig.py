@@ -113,6 +113,17 @@ def check_survival(
     return tuple(unknown)
 
 
+def decides(path: str) -> bool:
+    """Whether a file of a kernel tree has a say in what tinyconfig and olddefconfig make of a fragment."""
+    folder, _, name = path.rpartition("/")
+    return (
+        name.startswith("Kconfig")
+        or path.startswith("scripts/")
+        or folder.endswith("configs")
+        or (name.startswith("Makefile") and re.fullmatch(r"(arch/[^/]+)?", folder) is not None)
+    )
+
+
 def symbols(repository: Path, treeish: str) -> frozenset[str]:
     """What the Kconfig files of a tree define, without `CONFIG_`. Raises CommandFailed."""
     words = ("grep", "-h", "--text", "-E", r"^[[:space:]]*(menu)?config[[:space:]]")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from reviewbot.build.affected import changes, profiled
+from reviewbot.build.affected import Change, changes, profiled
 from reviewbot.build.kconfig import (
     ConfigLost,
     Fragment,
     check_survival,
+    decides,
     fragment_text,
     load_fragments,
     parse_config,
@@ -124,8 +125,12 @@ class Order:
         """Directories that count what runs, in one line."""
         if not self.variant.counters:
             return ""
+        return " ".join(profiled(self._changes))
+
+    @cached_property
+    def _changes(self) -> tuple[Change, ...]:
         tree = self.tree
-        return " ".join(profiled(changes(Path(tree.repository), tree.base_commit, tree.head_commit)))
+        return changes(Path(tree.repository), tree.base_commit, tree.head_commit)
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -232,7 +237,10 @@ class Order:
                 stdin=stdin.encode(),
             )  # fmt: skip
 
-        box(script, "config", stdin=fragment_text(self.fragments))
+        if obj.lower and not any(decides(change.path) for change in self._changes):
+            box("-c", "cp /obj/.config /out/config")
+        else:
+            box(script, "config", stdin=fragment_text(self.fragments))
         config = parse_config(_read(sandbox, out, "config"))
         defined = symbols(Path(self.tree.repository), tree_id)
         unknown = check_survival(self.fragments, config, defined)  # before the long part, not after it

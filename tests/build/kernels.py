@@ -20,6 +20,7 @@ COMPILE := $(if $(wildcard /usr/bin/gcc),gcc,bash $(CURDIR)/compile)
 LINK := $(if $(wildcard /usr/bin/gcc),ld -r -o arch/x86/boot/bzImage,cat > arch/x86/boot/bzImage)
 
 tinyconfig:
+	@echo "configured" >&2
 	echo 'CONFIG_TINY=y' > $(O)/$(KCONFIG_CONFIG)
 olddefconfig:
 	@grep -q TINY $(O)/$(KCONFIG_CONFIG)

@@ -11,6 +11,7 @@ from reviewbot.build.kconfig import (
     ConfigLost,
     Fragment,
     check_survival,
+    decides,
     fragment_text,
     load_fragments,
     parse_config,
@@ -148,6 +149,29 @@ def test_the_symbols_of_a_tree_are_those_of_all_its_kconfig_files(tmp_path: Path
     more = {"fs/Makefile": b"config NOT_KCONFIG\n", "lib/Kconfig.d/Kconfig": b"config LATIN\n# \xe9\n"}
     assert symbols(repository, make_tree(repository, {**files, **more})) == {*DEFINED, "LATIN"}
     assert symbols(repository, make_tree(repository, {"Kconfig": b"# nothing\n"})) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("path", "decided"),
+    [
+        ("Kconfig", True),
+        ("fs/fuse/Kconfig", True),
+        ("kernel/Kconfig.preempt", True),
+        ("Makefile", True),
+        ("arch/x86/Makefile", True),
+        ("arch/x86/Makefile.um", True),
+        ("scripts/cc-version.sh", True),
+        ("scripts/kconfig/conf.c", True),
+        ("kernel/configs/tiny.config", True),
+        ("arch/x86/configs/tiny.config", True),
+        ("fs/fuse/Makefile", False),
+        ("fs/fuse/dev.c", False),
+        ("fs/configfs/item.c", False),
+        ("tools/scripts/Makefile.arch", False),
+    ],
+)
+def test_what_decides_about_a_configuration(path: str, decided: bool) -> None:
+    assert decides(path) is decided
 
 
 def test_a_symbol_that_another_version_calls_otherwise_may_be_refused() -> None:

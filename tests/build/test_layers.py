@@ -180,6 +180,17 @@ def test_damaged_objects_of_base_are_made_again_and_nobody_is_accused(
     assert cache.said() == []
 
 
+@pytest.mark.parametrize(("path", "made"), [("fs/fuse/dev.c", 0), ("fs/fuse/Kconfig", 1)])
+def test_the_configuration_is_made_again_only_if_a_patch_may_change_it(
+    cache: Cache, tmp_path: Path, path: str, made: int
+) -> None:
+    series = small_kernel(tmp_path)
+    series.patch("a change", {path: lambda text: f"{text}\n"})
+    assert (Path(cache.kernel(series).path) / "config").read_text().startswith("CONFIG_TINY=y\n")
+    assert cache.log.read_text().count("configured\n") == made
+    assert cache.log.with_name("kernel-base.log").read_text().count("configured\n") == 1
+
+
 def test_damaged_sources_of_base_are_laid_out_again(cache: Cache, clean: dict[str, str], tmp_path: Path) -> None:
     series = small_kernel(tmp_path)
     cache.kernel(series)
