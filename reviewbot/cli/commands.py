@@ -78,7 +78,7 @@ def _test_options(command: Any) -> Any:
 
 _WISHES = (
     "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare",
-    "blame", "compat", "prefixes",
+    "blame", "compat", "prefixes", "deep",
 )  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
@@ -174,6 +174,7 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     help="Search this long for the patch that brought a new failure; 0s: do not search.",
 )
 @click.option("--compat", is_flag=True, help="Run smoke on every mix of old and new kernel, library and server.")
+@click.option("--deep", is_flag=True, help="-g quick, --compat, and all of it again with KASAN and lockdep (hours).")
 @click.option("--prefixes", is_flag=True, help="Run smoke with the first part only, the first two, and so on.")
 @click.option(
     "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
@@ -192,8 +193,8 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR   then run-shard each, and merge-shards
     """
     request, site = request_of(options)
-    if not request.compare and (request.compat or request.prefixes):
-        raise UsageError("--compat and --prefixes compare with base", hint="leave --no-compare out")
+    if not request.compare and (request.compat or request.prefixes or request.deep):
+        raise UsageError("--compat, --prefixes and --deep compare with base", hint="leave --no-compare out")
     if bool(request.shards) != bool(request.shard_dir):
         raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)

@@ -61,6 +61,8 @@ class Plan(Model):
     """Whether smoke runs on every combination of changed components at base and head."""
     prefixes: bool = False
     """Whether smoke runs with the first part only, the first two, and so on."""
+    deep: bool = False
+    """Whether variants of the stack are built and tested, too."""
     arguments: tuple[str, ...] = ()
     """Options of the command line that say the same again: `--legs`, `ext4,fuse4fs`, …; those by default are left
     out."""

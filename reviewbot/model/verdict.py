@@ -85,6 +85,8 @@ class Finding(Model):
     file: str = ""
     line: int = 0
     leg: str = ""
+    variant: str = ""
+    """Of a deep run: the variant of the stack that shows it; empty: the run's own."""
     suite: str = ""
     test: str = ""
     outcome: Outcome | None = None

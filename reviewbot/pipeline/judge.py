@@ -26,6 +26,8 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unrev
     if results.previous:  # shards have brought more since it was recorded
         results = results.model_copy(update={"previous": became(recalled(results.previous), results.legs)})
     found = verdict.judge(record.run, results, record.comparison, _names(record))
+    for deep in record.deep:
+        found = verdict.with_deep(found, deep, _names(record))
     found = verdict.with_review(found, record.review) if record.review else found
     unfinished = record.comparison.unfinished if record.comparison else ""
     lacks = {what: why for what, why in (("review", unreviewed), ("comparison", unfinished)) if why}

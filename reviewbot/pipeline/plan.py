@@ -8,7 +8,7 @@ from reviewbot.intake import Ask, Intake
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import Stack
-from reviewbot.pipeline.request import Request, arguments, check_request, components_of
+from reviewbot.pipeline.request import QUICK, Request, arguments, check_request, components_of
 from reviewbot.runner.expected import expected
 
 
@@ -23,12 +23,13 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         sources=(),
         legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
         suites=request.suites,
-        tests=request.tests or stack.default_tests,
+        tests=request.tests or (QUICK if request.deep else stack.default_tests),
         budget=request.budget,
         variant=choose_variant(request.variants),
         compare=request.compare,
         blame=request.blame,
-        compat=request.compat,
+        compat=request.compat or request.deep,
+        deep=request.deep,
         prefixes=request.prefixes,
         arguments=arguments(request),
     )

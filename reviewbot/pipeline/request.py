@@ -19,6 +19,8 @@ from reviewbot.suites.names import Names
 
 SUITES = ("smoke", "fstests")
 FSTESTS = "fstests"
+QUICK = "-g quick"
+"""Tests of a deep run, by default."""
 BLAME = 600.0
 """Seconds for the search of one guilty patch, by default."""
 
@@ -60,6 +62,8 @@ class Request:
     """Run smoke on every combination of changed components at base and head."""
     prefixes: bool = False
     """Run smoke with the first part only, with the first two, and so on."""
+    deep: bool = False
+    """Test more by default, every mix of changed components, and variants of the stack."""
     shards: int = 0
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
@@ -85,6 +89,7 @@ def arguments(request: Request) -> tuple[str, ...]:
         ("--no-compare", not request.compare),
         ("--compat", request.compat),
         ("--prefixes", request.prefixes),
+        ("--deep", request.deep),
         ("--no-review", not request.review),
         ("--no-build", not request.build),
     ):
@@ -98,6 +103,10 @@ def check_request(request: Request, stack: Stack, cache: Path) -> None:
     _among(request.suites, SUITES, "no suite", "suites")
     _among(request.bases, [component.name for component in stack.components], "--base: no such component", "components")
     choose_variant(request.variants)
+    if request.deep and request.variants:
+        raise UsageError("--deep brings variants of its own", hint="leave --variant out")
+    if request.deep and request.shards:
+        raise UsageError("--deep cannot be cut into shards", hint="leave --deep or --shards out")
     words = selection.parse(request.tests)
     if request.tests and FSTESTS in request.suites and (known := _known(stack, cache)):
         names.check_names(words, known)

@@ -13,6 +13,7 @@ from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earl
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import Context, Suite, Tests, confirm, inputs_of, run_legs
 from reviewbot.store import Entry, History
@@ -102,11 +103,12 @@ class _Case:
         if self.kind is None and self.lost >= LOST_ROUNDS:
             self.kind = Class.UNCOMPARED
 
-    def look_back(self, history: History, run: str, quarantine: Sequence[quarantines.Entry]) -> None:
+    def look_back(self, history: History, head: Context, quarantine: Sequence[quarantines.Entry]) -> None:
         """What other runs say of the test, and whether its failure decides anything."""
         if not self.first.outcome.broken or self.first.test == SETUP:
             return
-        others = history.others(self.leg.name, self.first.suite, self.first.test, run)
+        leg = measured_as(self.leg.name, head.build.variant.name)
+        others = history.others(leg, self.first.suite, self.first.test, head.run.id)
         self.flakes = flakes(others)
         self.earlier = tuple(
             Earlier(run=one.run, side=Side(one.side), outcome=Outcome(one.outcome)) for one in others[-STRIP:]
@@ -137,7 +139,7 @@ def compare(
     cases = _cases(legs, results, head.tests.selection)
     chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
     for case in cases:
-        case.look_back(history, head.run.id, quarantine)
+        case.look_back(history, head, quarantine)
     if all(case.kind for case in cases):
         return Comparison(error_bound=error_bound(design), tests=(*(case.compared() for case in cases), *chance))
     try:
@@ -359,7 +361,8 @@ def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: C
     """An outcome as the history keeps it."""
     return Entry(
         run=context.run.id, host=platform.node(), accelerator=context.accelerator.name, side=side, number=number,
-        leg=leg.name, suite=test.suite, test=test.test, inputs=_inputs(leg, test, context),
+        leg=measured_as(leg.name, context.build.variant.name), suite=test.suite, test=test.test,
+        inputs=_inputs(leg, test, context),
         outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
         stack=_stack(leg, context),
     )  # fmt: skip

@@ -26,6 +26,7 @@ from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Verdict
 from reviewbot.pipeline.compare import Head, compared
 from reviewbot.pipeline.coverage import with_coverage
+from reviewbot.pipeline.deep import deep_runs
 from reviewbot.pipeline.judge import judged
 from reviewbot.pipeline.patches import build_each, review_posting
 from reviewbot.pipeline.plan import make_plan
@@ -68,8 +69,10 @@ def _test(job: Job, record: Record) -> Record:
     record = record.model_copy(update={"artifacts": head.artifacts, "review": made, "results": results})
     if request.compare:
         record = with_coverage(record, run.folder, run.progress)
-        found = compared(Head(run, context), results.legs, coverage=record.coverage)
-        record = record.model_copy(update={"comparison": found})
+        tested = Head(run, context)
+        record = record.model_copy(
+            update={"comparison": compared(tested, results.legs, coverage=record.coverage), "deep": deep_runs(tested)}
+        )
     if request.shard_dir:  # where they are merged, what is compared above need not be compared again
         shard_files.write_shards(put_off, request.shards, context, request.shard_dir)
         return record

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from reviewbot.model.base import Model
+from reviewbot.model.deep import DeepRuns
 from reviewbot.report.html import html_page
 from reviewbot.report.mail import replies
 from reviewbot.report.record import Heading, Record
@@ -21,6 +22,8 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
         found["results.json"] = record.results
     if record.comparison is not None:
         found["comparison.json"] = record.comparison
+    if record.deep:
+        found["deep.json"] = DeepRuns(runs=record.deep)
     if record.review is not None:
         found["review.json"] = record.review
     if record.coverage is not None:

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewbot.model.results import Previous, Results
+from reviewbot.model.results import Outcome, Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.words import counted
@@ -69,6 +69,8 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         )
         if record.comparison.base_problem and not broken:
             yield Note(f"base was lost, so nothing but outcomes of head is known: {record.comparison.base_problem}")
+    if record.plan and record.plan.deep:
+        yield Note(rests_on(record))
     yield from (Note(line) for line in untouched_legs(record))
     if known := known_failures(record):
         yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to", told=True)
@@ -91,6 +93,19 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note("the CPU was emulated (TCG): times mean little, and races show differently")
         if results.accelerator_why:
             yield Note(f"tcg: {results.accelerator_why}", operator=True)
+
+
+def rests_on(record: Record) -> str:
+    """Of a deep run: `this rests on the plain stack (fstests -g quick) and variant kasan,lockdep (83 passed)`."""
+    words = [f"the plain stack (fstests {record.plan.tests})" if record.plan else "the plain stack"]
+    mixed = [cell for cell in record.comparison.cells if not cell.outcome.unknown] if record.comparison else []
+    words += [counted(len(mixed), "mixed stack")] if mixed else []
+    lacks = record.verdict.lacks if record.verdict else {}
+    for deep in record.deep:
+        if deep.results and f"variant {deep.variant}" not in lacks:
+            passed = sum(leg.count(Outcome.PASS) for leg in deep.results.legs)
+            words.append(f"variant {deep.variant} ({passed} passed)")
+    return f"this rests on {' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
 
 
 def previous_words(found: Previous) -> str:

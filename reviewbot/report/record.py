@@ -8,6 +8,7 @@ from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
+from reviewbot.model.deep import Deep, DeepRuns
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
@@ -19,8 +20,13 @@ from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import Finding, SaidVerdict, Verdict
 
 PUBLISHED: dict[str, type[Model]] = {
-    "comparison": Comparison, "coverage": Coverage, "results": Results, "review": Review, "verdict": SaidVerdict,
-}  # fmt: skip
+    "comparison": Comparison,
+    "coverage": Coverage,
+    "deep": DeepRuns,
+    "results": Results,
+    "review": Review,
+    "verdict": SaidVerdict,
+}
 """Files of a run whose shape is promised."""
 
 
@@ -36,6 +42,7 @@ class Record(Model):
     review: Review | None = None
     results: Results | None = None
     comparison: Comparison | None = None
+    deep: tuple[Deep, ...] = ()
     coverage: Coverage | None = None
     verdict: Verdict | None = None
     url: str = ""
@@ -111,6 +118,8 @@ def known(run: Path) -> dict[str, object]:
     for name, model in (("trees", Trees), ("review", Review), ("results", Results), ("comparison", Comparison)):
         if (content := _read(run / f"{name}.json", model)) is not None:
             found[name] = content
+    if deep := _read(run / "deep.json", DeepRuns):
+        found["deep"] = deep.runs
     return found
 
 

@@ -27,6 +27,10 @@ def leg_rows(record: Record) -> list[tuple[str, ...]]:
             continue
         for suite in dict.fromkeys(test.suite for test in leg.tests):
             rows.append(_row(leg, suite))
+    for deep in record.deep:
+        for leg in deep.results.legs if deep.results else ():
+            named = leg.model_copy(update={"leg": f"{leg.leg} ({deep.variant})"})
+            rows += [_row(named, suite) for suite in dict.fromkeys(test.suite for test in leg.tests)]
     return rows
 
 

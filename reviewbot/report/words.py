@@ -67,7 +67,12 @@ def sentence(found: Finding) -> str:
 
 def test_name(found: Finding) -> str:
     """`fuse2fs fstests/generic/001`."""
-    return f"{found.leg} {found.suite}/{found.test}"
+    return f"{leg_name(found)} {found.suite}/{found.test}"
+
+
+def leg_name(found: Finding) -> str:
+    """`fuse2fs`, `fuse2fs (kasan,lockdep)`."""
+    return f"{found.leg} ({found.variant})" if found.variant else found.leg
 
 
 def counts(found: Counts) -> str:

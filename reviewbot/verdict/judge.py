@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from reviewbot.model.comparison import BlamedPatch, Class, Compared, Comparison
 from reviewbot.model.deaths import evidence
+from reviewbot.model.deep import Deep
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchRef
@@ -41,6 +42,27 @@ def judge(
         run=run, kind=kind, findings=(*new, *rest),
         compared_with="base" if comparison and not comparison.base_problem else None,
     )  # fmt: skip
+
+
+_ORDER = (VerdictKind.REGRESSION, VerdictKind.FAILURES, VerdictKind.INFRA, VerdictKind.PASS)
+"""Verdicts on tests, the worst first."""
+
+
+def with_deep(verdict: Verdict, deep: Deep, name_of: NameOf) -> Verdict:
+    """With what a variant of the stack shows; one that could not be tested changes nothing, and is named."""
+    what = f"variant {deep.variant}"
+    if deep.results is None:
+        return verdict.model_copy(update={"lacks": {**verdict.lacks, what: deep.problem}})
+    found = judge(verdict.run, deep.results, deep.comparison, name_of)
+    if found.kind is VerdictKind.INFRA:
+        why = next((one.said for one in found.findings if one.said), "no test passed")
+        return verdict.model_copy(update={"lacks": {**verdict.lacks, what: why}})
+    findings = tuple(
+        one.model_copy(update={"variant": deep.variant, "log": f"{deep.folder}/{one.log}" if one.log else ""})
+        for one in found.findings
+    )
+    kind = min(verdict.kind, found.kind, key=_ORDER.index)
+    return verdict.model_copy(update={"kind": kind, "findings": (*verdict.findings, *findings)})
 
 
 def _is_open(compared: Compared | None) -> bool:

@@ -10,13 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from reviewbot.model.base import Model
+from reviewbot.model.deep import Deep
 from reviewbot.model.results import Results
 from reviewbot.model.verdict import Verdict
 from reviewbot.report import files, schemas
 from reviewbot.report.record import PUBLISHED
 from tests.report.records import RECORDS
 
-VERSIONS = {"comparison": 1, "coverage": 1, "results": 4, "review": 2, "verdict": 3}
+VERSIONS = {"comparison": 1, "coverage": 1, "deep": 1, "results": 4, "review": 2, "verdict": 3}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 
@@ -33,7 +34,8 @@ def test_every_schema_is_documented_and_sound() -> None:
 
 
 def published(record: str) -> dict[str, Any]:
-    found = files(RECORDS[record](), {})
+    deep = Deep(variant="kasan,lockdep", problem="no room")
+    found = files(RECORDS[record]().model_copy(update={"deep": (deep,)}), {})
     return {name: json.loads(model.model_dump_json()) for name in PUBLISHED
             if isinstance(model := found.get(f"{name}.json"), Model)}  # fmt: skip
 
@@ -67,6 +69,7 @@ def test_a_wrong_outcome_or_kind_is_refused() -> None:
     found = published("fail")
     found["results"]["legs"][0]["tests"][0]["outcome"] = "GREEN"
     found["verdict"]["kind"] = "GREEN"
+    del found["deep"]
     for name, value in found.items():
         with pytest.raises(jsonschema.ValidationError, match="GREEN"):
             jsonschema.validate(value, schemas()[name])
