@@ -19,7 +19,7 @@ LEDGER = f"{RUN}/ledger"
 """A line for each mount and umount by the helpers: `mount DEV`, `umount DEV CENTISECONDS gone|late PSS_KIB`."""
 GROUP = "/sys/fs/cgroup/reviewbot.servers"
 TRACE = "/sys/kernel/tracing/instances/reviewbot"
-EVENT = f"{TRACE}/events/fuse/fuse_request_send"
+EVENT = "events/fuse/fuse_request_send"
 INTERVAL = 2.0
 """Seconds between two looks at the memory of servers that live; one costs 3 ms per server under emulation."""
 
@@ -38,19 +38,22 @@ def cpu_seconds() -> float | None:
     return int(found[1]) / 1e6 if found else None
 
 
-def count_requests() -> dict[str, str] | None:
-    """Opcode -> name, as the kernel's own event has them, when it counts from now on; None when it does not."""
-    if not made(TRACE):
+def count_requests(trace: str = TRACE) -> dict[str, str] | None:
+    """Opcode -> name, as the kernel's own event has them, when it counts from now on; None when it does not.
+
+    trace: a trace instance that nobody else counts in; it is made.
+    """
+    if not made(trace):
         return None
-    names = dict(re.findall(r'\{\s*(\d+), "(?:FUSE_)?(\w+)"\s*\}', read(f"{EVENT}/format")))
-    write(f"{TRACE}/buffer_size_kb", "4")  # nothing is recorded
+    names = dict(re.findall(r'\{\s*(\d+), "(?:FUSE_)?(\w+)"\s*\}', read(f"{trace}/{EVENT}/format")))
+    write(f"{trace}/buffer_size_kb", "4")  # nothing is recorded
     # Appended: to open it for writing anew would remove what is there.
-    return names if write(f"{EVENT}/trigger", "hist:keys=opcode:size=128\n", "a") else None
+    return names if write(f"{trace}/{EVENT}/trigger", "hist:keys=opcode:size=128\n", "a") else None
 
 
-def requests(names: dict[str, str]) -> dict[str, int] | None:
+def requests(names: dict[str, str], trace: str = TRACE) -> dict[str, int] | None:
     """Name of the opcode, or its number -> requests so far; None when nobody counts."""
-    text = read(f"{EVENT}/hist")
+    text = read(f"{trace}/{EVENT}/hist")
     found = re.findall(r"^\{ opcode: +(\d+) \} hitcount: +(\d+)", text, re.MULTILINE)
     if not text:
         return None

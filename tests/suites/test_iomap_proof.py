@@ -1,88 +1,144 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a leg that demands iomap has to show in the guest: the guest's own code, with a file for the kernel's log."""
+"""What a leg that demands iomap has to show in the guest: the guest's own code, with files for what the kernel says."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reviewbot.host.data import data_path
 
-SCRIPT = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import setup
-log, switch, before, during, flags, extents = sys.argv[2:]
-setup.KMSG, setup.IOMAP_SWITCH = log, switch
-setup.offered, setup.extents_of_a_new_file = lambda: int(flags), lambda: int(extents)
-def says(words):
-    with open(log, "a") as file:
-        file.write(words)
-says(before)
-setup.note(setup.MOUNTING)
-says(during)
-try:
-    setup.prove_iomap()
-except setup.Problem as why:
-    setup.say(problem=str(why))
-"""
+SUITES = data_path("qemu/suites")
 WARNING = "4,812,9120013,-;fuse: EXPERIMENTAL iomap feature enabled.  Use at your own risk!"
+SCRIPT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import iomap
+told = json.loads(sys.argv[2])
+iomap.KMSG, iomap.SWITCH, iomap.MNT = told["log"], told["switch"], told["mount"]
+iomap.offered, iomap.extents = lambda: told["flags"], lambda path: told["extents"]
+iomap.device, iomap.server_log, iomap.RUN = lambda: "/dev/vdc", lambda: told["server"], told["run"]
+class Counting(iomap.Counting):
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        self.asked = told["asked"]
+iomap.Counting = Counting
+def says(words):
+    with open(told["log"], "a") as file:
+        file.write(words)
+says(told["before"])
+iomap.note(iomap.MOUNTING)
+says(told["during"])
+print(json.dumps([*iomap.prove(), iomap.why_not_mounted()]))
+"""
 
 
-def proven(folder: Path, *, before: str = "", during: str = WARNING, flags: int = 1, extents: int = 1) -> str:
-    """The problem, or an empty string."""
-    log = folder / "kmsg"
-    log.write_text("")
+@dataclass(frozen=True)
+class Seen:
+    """What the kernel and the server show."""
+
+    before: str = ""
+    during: str = WARNING
+    flags: int | None = 1
+    extents: int | None = 1
+    asked: Mapping[str, int] | None = field(default_factory=lambda: {"IOMAP_BEGIN": 5, "CREATE": 1})
+    server: str = ""
+    switch_there: bool = True
+    caps: str = "000001ffffffffff"
+    status_there: bool = True
+
+
+def looked(folder: Path, seen: Seen) -> list[Any]:
+    """Facts, what is missing, and why a mount would have failed."""
+    (folder / "servers").mkdir()
+    (folder / "kmsg").write_text("")
+    (folder / "servers" / "vdc.pid").write_text("self\n")
+    if seen.switch_there:
+        (folder / "switch").write_text("Y\n")
+    told = {**asdict(seen), "log": str(folder / "kmsg"), "switch": str(folder / "switch"), "mount": str(folder),
+            "run": str(folder)}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-S", "-c", SCRIPT, str(data_path("qemu/suites")), str(log), str(folder / "switch"), before,
-         during, str(flags), str(extents)], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    said = [json.loads(line) for line in done.stdout.splitlines()]
-    assert said[0]["proof"]["iomap_flags"] == flags
-    return "".join(line.get("problem", "") for line in said)
+        [sys.executable, "-S", "-c", SCRIPT, str(SUITES), json.dumps(told)], capture_output=True, text=True, check=True
+    )
+    found: list[Any] = json.loads(done.stdout)
+    return found
 
 
 def test_all_signs_are_proof(tmp_path: Path) -> None:
-    assert proven(tmp_path) == ""
+    facts, missing, _ = looked(tmp_path, Seen())
+    assert missing == ""
+    assert facts == {"iomap_warning": True, "iomap_flags": 1, "iomap_extents": 1,
+                     "iomap_probe": "5 FUSE_IOMAP_BEGIN, 0 FUSE_READ, 0 FUSE_WRITE"}  # fmt: skip
 
 
 def test_the_kernels_unfinished_warning_is_read_after_a_line_of_ours(tmp_path: Path) -> None:
-    proven(tmp_path)
-    assert (tmp_path / "kmsg").read_text().endswith(f"{WARNING}<6>reviewbot: mounted to see iomap\n")
+    looked(tmp_path, Seen())
+    assert f"{WARNING}<6>reviewbot: mounted to see iomap\n" in (tmp_path / "kmsg").read_text()
 
 
 @pytest.mark.parametrize(
-    ("before", "during", "flags", "extents", "missing"),
+    "seen",
     [
-        ("", "", 1, 1, "EXPERIMENTAL iomap"),
-        (f"{WARNING}\n", "", 1, 1, "EXPERIMENTAL iomap"),
-        ("", WARNING, 0, 1, "/dev/fuse does not offer iomap"),
-        ("", WARNING, 1, 0, "FIEMAP knows no extent of a new file"),
+        Seen(flags=None),
+        Seen(asked=None),
+        Seen(asked={"4094": 9}),
+        Seen(switch_there=False),
     ],
+    ids=["an older ioctl", "no trace of requests", "no name of the request", "no switch"],
 )
-def test_a_missing_sign_is_named(
-    tmp_path: Path, before: str, during: str, flags: int, extents: int, missing: str
-) -> None:
-    problem = proven(tmp_path, before=before, during=during, flags=flags, extents=extents)
-    assert problem.startswith("iomap was demanded and is not proven: ") and missing in problem
+def test_what_a_version_of_the_kernel_does_not_have_is_no_sign_against_it(tmp_path: Path, seen: Seen) -> None:
+    assert looked(tmp_path, seen)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("seen", "missing"),
+    [
+        (Seen(during=""), "the server did not ask for it"),
+        (Seen(before=f"{WARNING}\n", during=""), "the server did not ask for it"),
+        (Seen(during="", flags=0), "the kernel does not offer iomap though it is switched on"),
+        (Seen(during="", flags=None, switch_there=False), "not all of the patches are in it"),
+        (Seen(during="", server="server: fuse4fs: Could not enable iomap.\n"), "`server: fuse4fs: Could not"),
+        (Seen(extents=None, asked={"WRITE": 2, "READ": 1}), "through the server (1 FUSE_READ, 2 FUSE_WRITE)"),
+        (Seen(extents=None), "FIEMAP knows no extent of it"),
+        (Seen(extents=0), "FIEMAP knows no extent of it"),
+        (Seen(asked={"IOMAP_BEGIN": 3, "READ": 1}), "(1 FUSE_READ)"),
+        (Seen(asked={"CREATE": 1}), "no FUSE_IOMAP_BEGIN was seen"),
+    ],
+)  # fmt: skip
+def test_a_missing_sign_is_named(tmp_path: Path, seen: Seen, missing: str) -> None:
+    assert missing in looked(tmp_path, seen)[1]
+
+
+def test_a_configuration_that_the_kernel_refused_explains_a_failed_mount(tmp_path: Path) -> None:
+    refused = Seen(during="3,9,9,-;fuse: could not configure iomap, err=-22\n")
+    assert looked(tmp_path, refused)[2] == (
+        "the kernel refused the server's configuration: `could not configure iomap, err=-22`"
+    )
+    assert looked(make(tmp_path / "other"), Seen())[2] == ""
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 SWITCH = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import setup
-setup.IOMAP_SWITCH = sys.argv[2]
-try:
-    setup.switch_iomap(sys.argv[3] == "on")
-except setup.Problem as why:
-    print(why)
+import iomap
+iomap.SWITCH = sys.argv[2]
+print(iomap.switch(sys.argv[3] == "on"), end="")
 """
 
 
 def switched(path: str, wanted: str) -> str:
-    words = [sys.executable, "-S", "-c", SWITCH, str(data_path("qemu/suites")), path, wanted]
+    words = [sys.executable, "-S", "-c", SWITCH, str(SUITES), path, wanted]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
@@ -96,5 +152,5 @@ def test_the_modules_switch_is_written_for_every_server_in_both_directions(
 
 
 def test_a_switch_that_does_not_move_is_a_problem_and_a_kernel_without_one_is_none(tmp_path: Path) -> None:
-    assert switched("/dev/null", "on") == "/dev/null stays off\n"
+    assert switched("/dev/null", "on") == "/dev/null stays off"
     assert switched(str(tmp_path / "none"), "on") == ""
