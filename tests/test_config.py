@@ -140,7 +140,7 @@ def test_an_unknown_stack_names_the_known_ones() -> None:
 def test_every_leg_needs_only_components_that_exist() -> None:
     stack = load_stack()
     names = {component.name for component in stack.components}
-    assert [leg.name for leg in stack.legs] == ["ext4", "fuse2fs", "fuse4fs", "fuse4fs-iomap", "lklfuse"]
+    assert stack.default_legs == ("ext4", "fuse2fs", "fuse4fs", "fuse4fs-iomap", "lklfuse")
     for leg in stack.legs:
         assert set(leg.needs) <= names
         assert {requirement.split(".")[0] for requirement in leg.requires} <= names
@@ -158,3 +158,16 @@ def test_a_stack_file_error_names_the_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_yaml(path, Stack)
     assert (caught.value.line, caught.value.key) == (4, "components.0.source")
+
+
+def test_legs_that_run_only_when_asked_are_there_for_who_names_them() -> None:
+    stack = load_stack()
+    rare = {leg.name for leg in stack.legs} - set(stack.default_legs)
+    assert rare == {"fuse4fs-iomap-1k", "fuse4fs-iomap-2k", "fuse2fs-iomap"}
+    assert all("iomap" in stack.leg(name).prove for name in rare)
+
+
+def test_iomap_is_forbidden_in_the_legs_that_it_is_compared_with() -> None:
+    stack = load_stack()
+    for leg in (leg for leg in stack.legs if leg.server in ("fuse2fs", "fuse4fs")):
+        assert ("iomap=1" if leg.prove else "iomap=0") in leg.mount_options.split(",")

@@ -20,7 +20,9 @@ _FSTESTS = ("check", "ltp/fsstress", "ltp/fsx", "tests/generic/group.list")
 
 
 def check_libfuse(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
-    """Facts: version, soname, iomap, and hashes of the library and fusermount3."""
+    """Facts: version, soname, protocol (of FUSE), symbols (the newest version of one), iomap, iomap_enabled (servers
+    are told when the kernel offers it), and hashes of the library and fusermount3.
+    """
     libraries = sorted(p.name for p in (out / "stack" / "lib").glob("libfuse3.so.*.*"))
     if not libraries or not facts.get("soname"):
         raise WrongProduct("libfuse", "there is no libfuse3.so")
@@ -29,7 +31,8 @@ def check_libfuse(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
 
 
 def check_e2fsprogs(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
-    """Facts: version, fuse2fs, fuse4fs, libfuse (version linked), per server iomap and the soname, and hashes.
+    """Facts: version, fuse2fs, fuse4fs, fuse4fs_service, api (FUSE_USE_VERSION), libfuse (version linked), per server
+    iomap and the soname, and hashes.
 
     A server without iomap is no fault of its tree: a posting may teach it to one server only, or in its last part.
     """

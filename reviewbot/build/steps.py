@@ -227,7 +227,8 @@ class _Builder:
 
 def _words(artifact: Artifact) -> str:
     """The facts a reader wants."""
-    wanted = ("release", "version", "fuse2fs_libfuse", "fuse4fs", "iomap", "fuse_iomap", "libfuse", "tests")
+    wanted = ("release", "version", "soname", "protocol", "fuse2fs_libfuse", "fuse4fs", "api", "iomap", "iomap_enabled",
+              "fuse_iomap", "libfuse", "tests")  # fmt: skip
     words = []
     for name in wanted:
         value = artifact.facts.get(name)

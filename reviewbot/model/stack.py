@@ -116,6 +116,8 @@ class LegSpec(Model):
     scratch_mkfs_options: str = ""
     prove: tuple[str, ...] = ()
     """Proofs the guest must give before the leg counts: `iomap`."""
+    asked_only: bool = False
+    """Run only when it is named with --legs."""
 
 
 class Stack(Model):
@@ -127,6 +129,11 @@ class Stack(Model):
     elsewhere: tuple[Elsewhere, ...] = ()
     default_tests: str
     """What fstests runs when nobody says otherwise: names, or `-g GROUP`."""
+
+    @property
+    def default_legs(self) -> tuple[str, ...]:
+        """Names of those that run when none is named."""
+        return tuple(leg.name for leg in self.legs if not leg.asked_only)
 
     def component(self, name: str) -> ComponentSpec:
         """Raises KeyError for an unknown name."""

@@ -16,7 +16,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
     """What would be done. Fetches mails, changes nothing else. Raises ReviewbotError."""
     check_request(request, stack, cache_dir())
     found = take_in(request, stack, site, progress)
-    chosen = request.legs or tuple(leg.name for leg in stack.legs)
+    chosen = request.legs or stack.default_legs
     planned = Plan(
         posting=found.posting,
         rfc=request.rfc,

@@ -46,6 +46,8 @@ fuse4fs_source=$(has /src/fuse4fs/Makefile.in)
 fuse4fs_iomap=$fuse4fs_iomap
 fuse4fs_libfuse=$(libfuse_of $bin/fuse4fs)
 fuse4fs_rpath=$(dynamic 'R[UN]*PATH' $bin/fuse4fs)
+fuse4fs_service=$(ls /src/fuse4fs/*.socket* > /dev/null 2>&1 && echo yes || echo no)
+api=$(sed -n 's/^#define FUSE_USE_VERSION \([0-9]*\)$/\1/p' lib/config.h)
 iomap=$iomap
 iomap_source=$(says HAVE_FUSE_IOMAP /src/configure.ac)
 FACTS

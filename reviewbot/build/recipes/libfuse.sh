@@ -11,6 +11,9 @@ cat > /out/facts <<FACTS
 version=$(sed -n 's/^Version: //p' /out/stack/lib/pkgconfig/fuse3.pc)
 soname=$(readelf -d /out/stack/lib/libfuse3.so | sed -n 's/.*(SONAME).*\[\(.*\)\].*/\1/p')
 iomap=$iomap
+iomap_enabled=$(if grep -qs 'capable_ext |= FUSE_CAP_IOMAP' /src/lib/fuse_lowlevel.c; then echo yes; else echo no; fi)
+symbols=$(readelf -VW /out/stack/lib/libfuse3.so | grep -o 'FUSE_[0-9.]*' | sort -V | tail -n 1)
+protocol=$(sed -n 's/^#define FUSE_KERNEL_MINOR_VERSION \([0-9]*\)$/7.\1/p' /src/include/fuse_kernel.h)
 FACTS
 # With counters: gcov wants what the compiler noted of each object.
 (cd /obj && find . -name '*.gcno' -not -name 'conftest*' -exec sh -c 'mkdir -p /out/gcno && cp --parents -t /out/gcno "$@"' sh {} +)

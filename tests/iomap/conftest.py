@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The posting, tested once by the product for all tests that look at what came of it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reviewbot.host.locks import locked
+from tests.iomap.stack import as_mbox, reviewbot
+from tests.machines import DemoRun
+
+LEGS = "ext4,fuse4fs,fuse4fs-iomap"
+
+
+@dataclass(frozen=True, slots=True)
+class IomapRun:
+    """What `apply-and-test` of the posting left behind."""
+
+    status: int
+    output: str
+    folder: Path
+
+    @property
+    def results(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "results.json").read_bytes())
+        return found
+
+    def leg(self, name: str) -> dict[str, Any]:
+        return next(leg for leg in self.results["legs"] if leg["leg"] == name)
+
+
+@pytest.fixture(scope="session")
+def iomap_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> IomapRun:
+    """After the demo: its trees are the bases, and what it has is not built twice."""
+    ours = tmp_path_factory.getbasetemp()
+    shared = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
+    told = shared / "iomap.json"
+    with locked(shared / "iomap.lock"):
+        if not told.exists():
+            done = reviewbot(
+                shared / "iomap", "apply-and-test", "--no-review", "--no-compare", "--legs", LEGS, "--suites", "smoke",
+                posting=as_mbox(),
+            )  # fmt: skip
+            folder = (shared / "iomap" / "data" / "runs" / "latest").resolve()
+            told.write_text(json.dumps([done.returncode, done.stdout + done.stderr, str(folder)]))
+    status, output, folder_name = json.loads(told.read_text())
+    return IomapRun(status, output, Path(folder_name))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each way in which a stack falls back without a word is found in a real machine, and named."""
+
+import base64
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from reviewbot import suites
+from reviewbot.config import load_stack
+from reviewbot.lab import run_job
+from reviewbot.model.lab import GuestStep, StepReply
+from reviewbot.model.lock import Lock
+from reviewbot.suites import Setup, read_setup
+from tests.iomap.conftest import IomapRun
+from tests.machines import TCG, DemoRun, images_of
+
+pytestmark = pytest.mark.vm
+SHIM = Path(__file__).with_name("shim.c")
+LEG = load_stack().leg("fuse4fs-iomap")
+# fuse4fs becomes a script that runs the real one; $1: words before it, $2: sed's words about its arguments.
+STAND_IN = """
+stand_in() {
+	[ -e /run/real/fuse4fs ] || { mkdir -p /run/real && cp /stack/bin/fuse4fs /run/real/; }
+	printf '#!/bin/sh\\nwords=$(echo "$5" | sed "%s")\\nexec %s /run/real/fuse4fs "$1" "$2" "$3" -o "$words"\\n' \
+		"$2" "$1" >/run/real/script
+	chmod +x /run/real/script
+	mount --bind /run/real/script /stack/bin/fuse4fs
+}
+"""
+PRELOAD = "env LD_PRELOAD=/run/shim.so FAULT="
+RUN_SETUP = "python3 -S /stack/suites/run.py setup iomap"
+SWITCH = "/sys/module/fuse/parameters/enable_iomap"
+FALLBACKS = {
+    "switch": (f"mount --bind /dev/null {SWITCH}", f"{SWITCH} stays off"),
+    "not-offered": (f": >/run/word; mount --bind /run/word {SWITCH}; echo 0 >/run/word",
+                    "the kernel does not offer iomap though it is switched on: the patch that enables it is missing"),
+    "capability": ("stand_in 'setpriv --bounding-set=-sys_rawio'", "the server has no CAP_SYS_RAWIO"),
+    "not-asked": ("stand_in '' s/iomap=1/iomap=0/", "the kernel offers iomap and the server did not ask for it"),
+    "library": (f"stand_in '{PRELOAD}library'", "does not use it: `server: fuse4fs: Could not enable iomap.`"),
+    "configuration": (f"stand_in '{PRELOAD}configuration'",
+                      "the kernel refused the server's configuration: `could not configure iomap, err=-22"),
+    "device": (f"stand_in '{PRELOAD}device'", "the kernel refused the server's configuration"),
+    "attributes": (f"stand_in '{PRELOAD}attributes'", "a new file is not done by iomap, its data went through the"),
+    "not-exclusive": (f"stand_in '{PRELOAD}not-exclusive'",
+                      "a new file is not done by iomap, its data went through the server"),
+    "structures": (f"stand_in '{PRELOAD}structures'", "I/O on a new file fails: Input/output error (EIO)"),
+    "mappings": (f"stand_in '{PRELOAD}mappings'", "(EUCLEAN): the kernel does not accept the server's mappings"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def setups(iomap_run: IomapRun, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Setup]:
+    """What setup found, by fallback; one machine for all. `none`: without any, before and after them."""
+    folder = tmp_path_factory.mktemp("fallbacks")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-Os", "-s", "-o", folder / "shim.so", SHIM], check=True)
+    shim = base64.b64encode((folder / "shim.so").read_bytes()).decode()
+    env = dict(suites.leg_env(LEG))
+
+    def step(name: str, script: str) -> GuestStep:
+        return GuestStep(name=f"setup/{name}", argv=("/bin/sh", "-c", STAND_IN + script), env=env, timeout=60)
+
+    steps = [step("none", f"echo {shim} | base64 -d >/run/shim.so; {RUN_SETUP}")]
+    for name, (bring_about, _) in FALLBACKS.items():
+        undo = f"umount {SWITCH} /stack/bin/fuse4fs 2>/dev/null; umount -l /mnt/test 2>/dev/null"
+        steps.append(step(name, f"{bring_about}; {RUN_SETUP}; status=$?; {undo}; exit $status"))
+    steps.append(step("again", RUN_SETUP))
+    run = DemoRun(0, "", "", folder, iomap_run.folder)
+    assert isinstance(run.lock, Lock)
+    job = images_of(run).job(*steps, disks=suites.disks(1))
+    replies: dict[str, StepReply] = {reply.name: reply for reply in run_job(job, TCG, folder / "machine").replies}
+    return {name.removeprefix("setup/"): read_setup([reply]) for name, reply in replies.items()}
+
+
+def test_without_a_fault_the_same_machine_proves_iomap(setups: Mapping[str, Setup]) -> None:
+    assert (setups["none"].reason, setups["again"].reason) == ("", "")
+
+
+@pytest.mark.parametrize("fallback", FALLBACKS)
+def test_a_silent_fallback_is_found_and_named(setups: Mapping[str, Setup], fallback: str) -> None:
+    found = setups[fallback]
+    assert not found.ok
+    assert FALLBACKS[fallback][1] in found.reason
