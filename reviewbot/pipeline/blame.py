@@ -27,6 +27,8 @@ from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
 from reviewbot.verdict.weights import functions
 
+AGAIN = 100.0
+"""How much likelier a patch is that brought another failure."""
 BuildAt = Callable[[Mapping[str, str]], Context]
 """Component -> commit, the others at base: the stack built there. Raises SeriesAtFault or InfraError."""
 
@@ -55,7 +57,8 @@ def blame(
 
     def blamed(cause: str, symptom: "Symptom") -> Blame:
         if cause not in known:
-            known[cause] = _Runs(symptom, parts, time.monotonic() + budget).search()
+            guilty = frozenset(commit for one in known.values() for commit in culprits(one))
+            known[cause] = _Runs(symptom, parts, time.monotonic() + budget, guilty).search()
         return known[cause]
 
     tests = tuple(
@@ -127,6 +130,11 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
     return Symptom(leg, "smoke", "", checks_of([change]), "", head, Counts(runs=len(change.base)), seen)
 
 
+def culprits(blame: Blame) -> tuple[str, ...]:
+    """Patches that a search found, and that were confirmed."""
+    return tuple(one.commits[0] for one in blame.patches if len(one.commits) == 1 and one.at.failed)
+
+
 def changed_of(leg: LegSpec, trees: Trees, stack: Stack) -> tuple[Changed, ...]:
     """Components that the posting changes and that are in the leg, in the stack's order."""
     used = set(leg.needs)
@@ -150,6 +158,8 @@ class _Runs:
     parts: Parts
     deadline: float
     """time.monotonic() when the budget is spent."""
+    guilty: frozenset[str] = frozenset()
+    """Patches that brought other failures: one defect often makes several tests fail in different ways."""
     built: dict[str, Context | None] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
@@ -170,8 +180,10 @@ class _Runs:
             tree = parts.trees.get(one.component)
             assert tree
             likely = weights(tree, symptom.frames, symptom.leg.name, parts.coverage) if len(one.commits) > 1 else ()
-            found.append(replace(one, weights=likely))
-        return tuple(found)
+            again = [AGAIN if commit in self.guilty else 1.0 for commit in one.commits]
+            weighed = tuple(weight * more for weight, more in zip(likely, again, strict=False))
+            found.append(replace(one, weights=weighed))
+        return tuple(sorted(found, key=lambda one: self.guilty.isdisjoint(one.commits)))
 
     def _time_left(self) -> bool:
         return time.monotonic() < self.deadline

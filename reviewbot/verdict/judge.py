@@ -37,6 +37,8 @@ def judge(
         kind = VerdictKind.INFRA
     else:
         kind = VerdictKind.PASS
+    stopped = {one.leg for one in new if one.suite == "smoke" and one.outcome in (Outcome.HANG, Outcome.CRASH)}
+    unknown = [key for key in unknown if not (key[0] in stopped and key[1] == "smoke")]  # the fault ended its machine
     rest = tuple(_finding(*tests[key]) for key in (*open_, *unknown))
     return Verdict(
         run=run, kind=kind, findings=(*new, *rest),

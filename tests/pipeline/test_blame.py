@@ -23,6 +23,11 @@ from tests.trees.series import DAY, FILE, START, edited, new_repository, resolve
 
 LINES = (10, 20, 30, 40)
 """One patch for each; each changes one line."""
+NEW = Compared(
+    leg=LEG.name, suite="fstests", test=TESTS[0], outcome=Outcome.FAIL, reason="content differs", kind=Class.NEW,
+    head=Counts(failed=4, runs=4), base=Counts(runs=4),
+)  # fmt: skip
+"""It fails in every run on head, and never on base."""
 
 
 @dataclass
@@ -60,21 +65,16 @@ class Posting:
         artifacts = Artifacts(artifacts={**self.world.artifacts.artifacts, "kernel": kernel})
         return with_build(self._head, artifacts=artifacts)
 
-    def search(self, lab: Lab, *, budget: float = 600.0) -> Blame:
-        """Of a test that fails in every run on head."""
+    def search(self, lab: Lab, *tests: Compared, budget: float = 600.0) -> list[Blame]:
+        """Of each of these tests."""
         self._head = self.world.context()
         parts = Parts(
             Trees(trees=(self.tree,)), load_stack(), lambda commits: self.context(self._name(commits)),
             lambda component, commit: self.context(f"without-{self._number(commit)}"),
         )  # fmt: skip
-        new = Compared(
-            leg=LEG.name, suite="fstests", test=TESTS[0], outcome=Outcome.FAIL, kind=Class.NEW,
-            head=Counts(failed=4, runs=4), base=Counts(runs=4),
-        )  # fmt: skip
         with self.world.playing(lab):
-            found = blame(Comparison(tests=(new,)), [LEG], parts, budget=budget)
-        assert found.tests[0].blame
-        return found.tests[0].blame
+            found = blame(Comparison(tests=tests or (NEW,)), [LEG], parts, budget=budget)
+        return [test.blame for test in found.tests if test.blame]
 
     def _name(self, commits: Mapping[str, str]) -> str:
         return f"up-to-{self._number(commits['kernel'])}"
@@ -102,7 +102,7 @@ def third(stack: str) -> bool:
 
 def test_the_patch_is_found_and_confirmed_with_few_builds_and_runs(posting: Posting) -> None:
     lab = GuiltyLab(guilty=third)
-    (found,) = posting.search(lab).patches
+    (found,) = posting.search(lab)[0].patches
     assert found.commits == (posting.tree.patches[2].commit,)
     assert (found.at.failed, found.before.failed, found.without) == (found.at.runs, 0, False)
     assert len(posting.built) == len(set(posting.built)), "no stack is built twice"
@@ -141,23 +141,30 @@ class Interrupted(GuiltyLab):
 
 def test_a_state_that_does_not_build_is_named_and_no_guess_is_made(posting: Posting) -> None:
     posting.broken = "up-to-2"
-    found = posting.search(GuiltyLab(guilty=third))
+    (found,) = posting.search(GuiltyLab(guilty=third))
     assert found.untestable == ("kernel up to patch 2",)
     assert found.patches[0].commits == tuple(patch.commit for patch in posting.tree.patches[1:3])
 
 
 def test_machines_that_die_in_every_rerun_end_the_search_without_a_culprit(posting: Posting) -> None:
-    found = posting.search(Lab(default="lost"))
+    (found,) = posting.search(Lab(default="lost"))
     assert len(found.patches[0].commits) > 1
     assert found.runs == 0
 
 
 def test_a_full_disk_ends_the_search_and_is_told(posting: Posting) -> None:
     posting.problem = OSError(errno.ENOSPC, "No space left on device")
-    found = posting.search(GuiltyLab(guilty=third))
+    (found,) = posting.search(GuiltyLab(guilty=third))
     assert (found.components, found.problem) == ((), "No space left on device")
 
 
 def test_without_time_no_patch_is_named(posting: Posting) -> None:
-    found = posting.search(GuiltyLab(guilty=third), budget=0.0)
+    (found,) = posting.search(GuiltyLab(guilty=third), budget=0.0)
     assert (found.runs, len(found.patches[0].commits) > 1) == (0, True)
+
+
+def test_a_patch_that_brought_another_failure_is_looked_at_first(posting: Posting) -> None:
+    other = NEW.model_copy(update={"test": TESTS[1], "reason": "wrong size"})
+    first, second = posting.search(GuiltyLab(guilty=third), NEW, other)
+    assert first.patches[0].commits == second.patches[0].commits == (posting.tree.patches[2].commit,)
+    assert second.runs <= 3, "with it, before it, and head without it"

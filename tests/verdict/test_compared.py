@@ -61,6 +61,17 @@ def test_failures_that_base_has_too_and_flaky_ones_accuse_nobody() -> None:
     assert (found.kind, found.findings) == (VerdictKind.PASS, ())
 
 
+def test_checks_that_a_hang_kept_from_running_are_no_findings_of_their_own() -> None:
+    tests = [
+        TestResult(suite="smoke", test=name, outcome=outcome, reason="the machine was given up after smoke/exchange")
+        for name, outcome in (("exchange", Outcome.HANG), ("links", Outcome.INFRA), ("xattr", Outcome.INFRA))
+    ]
+    found = Results(run=RUN, tool="reviewbot 0", legs=(LegResult(leg="fuse2fs", available=True, tests=tuple(tests)),))
+    hung = compared(1, Class.NEW).model_copy(update={"leg": "fuse2fs", "suite": "smoke", "test": "exchange"})
+    assert [finding.test for finding in verdict(found, hung).findings] == ["exchange"]
+    assert len(verdict(found).findings) == 3, "a hang that base has too explains nothing of the series"
+
+
 def test_a_test_that_can_no_longer_run_is_a_regression() -> None:
     found = verdict(results(Outcome.NOTRUN, Outcome.PASS), compared(1, Class.NEWLY_NOTRUN))
     assert found.kind is VerdictKind.REGRESSION
