@@ -2,6 +2,7 @@
 # make demo    the main job for real, on a machine that reaches only its package mirrors
 # make test    everything that must hold before a change lands
 # make quick   the same without builds and machines
+# make install reviewbot for this user in ~/.local (PREFIX=…), with manual pages and completion; make uninstall removes it
 # make man     manual pages in build/man
 # make planted planted defects and harmless postings: how many are found, blamed rightly, accused (hours)
 # make bench   the speeds that are promised, beside their limits
@@ -16,7 +17,15 @@ PACKAGES := qemu-system-x86 qemu-utils mmdebstrap bubblewrap git public-inbox xz
 # What only tests need: a browser to look at the pages with.
 TEST_PACKAGES := chromium fonts-dejavu-core
 
-.PHONY: setup packages demo test quick planted bench man lock clean
+PREFIX ?= $(HOME)/.local
+# This tree, or a wheel made of it.
+FROM ?= .
+# Of its own: a distribution's Python takes no packages from others.
+OWN = $(PREFIX)/lib/reviewbot
+COMPLETIONS = $(PREFIX)/share/bash-completion/completions/reviewbot $(PREFIX)/share/zsh/site-functions/_reviewbot \
+	$(PREFIX)/share/fish/vendor_completions.d/reviewbot.fish
+
+.PHONY: setup packages install uninstall demo test quick planted bench man lock clean
 .DEFAULT_GOAL := setup
 
 setup: packages $(VENV)/.ready
@@ -31,6 +40,21 @@ $(VENV)/.ready: pyproject.toml
 	@echo "installing the package into $(VENV)"
 	@$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+install: packages
+	@$(PYTHON) -m venv $(OWN)
+	@$(OWN)/bin/pip install -qq --disable-pip-version-check $(FROM)
+	@mkdir -p $(PREFIX)/bin $(dir $(COMPLETIONS))
+	@ln -sf $(OWN)/bin/reviewbot $(PREFIX)/bin/reviewbot
+	@$(OWN)/bin/reviewbot man --output $(PREFIX)/share/man/man1
+	@$(OWN)/bin/reviewbot completion bash > $(word 1,$(COMPLETIONS))
+	@$(OWN)/bin/reviewbot completion zsh > $(word 2,$(COMPLETIONS))
+	@$(OWN)/bin/reviewbot completion fish > $(word 3,$(COMPLETIONS))
+	@echo "installed $(PREFIX)/bin/reviewbot: $$($(OWN)/bin/reviewbot --version)"
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "$(PREFIX)/bin is not in PATH: add it, or log in again" ;; esac
+
+uninstall:
+	rm -rf $(OWN) $(PREFIX)/bin/reviewbot $(COMPLETIONS) $(PREFIX)/share/man/man1/reviewbot.1 $(PREFIX)/share/man/man1/reviewbot-*.1
 
 demo: setup
 	@$(BIN)/python -m demo

@@ -99,15 +99,26 @@ def test_a_package_built_for_a_repository_leads_its_users_there(tmp_path: Path) 
 
 
 @pytest.mark.network
-def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
+def test_make_install_installs_what_finds_its_data_and_make_uninstall_removes_it(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / "bin" / "python"
-    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    zipfile.ZipFile(wheel).extractall(site)
-    # Its dependencies are this environment's; the package itself must be the wheel's.
+    own = tmp_path / "lib" / "reviewbot"
+    venv.create(own, with_pip=True)
+    python = own / "bin" / "python"
+    (site,) = (own / "lib").glob("python*/site-packages")
+    # Its dependencies are this environment's; the package itself must be the installed one.
     here = Path(pytest.__file__).parents[1]
     (site / "zz.pth").write_text(f"{here}\n")
+    make = ["make", "-s", f"PREFIX={tmp_path}", f"FROM={wheel}", f"PYTHON={sys.executable}"]
+    made = subprocess.run(
+        [*make, "install"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PIP_NO_DEPS": "1"},
+    )
+    assert made.returncode == 0 and "is not in PATH" in made.stdout, made.stdout + made.stderr
+    assert "_reviewbot" in (tmp_path / "share" / "zsh" / "site-functions" / "_reviewbot").read_text()
     script = (
         "import reviewbot; from reviewbot.config import load_stack; from reviewbot.host.data import data_path\n"
         "from reviewbot.build.components import RECIPES; from reviewbot.suites.excludes import load_excludes\n"
@@ -133,6 +144,11 @@ def test_an_installed_wheel_finds_its_data(dist: Path, tmp_path: Path) -> None:
         said = subprocess.run([python, "-I", "-m", "reviewbot", *words], capture_output=True, text=True, check=False)
         assert said.returncode == 0 and there in said.stdout, said.stderr
     assert re.search(r"\([0-9a-f]{12}\+?\)", said.stdout)
+    assert (
+        subprocess.run([tmp_path / "bin" / "reviewbot", "--version"], capture_output=True, check=False).returncode == 0
+    )
+    subprocess.run([*make, "uninstall"], capture_output=True, check=True, cwd=ROOT)
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
 def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
