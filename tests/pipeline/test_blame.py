@@ -167,4 +167,4 @@ def test_a_patch_that_brought_another_failure_is_looked_at_first(posting: Postin
     other = NEW.model_copy(update={"test": TESTS[1], "reason": "wrong size"})
     first, second = posting.search(GuiltyLab(guilty=third), NEW, other)
     assert first.patches[0].commits == second.patches[0].commits == (posting.tree.patches[2].commit,)
-    assert second.runs <= 3, "with it, before it, and head without it"
+    assert second.runs <= 4, "with it, before it, and head without it, until that is sure"
