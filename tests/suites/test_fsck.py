@@ -12,6 +12,7 @@ import pytest
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Fsck, Outcome
 from reviewbot.suites.complaints import checked
+from reviewbot.suites.shortcomings import known, load_shortcomings
 from tests.suites.standin import LIMIT, Guest, stand_in, wait_for
 
 NEEDED = ("mke2fs", "e2fsck", "debugfs")
@@ -42,6 +43,27 @@ def test_a_corruption_is_told_of_its_test_and_of_no_other(guest: Guest) -> None:
     assert (guilty.outcome, said.device, said.status, said.clean_after) == (Outcome.FAIL, "TEST_DEV", 4, "")
     assert "lost+found" in said.said and "Pass 1" not in said.said
     assert guilty.reason.startswith("e2fsck finds TEST_DEV inconsistent: ")
+
+
+ORPHANED = """\
+head -c 30000 /dev/zero > content
+printf '%s\n' 'write content f1' 'write content f2' 'write content f3' 'mkdir d' 'unlink f1' 'unlink f2' 'unlink f3' \
+    'unlink d' 'sif <12> links_count 0' 'sif <13> links_count 0' 'sif <14> links_count 0' 'sif <15> links_count 0' \
+    'sif <12> dtime 13' 'sif <13> dtime 14' 'sif <14> dtime 0' 'sif <15> dtime 12' 'sif / links_count 3' > commands
+debugfs -w -f commands $TEST_DEV"""
+"""Files and a folder that are deleted, and still on the list of those that are open."""
+
+
+@pytest.mark.parametrize(("more", "excused"), [("", True), (f"; {CORRUPT}", False)])
+def test_all_that_e2fsck_says_of_lklfuses_orphans_is_known_and_no_more(guest: Guest, more: str, excused: bool) -> None:
+    guest.test("generic/013", f"{ORPHANED}{more}")
+    found = guest.result("generic/013")
+    lines = found.fsck[0].said.splitlines()
+    assert any("zero dtime" in line for line in lines) and any("Directories count wrong" in line for line in lines)
+    why = known(
+        "lklfuse", "fstests/generic/013", [found.reason], load_shortcomings(), {"lkl.version": "6.0.0"}.get, lines
+    )
+    assert (why is not None) is excused, lines
 
 
 def test_a_test_that_did_not_ask_for_test_dev_answers_for_it_all_the_same(guest: Guest) -> None:
