@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from reviewbot.host.locks import locked
+from reviewbot.host.process import ToolMissing
+from reviewbot.lab.accel import qemu_version
 from tests.iomap.stack import as_mbox, reviewbot
-from tests.machines import DemoRun
 
 LEGS = "ext4,fuse4fs,fuse4fs-iomap"
 
@@ -34,8 +35,12 @@ class IomapRun:
 
 
 @pytest.fixture(scope="session")
-def iomap_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> IomapRun:
-    """After the demo: its trees are the bases, and what it has is not built twice."""
+def iomap_run(tmp_path_factory: pytest.TempPathFactory) -> IomapRun:
+    """With this user's cache. Of processes of `pytest -n`, the first runs it, the others read what it said."""
+    try:
+        qemu_version()
+    except ToolMissing as error:
+        pytest.skip(str(error))
     ours = tmp_path_factory.getbasetemp()
     shared = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
     told = shared / "iomap.json"

@@ -12,7 +12,6 @@ from reviewbot import suites
 from reviewbot.config import load_stack
 from reviewbot.lab import run_job
 from reviewbot.model.lab import GuestStep, StepReply
-from reviewbot.model.lock import Lock
 from reviewbot.suites import Setup, read_setup
 from tests.iomap.conftest import IomapRun
 from tests.machines import TCG, DemoRun, images_of
@@ -52,7 +51,7 @@ FALLBACKS = {
 
 
 @pytest.fixture(scope="module")
-def setups(iomap_run: IomapRun, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Setup]:
+def setups(iomap_run: IomapRun, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Setup]:
     """What setup found, by fallback; one machine for all. `none`: without any, before and after them."""
     folder = tmp_path_factory.mktemp("fallbacks")
     subprocess.run(["gcc", "-shared", "-fPIC", "-Os", "-s", "-o", folder / "shim.so", SHIM], check=True)
@@ -68,7 +67,6 @@ def setups(iomap_run: IomapRun, demo_run: DemoRun, tmp_path_factory: pytest.Temp
         steps.append(step(name, f"{bring_about}; {RUN_SETUP}; status=$?; {undo}; exit $status"))
     steps.append(step("again", RUN_SETUP))
     run = DemoRun(0, "", "", folder, iomap_run.folder)
-    assert isinstance(run.lock, Lock)
     job = images_of(run).job(*steps, disks=suites.disks(1))
     replies: dict[str, StepReply] = {reply.name: reply for reply in run_job(job, TCG, folder / "machine").replies}
     return {name.removeprefix("setup/"): read_setup([reply]) for name, reply in replies.items()}
