@@ -229,6 +229,8 @@ def _applied(tree: Tree) -> str:
 def _tests(plan: Plan) -> Table:
     grid = _grid()
     grid.add_row(Text("legs", style="dim"), Text(", ".join(leg.leg for leg in plan.legs)))
+    for leg in (leg for leg in plan.legs if leg.doubt):
+        grid.add_row("", Text(f"{leg.leg}: {leg.doubt}", style="yellow"))
     tests = f" ({_selection(plan.tests)})" if "fstests" in plan.suites else ""
     grid.add_row(Text("suites", style="dim"), Text(", ".join(plan.suites) + tests))
     if plan.budget:

@@ -35,6 +35,8 @@ class Artifacts(Model):
 
     artifacts: dict[str, Artifact] = {}
     unavailable: dict[str, str] = {}
+    unprovable: dict[str, str] = {}
+    """Proof (`iomap`) -> why no leg can give it, as far as that is known before anything is booted."""
 
     def fact(self, name: str) -> Fact | None:
         """`component.fact`, or None if there is no such artifact or fact."""

@@ -22,6 +22,8 @@ class LegPlan(Model):
     leg: str
     why: str
     needs: tuple[str, ...]
+    doubt: str = ""
+    """Why it cannot give the proof that it demands, as far as the mails tell; one line."""
 
 
 class Expected(Model):

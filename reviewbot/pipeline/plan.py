@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What would be done: the posting, its bases, legs and tests. Changes nothing but the cache."""
 
+import re
+
 from reviewbot import intake, trees
 from reviewbot.config import Network, Site, choose_variant
 from reviewbot.host.paths import cache_dir
 from reviewbot.intake import Ask, Intake
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
+from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
-from reviewbot.model.stack import Stack
+from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.pipeline.request import QUICK, Request, arguments, check_request, components_of
 from reviewbot.runner.expected import expected
 
@@ -21,7 +24,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         posting=found.posting,
         rfc=request.rfc,
         sources=(),
-        legs=tuple(LegPlan(leg=leg, why=stack.leg(leg).why, needs=stack.leg(leg).needs) for leg in chosen),
+        legs=tuple(_leg(stack.leg(leg), found.posting, request.rfc) for leg in chosen),
         suites=request.suites,
         tests=request.tests or (QUICK if request.deep else stack.default_tests),
         budget=request.budget,
@@ -50,6 +53,31 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         variant=planned.variant.name, budget=planned.budget,
     )  # fmt: skip
     return planned.model_copy(update={"sources": sources, "expected": time}), found
+
+
+def _leg(leg: LegSpec, posting: Posting, rfc: bool) -> LegPlan:
+    doubts = filter(None, (never_on(posting, word, rfc=rfc) for word in leg.prove))
+    return LegPlan(leg=leg.name, why=leg.why, needs=leg.needs, doubt=next(doubts, ""))
+
+
+def never_on(posting: Posting, word: str, *, rfc: bool) -> str:
+    """What the mails tell of a feature that a series brings in many parts and switches on with its last patch.
+
+    A component whose applied patches speak of the feature, and of which none says that it enables it, does not
+    have it yet. One line, naming the part that would; empty where nothing is wrong or nothing is known.
+    """
+    enables = re.compile(rf"\benable {re.escape(word)}\b", re.IGNORECASE)
+    brings = re.compile(rf"fuse.*\b{re.escape(word)}", re.IGNORECASE)  # fs/iomap itself is for others, too
+    for component in dict.fromkeys(part.component for part in posting.parts):
+        parts = posting.component_parts(component)
+        applied = [patch for part in parts if rfc or not part.rfc for patch in part.patches]
+        if any(enables.search(patch.subject) for patch in applied):
+            continue
+        if later := next((p for p in parts if any(enables.search(patch.subject) for patch in p.patches)), None):
+            return f"{word} cannot switch on before {component} part {later.counter}, which is not applied"
+        if any(brings.search(f"{patch.subject} {' '.join(patch.paths)}") for patch in applied):
+            return f"no patch of {component} here enables {word}: unless base does, it cannot switch on"
+    return ""
 
 
 def try_bases(

@@ -24,7 +24,7 @@ from reviewbot.model.trees import Trees
 from reviewbot.pipeline.plan import bases_of, from_manifest_of
 from reviewbot.pipeline.request import Request, components_of
 from reviewbot.report import Record
-from reviewbot.review import partners
+from reviewbot.review import disagreement, partners
 from reviewbot.runner import Context, Tests
 from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
 
@@ -72,7 +72,14 @@ class Run:
             logs=self.folder.logs("build") if side == HEAD else self.folder.logs("builds", side),
             variant=self.plan.variant,
         )  # fmt: skip
+        artifacts = artifacts.model_copy(update={"unprovable": self.unprovable(found)})
         return Build(side=side, trees=found, artifacts=artifacts, variant=self.plan.variant)
+
+    def unprovable(self, found: Trees) -> dict[str, str]:
+        """Proofs that legs demand -> on what kernel and library do not agree, so that none can be given."""
+        wanted = sorted({word for leg in self.legs for word in leg.prove})
+        words = {word: disagreement(found, word, self.store.scratch("review")) for word in wanted}
+        return {word: why for word, why in words.items() if why}
 
     def context(self, build: Build, tests: Tests, conditions: Conditions | None = None) -> Context:
         """To run tests on a build. conditions: of machines; None: those of the site and the variant."""

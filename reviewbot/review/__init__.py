@@ -5,6 +5,7 @@ Must not know: how anything is built (it is given what the builds said), where m
 """
 
 from reviewbot.review.copies import partners
+from reviewbot.review.interface import disagreement
 from reviewbot.review.series import review
 
-__all__ = ["partners", "review"]
+__all__ = ["disagreement", "partners", "review"]

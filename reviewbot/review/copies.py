@@ -7,6 +7,7 @@ What differed at base already is no news; what the posting made differ is a find
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,8 @@ class Copy(Model):
     master: Place
     copy_: Place = Field(alias="copy")
     why: str = Field(min_length=10)
+    only: tuple[str, ...] = ()
+    """Shell patterns of names that are compared where both files have them; empty: all names, of one file, too."""
     follows: tuple[Reason, ...] = ()
 
 
@@ -127,12 +130,14 @@ class Difference:
         return self.name, self.master.meaning, self.copy.meaning
 
 
-def compare(master: Definitions, copy: Definitions) -> tuple[Difference, ...]:
-    """All differences, in the order of the master, then what only the copy has."""
+def compare(master: Definitions, copy: Definitions, only: Sequence[str] = ()) -> tuple[Difference, ...]:
+    """All differences, in the order of the master, then what only the copy has. only: as of a Copy."""
     values = Known(master), Known(copy)
     found = []
     for name in (*master, *(name for name in copy if name not in master)):
         left, right = master.get(name), copy.get(name)
+        if only and (left is None or right is None or not any(fnmatchcase(name, pattern) for pattern in only)):
+            continue
         if left is None or right is None:
             kind: Literal["master-only", "copy-only"] = "copy-only" if left is None else "master-only"
             found.append(Difference(name, kind, _side(left), _side(right)))
@@ -191,16 +196,17 @@ def check_copies(
             continue
         missing = [p.component for p, t in ((entry.master, master), (entry.copy_, copy)) if t is None]
         if master is None or copy is None:
-            skip(
+            texts: tuple[_Pair, _Pair] | str = (
                 f"{entry.master} is compared with {entry.copy_}, but the source of {' and '.join(missing)} is not here"
             )
-            continue
-        texts = _texts(entry, master, copy, scratch)
+        else:
+            texts = _texts(entry, master, copy, scratch)
         if isinstance(texts, str):
-            skip(texts)
+            if not entry.only:  # a tree may have these names nowhere, and what is missing is said for all names
+                skip(texts)
             continue
         before, after = texts
-        found += judge(entry, compare(*before), compare(*after), sides, origin)
+        found += judge(entry, compare(*before, entry.only), compare(*after, entry.only), sides, origin)
     return found
 
 

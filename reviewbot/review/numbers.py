@@ -58,7 +58,7 @@ def check_numbers(
     }
     if missing := [entry.component for entry in rules.numbers if entry.component not in sides]:
         skip(f"not compared with {' and '.join(missing)}, whose source is not here")
-    pairs = {frozenset((str(entry.master), str(entry.copy_))) for entry in rules.copies}
+    pairs = {frozenset((str(entry.master), str(entry.copy_))) for entry in rules.copies if not entry.only}
     shared = _shared(head, pairs, {reason.name for reason in rules.known})
     touched = {
         name: changed(Path(t.repository), t.base_commit, t.head_commit) for name, t in sides.items() if name in mine

@@ -65,7 +65,7 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
         if not artifacts.fact(requirement):
             component, _, fact = requirement.partition(".")
             return f"this {component} has no {fact.replace('_', ' ')}"
-    return ""
+    return next((artifacts.unprovable[word] for word in leg.prove if word in artifacts.unprovable), "")
 
 
 def work_of(leg: LegSpec, suite: Suite, context: Context, selection: Selection | None = None) -> Work:

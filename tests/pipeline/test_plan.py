@@ -24,7 +24,7 @@ from reviewbot.store import RunFolder, RunGone
 from tests.mails import TOP, diff, mail, mbox, posting
 
 STACK = load_stack()
-LEGS = tuple(leg.name for leg in STACK.legs)
+LEGS = STACK.default_legs
 
 
 def request_for(
