@@ -10,13 +10,17 @@ import click
 from reviewbot import intake, post
 from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
+from reviewbot.cli.reports import report_of
 from reviewbot.host.paths import data_dir
+from reviewbot.model.checks import PatchChecks
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.model.words import flat
 from reviewbot.post import Item, Outbox, Sender, State
 from reviewbot.store import RunFolder, Runs
+
+CHANNELS = (post.MAIL, post.PATCHWORK, post.KCIDB)
 
 
 def _outbox() -> Outbox:
@@ -31,7 +35,7 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 
 @reviewbot.command("post", short_help="Answer in the thread; a dry run unless --send is given.")
 @click.argument("run", type=values.Run(), default="latest")
-@click.option("--to", "channel", type=click.Choice(["mail"]), required=True, help="Where to post.")
+@click.option("--to", "channel", type=click.Choice(CHANNELS), required=True, help="Where to post.")
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
@@ -41,15 +45,20 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 def post_command(
     run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None,
     uncompared: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Answer in the thread with the replies of RUN.
+) -> int:  # fmt: skip
+    """Answer in the thread with the replies of RUN, or give its results to a Patchwork or to KernelCI's database.
 
     Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here. To whom and when
     is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
     machine without --send, and nothing leaves it twice. A failure of the infrastructure is never mailed; failures of
-    tests that were not compared with base only with --uncompared.
+    tests that were not compared with base only with --uncompared. Patchwork is the one of b4's settings (b4.pw-url,
+    b4.pw-project, b4.pw-key); KCIDB_REST=https://TOKEN@HOST/submit says where KCIDB is.
     """
     folder = Runs(data_dir() / "runs").find(run)
+    if channel != post.MAIL:
+        if mail_to or cc or policy or uncompared:
+            raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
+        return _submit(folder, channel, send, as_json)
     plan = folder.path / "plan.json"
     found = post.mail(
         folder.path, Sender(_outbox(), post.load_policy(policy)), send=send, to=mail_to, cc=cc, uncompared=uncompared,
@@ -59,6 +68,33 @@ def post_command(
         click.echo(json.dumps([{**one.model_dump(mode="json"), "sent": one.sent} for one in found], indent=1))
     else:
         click.echo("\n\n".join(one.describe() for one in found))
+    return ExitStatus.PASS
+
+
+def _submit(folder: RunFolder, channel: str, send: bool, as_json: bool) -> int:
+    """The results themselves, for a server; without `send` only shown."""
+    file = {post.PATCHWORK: "checks.json", post.KCIDB: "kcidb.json"}[channel]
+    content, outbox, topic = report_of(folder, file), _outbox(), _topic(folder)
+    if channel == post.KCIDB:
+        if not send:
+            click.echo(content, nl=False)
+            return ExitStatus.PASS
+        items: tuple[Item, ...] = (
+            post.put_submission(content, folder.id, outbox, post.kcidb_settings().url, topic),
+        )  # fmt: skip
+    else:
+        checks = PatchChecks.model_validate_json(content)
+        if not send:
+            rows = [f"{one.state}  {one.context}  {one.message_id}  {one.description}" for one in checks.checks]
+            click.echo(content if as_json else "\n".join(map(flat, rows)) or "this run says nothing about its patches")
+            return ExitStatus.PASS
+        items = post.put_checks(checks, post.patchwork_settings().url, outbox, topic)
+    return _send(outbox, items, as_json)
+
+
+def _topic(folder: RunFolder) -> str:
+    plan = folder.path / "plan.json"
+    return Plan.model_validate_json(plan.read_bytes()).posting.top if plan.exists() else ""
 
 
 _ACTIONS = ("list", "show", "hold", "release", "drop", "send")
@@ -104,22 +140,48 @@ def outbox_command(action: str, numbers: tuple[int, ...], everything: bool, as_j
     return ExitStatus.PASS
 
 
-_CARRIERS: dict[str, Callable[[Item, Outbox], Item]] = {
-    post.MAIL: lambda item, outbox: post.send_again(item, Sender(outbox)),
-}
-"""Channel -> what sends a thing of it."""
+def _carriers(outbox: Outbox) -> Callable[[Item], Item]:
+    """What sends a thing, by its channel. Settings are read once for all things of a channel."""
+    sender, known = Sender(outbox), dict[str, Callable[[Item], str]]()
+
+    def carry(item: Item) -> Item:
+        if item.channel == post.MAIL:
+            return post.send_again(item, sender)
+        if item.channel not in known:
+            known[item.channel] = _carrier(item.channel)
+        return outbox.send(item.id, known[item.channel])
+
+    return carry
+
+
+def _carrier(channel: str) -> Callable[[Item], str]:
+    match channel:
+        case post.PATCHWORK:
+            return post.Patchwork(post.patchwork_settings()).carry
+        case post.KCIDB:
+            return post.Kcidb(post.kcidb_settings()).carry
+        case _:
+            raise UsageError(f"this version knows no channel {channel}")
 
 
 def _send(outbox: Outbox, items: tuple[Item, ...], as_json: bool) -> int:
-    """Each by itself: one that is refused keeps no other back."""
-    done, failed = [], False
+    """Each by itself: one that is refused keeps no other back. After one that is put off the others of its channel
+    wait, too: their server has no time, or is not there.
+    """
+    carry, done, failed, busy = _carriers(outbox), list[Item](), False, set[str]()
     for item in items:
+        if item.channel in busy:
+            done.append(item)
+            continue
         try:
-            done.append(_CARRIERS[item.channel](item, outbox))
-        except (InfraError, UsageError) as error:
+            done.append(carry(item))
+        except (InfraError, UsageError, OSError) as error:
             failed = True
             click.echo(f"reviewbot: {item.id}: {flat(str(error))}", err=True)
             done.append(outbox.get(item.id))
+        if done[-1].state is State.PENDING and done[-1].tries:
+            busy.add(item.channel)
+        failed = failed or done[-1].state is State.REFUSED or bool(busy)
     _list(tuple(done), as_json)
     return ExitStatus.INFRA if failed else ExitStatus.PASS
 

@@ -13,10 +13,12 @@ from reviewbot.model.base import Model
 from reviewbot.model.errors import UsageError
 from reviewbot.store import RunFolder, Runs
 
-FORMATS = {"md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json",
-           "results": "results.json", "review": "review.json", "verdict": "verdict.json", "lock": "lock.json",
-           "comparison": "comparison.json", "html": "report.html",
-           "coverage": "coverage.json", "lcov": "coverage.info"}  # fmt: skip
+FORMATS = {
+    "md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json", "results": "results.json",
+    "review": "review.json", "verdict": "verdict.json", "lock": "lock.json", "comparison": "comparison.json",
+    "html": "report.html", "kcidb": "kcidb.json", "checks": "checks.json",
+    "coverage": "coverage.json", "lcov": "coverage.info",
+}  # fmt: skip
 """Name -> file of a run's folder."""
 
 
@@ -31,14 +33,14 @@ def report_command(run: str, name: str, as_json: bool) -> None:
     """
     folder = Runs(data_dir() / "runs").find(run)
     file = FORMATS["json" if as_json else name]
-    content = _content(folder, file)
+    content = report_of(folder, file)
     if file == "summary.md" and sys.stdout.isatty():
         terminal.markdown(content.decode())
     else:
         click.echo(content, nl=False)
 
 
-def _content(folder: RunFolder, file: str) -> bytes:
+def report_of(folder: RunFolder, file: str) -> bytes:
     """As it was written, or as it would be today."""
     path = folder.path / file
     if path.exists():
@@ -46,8 +48,9 @@ def _content(folder: RunFolder, file: str) -> bytes:
     if (folder.path / "verdict.json").exists():
         mails = intake.read_mbox(folder.path / "mails.mbox").by_id()
         made = report.files(report.load(folder.path), mails).get(file)
-        if made is not None and not isinstance(made, Model):
-            return made.encode() if isinstance(made, str) else made
+        if made is not None:
+            text = made.model_dump_json(indent=1) + "\n" if isinstance(made, Model) else made
+            return text.encode() if isinstance(text, str) else text
     raise UsageError(f"run {folder.id} has no {file}{_why_not(folder)}", hint=_what_else(folder))
 
 

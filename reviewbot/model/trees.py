@@ -47,6 +47,8 @@ class Tree(Model):
     """One line: provider, URL or package and version."""
     provider: Literal["git", "deb", "dir", "tarball", ""] = ""
     """Of the source. Commits of others than git were made here by importing files: nobody else has them."""
+    url: str = ""
+    """Of a git or tarball source."""
     base_commit: str
     base_tree: str
     base_why: str

@@ -133,6 +133,7 @@ def carry_out(
             plan=planned,
             url=site.reports.of(folder.id),
             install=installable(),
+            started=said.started if (said := folder.record()) else None,
         )
         try:
             record = work(Job(request, found, Run.of(folder, planned, stack, site, progress)), record)

@@ -4,11 +4,14 @@
 Must not know: how a report is made, or where its facts come from.
 """
 
+from reviewbot.post.kcidb import KCIDB, Kcidb, kcidb_settings, put_submission
 from reviewbot.post.mail import MAIL, Delivery, Sender, mail, send_again
 from reviewbot.post.outbox import Item, NotTaken, Outbox, State, outbox_file
+from reviewbot.post.patchwork import PATCHWORK, Patchwork, patchwork_settings, put_checks
 from reviewbot.post.policy import Policy, load_policy
 
 __all__ = [
-    "MAIL", "Delivery", "Item", "NotTaken", "Outbox", "Policy", "Sender", "State", "load_policy", "mail", "outbox_file",
-    "send_again",
+    "KCIDB", "MAIL", "PATCHWORK", "Delivery", "Item", "Kcidb", "NotTaken", "Outbox", "Patchwork", "Policy", "Sender",
+    "State", "kcidb_settings", "load_policy", "mail", "outbox_file", "patchwork_settings", "put_checks",
+    "put_submission", "send_again",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ class MailSettings:
 
 def read_settings(folder: Path) -> MailSettings:
     """As git sees them from `folder`, with `sendemail.identity` honoured. Raises UsageError when there is no server."""
-    values = _config(folder)
+    values = config(folder, "sendemail|user")
     identity = values.get("sendemail.identity", "")
 
     def get(name: str) -> str:
@@ -51,11 +51,11 @@ def read_settings(folder: Path) -> MailSettings:
     )  # fmt: skip
 
 
-def _config(folder: Path) -> dict[str, str]:
-    """Key in lower case (git keeps the case of the middle part) -> last value."""
+def config(folder: Path, sections: str) -> dict[str, str]:
+    """Key in lower case (git keeps the case of the middle part) -> last value. sections: `a|b`."""
     where = {name: value for name, value in os.environ.items()
              if name.startswith("GIT_CONFIG") or name == "XDG_CONFIG_HOME"}  # fmt: skip
-    command = ["git", "config", "--null", "--get-regexp", r"^(sendemail|user)\."]
+    command = ["git", "config", "--null", "--get-regexp", rf"^({sections})\."]
     try:
         said = run(command, cwd=folder, env=where, split=True).output
     except CommandFailed:

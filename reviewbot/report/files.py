@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All report files of one run."""
 
+import json
 from collections.abc import Mapping
 
 from reviewbot.model.base import Model
 from reviewbot.model.deep import DeepRuns
+from reviewbot.report.checks import checks
 from reviewbot.report.html import html_page
+from reviewbot.report.kcidb import kcidb
 from reviewbot.report.mail import replies
 from reviewbot.report.record import Heading, Record
 from reviewbot.report.summary import summary_markdown
@@ -16,7 +19,7 @@ from reviewbot.report.xunit import junit_xml
 def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes | Model]:
     """File name -> content. The verdict goes last: who sees it sees the rest."""
     assert record.verdict is not None
-    head = Heading(run=record.run, tool=record.tool, url=record.url, install=record.install)
+    head = Heading(run=record.run, tool=record.tool, url=record.url, install=record.install, started=record.started)
     found: dict[str, str | bytes | Model] = {"report.json": head}
     if record.results is not None:
         found["results.json"] = record.results
@@ -29,6 +32,8 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
     if record.coverage is not None:
         found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
+    found["kcidb.json"] = json.dumps(kcidb(record, mails), indent=1, ensure_ascii=False) + "\n"
+    found["checks.json"] = checks(record)
     found["summary.md"] = summary_markdown(record)
     found["report.html"] = html_page(record)
     found |= replies(record, mails)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything known of one run, in one value; how it is read back from the run's folder; and the published schemas."""
 
+import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,8 @@ class Record(Model):
     """Where the run's folder can be seen, or empty."""
     install: str = ""
     """What pip installs to get this version of the tool: `git+https://…@…`; empty: not known."""
+    started: datetime.datetime | None = None
+    """When the run began, UTC."""
 
     @property
     def command(self) -> str:
@@ -69,7 +72,8 @@ class Heading(Model):
     url: str = ""
     """Where the run's folder can be seen, or empty."""
     install: str = ""
-    """As in the record."""
+    started: datetime.datetime | None = None
+    """Both as in the record."""
 
 
 def load(folder: Path) -> Record:
@@ -84,7 +88,8 @@ def load(folder: Path) -> Record:
         return Record(
             run=judged.run, tool=head.tool if head else begun.tool if begun else "reviewbot", posting=plan.posting,
             plan=plan, artifacts=lock.artifacts if lock else None, url=head.url if head else "",
-            install=head.install if head else "", **known(folder),
+            install=head.install if head else "", started=head.started if head else begun.started if begun else None,
+            **known(folder),
             coverage=_read(folder / "coverage.json", Coverage), verdict=_unsaid(judged),
         )  # fmt: skip
     except ValueError as error:

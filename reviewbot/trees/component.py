@@ -94,7 +94,7 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     why = choice.why if state.plain or not work.parts else f"{choice.why}; applies with a three-way merge only"
     return Tree(
         component=name, repository=str(work.repository), source=work.origin.label,
-        provider=work.origin.source.provider, base_commit=choice.commit,
+        provider=work.origin.source.provider, url=work.origin.source.url, base_commit=choice.commit,
         base_tree=tree_of(work.repository, choice.commit), base_why=why, head_commit=state.head,
         head_tree=tree_of(work.repository, state.head),
         head_date=int(git(work.repository, "show", "-s", "--format=%ct", state.head).output),

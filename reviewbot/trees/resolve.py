@@ -187,7 +187,7 @@ def _stopped(work: Work, error: DoesNotApply) -> Tree:
     attempts, error.attempts = error.attempts, ()  # they are the tree's own
     return Tree(
         component=work.spec.name, repository=str(work.repository), source=work.origin.label,
-        provider=work.origin.source.provider, base_commit=base,
+        provider=work.origin.source.provider, url=work.origin.source.url, base_commit=base,
         base_tree=tree, base_why=error.base_why or "default of the stack", head_commit=base, head_tree=tree,
         justified=False, head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
         attempts=(*attempts, Attempt(what="git am", result=str(error))),

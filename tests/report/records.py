@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Records of three runs: one that passed, one with every outcome, one whose series does not apply."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from reviewbot.build.errors import BuildFails, FirstError
 from reviewbot.model.comparison import (
     Blame,
     BlamedPatch,
@@ -14,6 +16,7 @@ from reviewbot.model.comparison import (
     FigureChange,
 )
 from reviewbot.model.coverage import Coverage, FileCoverage, PatchedLines
+from reviewbot.model.errors import Blocked, InfraError, ReviewbotError
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.results import Known, LegResult, Outcome, Results, TestResult
@@ -331,7 +334,44 @@ def compared() -> Record:
     return failed.model_copy(update={"comparison": comparison, "verdict": verdict})
 
 
-RECORDS = {"regression": compared, "pass": passing, "counted": counted, "fail": failing, "does-not-apply": unapplied,
-           "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
-           "pass-reviewed": passing_with_review}  # fmt: skip
+def stopped(error: ReviewbotError) -> Record:
+    """A run that ended before its tests."""
+    return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, trees=TREES, verdict=judge_error(RUN, error))
+
+
+def unbuilt() -> Record:
+    """Head of one component does not build, since one of its patches."""
+    words = "lib/fuse.c: In function ‘fuse_lib_rename’:\nlib/fuse.c:2871:10: error: ‘x’ undeclared"
+    error = FirstError("‘x’ undeclared", "lib/fuse.c:2871", words)
+    record = stopped(BuildFails("libfuse", error, Path(f"/x/{RUN}/logs/build/libfuse.log"), compiler="gcc 4:12.2.0-3"))
+    assert record.verdict
+    (finding,) = record.verdict.findings
+    patch = PatchRef(component="libfuse", message_id="libfuse.2@example.org", number=2, total=3, commit="e5" * 20,
+                     subject="[PATCH 2/3] libfuse: step 2")  # fmt: skip
+    found = record.verdict.model_copy(update={"findings": (finding.model_copy(update={"patch": patch}),)})
+    return record.model_copy(update={"verdict": found})
+
+
+def with_remarks() -> Review:
+    """Every patch builds, and one lacks a Signed-off-by."""
+    clean = review_clean()
+    first, *others = clean.patches
+    return clean.model_copy(update={"patches": (first.model_copy(update={"findings": (SIGNED, LONG)}), *others)})
+
+
+def looked_at() -> Record:
+    """A review without builds."""
+    clean = review_clean()
+    patches = tuple(patch.model_copy(update={"build": None}) for patch in clean.patches)
+    return reviewed(clean.model_copy(update={"patches": patches}))
+
+
+RECORDS: dict[str, Callable[[], Record]] = {
+    "regression": compared, "pass": passing, "counted": counted, "fail": failing, "does-not-apply": unapplied,
+    "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
+    "pass-reviewed": passing_with_review, "build-fails": unbuilt, "remarks": lambda: reviewed(with_remarks()),
+    "reviewed": looked_at,
+    "blocked": lambda: stopped(Blocked("libfuse: 1 of 3 patches is missing: 2", hint="it may still arrive")),
+    "infra": lambda: stopped(InfraError("no space left on the device", hint="`reviewbot gc` makes room")),
+}  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,19 +7,20 @@ import re
 import pytest
 
 from reviewbot.model.base import Model
+from reviewbot.model.verdict import VerdictKind
 from reviewbot.report import files
 from tests.report.records import GOLDEN, PARENT, RECORDS, TOP
 
 UPDATE = "UPDATE_GOLDEN"
-REPORTS = ("summary.md", "reply.eml", "junit.xml", "report.html")
+REPORTS = ("summary.md", "reply.eml", "junit.xml", "kcidb.json", "checks.json", "report.html")
 _CHART = re.compile(rb"<svg .*?</svg>", re.DOTALL)
 _SAME = re.compile(rb"<style>.*?</style>|<script>.*?</script>|<meta http-equiv=.*?>", re.DOTALL)
 
 
 def written(name: str, report: str) -> bytes:
     content = files(RECORDS[name](), {TOP: PARENT})[report]
-    assert not isinstance(content, Model)
-    raw = content.encode() if isinstance(content, str) else content
+    text = content.model_dump_json(indent=1) + "\n" if isinstance(content, Model) else content
+    raw = text.encode() if isinstance(text, str) else text
     # Numbers in a chart depend on the version of matplotlib; style and script of a page are files of their own.
     return _SAME.sub(b"", _CHART.sub(b"<svg></svg>", raw)) if report == "report.html" else raw
 
@@ -58,3 +59,7 @@ def test_the_verdict_is_the_last_file() -> None:
 def test_a_run_without_tests_has_no_results_file() -> None:
     assert "results.json" in files(RECORDS["pass"](), {})
     assert "results.json" not in files(RECORDS["does-not-apply"](), {})
+
+
+def test_every_verdict_has_its_golden_files() -> None:
+    assert {found.kind for build in RECORDS.values() if (found := build().verdict)} == set(VerdictKind)
