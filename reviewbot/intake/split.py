@@ -7,7 +7,7 @@ In-Reply-To, each cover makes one part, each part must have 1..N exactly once, e
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reviewbot.intake.attached import attached_diffs, attached_mails
@@ -106,6 +106,9 @@ def pieces(
         named = {top.id: [top.id] if len(several) > 1 else [] for top in several}
     setting = Setting(stack, component, exists)
     found = [_piece(tree.mails[top], ids, tree, bag, setting, part_only) for top, ids in named.items()]
+    found = [
+        replace(piece, problems=tuple(p for p in piece.problems if not _taken_after_all(p, named))) for piece in found
+    ]
     lost = _unplaced(tree, found)
     if len(found) > 1 and not message_ids and not together:
         names = _listed([f"“{piece.subject}”" for piece in found])
@@ -115,6 +118,11 @@ def pieces(
         text = f"{counted(unreadable, 'mail')} without a Message-ID were left out"
         lost.append(Problem(kind="not-decodable", message=text))
     return [replace(found[0], problems=(*found[0].problems, *lost)), *found[1:]]
+
+
+def _taken_after_all(problem: Problem, named: Collection[str]) -> bool:
+    """Whether it says of a posting in the same thread that it is left out, which was named, too."""
+    return problem.kind == "other-posting" and any(message_id in named for message_id in problem.message_ids)
 
 
 def tops(bag: Mailbag, stack: Stack) -> list[Mail]:

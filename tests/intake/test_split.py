@@ -30,6 +30,15 @@ def test_one_part_per_cover_in_the_order_of_the_stack() -> None:
     assert found.problems == ()
 
 
+def test_a_posting_below_another_one_is_left_out_only_when_it_is_not_taken() -> None:
+    kernel = diff("fs/fuse/dev.c")
+    mails = [mail("c@x", "[PATCH 0/1] fuse: one"), mail("1@x", "[PATCH 1/1] fuse: one", kernel, parent="c@x")]
+    mails += [mail("d@x", "[PATCHSET 0/1] exfat-fuse: another", parent="c@x")]
+    mails += [mail("2@x", "[PATCH 1/1] exfat-fuse: another", diff("src/main.c", word="z"), parent="d@x")]
+    assert kinds(parts_of(mails, "c@x")) == [("other-posting", False)]
+    assert kinds(parts_of(mails)) == [("several-threads", False), ("elsewhere", False)]
+
+
 def test_a_plain_series_with_a_cover() -> None:
     mails = [mail("c@x", "[PATCH v3 0/2] fuse: two things")]
     mails += [mail(f"{n}@x", f"[PATCH v3 {n}/2] fuse: {n}", diff("fs/fuse/dev.c"), parent="c@x") for n in (2, 1)]
