@@ -19,6 +19,7 @@ from reviewbot.runner import Context, Suite, Tests, confirm, inputs_of, run_legs
 from reviewbot.store import Entry, History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
+from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
 SETUP = "setup"
@@ -37,10 +38,12 @@ class _Case:
 
     leg: LegSpec
     first: TestResult
-    before: str = ""
-    """The check of the same machine that hung or crashed before it."""
+    before: tuple[str, ...] = ()
+    """The checks of the same machine that hung or crashed before it."""
     company: str = ""
     """What runs with it when it does not show alone: the selection of head's run; empty: that would take too long."""
+    leader: "_Case | None" = None
+    """Another test of the leg with the same cause, which is run for both until it is decided."""
     reruns: list[Rerun] = field(default_factory=list)
     alone: bool = True
     """False: it passed alone each time, so it is run after the tests that ran before it."""
@@ -82,12 +85,16 @@ class _Case:
         if self.kind is not None:
             return False
         head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
+        if self.leader:
+            return side is Side.BASE and not base.runs
         old = base.failed == base.runs
         return old or base.runs <= head.runs if side is Side.BASE else not old and head.runs < base.runs
 
     def judge(self, design: Design) -> None:
         """Set `kind` when the counts are enough."""
         head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
+        if self._follows(base):
+            return
         if self.absent:
             last = next((r.outcome for r in reversed(self.reruns) if r.side is Side.BASE), None)
             if last is not None:
@@ -102,6 +109,16 @@ class _Case:
                 self.alone, self.kind = False, None
         if self.kind is None and self.lost >= LOST_ROUNDS:
             self.kind = Class.UNCOMPARED
+
+    def _follows(self, base: Counts) -> bool:
+        """Whether the leader speaks for it: as long as that one is not decided, and when it is new."""
+        if self.leader is None:
+            return False
+        if base.failed or self.leader.kind not in (None, Class.NEW) or self.lost >= LOST_ROUNDS:
+            self.leader = None
+            return False
+        self.kind = self.leader.kind if base.runs else None
+        return True
 
     def look_back(self, history: History, head: Context, quarantine: Sequence[quarantines.Entry]) -> None:
         """What other runs say of the test, and whether its failure decides anything."""
@@ -124,7 +141,7 @@ class _Case:
             reason=self.first.reason, fingerprint=self.first.fingerprint,
             kind=self.kind or Class.UNCOMPARED, head=self.counts(Side.HEAD), base=self.counts(Side.BASE),
             reruns=tuple(self.reruns), flakes=self.flakes, earlier=self.earlier, quarantine=self.quarantine,
-            after=self.before if self.kind is Class.CONSEQUENCE else "",
+            after=self.before[0] if self.kind is Class.CONSEQUENCE else "",
         )  # fmt: skip
 
 
@@ -184,14 +201,14 @@ def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str
     found = []
     for leg in (leg for leg in results if leg.available):
         seconds = sum(test.seconds for test in leg.tests if test.suite == "fstests")
-        broke = ""
+        broke: tuple[str, ...] = ()
         for test in leg.tests:
             in_smoke = test.suite == "smoke"
             if _worth(leg, test):
                 company = _company(test.test) if in_smoke else selection if seconds <= COMPANY else ""
-                found.append(_Case(specs[leg.leg], test, broke if in_smoke else "", company))
+                found.append(_Case(specs[leg.leg], test, broke if in_smoke else (), company))
             if in_smoke and test.outcome in (Outcome.HANG, Outcome.CRASH):
-                broke = broke or test.test
+                broke = (*broke, test.test)
     return found
 
 
@@ -257,6 +274,7 @@ class _Comparer:
         for case in self.cases:
             self._same_artifacts(case)
             self._remember(case)
+        self._follow()
         while open_cases := [case for case in self.cases if case.kind is None]:
             for side in (Side.BASE, Side.HEAD):
                 wanted = [case for case in open_cases if case.wants(side) and not (side is Side.HEAD and case.absent)]
@@ -264,6 +282,15 @@ class _Comparer:
                     self._round(side, wanted)
             for case in open_cases:
                 case.judge(self.design)
+
+    def _follow(self) -> None:
+        """Of failures of one cause in a leg the first is run for all."""
+        leaders: dict[tuple[str, str, str], _Case] = {}
+        for case in self.cases:
+            words = cause(case.first.fingerprint, case.first.reason)
+            if case.kind is None and case.first.outcome.broken and words:
+                leader = leaders.setdefault((case.leg.name, case.suite, words), case)
+                case.leader = leader if leader is not case else None
 
     def _same_artifacts(self, case: _Case) -> None:
         """A leg in which nothing of the series is: its head is its base."""
@@ -335,7 +362,8 @@ def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
     names = [case.first.test for case in group]
     if SETUP in names:
         return ()
-    return smoke.alone(names) if alone else smoke.up_to(names)
+    broke = {check for case in group for check in case.before}
+    return tuple(check for check in smoke.alone(names) if check not in broke) if alone else smoke.up_to(names)
 
 
 def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, bool, list[_Case]]]:

@@ -17,6 +17,8 @@ from reviewbot.runner.results import answered, wrong_program
 from reviewbot.runner.resume import EARLIER, Partial
 from reviewbot.store import Store
 
+MOST_HUNG = 2
+"""Checks of smoke that hang before the others are not run."""
 START = 2.0
 """Seconds, on a machine of slow factor 1, that a machine takes until its first test: boot, setup, fstests' `check`."""
 
@@ -180,7 +182,13 @@ class ShardRun:
 
         def take(step: GuestStep) -> bool:
             with self.lock:
-                if self.spent or self.stop.is_set() or self.bounds.overdue or step.name not in self.left:
+                if (
+                    len(self._hung()) >= MOST_HUNG
+                    or self.spent
+                    or self.stop.is_set()
+                    or self.bounds.overdue
+                    or step.name not in self.left
+                ):
                     return False
                 mine[step.name] = self.left.pop(step.name)
                 return True
@@ -200,6 +208,14 @@ class ShardRun:
             job, self.accelerator, self.logs, store=self.store, on_reply=heard, progress=relayed, take=take,
             stop=self.stop, bounds=self.bounds,
         )  # fmt: skip
+
+    def _hung(self) -> list[str]:
+        """Checks of smoke that hung: what comes after them would only hang for as long."""
+        if self.shard.suite != "smoke":
+            return []
+        said = [*(machine.replies for machine in self.ended), *self.answers.values()]
+        return [reply.name for replies in said for reply in replies if reply.status == "timeout" or
+                (reply.death and reply.death.hung)]  # fmt: skip
 
     def _heard(self, reply: StepReply, number: int) -> None:
         gate = reply.name.startswith("setup/")
@@ -222,7 +238,8 @@ class ShardRun:
         useless = bool(setup) or not any(r.name.startswith(f"{self.shard.suite}/") for r in answered(reply.replies))
         losses = self.result().losses
         if self.shard.suite == "smoke":  # it is short, and its steps build on each other
-            self.closed, self.problem = True, setup or reply.problem
+            hung = f"not run, because {' and '.join(self._hung())} hung" if self._hung() else ""
+            self.closed, self.problem = True, setup or reply.problem or hung
         elif self.left and self.bounds.overdue:
             self.closed = self.spent = True
             self.problem = OVERDUE

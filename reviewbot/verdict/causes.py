@@ -13,8 +13,13 @@ def cause_of(test: Compared) -> str:
 
     Tests that can no longer run have another cause than tests that fail.
     """
-    words = test.fingerprint or _NUMBER.sub("N", test.reason) or f"{test.suite}/{test.test}"
+    words = cause(test.fingerprint, test.reason) or f"{test.suite}/{test.test}"
     return f"notrun {words}" if test.kind is Class.NEWLY_NOTRUN else words
+
+
+def cause(fingerprint: str, reason: str) -> str:
+    """What a failure has in common with others of its cause; empty when it says nothing."""
+    return fingerprint or _NUMBER.sub("N", reason)
 
 
 def grouped(tests: tuple[Compared, ...]) -> list[tuple[Compared, ...]]:

@@ -4,12 +4,14 @@
 import datetime
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
+from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Known, LegResult, Outcome, TestResult
 from reviewbot.pipeline.reruns import compare, remember
 from reviewbot.runner import Context
@@ -40,11 +42,11 @@ class Sides:
 
     def __init__(
         self, world: World, head: Mapping[str, list[str]], *, artifacts: Artifacts | None = None,
-        patched: Collection[str] = (), store: NotRuns | None = None, suite: str = "fstests",
+        patched: Collection[str] = (), store: NotRuns | None = None, suite: str = "fstests", lab: type[Lab] = Lab,
     ) -> None:  # fmt: skip
         self.world, self.built = world, 0
         self.head = replace(with_build(world.context(), patched=patched), notruns=store)
-        self.first = world.run(suite, lab=Lab(script=dict(head)), context=self.head)
+        self.first = world.run(suite, lab=lab(script=dict(head)), context=self.head)
         self._base = artifacts or other(world.artifacts)
         self.history = History(world.folder / "history.sqlite")
 
@@ -318,3 +320,46 @@ def test_the_last_outcomes_in_other_runs_stand_beside_a_failure(world: World) ->
     past(sides, "F" + "P" * 9 + "FP", side=Side.HEAD)
     found = the(sides.compare(Lab(script={FIRST: ["fail"] * 9})), FIRST)
     assert [one.outcome.value[0] for one in found.earlier] == list("PPPPPPPPFP")
+
+
+def test_of_failures_with_one_cause_one_is_run_for_all(world: World) -> None:
+    checks = ("files", "rename", "links")
+    sides = Sides(world, {f"smoke/{check}": ["lead"] for check in checks}, suite="smoke", lab=SaysTheSame)
+    played = SaysTheSame(script={"smoke/files": ["done", *["lead", "done"] * 4]})
+    found = sides.compare(played)
+    assert {one.kind for one in found.tests if one.outcome.broken} == {Class.NEW}
+    assert the(found, "files").head == Counts(failed=4, runs=4)
+    assert (the(found, "links").head.runs, the(found, "links").base) == (0, Counts(failed=0, runs=1))
+    assert {tuple(asked) for asked in played.asked[1:]} == {("mkfs", "mount", "files")}
+
+
+def test_what_fails_as_a_new_failure_does_and_on_base_too_is_run_by_itself(world: World) -> None:
+    sides = Sides(world, {"smoke/files": ["lead"], "smoke/links": ["lead"]}, suite="smoke", lab=SaysTheSame)
+    played = SaysTheSame(script={"smoke/files": ["done", *["lead", "done"] * 4], "smoke/links": ["lead"] * 9})
+    found = sides.compare(played)
+    assert (the(found, "files").kind, the(found, "links").kind) == (Class.NEW, Class.PRE_EXISTING)
+
+
+class SaysTheSame(Lab):
+    """Whatever fails does so with the same words."""
+
+    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
+        reply = super()._reply(step, what, folder)
+        return reply.model_copy(update={"output": "Invalid argument"}) if what == "lead" else reply
+
+
+def test_a_judge_of_what_others_left_runs_without_the_check_that_crashed(world: World) -> None:
+    sides = Sides(world, {"smoke/links": ["crash"], "smoke/fsck": ["fail"]}, suite="smoke")
+    played = Lab(script={"smoke/links": ["done", *["crash", "done"] * 4]})
+    found = sides.compare(played)
+    assert (the(found, "fsck").kind, the(found, "fsck").after) == (Class.CONSEQUENCE, "links")
+    assert [check for check in smoke.CHECKS if check != "links"] in played.asked
+
+
+def test_after_two_checks_that_hang_the_others_are_not_run(world: World) -> None:
+    script = {"smoke/rename": ["timeout"], "smoke/links": ["timeout"]}
+    result = world.run("smoke", lab=Lab(script=script), context=world.context())
+    after = [test for test in result.tests if smoke.CHECKS.index(test.test) > smoke.CHECKS.index("links")]
+    assert {(test.outcome, test.reason) for test in after} == {
+        (Outcome.INFRA, "not run, because smoke/rename and smoke/links hung")
+    }

@@ -157,6 +157,12 @@ def xattr() -> None:
     os.mkdir("d")
     os.setxattr("d", "user.dir", b"\x00\xff")
     equal(os.getxattr("d", "user.dir"), b"\x00\xff", "attribute of a directory")
+    write("g", b"")
+    for number in range(4):
+        for size in (1, 100, 500, 1000, 1030, 1500, 2000, 3000):
+            value = bytes([65 + number]) * size
+            os.setxattr("g", "user.sized", value)
+            equal(os.getxattr("g", "user.sized"), value, f"an attribute of {size} bytes in place of another")
 
 
 def acl() -> None:
