@@ -11,6 +11,10 @@ from reviewbot.report.record import Record
 
 _OPCODES = 3
 """Kinds of requests that a line names."""
+_TESTS = 3
+"""Tests that a line names."""
+_MAPPINGS, _THROUGH_SERVER = ("IOMAP_BEGIN", "4094"), ("READ", "WRITE")
+"""Requests for a mapping (a kernel without the trace patches has a number only), and those that carry a file's data."""
 
 
 def server_lines(record: Record) -> list[str]:
@@ -30,6 +34,8 @@ def _words(leg: LegResult) -> str:
         said.append(f"at most {peak[1] / 1024:.1f} MiB each ({peak[0]})")
     if asked := _requests(figures.requests for _, figures in measured):
         said.append(asked)
+    if "iomap_probe" in leg.proofs and (moved := _by_iomap(measured)):
+        said.append(moved)
     if slowest := _highest(measured, lambda figures: figures.umount_seconds_max):
         said.append(f"were gone at most {slowest[1]:.1f} s after umount ({slowest[0]})")
     if late := sum(figures.umounts_late for _, figures in measured):
@@ -54,6 +60,27 @@ def _requests(told: Iterable[dict[str, int] | None]) -> str:
     number = total.total()
     shares = ", ".join(f"{name} {100 * count / number:.0f} %" for name, count in total.most_common(_OPCODES))
     return f"got {_short(number)} ({shares})"
+
+
+def _by_iomap(measured: Sequence[tuple[TestResult, ServerFigures]]) -> str:
+    """What a leg that proved iomap moved by it, and in which tests data went through the server all the same.
+
+    A mapping stands for any number of bytes, so this is a share of requests; none through the server is exact.
+    """
+    asked = [(test.test, figures.requests) for test, figures in measured if figures.requests]
+    mappings = sum(requests.get(name, 0) for _, requests in asked for name in _MAPPINGS)
+    through = {test: sum(requests.get(name, 0) for name in _THROUGH_SERVER) for test, requests in asked}
+    total = sum(through.values())
+    if not mappings + total:
+        return ""
+    if not total:
+        return f"told {counted(mappings, 'mapping')} to iomap and moved no data itself"
+    worst = sorted((test for test in through if through[test]), key=lambda test: (-through[test], test))
+    more = f" and {len(worst) - _TESTS} more" if len(worst) > _TESTS else ""
+    return (
+        f"told {counted(mappings, 'mapping')} to iomap and moved data itself {counted(total, 'time')} "
+        f"({100 * mappings / (mappings + total):.1f} % by iomap; in {', '.join(worst[:_TESTS])}{more})"
+    )
 
 
 def _short(number: int) -> str:

@@ -64,7 +64,7 @@ def test_wishes_are_in_the_plan(tmp_path: Path) -> None:
 def test_an_unknown_leg_is_the_users_mistake_and_the_known_ones_are_listed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="stack fuse has no leg ext5") as caught:
         planned(request_for(tmp_path, legs=("ext4", "ext5")))
-    assert caught.value.hint == f"did you mean ext4? legs: {', '.join(LEGS)}"
+    assert caught.value.hint == f"did you mean ext4? legs: {', '.join(leg.name for leg in STACK.legs)}"
     assert caught.value.exit_status is ExitStatus.USAGE
 
 

@@ -41,3 +41,36 @@ def test_the_summary_says_it_and_the_mail_to_an_author_does_not() -> None:
     mail = reports["reply.eml"]
     assert isinstance(mail, bytes)
     assert b"of CPU" not in mail
+
+
+def proven(*requests: dict[str, int]) -> str:
+    """The line of a leg that proved iomap."""
+    tests = [
+        case("fstests", f"generic/{n:03}").model_copy(update={"server": ServerFigures(requests=one)})
+        for n, one in enumerate(requests)
+    ]
+    (line,) = server_lines(
+        judged(
+            results(leg("fuse4fs-iomap", *tests).model_copy(update={"proofs": {"iomap_probe": "5 FUSE_IOMAP_BEGIN"}}))
+        )
+    )
+    return line
+
+
+def test_a_leg_by_iomap_says_when_no_data_went_through_its_server() -> None:
+    assert proven({"IOMAP_BEGIN": 40}, {"4094": 2, "LOOKUP": 9}).endswith(
+        "told 42 mappings to iomap and moved no data itself"
+    )
+    assert "iomap" not in proven({"LOOKUP": 1}).partition(":")[2]
+
+
+def test_a_leg_by_iomap_says_in_which_tests_data_went_through_its_server_all_the_same() -> None:
+    line = proven({"IOMAP_BEGIN": 95}, {"READ": 1}, {"WRITE": 2}, {"READ": 1, "WRITE": 1}, {"WRITE": 5})
+    assert line.endswith(
+        "told 95 mappings to iomap and moved data itself 10 times "
+        "(90.5 % by iomap; in generic/004, generic/002, generic/003 and 1 more)"
+    )
+
+
+def test_data_through_the_server_is_no_surprise_in_a_leg_without_iomap() -> None:
+    assert "iomap" not in lines(SMALL)[0]
