@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from reviewbot.cli.checks import Entry, answer, no_run, trouble
+from reviewbot.cli.checks import Entry, answer
 from reviewbot.cli.group import reviewbot
 from reviewbot.host.paths import data_dir
 from reviewbot.host.process import CommandTimeout, run
@@ -32,7 +32,8 @@ def b4_check(series: bool, on_demand: bool, timeout: float, as_json: bool) -> in
 
     Looks for the newest run whose posting holds the mail, and prints a JSON array of tool, status (pass, warn,
     fail), summary, url and details: for a cover the verdict and what the review says of its part, for a patch how it
-    builds and what was remarked. Nothing is fetched, built or tested, unless --run is given.
+    builds and what was remarked. It is empty while nothing final is known, since b4 keeps an answer for half a year.
+    Nothing is fetched, built or tested, unless --run is given.
 
     \b
     git config --add b4.review-series-check-cmd "reviewbot b4-check --series"
@@ -42,8 +43,8 @@ def b4_check(series: bool, on_demand: bool, timeout: float, as_json: bool) -> in
         raise UsageError("b4-check reads a mail from stdin", hint="`b4 mbox --single-message MESSAGE-ID -o- | …`")
     try:
         entries = _entries(sys.stdin.buffer.read(), series, on_demand, timeout)
-    except Exception as error:  # b4 shows what we print, and takes a traceback for a failed patch
-        entries = [trouble(f"reviewbot could not answer: {type(error).__name__}: {error}")]
+    except Exception as error:  # b4 takes a status that is not 0 for a failed patch, and keeps it
+        entries = _nothing(f"{type(error).__name__}: {error}")
     click.echo(json.dumps(entries, indent=1))
     return 0
 
@@ -51,11 +52,17 @@ def b4_check(series: bool, on_demand: bool, timeout: float, as_json: bool) -> in
 def _entries(mail: bytes, series: bool, on_demand: bool, timeout: float) -> list[Entry]:
     message_id = _message_id(mail)
     if not message_id:
-        return [trouble("the mail has no Message-ID")]
+        return _nothing("the mail has no Message-ID")
     runs = Runs(data_dir() / "runs")
     if on_demand and next(runs.about(message_id), None) is None and (problem := _review(message_id, timeout)):
-        return [problem]
-    return answer(runs, message_id, series=series) or [no_run(message_id)]
+        return _nothing(problem)
+    return answer(runs, message_id, series=series)
+
+
+def _nothing(why: str) -> list[Entry]:
+    """No entry; who calls by hand is told why."""
+    click.echo(f"reviewbot: {' '.join(why.split())}", err=True)
+    return []
 
 
 def _message_id(mail: bytes) -> str:
@@ -65,17 +72,15 @@ def _message_id(mail: bytes) -> str:
     return found[1].decode(errors="replace") if found else ""
 
 
-def _review(message_id: str, timeout: float) -> Entry | None:
-    """Make a run; what kept it from being made, if anything did."""
+def _review(message_id: str, timeout: float) -> str:
+    """Make a run; what kept it from being made, or nothing."""
     own = {name: value for name, value in os.environ.items() if name.startswith(("REVIEWBOT_", "XDG_"))}
     command = [sys.executable, "-m", "reviewbot", "review", "--rfc", "--json", "--", message_id]
     try:
         done = run(command, env=own, timeout=timeout, check=False, split=True)
     except CommandTimeout:
-        return trouble(
-            f"the review did not end within {timeout:.0f} s; `reviewbot review {message_id}` goes on where it stopped"
-        )
+        return f"the review did not end within {timeout:.0f} s; the same command goes on where it stopped"
     except ReviewbotError as error:
-        return trouble(str(error))
+        return str(error)
     last = (done.errors.strip().splitlines() or [""])[-1]
-    return trouble(last) if done.status not in (0, 1) and last.startswith("reviewbot: ") else None
+    return last.removeprefix("reviewbot: ") if done.status not in (0, 1) and last.startswith("reviewbot: ") else ""

@@ -2,7 +2,6 @@
 """What earlier runs say of one mail, as entries of b4's check protocol."""
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -52,18 +51,11 @@ class _Run:
         return path.as_uri() if path.exists() else ""
 
 
-def trouble(summary: str) -> Entry:
-    """Nothing is known, and why."""
-    return Entry(tool="reviewbot", status="warn", summary=" ".join(summary.split()), url="", details="")
-
-
-def no_run(message_id: str) -> Entry:
-    """How to get to know something."""
-    return trouble(f"not reviewed yet: `reviewbot review {shlex.quote(message_id)}`")
-
-
 def answer(runs: Runs, message_id: str, *, series: bool) -> list[Entry]:
-    """What the newest runs say of this mail; `series`: of the series it belongs to. Empty: there is no run."""
+    """What the newest runs say of this mail; `series`: of the series it belongs to.
+
+    Empty while nothing final is known: b4 keeps what it was told for half a year, and does not ask again.
+    """
     known = list(islice(_readable(runs.about(message_id)), _RUNS))
     if not known:
         return []
@@ -73,10 +65,10 @@ def answer(runs: Runs, message_id: str, *, series: bool) -> list[Entry]:
     entries = [] if patch and not series and not alone else _verdicts(known)
     reviewed = next((run for run in known if run.review), None)
     if reviewed is None or reviewed.review is None:
-        return entries or [_not_reviewed(known[0], message_id)]
+        return entries or _blamed(known, message_id)
     if not patch:
         return [*entries, *_series(reviewed, reviewed.review, part)]
-    return entries if series else [*entries, *_patch(reviewed, reviewed.review, message_id, part)]
+    return entries if series else [*entries, *_patch(reviewed, reviewed.review, message_id)]
 
 
 def _readable(folders: Iterator[RunFolder]) -> Iterator[_Run]:
@@ -101,13 +93,14 @@ def _part(plan: Plan, message_id: str) -> Part | None:
     return None
 
 
+_FINAL = (ExitStatus.PASS, ExitStatus.SERIES)
+
+
 def _verdicts(known: Sequence[_Run]) -> list[Entry]:
     """Of the newest run that says something of the series; beside it, of the newest with tests."""
-    judged = [run for run in known if run.verdict]
-    if not judged:
-        why = "it is still running" if known[0].folder.running() else "it was interrupted"
-        return [trouble(f"run {known[0].folder.id} has no verdict: {why}")]
-    telling = [run for run in judged if run.verdict and run.verdict.kind is not VerdictKind.INFRA] or judged
+    telling = [run for run in known if run.verdict and run.verdict.kind.exit_status in _FINAL]
+    if not telling:
+        return []
     newest, tested = telling[0], next((run for run in telling if run.plan.legs), None)
     entries = [_verdict("reviewbot", newest)]
     return entries if tested is None or tested is newest else [*entries, _verdict("reviewbot/tests", tested)]
@@ -116,7 +109,8 @@ def _verdicts(known: Sequence[_Run]) -> list[Entry]:
 def _verdict(tool: str, run: _Run) -> Entry:
     verdict = run.verdict
     assert verdict is not None
-    status = {ExitStatus.PASS: "pass", ExitStatus.SERIES: "fail"}.get(verdict.kind.exit_status, "warn")
+    uncertain = verdict.kind is VerdictKind.FAILURES  # base may have them, too
+    status = "pass" if verdict.kind.exit_status is ExitStatus.PASS else "warn" if uncertain else "fail"
     lines = [finding.what for finding in verdict.findings[:_LINES]]
     lines += [f"note: {note}" for note in verdict.notes]
     return Entry(tool=tool, status=status, summary=f"{verdict.kind}: {verdict.summary}", url=run.url(),
@@ -145,11 +139,10 @@ def _belongs(patch: PatchReview, part: Part) -> bool:
     return (patch.component, patch.part) == (part.component, part.counter)
 
 
-def _patch(run: _Run, review: Review, message_id: str, part: Part | None) -> list[Entry]:
+def _patch(run: _Run, review: Review, message_id: str) -> list[Entry]:
     patch = next((patch for patch in review.patches if patch.message_id == message_id), None)
-    if patch is None:
-        why = "RFC parts were left out" if part and part.rfc and not run.plan.rfc else "the base may have it already"
-        return [_entry("reviewbot/review", run, [("warn", f"run {run.folder.id} left it out")], f"not reviewed: {why}")]
+    if patch is None:  # left out: an RFC, or base has it
+        return []
     remarks = [(_STATUS[finding.severity], finding.words()) for finding in patch.remarks]
     return [_build(run, patch), _entry("reviewbot/review", run, remarks, _counted(remarks))]
 
@@ -175,14 +168,18 @@ def _build(run: _Run, patch: PatchReview) -> Entry:
             )
 
 
-def _not_reviewed(run: _Run, message_id: str) -> Entry:
-    """A patch of a run that came to no review; the verdict may name it."""
-    verdict = run.verdict
-    for finding in verdict.findings if verdict else ():
-        if verdict and finding.patch and finding.patch.key == message_id:
-            return Entry(tool="reviewbot", status="fail", summary=f"{verdict.kind}: {finding.what}", url=run.url(),
-                         details=finding.detail)  # fmt: skip
-    return no_run(message_id)
+def _blamed(known: Sequence[_Run], message_id: str) -> list[Entry]:
+    """A patch of runs that came to no review; a verdict may name it."""
+    for run in known:
+        verdict = run.verdict
+        if verdict is None or verdict.kind.exit_status not in _FINAL:
+            continue
+        for finding in verdict.findings:
+            if finding.patch and finding.patch.key == message_id:
+                return [Entry(tool="reviewbot", status="fail", summary=f"{verdict.kind}: {finding.what}", url=run.url(),
+                              details=finding.detail)]  # fmt: skip
+        return []
+    return []
 
 
 def _counted(remarks: Iterable[tuple[str, str]]) -> str:

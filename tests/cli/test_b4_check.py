@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reviewbot.cli.b4_check import b4_check
 from reviewbot.model.base import Model
-from reviewbot.model.errors import DiskFull
+from reviewbot.model.errors import Blocked, DiskFull, ReviewbotError
 from reviewbot.report import Record, files
 from reviewbot.store import RunFolder, Runs
 from reviewbot.verdict import judge_error
@@ -25,6 +25,7 @@ from tests.report.records import (
     PLAN,
     POSTING,
     TOP,
+    failing,
     passing,
     passing_with_review,
     review_clean,
@@ -64,7 +65,7 @@ def say(raw: bytes, *arguments: str) -> list[dict[str, str]]:
     done = CliRunner().invoke(b4_check, arguments, input=raw)
     assert done.exit_code == 0, done.output
     entries: list[dict[str, str]] = json.loads(done.stdout)
-    assert isinstance(entries, list) and entries
+    assert isinstance(entries, list)
     for entry in entries:
         assert set(entry) == {"tool", "status", "summary", "url", "details"}
         assert entry["status"] in ("pass", "warn", "fail") and entry["tool"] and entry["summary"]
@@ -87,10 +88,8 @@ def described(entry: dict[str, str]) -> list[tuple[str, str]]:
     return [(line["status"], line["description"]) for line in json.loads(entry["details"] or "[]")]
 
 
-def test_without_a_run_one_warning_says_how_to_make_one(data: Path) -> None:
-    (entry,) = ask("a;b@example.org").values()
-    assert (entry["tool"], entry["status"]) == ("reviewbot", "warn")
-    assert entry["summary"] == "not reviewed yet: `reviewbot review 'a;b@example.org'`"
+def test_without_a_run_nothing_is_said_that_b4_would_keep(data: Path) -> None:
+    assert ask("a;b@example.org") == {}
 
 
 def test_the_cover_has_the_verdict_and_what_the_review_says_of_its_part(data: Path) -> None:
@@ -158,9 +157,14 @@ def test_a_failure_of_ours_hides_nothing_that_was_known(data: Path) -> None:
     assert ask(COVER)["reviewbot"]["summary"].startswith("PASS: ")
 
 
-def test_a_failure_of_ours_alone_is_a_warning(data: Path) -> None:
-    broken = judge_error("x", DiskFull())
-    put(data, "20261102-000000-aaaa", unapplied().model_copy(update={"verdict": broken}))
+@pytest.mark.parametrize("error", [DiskFull(), Blocked("patch 2/3 is missing", hint="it may still arrive")])
+def test_what_may_be_otherwise_tomorrow_is_not_said(data: Path, error: ReviewbotError) -> None:
+    put(data, "20261102-000000-aaaa", unapplied().model_copy(update={"verdict": judge_error("x", error)}))
+    assert ask(COVER) == {} and ask(PATCHES[2]) == {}
+
+
+def test_failures_that_base_may_have_are_a_warning(data: Path) -> None:
+    put(data, "20261102-000000-aaaa", failing())
     assert statuses(ask(COVER)) == {"reviewbot": "warn"}
 
 
@@ -170,22 +174,20 @@ def test_a_patch_that_does_not_apply_fails_and_the_others_were_not_reviewed(data
     (entry,) = ask(PATCHES[2]).values()
     assert entry["status"] == "fail" and entry["summary"].startswith("DOES-NOT-APPLY: ")
     assert "error: patch failed: lib/fuse.c:2871" in entry["details"]
-    (entry,) = ask(PATCHES[0]).values()
-    assert entry["status"] == "warn" and "not reviewed yet" in entry["summary"]
+    assert ask(PATCHES[0]) == {}
 
 
-def test_a_run_that_goes_on_says_so(data: Path) -> None:
+def test_a_run_that_goes_on_says_nothing_yet(data: Path) -> None:
     run = put(data, "20261103-000000-aaaa", reviewed(review_clean()))
     for name in ("verdict.json", "review.json"):
         (run.path / name).unlink()
-    assert "has no verdict" in ask(COVER)["reviewbot"]["summary"]
+    assert ask(COVER) == {}
 
 
 def test_a_part_that_was_left_out_is_no_success(data: Path) -> None:
     review = review_clean().model_copy(update={"patches": review_clean().patches[:3]})
     put(data, "20261103-000000-aaaa", reviewed(review))
-    (entry,) = ask("e2fsprogs.1@example.org").values()
-    assert entry["status"] == "warn" and entry["summary"].startswith("not reviewed")
+    assert ask("e2fsprogs.1@example.org") == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema_version": 99}', b"null"])
@@ -216,9 +218,8 @@ def test_a_plan_that_names_the_mail_elsewhere_is_about_the_posting(data: Path) -
     [b"", b"\0" * 100, b"no header at all", b"Subject: x\n\nMessage-ID: <in-the-body@example.org>\n",
      b"Message-ID: no-brackets@example.org\n\n", b"Message-ID: <>\n\n", b"\xff\xfeMessage-ID: <a@b>\n\n"],
 )  # fmt: skip
-def test_what_is_no_mail_is_a_warning(data: Path, raw: bytes) -> None:
-    (entry,) = say(raw)
-    assert (entry["status"], entry["summary"]) == ("warn", "the mail has no Message-ID")
+def test_of_what_is_no_mail_nothing_is_said(data: Path, raw: bytes) -> None:
+    assert say(raw) == []
 
 
 @pytest.mark.parametrize(
@@ -245,10 +246,10 @@ def test_nothing_on_stdin_breaks_it(data: Path, raw: bytes, word: str) -> None:
     say(f"Message-ID: <{word}>\n\n".encode(errors="replace") + raw)
 
 
-def test_a_file_where_the_runs_should_be_is_a_warning(data: Path) -> None:
+def test_a_folder_where_files_should_be_hides_nothing_else(data: Path) -> None:
     (data / "runs" / "20261103-000000-aaaa" / "plan.json").mkdir(parents=True)
     (data / "runs" / "20261103-000000-aaaa" / "message-ids").mkdir()
-    assert statuses(ask(COVER)) == {"reviewbot": "warn"}
+    assert ask(COVER) == {}
 
 
 def call(*arguments: str, raw: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -267,7 +268,7 @@ def test_it_loads_neither_the_pipeline_nor_what_fetches_mails() -> None:
         "print(*(name for name in sys.modules if name.startswith(heavy)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], input=b"x", capture_output=True, check=True, timeout=600)
-    assert json.loads(done.stdout) and done.stderr.strip() == b""
+    assert json.loads(done.stdout) == [] and done.stderr.strip() == b"reviewbot: the mail has no Message-ID"
 
 
 def test_a_review_on_demand_that_cannot_be_made_says_why(tmp_path: Path) -> None:
@@ -275,10 +276,9 @@ def test_a_review_on_demand_that_cannot_be_made_says_why(tmp_path: Path) -> None
     site.write_text("archive: http://127.0.0.1:9/all\n")
     raw = mail("a@example.org", "[PATCH] x")
     own = {f"REVIEWBOT_{n}": str(tmp_path / n.lower()) for n in ("CACHE", "DATA")} | {"REVIEWBOT_SITE": str(site)}
-    (entry,) = json.loads(call("--run", raw=raw, **own).stdout)
-    assert entry["status"] == "warn" and "127.0.0.1:9" in entry["summary"]
-    (entry,) = json.loads(call("--run", "--timeout", "0.01", raw=raw, **own).stdout)
-    assert entry["status"] == "warn" and "did not end within" in entry["summary"]
+    for words, more in (("127.0.0.1:9", ()), ("did not end within", ("--timeout", "0.01"))):
+        done = call("--run", *more, raw=raw, **own)
+        assert done.returncode == 0 and json.loads(done.stdout) == [] and words in done.stderr.decode()
 
 
 CHECKS = """
@@ -334,8 +334,5 @@ def test_the_real_b4_keeps_what_we_say_of_the_series_and_of_each_patch(tmp_path:
         assert {e["tool"]: e for e in known[patch]} == ask(patch, *(["--series"] if patch == COVER else []))
 
 
-def test_the_real_b4_shows_that_there_is_no_run(tmp_path: Path, data: Path) -> None:
-    known = b4_checks(tmp_path, data)
-    assert {entry["summary"] for entries in known.values() for entry in entries} == {
-        f"not reviewed yet: `reviewbot review {i}`" for i in (COVER, *PATCHES)
-    }
+def test_the_real_b4_keeps_nothing_while_nothing_is_known(tmp_path: Path, data: Path) -> None:
+    assert b4_checks(tmp_path, data) == {}
