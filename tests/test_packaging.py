@@ -126,7 +126,7 @@ def test_make_install_installs_what_finds_its_data_and_make_uninstall_removes_it
         "from reviewbot.report.render import environment\n"
         "from reviewbot.config import load_variants; load_variants()\n"
         "print(reviewbot.__file__, len(load_stack().legs), len(load_excludes()), len(load_shortcomings()))\n"
-        "print(data_path('qemu/agent.py'), splat_blocks('nothing'), environment().get_template('summary.md').name)\n"
+        "print(data_path('qemu/agent'), splat_blocks('nothing'), environment().get_template('summary.md').name)\n"
     )
     done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

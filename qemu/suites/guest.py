@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the guest's side of every suite shares: the leg's settings, mounts, and how a check says its outcome.
 
-Exit status: 0 PASS, 77 NOTRUN, 70 the filesystem's server died, anything else FAIL. The last line of the output is
-the reason. Runs with Python 3.11 and nothing but its standard library.
+Exit status: 0 PASS, those of protocol.py, anything else FAIL. The last line of the output is the reason. Runs with
+Python 3.11 and nothing but its standard library.
 """
 
 import ctypes
@@ -14,7 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PASS, FAIL, NOTRUN, DEATH = 0, 1, 77, 70
+from protocol import DEATH, NOTRUN
+
+PASS, FAIL = 0, 1
 
 RUN = os.environ.get("REVIEWBOT_RUN", "/run/reviewbot")
 FSTYP = os.environ.get("LEG_FSTYP", "ext4")

@@ -7,4 +7,5 @@
 import sys
 from importlib import import_module
 
+sys.path.append("/stack/agent")  # suites share the agent's protocol and limits
 sys.exit(import_module(sys.argv[1]).main(sys.argv[2:]))

@@ -20,7 +20,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.store import Store
 
-OURS = {"agent": "agent.py", "helpers": "helpers", "suites": "suites"}
+OURS = {"agent": "agent", "helpers": "helpers", "suites": "suites"}
 """Folder of the guest's /stack that is reviewbot's own -> what of `qemu/` goes there."""
 _FACT = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _VALUE = 200

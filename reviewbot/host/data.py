@@ -7,7 +7,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def data_path(name: str) -> Path:
-    """Folder or file below one of the shipped data folders: `kconfigs`, `qemu/agent.py`, `stacks/fuse.yaml`.
+    """Folder or file below one of the shipped data folders: `kconfigs`, `qemu/agent`, `stacks/fuse.yaml`.
 
     In a wheel they live in `reviewbot/_data`, in a checkout beside the package.
     Raises FileNotFoundError when it is in neither.

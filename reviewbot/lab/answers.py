@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from reviewbot.lab.channel import number, text
-from reviewbot.lab.console import EXCERPT, TAIL, heard
+from reviewbot.lab.console import EXCERPT, heard
 from reviewbot.lab.figures import server_figures
 from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.rescue import what_hung
 from reviewbot.lab.servers import served
 from reviewbot.model.lab import GuestStep, StepReply, StepStatus
+from reviewbot.model.protocol import TAIL
 
 LOUD = 8 << 10
 """Characters of kernel messages of level warning and above that a reply keeps."""

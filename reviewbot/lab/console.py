@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reviewbot.crash.splats import fingerprint, judge, splat_blocks
+from reviewbot.model.protocol import TAIL
 
-TAIL = 64 << 10
-"""Characters of kernel messages that a reply keeps."""
 EXCERPT = 4096
 """Characters of a splat that a reply keeps."""
 

@@ -54,6 +54,7 @@ from reviewbot.lab.saved import Saved, Start, find_start, note_start
 from reviewbot.lab.saving import CONSOLES, LIMIT, restore
 from reviewbot.lab.servers import forget
 from reviewbot.lab.wires import Wires, wired
+from reviewbot.model import protocol
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.errors import DiskFull
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -263,7 +264,7 @@ class _Run:
         control.say(greeting(self.nonce))
         limit = RESTORED_WORD if self.saved else FIRST_WORD
         first = await control.next(lines, limit * self.job.slow, "no word from the agent")
-        if first.get("t") != "hello":
+        if first.get("t") != protocol.HELLO:
             raise Lost("the agent's first word was not its name")
         self.agent_seconds = time.monotonic() - started
         self.hello = {name: fact for name, fact in facts(first).items() if name in HELLO}
@@ -293,9 +294,9 @@ class _Run:
             return
         self.unasked += control.forget()
         marks = self.wires.marks()
-        control.say({"op": "off"})
+        control.say({"op": protocol.OFF})
         last = await control.next(lines, 60.0, "no final word from the agent")
-        self.complete = last.get("t") == "final"
+        self.complete = last.get("t") == protocol.FINAL
         if (late := heard(*self.wires.since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
 
@@ -320,7 +321,7 @@ class _Run:
         self.unasked += control.forget()
         forget(self.leavings.folder(step))
         marks, began = self.wires.marks(), time.monotonic()
-        control.say({"op": "run", "name": step.name, "argv": step.argv, "env": step.env, "timeout": asked.limit,
+        control.say({"op": protocol.RUN, "name": step.name, "argv": step.argv, "env": step.env, "timeout": asked.limit,
                      "collect": step.collect, "measure": step.measure})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
         hang: dict[str, Any] = {}
@@ -333,14 +334,14 @@ class _Run:
                 self._reply(reply)
                 raise
             match message.get("t"), message.get("name"):
-                case "start", step.name if not started:
+                case protocol.START, step.name if not started:
                     asked, started = replace(asked, before=text(message, "dmesg")), True
-                case "hang", step.name if started and not hang:
+                case protocol.HANG, step.name if started and not hang:
                     hang = message
                     self.progress(Event("lab", self.job.name, "note", f"{step.name} hangs after {asked.limit:.0f} s"))
-                case "done", step.name if started:
+                case protocol.DONE, step.name if started:
                     break
-                case "alive", _:
+                case protocol.ALIVE, _:
                     pass
                 case _:
                     self.unasked += 1

@@ -15,7 +15,7 @@ _LOAD = Path("/proc/loadavg")
 
 
 def loop_seconds(tries: int = 3) -> float:
-    """The shortest of some tries of the agent's loop (`qemu/suites/boot.py`) on this host."""
+    """The shortest of some tries of the agent's loop (`qemu/agent/boot.py`) on this host."""
     best = float("inf")
     for _ in range(tries):
         started, total = time.perf_counter(), 0

@@ -16,6 +16,7 @@ from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
 from reviewbot.lab.channel import Frames, Lines, unpack
 from reviewbot.lab.room import Room, StepRoom
+from reviewbot.model import protocol
 
 FIRST_WORD = 90.0
 """Seconds from QEMU's start to the agent's first word before the machine counts as lost."""
@@ -45,7 +46,7 @@ class Ended(Lost):
 
 def greeting(nonce: str) -> dict[str, Any]:
     """First words to an agent. Its machine may be one of many copies, so it gets its random numbers and the time."""
-    return {"op": "hello", "nonce": nonce, "entropy": secrets.token_hex(64), "now": time.time()}
+    return {"op": protocol.HELLO, "nonce": nonce, "entropy": secrets.token_hex(64), "now": time.time()}
 
 
 async def ended(process: Any) -> None:
@@ -122,7 +123,7 @@ class Port:
 
     def forget(self) -> int:
         """Drop what came before it was asked for; how many messages that were."""
-        count = len([message for message in self.waiting if message.get("t") != "alive"])
+        count = len([message for message in self.waiting if message.get("t") != protocol.ALIVE])
         self.waiting.clear()
         return count
 

@@ -36,6 +36,7 @@ from reviewbot.lab.ports import (
 )  # fmt: skip
 from reviewbot.lab.recorder import last
 from reviewbot.lab.wires import Wires, wired
+from reviewbot.model import protocol
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.lab import GuestJob
 
@@ -131,7 +132,7 @@ async def _boot_and_save(
         control.say(greeting(lines.nonce))
         await control.next(lines, FIRST_WORD, "no word from the agent")
         booted(time.monotonic() - started)
-        control.say({"op": "warm"})
+        control.say({"op": protocol.WARM})
         await control.next(lines, WARM_LIMIT, "the guest was not ready to be saved")
         await or_ended(_save(qmp, devices), watch, LIMIT, "the machine was not saved")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine with its user at it: the last step of the job is a shell that speaks to the user's terminal, or to pipes.
 
-`qemu/terminal.py` is the guest's end and says what goes over the port.
+`qemu/agent/terminal.py` is the guest's end and says what goes over the port.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class Ends:
 def shell_step(env: Mapping[str, str], folder: str, ends: Ends) -> GuestStep:
     """The step that is a shell in `folder` of the guest."""
     mode = "tty" if ends.interactive else "pipe"
-    text = data_path("qemu/terminal.py").read_text()
+    text = data_path("qemu/agent/terminal.py").read_text()
     terminal = {"TERM": os.environ.get("TERM", "dumb")} if ends.interactive else {}
     return GuestStep(
         name=SHELL, argv=("python3", "-S", "-c", text, mode, folder), env={**env, **terminal}, timeout=_LIMIT

@@ -29,7 +29,7 @@ class GuestStep(Model):
     measure: bool = False
     """True: the agent measures the FUSE servers that live during it."""
     known: str = ""
-    """Not empty: no machine is to run it. It counts as ended with status 77, and this is its output."""
+    """Not empty: no machine is to run it. It counts as NOTRUN, and this is its output."""
 
 
 class Disk(Model):

@@ -10,6 +10,7 @@ from pathlib import Path
 from reviewbot import lab, suites
 from reviewbot.host.process import Stopping, stopping
 from reviewbot.lab import OVERDUE, Accelerator, Bounds
+from reviewbot.model import protocol
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
@@ -91,7 +92,9 @@ class ShardRun:
             earlier = JobReply(name=EARLIER, complete=True, replies=tuple(kept.values()))
             self.ended.append(earlier.model_copy(update={"accelerator": self.accelerator.name}))
         if known := [step for step in self.shard.tests if step.known and step.name not in kept]:
-            said = tuple(StepReply(name=s.name, status="known", exit_status=77, output=s.known) for s in known)
+            said = tuple(
+                StepReply(name=s.name, status="known", exit_status=protocol.NOTRUN, output=s.known) for s in known
+            )
             without = JobReply(name="known", complete=True, replies=said, accelerator=self.accelerator.name)
             self.ended.append(without)
         tests = [step for step in self.shard.tests if step.name not in kept and not step.known]

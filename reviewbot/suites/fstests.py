@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reviewbot.config import SOAK
+from reviewbot.model import protocol
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
@@ -15,7 +16,6 @@ from reviewbot.suites.conditions import FactOf
 from reviewbot.suites.excludes import load_excludes
 from reviewbot.suites.limits import limit
 from reviewbot.suites.outcome import (
-    SERVER_DIED,
     Judgement,
     beyond_the_test,
     fingerprint,
@@ -69,7 +69,7 @@ def steps(
 
 def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> GuestStep:
     if why_not:
-        argv = ("/bin/sh", "-c", 'echo "$1"; exit 77', "excluded", why_not)
+        argv = ("/bin/sh", "-c", f'echo "$1"; exit {protocol.NOTRUN}', "excluded", why_not)
         return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10, known=why_not)
     return GuestStep(
         name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
@@ -113,7 +113,7 @@ def judge(test: str, reply: StepReply) -> Judgement:
     if judgement := beyond_the_test(reply):
         return judgement
     output = reply.output
-    if reply.exit_status == SERVER_DIED:
+    if reply.exit_status == protocol.DEATH:
         return Judgement(Outcome.CRASH, last_line(output))
     if reply.status == "known" or _is_excluded(reply):
         return Judgement(Outcome.NOTRUN, output.partition("\n")[0][:300])
@@ -135,7 +135,7 @@ def judge(test: str, reply: StepReply) -> Judgement:
 
 
 def _is_excluded(reply: StepReply) -> bool:
-    return reply.exit_status == 77 and reply.output.startswith("excluded: ")
+    return reply.exit_status == protocol.NOTRUN and reply.output.startswith("excluded: ")
 
 
 def _check_gave_up(output: str) -> Judgement:

@@ -4,13 +4,11 @@
 import re
 from dataclasses import dataclass
 
+from reviewbot.model import protocol
 from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import KernelLine, Outcome
 from reviewbot.model.splats import WAITS
-
-NOTRUN, SERVER_DIED = 77, 70
-"""Exit statuses of our guest programs, besides 0 PASS."""
 
 EXCERPT = 4096
 _LOUD = re.compile(r"<(\d)>(.+)")
@@ -43,7 +41,7 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
         case "timeout":
             return Judgement(Outcome.HANG, f"{_hung(reply)}{_and(reply)}"[:600])
         case "crash" | "done" if reply.splat or reply.status == "crash":
-            unnoted = f"; {last_line(reply.output)}" if reply.exit_status == SERVER_DIED else ""
+            unnoted = f"; {last_line(reply.output)}" if reply.exit_status == protocol.DEATH else ""
             died = f"; {in_words(reply.death)}" if reply.death else unnoted
             return Judgement(Outcome.CRASH, f"{kernel(reply) or 'the kernel crashed'}{died}"[:600])
         case "lost" if crashed:
@@ -65,9 +63,9 @@ def by_status(reply: StepReply) -> Judgement:
     match reply.exit_status:
         case 0:
             return passed(reply)
-        case 77 if reason:
+        case protocol.NOTRUN if reason:
             return Judgement(Outcome.NOTRUN, reason)
-        case 70:
+        case protocol.DEATH:
             return Judgement(Outcome.CRASH, (reason or "the server died") + _and(reply))
         case None:
             return Judgement(Outcome.INFRA, "ended without an exit status")

@@ -37,7 +37,7 @@ class Guest:
 
     def __enter__(self) -> "Guest":
         self.port, theirs = socket.socketpair()
-        folder = str(data_path("qemu/terminal.py").parent)
+        folder = str(data_path("qemu/agent/terminal.py").parent)
         text = GUEST.format(folder=folder, port=theirs.fileno(), tty=self.tty)
         env = {"PATH": os.environ["PATH"], "PS1": "guest> ", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen([sys.executable, "-c", text], pass_fds=[theirs.fileno()], env=env)

@@ -229,7 +229,7 @@ def test_what_a_leg_uses_is_tested_again_when_it_changes(world: World, kind: str
 @pytest.mark.parametrize("suite", ["smoke", "fstests"])
 def test_our_own_programs_in_the_guest_count_too(world: World, suite: str) -> None:
     world.run(suite)
-    with_other(world, "payload", inputs={"qemu/agent.py": "other"})
+    with_other(world, "payload", inputs={"qemu/agent": "other"})
     assert not world.run(suite).reused
 
 

@@ -9,11 +9,11 @@ from threading import Thread
 
 import pytest
 
-from reviewbot.host.data import data_path
+from tests.guest import MODULES
 
 SCRIPT = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(":")
 import archive, coverage
 coverage.KERNEL, archive.STEP_LIMIT, coverage.STEP_LIMIT = sys.argv[2], 8192, 8192
 coverage.unmount = lambda: []
@@ -24,7 +24,7 @@ sys.exit(coverage.main([]))
 def collected(folder: Path) -> tuple[set[str], list[str]]:
     """Names of counters, and the notes, after the step ran on `folder`."""
     done = subprocess.run(
-        [sys.executable, "-S", "-c", SCRIPT, str(data_path("qemu/suites")), str(folder / "kernel")], check=False,
+        [sys.executable, "-S", "-c", SCRIPT, MODULES, str(folder / "kernel")], check=False,
         env={"REVIEWBOT_RUN": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

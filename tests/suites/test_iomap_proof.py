@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from reviewbot.host.data import data_path
+from tests.guest import MODULES
 
-SUITES = data_path("qemu/suites")
 WARNING = "4,812,9120013,-;fuse: EXPERIMENTAL iomap feature enabled.  Use at your own risk!"
 SCRIPT = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(":")
 import iomap
 told = json.loads(sys.argv[2])
 iomap.KMSG, iomap.SWITCH, iomap.MNT = told["log"], told["switch"], told["mount"]
@@ -64,7 +63,7 @@ def looked(folder: Path, seen: Seen) -> list[Any]:
     told = {**asdict(seen), "log": str(folder / "kmsg"), "switch": str(folder / "switch"), "mount": str(folder),
             "run": str(folder)}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-S", "-c", SCRIPT, str(SUITES), json.dumps(told)], capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", SCRIPT, MODULES, json.dumps(told)], capture_output=True, text=True, check=True
     )
     found: list[Any] = json.loads(done.stdout)
     return found
@@ -130,7 +129,7 @@ def make(folder: Path) -> Path:
 
 SWITCH = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(":")
 import iomap
 iomap.SWITCH = sys.argv[2]
 print(iomap.switch(sys.argv[3] == "on"), end="")
@@ -138,7 +137,7 @@ print(iomap.switch(sys.argv[3] == "on"), end="")
 
 
 def switched(path: str, wanted: str) -> str:
-    words = [sys.executable, "-S", "-c", SWITCH, str(SUITES), path, wanted]
+    words = [sys.executable, "-S", "-c", SWITCH, MODULES, path, wanted]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 

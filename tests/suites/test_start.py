@@ -78,7 +78,7 @@ def interpreted(suite: Path, *words: str) -> tuple[int, str]:
 
 
 def _started(suite: Path, argv: list[str]) -> tuple[int, str]:
-    modules = str(data_path("qemu/suites"))
+    modules = str(data_path("qemu/agent"))
     done = subprocess.run(
         [sys.executable, "-ISE", "-c", AGENT, str(suite), modules, json.dumps(argv), json.dumps(ENV)],
         capture_output=True, text=True, check=False, timeout=60, cwd="/",

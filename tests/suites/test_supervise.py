@@ -20,8 +20,8 @@ HELPER = data_path("qemu/helpers/mount.fuse.ext4")
 @pytest.fixture
 def deaths(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The guest's module that looks for servers that died."""
-    monkeypatch.syspath_prepend(data_path("qemu/suites"))
-    spec = importlib.util.spec_from_file_location("deaths", data_path("qemu/suites/deaths.py"))
+    monkeypatch.syspath_prepend(data_path("qemu/agent"))
+    spec = importlib.util.spec_from_file_location("deaths", data_path("qemu/agent/deaths.py"))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

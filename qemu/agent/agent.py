@@ -1,4 +1,4 @@
-#!/usr/bin/python3 -ISE
+#!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's agent: PID 1 after `init`. Runs the steps that the host sends and tells what became of them.
 
@@ -7,6 +7,8 @@ Control port: JSON lines both ways, each of ours with the host's nonce. Results 
 JSON line `{"nonce", "step", "size"}` and that many bytes of a tar archive; the same bytes are appended to the results
 disk, where they can be read after a crash.
 """
+
+from __future__ import annotations
 
 import errno
 import fcntl
@@ -17,9 +19,17 @@ import signal
 import sys
 import time
 
-TAIL = 64 << 10  # bytes of a step's output, and of its kernel messages, that are told
-WARNING = 4  # level of kernel messages from which on they are told apart
-LOUD = 8 << 10  # bytes of these
+import protocol
+from kmsg import Kmsg
+from protocol import TAIL
+
+TYPE_CHECKING = False  # that of `typing`, whose import costs too much here
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from figures import Meter
+
 HEARTBEAT = 5.0
 PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
 # Seconds that each rung of the ladder may take when a step reached its limit; the waits end early.
@@ -37,7 +47,7 @@ ENV = {
 }
 
 
-def port(name):
+def port(name: str) -> int:
     """The virtio-serial port of this name, open for both ways. There is no udev here to name its device."""
     from texts import read
 
@@ -48,57 +58,10 @@ def port(name):
     raise OSError(errno.ENODEV, f"no port {name}")
 
 
-class Kmsg:
-    """Kernel messages since the last look."""
-
-    def __init__(self):
-        self.fd = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.text = b""
-        self.loud = b""
-        """Lines of level warning and above that are the kernel's own, as `<4>text`."""
-
-    def pump(self):
-        while True:
-            try:
-                record = os.read(self.fd, 8192)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.EPIPE:  # EPIPE: messages were overwritten before we read them
-                    return
-                self.text += b"[some kernel messages were lost]\n"
-                continue
-            head, _, rest = record.partition(b";")
-            fields = head.split(b",")
-            priority = int(fields[0]) if fields[0].isdigit() else 0
-            writer = b"user: " if priority >> 3 else b""  # what a program wrote here is not what the kernel says
-            stamp = fields[2] if len(fields) > 2 else b"0"
-            seconds = int(stamp) / 1e6 if stamp.isdigit() else 0.0
-            # As on the console: `T123` is a task, `C1` a CPU.
-            caller = b"".join(b"[%6s]" % field[7:] for field in fields[4:] if field.startswith(b"caller="))
-            self.text += b"[%12.6f]%s %s" % (seconds, caller, writer) + rest.split(b"\n")[0] + b"\n"
-            self.text = self.text[-4 * TAIL :]
-            if priority <= WARNING:  # a program's have a facility, which is above the level
-                self.loud = (self.loud + b"<%d>%s\n" % (priority, rest.split(b"\n")[0]))[-LOUD:]
-
-    def take(self):
-        self.pump()
-        text, self.text = self.text, b""
-        return text
-
-    def take_loud(self):
-        self.pump()
-        loud, self.loud = self.loud, b""
-        return loud
-
-    def say(self, words):
-        os.write(self.fd, f"<6>reviewbot: {words}\n".encode())
-
-
 class Child:
     """The command of a step: the end of its output as it comes. Raises OSError when it cannot be started."""
 
-    def __init__(self, order):
+    def __init__(self, order: dict[str, Any]) -> None:
         from start import start
 
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -115,7 +78,7 @@ class Child:
         self.poll = select.poll()
         self.poll.register(reader, select.POLLIN)
 
-    def read(self):
+    def read(self) -> None:
         """Wait a little and take what there is."""
         if self.reader < 0:
             time.sleep(0.02)
@@ -127,37 +90,36 @@ class Child:
         else:
             self.output = block[-2 * TAIL :] if len(block) > 2 * TAIL else (self.output + block)[-2 * TAIL :]
 
-    def over(self, dead):
+    def over(self, dead: bool) -> bool:
         """A server that went to the background may hold the pipe for ever."""
         self.end = self.end or (time.monotonic() if dead else 0.0)
         return dead and (self.reader < 0 or time.monotonic() - self.end > 0.15)
 
-    def close(self):
+    def close(self) -> None:
         if self.reader >= 0:
             os.close(self.reader)
             self.reader = -1
 
 
 class Agent:
-    def __init__(self):
+    def __init__(self) -> None:
         self.control = port("control")
         self.results = port("results")
         self.kmsg = Kmsg()
         self.nonce = ""
         self.inbox = b""
-        self.disk = None
-        self.step = None
-        self.watched = set()  # children whose status somebody waits for
-        self.dead = {}
+        self.disk: int | None = None
+        self.watched: set[int] = set()  # children whose status somebody waits for
+        self.dead: dict[int, int] = {}
         self.beat = 0.0
-        self.meter = None
+        self.meter: Meter | None = None
 
-    def tell(self, **words):
+    def tell(self, **words: Any) -> None:
         line = json.dumps({"nonce": self.nonce, **words}).encode() + b"\n"
         while line:
             line = line[os.write(self.control, line) :]
 
-    def listen(self):
+    def listen(self) -> Any:
         while b"\n" not in self.inbox:
             block = os.read(self.control, 65536)
             if not block:  # the host is not there yet, or no more
@@ -166,64 +128,65 @@ class Agent:
         line, _, self.inbox = self.inbox.partition(b"\n")
         return json.loads(line)
 
-    def serve(self):
-        from saved import freshen, warm
+    def serve(self) -> None:
+        from snapshot import freshen, warm
 
         while True:
             order = self.listen()
-            if order["op"] == "hello":
+            if order["op"] == protocol.HELLO:
                 self.nonce = order["nonce"]
                 freshen(order)
                 self.hello()
-            elif order["op"] == "warm":
+            elif order["op"] == protocol.WARM:
                 warm(ENV)
-                self.tell(t="warm")
-            elif order["op"] == "run":
+                self.tell(t=protocol.WARM)
+            elif order["op"] == protocol.RUN:
                 self.run(order)
-            elif order["op"] == "off":
-                self.tell(t="final")
+            elif order["op"] == protocol.OFF:
+                self.tell(t=protocol.FINAL)
                 time.sleep(0.05)
                 power_off()
 
-    def hello(self):
+    def hello(self) -> None:
         from boot import facts
 
-        self.tell(t="hello", **facts())
+        self.tell(t=protocol.HELLO, **facts())
 
-    def run(self, order):
+    def run(self, order: dict[str, Any]) -> None:
         import deaths
 
         name = order["name"]
         before = self.kmsg.take()  # what was said between steps belongs to the one that ended
         self.kmsg.say(f"step {name}")
-        self.tell(t="start", name=name, dmesg=clip(before))
+        self.tell(t=protocol.START, name=name, dmesg=clip(before))
         meter = self.measure() if order.get("measure") else None
         started = time.monotonic()
         try:
-            self.step = Child(order)
+            step = Child(order)
         except OSError as error:
-            self.tell(t="done", name=name, status=127, seconds=0, output=f"{order['argv'][0]}: {error.strerror}")
+            self.tell(t=protocol.DONE, name=name, status=127, seconds=0, output=f"{order['argv'][0]}: {error.strerror}")
             return
-        self.watched.add(self.step.pid)
-        hung = {} if self.attend(order["timeout"], self.ended) else self.end(name, order["timeout"])
+        self.watched.add(step.pid)
+        limit = order["timeout"]
+        hung = {} if self.ended(step, limit) else self.end(step, name, limit)
         seconds = time.monotonic() - started
-        self.step.close()
+        step.close()
         taken = meter.end() if meter else None
-        status = self.dead.pop(self.step.pid, -1)
+        status = self.dead.pop(step.pid, -1)
         if deaths.died():
-            self.apart("examine", EXAMINE_LIMIT, "deaths")
+            self.apart(step, "examine", EXAMINE_LIMIT, "deaths")
         if status < 0 and not hung:  # what it started in other sessions has nobody to end it
-            hung = {"unclean": self.clean()}
+            hung = {"unclean": self.clean(step)}
         size = self.collect(name, [*order.get("collect", ()), deaths.DEAD])
         self.tell(
-            t="done", name=name, status=status, seconds=round(seconds, 3),
-            output=clip(self.step.output), loud=clip(self.kmsg.take_loud()), dmesg=clip(self.kmsg.take()), files=size,
+            t=protocol.DONE, name=name, status=status, seconds=round(seconds, 3),
+            output=clip(step.output), loud=clip(self.kmsg.take_loud()), dmesg=clip(self.kmsg.take()), files=size,
             server=taken, **hung,
         )  # fmt: skip
         self.watched.clear()
         self.dead.clear()
 
-    def measure(self):
+    def measure(self) -> Meter:
         if self.meter is None:
             from figures import Meter
 
@@ -231,14 +194,15 @@ class Agent:
         self.meter.begin()
         return self.meter
 
-    def ended(self):
-        return self.step.over(self.step.pid in self.dead)
+    def ended(self, step: Child, seconds: float) -> bool:
+        """Wait so long for its end; whether it came."""
+        return self.attend(step, seconds, lambda: step.over(step.pid in self.dead))
 
-    def attend(self, seconds, over):
+    def attend(self, step: Child, seconds: float, over: Callable[[], bool]) -> bool:
         """Read what the step says, bury the dead and stay heard until it is `over()`, True, or the time is up."""
         until = time.monotonic() + seconds
         while True:
-            self.step.read()
+            step.read()
             self.reap()
             now = time.monotonic()
             if over():
@@ -248,9 +212,9 @@ class Agent:
             if now - self.beat > HEARTBEAT:
                 self.beat = now
                 self.kmsg.pump()
-                self.tell(t="alive")
+                self.tell(t=protocol.ALIVE)
 
-    def reap(self):
+    def reap(self) -> None:
         """Bury all children that ended. We are init: everybody's orphans are ours too."""
         while True:
             try:
@@ -262,34 +226,34 @@ class Agent:
             if pid in self.watched:
                 self.dead[pid] = os.waitstatus_to_exitcode(status)
 
-    def end(self, name, limit):
+    def end(self, step: Child, name: str, limit: float) -> dict[str, Any]:
         """A step that reached its limit: tell what it hangs in, abort its FUSE connections, kill it, clean up after it.
 
         What the host is told of it. `unclean`: why nothing else should run here.
         """
         self.kmsg.say(f"step {name} reached its limit of {limit:.0f} s")
-        said = self.apart("collect", COLLECT_LIMIT)
+        said = self.apart(step, "collect", COLLECT_LIMIT)
         size = self.collect(name, ["/run/reviewbot/hang"])
-        self.tell(t="hang", name=name, text=said or "its state could not be read", output=clip(self.step.output),
+        self.tell(t=protocol.HANG, name=name, text=said or "its state could not be read", output=clip(step.output),
                   files=size)  # fmt: skip
-        aborted = self.apart("abort", ABORT_LIMIT)
+        aborted = self.apart(step, "abort", ABORT_LIMIT)
         by = "abort"
-        if not aborted or not self.attend(ABORT_WAIT, self.ended):
+        if not aborted or not self.ended(step, ABORT_WAIT):
             by = "kill"
-            kill(-self.step.pid)
-            kill(self.step.pid)
-            self.attend(KILL_WAIT, self.ended)
-        unclean = self.clean()
+            kill(-step.pid)
+            kill(step.pid)
+            self.ended(step, KILL_WAIT)
+        unclean = self.clean(step)
         if not unclean:
-            self.attend(KILL_WAIT, self.ended)
+            self.ended(step, KILL_WAIT)
         return {"timeout": True, "aborted": aborted or "", "by": by, "unclean": unclean}
 
-    def clean(self):
+    def clean(self, step: Child) -> str:
         """End what a step left; why nothing else should run here, or empty."""
-        unclean = self.apart("clean", CLEAN_LIMIT)
+        unclean = self.apart(step, "clean", CLEAN_LIMIT)
         return f"cleaning up did not end within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
 
-    def apart(self, work, seconds, module="hang"):
+    def apart(self, step: Child, work: str, seconds: float, module: str = "hang") -> str | None:
         """The words of a module's function, called in a process of its own; None when it does not end in time."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
@@ -303,14 +267,14 @@ class Agent:
         os.close(writer)
         self.watched.add(pid)
         said = None
-        if self.attend(seconds, lambda: pid in self.dead):
+        if self.attend(step, seconds, lambda: pid in self.dead):
             said = (drain(reader) or b"").decode(errors="replace")
         else:
             kill(pid)
         os.close(reader)
         return said
 
-    def collect(self, name, patterns):
+    def collect(self, name: str, patterns: list[str]) -> int:
         """Send files as a tar archive; returns its size. Also kept on the results disk."""
         from archive import archive
 
@@ -335,14 +299,14 @@ class Agent:
         return len(data)
 
 
-def widen(pipe):
+def widen(pipe: int) -> None:
     try:
         fcntl.fcntl(pipe, 1031, PIPE)  # F_SETPIPE_SZ
     except OSError:
         return  # it stays small, and is only slower
 
 
-def drain(fd):
+def drain(fd: int) -> bytes | None:
     """What can be read now; None at the end of file."""
     data = b""
     while len(data) < PIPE:
@@ -356,18 +320,18 @@ def drain(fd):
     return data
 
 
-def kill(target):
+def kill(target: int) -> None:
     try:
         os.kill(target, signal.SIGKILL)
     except ProcessLookupError:
         return
 
 
-def clip(data):
+def clip(data: bytes) -> str:
     return data[-TAIL:].decode(errors="replace")
 
 
-def power_off():
+def power_off() -> None:
     from texts import write
 
     os.sync()
@@ -375,9 +339,9 @@ def power_off():
     time.sleep(60)
 
 
-def main():
+def main() -> None:
     os.chdir("/")
-    sys.path.insert(0, "/stack/suites")
+    sys.path.append("/stack/suites")  # a suite is a fork of this process
     from boot import prepare
 
     prepare()

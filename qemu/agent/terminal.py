@@ -21,7 +21,7 @@ FULL = 1 << 16  # bytes of keys that may wait for the shell to read them
 BLOCK = 1 << 14
 
 
-def port(name):
+def port(name: str) -> int:
     for device in os.listdir("/sys/class/virtio-ports"):
         try:
             with open(f"/sys/class/virtio-ports/{device}/name") as file:
@@ -32,7 +32,7 @@ def port(name):
     raise OSError(errno.ENODEV, f"no port {name}")
 
 
-def run_shell(folder, ends, interactive):
+def run_shell(folder: str, ends: tuple[int, ...], interactive: bool) -> int:
     """Fork a shell whose standard files are `ends`; its process id."""
     pid = os.fork()
     if pid:
@@ -40,8 +40,8 @@ def run_shell(folder, ends, interactive):
             os.close(end)
         return pid
     try:
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python programs ignore these two
-            signal.signal(number, signal.SIG_DFL)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python programs ignore these two
+            signal.signal(ignored, signal.SIG_DFL)
         os.setsid()
         if interactive:
             fcntl.ioctl(ends[0], termios.TIOCSCTTY, 0)
@@ -56,7 +56,7 @@ def run_shell(folder, ends, interactive):
 
 
 class Session:
-    def __init__(self, host, interactive, folder):
+    def __init__(self, host: int, interactive: bool, folder: str) -> None:
         self.host, self.interactive = host, interactive
         self.inbox = self.keys = b""
         self.closing = self.greeted = False
@@ -72,12 +72,12 @@ class Session:
         for end in {self.keyboard, *self.outputs}:
             os.set_blocking(end, False)
 
-    def send(self, kind, data=b""):
+    def send(self, kind: bytes, data: bytes = b"") -> None:
         frame = kind + struct.pack(">H", len(data)) + data
         while frame:
             frame = frame[os.write(self.host, frame) :]
 
-    def serve(self):
+    def serve(self) -> int:
         """Carry bytes both ways until the shell is dead; its status."""
         self.send(b"r")
         while True:
@@ -89,7 +89,7 @@ class Session:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
 
-    def turn(self, wait):
+    def turn(self, wait: float) -> bool:
         """Carry what there is; whether the shell had said anything."""
         readers = [*self.outputs, *([self.host] if len(self.keys) < FULL else [])]
         ready, able, _ = select.select(readers, [self.keyboard] if self.keys and self.keyboard >= 0 else [], [], wait)
@@ -106,7 +106,7 @@ class Session:
         said = [self.say(end) for end in ready if end in self.outputs]
         return True in said
 
-    def say(self, end):
+    def say(self, end: int) -> bool:
         try:
             data = os.read(end, BLOCK)
         except OSError:  # a terminal whose last user is gone
@@ -117,7 +117,7 @@ class Session:
             del self.outputs[end]
         return bool(data)
 
-    def hear(self):
+    def hear(self) -> None:
         data = os.read(self.host, BLOCK)
         if not data:
             if self.greeted:

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the agent does once, before the first step: mounts, links and helpers that steps rely on; how slow this is."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import time
 
 from texts import read, write
 
+TYPE_CHECKING = False  # that of `typing`, whose import costs too much here
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
-def slow_factor():
+
+def slow_factor() -> float:
     """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there."""
     started = time.perf_counter()
     total = 0
@@ -17,7 +23,7 @@ def slow_factor():
     return round(max(1.0, (time.perf_counter() - started) / 0.003), 2)
 
 
-def facts():
+def facts() -> dict[str, object]:
     """What the agent's first word tells of the machine."""
     uname = os.uname()
     memory = next((line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "0")
@@ -27,18 +33,18 @@ def facts():
     }  # fmt: skip
 
 
-def libc():
+def libc() -> CDLL:
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
 
 
-def mount(library, source, target, kind, flags=0, data=""):
+def mount(library: CDLL, source: str, target: str, kind: str, flags: int = 0, data: str = "") -> int:
     os.makedirs(target, exist_ok=True)
-    return library.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None)
+    return int(library.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None))
 
 
-def prepare():
+def prepare() -> None:
     """Mounts, device links and helpers that every step may rely on."""
     library = libc()
     mount(library, "devpts", "/dev/pts", "devpts")
@@ -77,7 +83,7 @@ def prepare():
     loopback()
 
 
-def loopback():
+def loopback() -> None:
     """Bring `lo` up: some tests talk to themselves."""
     import socket
     import struct

@@ -5,20 +5,24 @@
 restored or not, before anything else: two copies of one machine must not draw the same random numbers.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import struct
 import time
 
+TYPE_CHECKING = False  # that of `typing`, whose import costs too much here
+if TYPE_CHECKING:
+    from typing import Any
+
 _RNDADDENTROPY, _RNDRESEEDCRNG = 0x40085203, 0x5207
-_READ = ("/stack/bin", "/stack/sbin", "/stack/lib", "/stack/helpers", "/stack/suites")
+_READ = ("/stack/bin", "/stack/sbin", "/stack/lib", "/stack/helpers", "/stack/agent", "/stack/suites")
 """What most steps of most legs start, or load."""
-_OURS = ("agent", "archive", "bare", "boot", "deaths", "hang", "run", "saved", "start")
-"""Modules that the agent imports, not the suites."""
-_IMPORT = "import sys; sys.path.insert(0, '/stack/suites'); [__import__(name) for name in sys.argv[1:]]"
+_IMPORT = "import sys; sys.path[:0] = ['/stack/agent', '/stack/suites']; [__import__(name) for name in sys.argv[1:]]"
 
 
-def freshen(order):
+def freshen(order: dict[str, Any]) -> None:
     """Random bytes and the time of day (`entropy`, hex; `now`, seconds since 1970) are the host's."""
     entropy = bytes.fromhex(order.get("entropy", ""))
     if entropy:
@@ -30,7 +34,7 @@ def freshen(order):
         time.clock_settime(time.CLOCK_REALTIME, order["now"])
 
 
-def warm(env):
+def warm(env: dict[str, str]) -> None:
     """Programs in the page cache, the suites' modules compiled, the agent's own imported.
 
     env: what a step would get.
@@ -50,12 +54,12 @@ def warm(env):
     run(["/usr/bin/python3", "-S", "-c", _IMPORT, *modules], {**env, "PYTHONPYCACHEPREFIX": "/run/reviewbot/pycache"})
 
 
-def is_module(name):
+def is_module(name: str) -> bool:
     path = f"/stack/suites/{name}"
-    return os.path.exists(f"{path}/__init__.py") or (name.endswith(".py") and name.removesuffix(".py") not in _OURS)
+    return os.path.exists(f"{path}/__init__.py") or (name.endswith(".py") and name != "run.py")
 
 
-def touch(path):
+def touch(path: str) -> None:
     try:
         with open(path, "rb") as file:
             while file.read(1 << 20):
@@ -64,7 +68,7 @@ def touch(path):
         return
 
 
-def run(argv, env):
+def run(argv: list[str], env: dict[str, str]) -> None:
     """To its end; what it says is for the console only."""
     actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
     os.waitpid(os.posix_spawn(argv[0], argv, env, file_actions=actions), 0)

@@ -10,7 +10,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import termios
 
 HINT = """
@@ -26,7 +25,7 @@ run() { python3 -S /stack/suites/run.py "$@"; }
 """
 
 
-def set_up(env):
+def set_up(env: dict[str, str]) -> None:
     """As a leg's first steps do. That it fails may be what somebody is here for."""
     steps = [["python3", "-S", "/stack/suites/run.py", "setup", *env.get("LEG_PROVE", "").split()]]
     if os.path.exists("/stack/fstests/check"):
@@ -37,7 +36,7 @@ def set_up(env):
             print(f"{' '.join(argv[-2:])} ended with status {done.returncode}:\n{done.stdout}")
 
 
-def shell(env):
+def shell(env: dict[str, str]) -> None:
     """A shell that has the console as its terminal; returns when it ends."""
     with open("/sys/class/tty/console/active") as file:
         console = "/dev/" + file.read().split()[-1]
@@ -56,9 +55,8 @@ def shell(env):
         continue  # everybody's orphans are ours
 
 
-def main():
+def main() -> None:
     os.chdir("/")
-    sys.path[:0] = ["/stack/suites", "/stack/agent"]
     from agent import ENV, power_off
     from boot import prepare
 

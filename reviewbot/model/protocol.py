@@ -1,0 +1,1 @@
+../../qemu/agent/protocol.py
