@@ -15,6 +15,7 @@ from reviewbot.build.kernel import kernel
 from reviewbot.build.payload import contents_of, joined, payload
 from reviewbot.build.recipe import WrongProduct, run_recipe
 from reviewbot.config import Site
+from reviewbot.host.cancel import carried
 from reviewbot.host.git import tree_of
 from reviewbot.host.process import CommandFailed, LimitExceeded, no_room
 from reviewbot.model.artifacts import Artifact, Artifacts
@@ -98,7 +99,8 @@ class _Builder:
         """The components, and what a machine needs to run them."""
         with ThreadPoolExecutor(1) as pool:
             # The guest waits for the network and the disk while the kernel wants the CPUs.
-            waiting = pool.submit(self._timed, "guest", lambda log: guest(self.store, self.site.debian_suite, log))
+            timed = carried(self._timed)
+            waiting = pool.submit(timed, "guest", lambda log: guest(self.store, self.site.debian_suite, log))
             self.components(kinds, give_up=True)
             self.built["guest"] = waiting.result()
         try:

@@ -11,8 +11,9 @@ import click
 
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.guard import ReaderGone, guarded
+from reviewbot.host.cancel import ALL
 from reviewbot.host.paths import data_dir
-from reviewbot.host.process import begin_stop, stop_all
+from reviewbot.host.process import stop_all
 from reviewbot.host.unexpected import as_error
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.verdict import ExitStatus
@@ -62,7 +63,7 @@ def report_error(error: ReviewbotError) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    begin_stop()
+    ALL.cancel()
     raise KeyboardInterrupt
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import filelock
 
-from reviewbot.host.process import Stopping, stopping
+from reviewbot.host import cancel
 
 Waiting = Callable[[str], None]
 """Told once, before waiting for a lock: who holds it and what for; empty when that is not known."""
@@ -25,7 +25,7 @@ def locked(path: Path, *, timeout: float = -1, who: str = "", waiting: Waiting |
     """Hold an exclusive flock(2) on `path`. timeout: seconds, -1 waits for ever.
 
     who: what others are told who wait for it: `run 20261129-0512, which builds kernel`. waiting: told of the holder.
-    Raises filelock.Timeout. The file stays; the lock does not.
+    Raises filelock.Timeout, Stopping. The file stays; the lock does not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path, timeout=timeout)
@@ -35,11 +35,23 @@ def locked(path: Path, *, timeout: float = -1, who: str = "", waiting: Waiting |
                 stack.enter_context(lock.acquire(timeout=0))
             except filelock.Timeout:
                 waiting(holder(path))
-                stack.enter_context(lock)
+                stack.enter_context(_acquired(lock, timeout))
         else:
-            stack.enter_context(lock)
+            stack.enter_context(_acquired(lock, timeout))
         stack.enter_context(_introduced(path, who))
         yield
+
+
+def _acquired(lock: filelock.BaseFileLock, timeout: float) -> contextlib.AbstractContextManager[object]:
+    """Raises filelock.Timeout, Stopping."""
+    end = time.monotonic() + timeout if timeout >= 0 else float("inf")
+    while True:
+        try:
+            return lock.acquire(timeout=max(0.0, min(_POLL, end - time.monotonic())))
+        except filelock.Timeout:
+            cancel.check()
+            if time.monotonic() >= end:
+                raise
 
 
 @contextmanager
@@ -52,8 +64,7 @@ def shared(path: Path, *, waiting: Waiting | None = None) -> Iterator[None]:
             if waiting is not None:
                 waiting(holder(path))
                 waiting = None
-            if stopping():
-                raise Stopping
+            cancel.check()
             time.sleep(_POLL)
         yield
     finally:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from reviewbot.host import cancel
 from reviewbot.model.errors import DiskFull, InfraError
 
 PACKAGES = {
@@ -32,7 +33,6 @@ _FULL = 1 << 20
 _NEARLY_FULL = 1 << 30
 """Bytes: a disk with less room may have been full a moment ago, if a command says so: most remove what they began."""
 _live: "set[subprocess.Popen[bytes]]" = set()
-_stopping = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,48 +99,27 @@ class ToolMissing(InfraError):
         self.tool = tool
 
 
-class Stopping(KeyboardInterrupt):
-    """A process of any thread was ended, or not started, because the user wants us to stop."""
-
-
-def begin_stop() -> None:
-    """Ask every process that any thread of ours runs to end, and start no other.
-
-    Does not wait, so a signal handler may call it. Ctrl-C reaches the main thread only; this is how the
-    others learn of it: their commands raise Stopping.
-    """
-    _stopping.set()
-    for process in tuple(_live):
+@contextlib.contextmanager
+def _registered(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def end() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
 
-
-def stopping() -> bool:
-    """Whether the user wants us to stop: what a process said since then may be our own doing."""
-    return _stopping.is_set()
-
-
-def stop_all() -> None:
-    """End every process that is still there, however it resists."""
-    _stopping.set()
-    for process in tuple(_live):
-        kill_group(process, grace=1.0)
-
-
-@contextlib.contextmanager
-def _registered(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     _live.add(process)
     try:
-        # A signal that came while it was being started is lost: Python drops what is raised in its own fork hooks.
-        _refuse_when_stopping()
-        yield
+        with cancel.current().ending(end):
+            # A signal that came while it was being started is lost: Python drops what is raised in its own fork hooks.
+            cancel.check()
+            yield
     finally:
         _live.discard(process)
 
 
-def _refuse_when_stopping() -> None:
-    if _stopping.is_set():
-        raise Stopping
+def stop_all() -> None:
+    """End every process that is still there, however it resists, and start no other."""
+    cancel.ALL.cancel()
+    for process in tuple(_live):
+        kill_group(process, grace=1.0)
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -210,7 +189,7 @@ def _start(
     stderr: int | IO[bytes], pass_fds: Sequence[int] = (), *, bare: bool = False,
 ) -> "subprocess.Popen[bytes]":  # fmt: skip
     """In a process group of its own, which dies with us. bare: `env` is all of its environment. Raises ToolMissing."""
-    _refuse_when_stopping()
+    cancel.check()
     try:
         return subprocess.Popen(
             command, cwd=cwd, env=dict(env or {}) if bare else environment(env), stdin=stdin, stdout=stdout,
@@ -223,7 +202,7 @@ def _start(
 
 
 def tidy(argv: Sequence[str | os.PathLike[str]]) -> None:
-    """Run what removes something of ours to its end, also after `begin_stop`. Raises CommandFailed."""
+    """Run what removes something of ours to its end, also after its run was cancelled. Raises CommandFailed."""
     done = subprocess.run(
         argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, start_new_session=True,
         preexec_fn=_die_with_parent,
@@ -289,7 +268,7 @@ def run(
         except BaseException:
             kill_group(process)
             raise
-    _refuse_when_stopping()  # what a killed process said is no answer
+    cancel.check()  # what a killed process said is no answer
     if copies.exceeded and output_limit is not None:
         raise LimitExceeded("output", output_limit, argv=command, tail=_tail(log, b""))
     seconds = time.monotonic() - started

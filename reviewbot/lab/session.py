@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from reviewbot.host.cancel import carried, current
 from reviewbot.host.data import data_path
-from reviewbot.host.process import begin_stop
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.job import run_job
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -79,14 +79,14 @@ def run_session(
     ours, theirs = socket.socketpair()
     # The user's signals come to the main thread; the machine can do with another.
     machine = _Machine(job.model_copy(update={"ports": (PORT,)}), accelerator, folder, on_reply, progress, theirs)
-    thread = threading.Thread(target=machine.run, name="machine")
+    thread = threading.Thread(target=carried(machine.run), name="machine")
     with ours, theirs:
         thread.start()
         try:
             Line(ours, ends).carry()
             thread.join()
         except BaseException:
-            begin_stop()
+            current().cancel()
             raise
         finally:
             thread.join()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reviewbot.config import Reviewer
+from reviewbot.host.cancel import carried
 from reviewbot.host.git import git
 from reviewbot.host.process import CommandFailed, CommandTimeout, ToolMissing
 from reviewbot.host.sandbox import Sandbox
@@ -147,7 +148,7 @@ class _Work:
         progress(Event("review", "patches", "start", total=len(self.items)))
         pool = ThreadPoolExecutor(_THREADS)
         try:
-            reviews = tuple(pool.map(one, self.items))
+            reviews = tuple(pool.map(carried(one), self.items))
         finally:
             pool.shutdown(cancel_futures=True)
         progress(Event("review", "patches", "done", f"{len(reviews)} patches", done=done, total=len(reviews)))

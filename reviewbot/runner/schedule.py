@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reviewbot.host.cancel import carried
+
 
 class Job(Protocol):
     """What machines can be given to. Thread-safe."""
@@ -33,7 +35,7 @@ def run_all(
     others, and is raised here. stop: set then, and when the caller is interrupted; machines must heed it.
     """
     queue = _Queue(list(jobs), after, stop)
-    threads = [threading.Thread(target=queue.work, name=f"machine {n + 1}") for n in range(max(machines, 1))]
+    threads = [threading.Thread(target=carried(queue.work), name=f"machine {n + 1}") for n in range(max(machines, 1))]
     try:
         for thread in threads:
             thread.start()

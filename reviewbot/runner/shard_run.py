@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reviewbot import lab, suites
-from reviewbot.host.process import Stopping, stopping
+from reviewbot.host import cancel
 from reviewbot.lab import OVERDUE, Accelerator, Bounds
 from reviewbot.model import protocol
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -143,8 +143,8 @@ class ShardRun:
             job = self._job(number)
         try:
             reply = self._run(job, number, mine)
-            if self.stop.is_set() or stopping():
-                raise Stopping  # it did not end by itself, and what it said last may be our doing
+            if self.stop.is_set() or cancel.current().cancelled:
+                raise cancel.Stopping  # it did not end by itself, and what it said last may be our doing
         except BaseException:
             with self.lock:
                 self._leave(number, mine)
