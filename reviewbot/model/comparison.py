@@ -245,6 +245,8 @@ class Comparison(Model):
     tests: tuple[Compared, ...] = ()
     figures: tuple[FigureChange, ...] = ()
     messages: tuple[NewMessage, ...] = ()
+    smoke_on_base: dict[str, dict[str, Outcome]] = {}
+    """Leg -> check -> outcome, of the run that costs and messages are compared with."""
     lost: dict[str, str] = {}
     """Leg -> why its smoke has no result on base: what head costs more there, and what it says more, is not known."""
     cells: tuple[Cell, ...] = ()

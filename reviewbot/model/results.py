@@ -220,6 +220,17 @@ def accounted(suite: str, planned: Sequence[str], results: Sequence[TestResult])
     return tuple(whole), f"reviewbot lost count: {'; '.join(problems)}"[:500] if problems else ""
 
 
+class Difference(Model):
+    """One test whose outcomes differ between legs, or between head and base."""
+
+    suite: str
+    test: str
+    head: dict[str, Outcome]
+    """Leg -> outcome."""
+    base: dict[str, Outcome] = {}
+    """The same of base, where it ran there."""
+
+
 class Reported(Model):
     """A test of one leg that was reported of an earlier version of the posting."""
 
@@ -253,5 +264,7 @@ class Results(Model):
     variant: str = ""
     """`kasan`, `asan-server,lockdep`: how the stack was built and run; empty: plainly."""
     legs: tuple[LegResult, ...]
+    differential: tuple[Difference, ...] = ()
+    """Tests whose outcomes differ between legs, or between head and base."""
     previous: Previous | None = None
     """None: no earlier version was tested here."""

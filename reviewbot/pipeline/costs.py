@@ -47,6 +47,7 @@ class Costs:
         grown: list[FigureChange] = []
         said: list[NewMessage] = []
         lost: dict[str, str] = {}
+        outcomes: dict[str, dict[str, Outcome]] = {}
         for result in results:
             leg = specs[result.leg]
             if not leg.server or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
@@ -56,6 +57,7 @@ class Costs:
                 first = next((test.reason for test in before.tests if test.reason), "no check passed")
                 lost[leg.name] = before.reason or first
                 continue
+            outcomes[leg.name] = {test.test: test.outcome for test in before.tests}
             more = figures.leading(figures.grown(before, result, SMOKE))
             new = messages.new_messages(before, result, SMOKE)
             if more or new:
@@ -65,7 +67,8 @@ class Costs:
                 now = smoke(leg, self.head, Side.HEAD, "again", checks)
                 grown += figures.confirmed(more, figures.grown(was, now, SMOKE))
                 said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
-        return comparison.model_copy(update={"figures": tuple(grown), "messages": tuple(said), "lost": lost})
+        found = {"figures": tuple(grown), "messages": tuple(said), "lost": lost, "smoke_on_base": outcomes}
+        return comparison.model_copy(update=found)
 
     def _head(self, leg: LegSpec) -> str:
         """What names this head."""

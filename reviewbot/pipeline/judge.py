@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from reviewbot import verdict
 from reviewbot.host.paths import cache_dir
+from reviewbot.model.differences import differences
 from reviewbot.model.progress import Progress, silent
 from reviewbot.model.review import PatchRef
 from reviewbot.pipeline import symbolize
@@ -25,6 +26,7 @@ def judged(record: Record, run: RunFolder, progress: Progress = silent, *, unrev
     )
     if results.previous:  # shards have brought more since it was recorded
         results = results.model_copy(update={"previous": became(recalled(results.previous), results.legs)})
+    results = results.model_copy(update={"differential": differences(results, record.comparison).rows})
     found = verdict.judge(record.run, results, record.comparison, _names(record))
     for deep in record.deep:
         found = verdict.with_deep(found, deep, _names(record))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Legs side by side: only what differs is a row."""
 
-from reviewbot.model.comparison import Class, Compared, Comparison, Counts
+from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.report import Record
@@ -57,11 +57,44 @@ def test_a_known_failure_is_told_as_one() -> None:
 
 
 def test_a_failure_that_base_has_too_says_so() -> None:
-    old = Compared(leg="fuse4fs", suite="fstests", test="generic/001", outcome=F, kind=Class.PRE_EXISTING,
-                   base=Counts(failed=2, runs=2))  # fmt: skip
+    assert base_says(F).rows == (
+        ("fstests/generic/001", "fails only on fuse4fs; on base, too", "PASS", "FAIL", "FAIL"),
+    )
+
+
+def base_says(outcome: Outcome) -> Differential:
+    old = Compared(
+        leg="fuse4fs",
+        suite="fstests",
+        test="generic/001",
+        outcome=F,
+        kind=Class.PRE_EXISTING,
+        reruns=(Rerun(side=Side.BASE, number=1, outcome=outcome),),
+    )
     found = legs(Comparison(tests=(old,)), ext4="P", fuse4fs="F")
-    assert found
-    assert found.rows[0][2:] == ("PASS", "FAIL (base, too)")
+    assert found and found.legs == ("ext4", "fuse4fs on base", "fuse4fs")
+    return found
+
+
+def test_a_failure_that_base_does_not_have_says_so() -> None:
+    assert base_says(P).rows == (("fstests/generic/001", "fails only on fuse4fs; not on base", "PASS", "PASS", "FAIL"),)
+
+
+def test_one_leg_alone_is_compared_with_base() -> None:
+    smoke = Comparison(smoke_on_base={"fuse4fs": {"acl": F, "mount": P, "rename": P}})
+    tests = tuple(TestResult(suite="smoke", test=name, outcome=now) for name, now in (("acl", P), ("mount", P)))
+    gone = TestResult(suite="smoke", test="rename", outcome=N)
+    leg = LegResult(leg="fuse4fs", available=True, tests=(*tests, gone))
+    results = Results(run=RUN, tool="reviewbot 0", legs=(leg,))
+    found = differential(Record(run=RUN, tool="reviewbot 0", posting=POSTING, results=results, comparison=smoke))
+    assert found == Differential(
+        ("fuse4fs on base", "fuse4fs"),
+        (
+            ("smoke/acl", "fails on base only, on fuse4fs", "FAIL", "PASS"),
+            ("smoke/rename", "no result on fuse4fs, passes on base", "PASS", "NOTRUN"),
+        ),
+        ("1 test passes on head and on base",),
+    )
 
 
 def test_one_leg_alone_has_no_table() -> None:
