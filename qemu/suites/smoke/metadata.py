@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from guest import equal, expect, folder, mount, mount_line, read, remount, run, umount, write
 
+MOVED = 16
+"""Files, and directories; a rename takes some servers 10 ms of a fast machine."""
 ENTRIES = 2000
 """Several blocks of a directory, and several replies to readdir."""
 _LINUX_DIRENT_HEADER = 19
@@ -23,25 +25,25 @@ def moves() -> None:
     os.chdir(place)
     for name in ("from", "to", "deep/er"):
         os.makedirs(name)
-    for number in range(40):
+    for number in range(MOVED):
         write(f"from/f{number}", f"file {number}".encode())
         os.makedirs(f"from/d{number}/inner")
-    for number in range(0, 40, 2):
+    for number in range(0, MOVED, 2):
         write(f"to/f{number}", b"to be replaced")
     os.link("from/f1", "from/other-name")
-    for number in range(40):
+    for number in range(MOVED):
         os.rename(f"from/f{number}", f"to/f{number}")
         os.rename(f"from/d{number}", f"to/d{number}" if number % 2 else f"deep/er/d{number}")
     os.rename("from/other-name", "deep/er/other-name")
     for _ in ("as cached", "from the disk"):
         equal(os.listdir("from"), [], "entries where all were moved away")
         equal(os.stat("from").st_nlink, 2, "link count of a directory that is empty again")
-        equal(os.stat("to").st_nlink, 22, "link count of a directory that got 20 directories")
-        equal(sorted(os.listdir("to")), sorted([*(f"f{n}" for n in range(40)), *(f"d{n}" for n in range(1, 40, 2))]),
-              "entries of the new place")  # fmt: skip
-        for number in range(40):
+        equal(os.stat("to").st_nlink, 2 + MOVED // 2, "link count of a directory that got directories")
+        wanted = {f"f{n}" for n in range(MOVED)} | {f"d{n}" for n in range(1, MOVED, 2)}
+        equal(sorted(os.listdir("to")), sorted(wanted), "entries of the new place")
+        for number in range(MOVED):
             equal(read(f"to/f{number}"), f"file {number}".encode(), f"content of f{number}")
-        for number in range(0, 40, 2):
+        for number in range(0, MOVED, 2):
             equal(os.listdir(f"deep/er/d{number}"), ["inner"], f"entries of d{number}")
         equal((read("deep/er/other-name"), os.stat("to/f1").st_nlink), (b"file 1", 2), "a file of two names")
         os.chdir("/")
@@ -81,7 +83,7 @@ def many() -> None:
     equal(len(listed), ENTRIES, "entries of a directory that is read in small pieces")
     equal(set(listed), wanted, "their names")
     drop_caches()
-    for number, name in enumerate(sorted(wanted)):
+    for number, name in list(enumerate(sorted(wanted)))[::3]:
         equal(os.stat(name).st_mode & 0o777, 0o600 + number % 64, f"mode of {name}")
     for name in sorted(wanted)[::2]:
         os.unlink(name)
