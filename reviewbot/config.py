@@ -129,9 +129,13 @@ class Box(Model):
     def rules(self) -> Rules:
         memory = 0 if self.memory_gib == "auto" else int(self.memory_gib * (1 << 30))
         limits = Limits(
-            memory=memory, processes=self.processes, disk=int(self.disk_gib * (1 << 30)), inodes=self.files,
-            output=int(self.output_mib * (1 << 20)), room=int(self.tmp_gib * (1 << 30)),
-        )  # fmt: skip
+            memory=memory,
+            processes=self.processes,
+            disk=int(self.disk_gib * (1 << 30)),
+            inodes=self.files,
+            output=int(self.output_mib * (1 << 20)),
+            room=int(self.tmp_gib * (1 << 30)),
+        )
         return Rules(limits, frozenset(self.without), overlay=self.layers == "auto")
 
 
@@ -235,10 +239,12 @@ def load_stack(name: str = "fuse", site: Site | None = None) -> Stack:
             file = site._file if site and site._file else None
             near = difflib.get_close_matches(unknown, known_names, n=1)
             raise ConfigError(
-                str(file or "site file"), line_of(file, (key, unknown)) if file else 0, f"{key}.{unknown}",
+                str(file or "site file"),
+                line_of(file, (key, unknown)) if file else 0,
+                f"{key}.{unknown}",
                 f"stack {stack.name} has no component {unknown}",
                 hint=f"did you mean {near[0]}?" if near else f"components: {', '.join(sorted(known_names))}",
-            )  # fmt: skip
+            )
     components = tuple(
         component.model_copy(
             update={

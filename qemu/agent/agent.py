@@ -179,10 +179,17 @@ class Agent:
             hung = {"unclean": self.clean(step)}
         size = self.collect(name, [*order.get("collect", ()), deaths.DEAD])
         self.tell(
-            t=protocol.DONE, name=name, status=status, seconds=round(seconds, 3),
-            output=clip(step.output), loud=clip(self.kmsg.take_loud()), dmesg=clip(self.kmsg.take()), files=size,
-            server=taken, **hung,
-        )  # fmt: skip
+            t=protocol.DONE,
+            name=name,
+            status=status,
+            seconds=round(seconds, 3),
+            output=clip(step.output),
+            loud=clip(self.kmsg.take_loud()),
+            dmesg=clip(self.kmsg.take()),
+            files=size,
+            server=taken,
+            **hung,
+        )
         self.watched.clear()
         self.dead.clear()
 
@@ -234,8 +241,9 @@ class Agent:
         self.kmsg.say(f"step {name} reached its limit of {limit:.0f} s")
         said = self.apart(step, "collect", COLLECT_LIMIT)
         size = self.collect(name, ["/run/reviewbot/hang"])
-        self.tell(t=protocol.HANG, name=name, text=said or "its state could not be read", output=clip(step.output),
-                  files=size)  # fmt: skip
+        self.tell(
+            t=protocol.HANG, name=name, text=said or "its state could not be read", output=clip(step.output), files=size
+        )
         aborted = self.apart(step, "abort", ABORT_LIMIT)
         by = "abort"
         if not aborted or not self.ended(step, ABORT_WAIT):

@@ -68,8 +68,11 @@ def main() -> None:
         set_up(env)
         name, options = leg["LEG_NAME"], leg.get("LEG_MOUNT_OPTIONS", "")
         fstests = FSTESTS if os.path.exists("/stack/fstests/check") else ""
-        print(HINT.format(leg=name, fstyp=leg["LEG_FSTYP"], options=f"-o {options} " if options else "",
-                          fstests=fstests), end="", flush=True)  # fmt: skip
+        print(
+            HINT.format(leg=name, fstyp=leg["LEG_FSTYP"], options=f"-o {options} " if options else "", fstests=fstests),
+            end="",
+            flush=True,
+        )
     with open(RC, "w") as file:
         file.write(BASHRC)
     shell(env)

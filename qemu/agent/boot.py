@@ -28,9 +28,13 @@ def facts() -> dict[str, object]:
     uname = os.uname()
     memory = next((line.split()[1] for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "0")
     return {
-        "kernel_release": uname.release, "kernel_version": uname.version, "cpus": os.cpu_count(),
-        "memory_kib": int(memory), "slow_factor": slow_factor(), "uptime": float(read("/proc/uptime").split()[0]),
-    }  # fmt: skip
+        "kernel_release": uname.release,
+        "kernel_version": uname.version,
+        "cpus": os.cpu_count(),
+        "memory_kib": int(memory),
+        "slow_factor": slow_factor(),
+        "uptime": float(read("/proc/uptime").split()[0]),
+    }
 
 
 def libc() -> CDLL:

@@ -96,8 +96,14 @@ def _trace(program: str, core: str, to: str) -> None:
     import subprocess
 
     try:
-        said = subprocess.run([*GDB, program, core], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=GDB_LIMIT, check=False).stdout  # fmt: skip
+        said = subprocess.run(
+            [*GDB, program, core],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=GDB_LIMIT,
+            check=False,
+        ).stdout
     except subprocess.TimeoutExpired as error:
         said = (error.output or b"") + b"\n[gdb did not end]\n"
     except OSError as error:

@@ -107,10 +107,15 @@ class Meter:
         seen = [sample for sample in samples if sample]
         return {
             "cpu_seconds": None if cpu is None or before is None else round(cpu - before, 3),
-            "pss_kib": max(seen, default=None), "pss_samples": len(seen), "mounts": mounts,
-            "umounts": len(waits), "umount_seconds_max": max(waits, default=None),
-            "umount_seconds_total": round(sum(waits), 2), "umounts_late": late, "requests": self.asked_since(),
-        }  # fmt: skip
+            "pss_kib": max(seen, default=None),
+            "pss_samples": len(seen),
+            "mounts": mounts,
+            "umounts": len(waits),
+            "umount_seconds_max": max(waits, default=None),
+            "umount_seconds_total": round(sum(waits), 2),
+            "umounts_late": late,
+            "requests": self.asked_since(),
+        }
 
     def asked_since(self) -> dict[str, int] | None:
         before, now = self.asked, requests(self.names or {})

@@ -100,13 +100,16 @@ def mounts() -> list[tuple[str, str, str, str]]:
 
 def connections() -> list[str]:
     """A line for each FUSE connection: what it serves and how many requests wait."""
-    places = {device.partition(":")[2]: f"{source} on {folder}" for device, folder, kind, source in mounts()
-              if kind.startswith("fuse") and kind != "fusectl"}  # fmt: skip
+    places = {
+        device.partition(":")[2]: f"{source} on {folder}"
+        for device, folder, kind, source in mounts()
+        if kind.startswith("fuse") and kind != "fusectl"
+    }
     return [
         f"fuse connection {number} ({places.get(str(number), 'not mounted')}): "
         f"requests waiting: {read(f'{CONNECTIONS}/{number}/waiting').strip() or '?'}"
         for number in numbers(CONNECTIONS)
-    ]  # fmt: skip
+    ]
 
 
 def collect() -> str:
@@ -124,8 +127,11 @@ def collect() -> str:
     lines = []
     for task in known:
         syscall = read(f"{task.folder}/syscall").split(" ")[0].strip()
-        lines += [f"{task}: state {task.state}, parent {task.parent}, wchan {task.wchan or '-'}, syscall {syscall}",
-                  *(f"    {line}" for line in task.stack), ""]  # fmt: skip
+        lines += [
+            f"{task}: state {task.state}, parent {task.parent}, wchan {task.wchan or '-'}, syscall {syscall}",
+            *(f"    {line}" for line in task.stack),
+            "",
+        ]
     write(f"{FOLDER}/tasks.txt", "\n".join(lines))
     log = read(_LOG)[-_LOG_BYTES:]
     if log:

@@ -132,11 +132,19 @@ def profiled(changed: Iterable[Change]) -> tuple[str, ...]:
     lies in include/ is counted where it is inlined in one of these. Sorted.
     """
     paths = (change.path for change in changed if change.status != "D" and change.path.endswith((".c", ".S", ".h")))
-    return tuple(sorted({
-        dirname(path) for path in paths
-        if not path.startswith((*_APART, "include/")) and "/include/" not in path and not _foreign(path)
-        and _SAFE.match(path) and dirname(path)
-    }))  # fmt: skip
+    return tuple(
+        sorted(
+            {
+                dirname(path)
+                for path in paths
+                if not path.startswith((*_APART, "include/"))
+                and "/include/" not in path
+                and not _foreign(path)
+                and _SAFE.match(path)
+                and dirname(path)
+            }
+        )
+    )
 
 
 def affected(

@@ -186,8 +186,17 @@ def _referenced(lines: list[str], number: int) -> str:
 
 def _finding(component: str, error: FirstError, log: Path, *, side: Literal["head", "base"], tool: str) -> Finding:
     file, line = split_place(error.place)
-    return Finding(kind=FindingKind.HEAD, component=component, side=side, file=file, line=line, tool=tool,
-                   said=error.what, detail=error.context, log=str(log))  # fmt: skip
+    return Finding(
+        kind=FindingKind.HEAD,
+        component=component,
+        side=side,
+        file=file,
+        line=line,
+        tool=tool,
+        said=error.what,
+        detail=error.context,
+        log=str(log),
+    )
 
 
 class BuildFails(SeriesAtFault):

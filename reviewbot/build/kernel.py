@@ -146,8 +146,12 @@ class Order:
     @property
     def _conditions(self) -> dict[str, str]:
         text = fragment_text(self.fragments)
-        return {"config": hashlib.sha256(text.encode()).hexdigest(), "buildroot": self.layers.root.key,
-                "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(), "version": VERSION}  # fmt: skip
+        return {
+            "config": hashlib.sha256(text.encode()).hexdigest(),
+            "buildroot": self.layers.root.key,
+            "recipe": hashlib.sha256(_SCRIPT.read_bytes()).hexdigest(),
+            "version": VERSION,
+        }
 
     @contextmanager
     def base(self) -> Iterator[Kept | None]:
@@ -233,9 +237,14 @@ class Order:
 
         def box(*words: str, stdin: str = "") -> None:
             sandbox.run(
-                ["bash", "-eu", *words], binds=binds, env=env, log=log, log_limit=LOG_LIMIT, timeout=LIMIT,
+                ["bash", "-eu", *words],
+                binds=binds,
+                env=env,
+                log=log,
+                log_limit=LOG_LIMIT,
+                timeout=LIMIT,
                 stdin=stdin.encode(),
-            )  # fmt: skip
+            )
 
         if obj.lower and not any(decides(change.path) for change in self._changes):
             box("-c", "cp /obj/.config /out/config")

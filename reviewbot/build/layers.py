@@ -145,8 +145,12 @@ class Layers:
             contents = read_contents(self.sandbox, home / "obj", work, since)
         write_atomic(home / _CONTENTS, contents.raw)
         run(["sync", "--file-system", home], timeout=3600)
-        record = {"inputs": dict(inputs), "since": since, "facts": dict(facts),
-                  "contents": hashlib.sha256(contents.raw).hexdigest()}  # fmt: skip
+        record = {
+            "inputs": dict(inputs),
+            "since": since,
+            "facts": dict(facts),
+            "contents": hashlib.sha256(contents.raw).hexdigest(),
+        }
         write_atomic(home / _RECORD, json.dumps(record))
 
     def _intact(self, home: Path, inputs: Mapping[str, str]) -> str | None:

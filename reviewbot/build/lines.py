@@ -35,9 +35,14 @@ class NoLines(InfraError):
 
 
 def source_lines(
-    store: Store, kernel: Artifact, tree: Tree, root: Artifact, frames: Sequence[str], log: Path,
+    store: Store,
+    kernel: Artifact,
+    tree: Tree,
+    root: Artifact,
+    frames: Sequence[str],
+    log: Path,
     variant: Variant = PLAIN,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """`fuse_symlink+0x26/0x60` -> `fs/fuse/dir.c:930`, or `include/linux/x.h:7, inlined at fs/fuse/dir.c:930`.
 
     frames: the most telling first; those beyond the first 40, or in objects beyond the first eight, are left out, and
@@ -59,9 +64,15 @@ def source_lines(
 
 
 def _ask(
-    store: Store, kernel: Artifact, tree: Tree, root: Artifact, frames: Sequence[str], log: Path, variant: Variant,
+    store: Store,
+    kernel: Artifact,
+    tree: Tree,
+    root: Artifact,
+    frames: Sequence[str],
+    log: Path,
+    variant: Variant,
     folder: Path,
-) -> str:  # fmt: skip
+) -> str:
     config = Path(kernel.path) / "config"
     if not config.is_file():
         raise NoLines("the kernel was built on another machine")
@@ -74,8 +85,12 @@ def _ask(
         built = written(order.above(work, source, base).obj)
         for name in ("kept", "lines"):
             (work / name).mkdir()
-        binds = {"/src": source.bind, "/recipe": Bind(_SCRIPT.parent), "/kept": Bind(work / "kept", lower=built),
-                 "/obj": Bind(work / "lines", writable=True, lower=built)}  # fmt: skip
+        binds = {
+            "/src": source.bind,
+            "/recipe": Bind(_SCRIPT.parent),
+            "/kept": Bind(work / "kept", lower=built),
+            "/obj": Bind(work / "lines", writable=True, lower=built),
+        }
         layers.sandbox.run(
             ["bash", "-eu", "-o", "pipefail", "/recipe/kernel-lines.sh", *frames], binds=binds, log=log,
             env={"LOCAL_VERSION": local_version(tree.head_tree), "MOST": str(MOST)}, timeout=_LIMIT,

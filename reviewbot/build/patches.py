@@ -150,9 +150,13 @@ class _Series:
 
     def _inputs(self, patch: AppliedPatch, targets: Sequence[str]) -> dict[str, str]:
         repository = Path(self.tree.repository)
-        return {**self.place.inputs, "component": self.tree.component, "before": tree_of(repository, self.before),
-                "tree": tree_of(repository, patch.commit),
-                "targets": hashlib.sha256(" ".join(targets).encode()).hexdigest()}  # fmt: skip
+        return {
+            **self.place.inputs,
+            "component": self.tree.component,
+            "before": tree_of(repository, self.before),
+            "tree": tree_of(repository, patch.commit),
+            "targets": hashlib.sha256(" ".join(targets).encode()).hexdigest(),
+        }
 
     def _known(self, inputs: Mapping[str, str], log: Path) -> PatchBuild | None:
         artifact = self.store.find(_KIND, inputs)
@@ -190,9 +194,12 @@ class _Series:
         except LimitExceeded as error:  # what was before it stayed within the limits
             self._give_up(error)
             return PatchBuild(
-                commit=patch.commit, state="failed", log=self._relative(log), error=f"it {_exceeded(error)}",
+                commit=patch.commit,
+                state="failed",
+                log=self._relative(log),
+                error=f"it {_exceeded(error)}",
                 seconds=error.limit if error.what == "time" else 0.0,
-            )  # fmt: skip
+            )
         if compiled.errors:
             return self._failed(patch, compiled, log)
         build = self._judge(patch, compiled, log)
@@ -251,9 +258,14 @@ class _Series:
         fresh = new_warnings(self.reference, now, tools=self.place.tools)
         self.reference, self.reference_of = now, patch.commit
         return PatchBuild(
-            commit=patch.commit, state="built", why="its output was cut" if compiled.cut else "", warnings=fresh,
-            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
-        )  # fmt: skip
+            commit=patch.commit,
+            state="built",
+            why="its output was cut" if compiled.cut else "",
+            warnings=fresh,
+            seconds=round(compiled.seconds, 2),
+            compiled=len(compiled.said),
+            log=self._relative(log),
+        )
 
     def _failed(self, patch: AppliedPatch, compiled: Compiled, log: Path) -> PatchBuild:
         """Told by an error of its own, if it has one, else by one that came before it."""
@@ -262,10 +274,17 @@ class _Series:
         culprit = None if own else self._culprit(error)
         self.errors += [(mine, patch.subject) for mine in own]
         return PatchBuild(
-            commit=patch.commit, state="failed", of_base=culprit == "", came_with=culprit or "", error=error.what,
-            place=error.place, detail=error.context,
-            seconds=round(compiled.seconds, 2), compiled=len(compiled.said), log=self._relative(log),
-        )  # fmt: skip
+            commit=patch.commit,
+            state="failed",
+            of_base=culprit == "",
+            came_with=culprit or "",
+            error=error.what,
+            place=error.place,
+            detail=error.context,
+            seconds=round(compiled.seconds, 2),
+            compiled=len(compiled.said),
+            log=self._relative(log),
+        )
 
     def _culprit(self, error: FirstError) -> str | None:
         """Subject of the patch that brought it, empty if it was there before; None: nobody yet."""

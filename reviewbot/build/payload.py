@@ -48,8 +48,11 @@ def payload(store: Store, built: Mapping[str, Artifact], log: Path) -> Artifact:
     contents = contents_of(built)
     parts = {name: built[name] for name in contents}
     ours = {name: data_path(f"qemu/{source}") for name, source in OURS.items()}
-    inputs = {"version": VERSION, **{f"{PART}{name}": artifact.key for name, artifact in parts.items()},
-              **{f"qemu/{OURS[name]}": tree_hash(path) for name, path in ours.items()}}  # fmt: skip
+    inputs = {
+        "version": VERSION,
+        **{f"{PART}{name}": artifact.key for name, artifact in parts.items()},
+        **{f"qemu/{OURS[name]}": tree_hash(path) for name, path in ours.items()},
+    }
 
     def build(folder: Path) -> Mapping[str, Fact]:
         whole = joined(contents)

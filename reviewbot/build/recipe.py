@@ -65,18 +65,29 @@ class Recipe:
 
 
 def run_recipe(
-    recipe: Recipe, store: Store, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path,
-    variant: Variant = PLAIN, progress: Progress = silent,
-) -> Artifact:  # fmt: skip
+    recipe: Recipe,
+    store: Store,
+    tree: Tree,
+    root: Artifact,
+    built: Mapping[str, Artifact],
+    log: Path,
+    variant: Variant = PLAIN,
+    progress: Progress = silent,
+) -> Artifact:
     """The artifact; its `root/` holds what the script made. Raises CommandFailed, WrongProduct.
 
     The variant's variables for this recipe are in the script's environment.
     """
     deps = {name: built[name] for name in recipe.needs}
     flags = variant.flags(recipe.name)
-    inputs = {"tree": tree.head_tree, "buildroot": root.key, "version": str(recipe.version),
-              "script": sha256_file(recipe.script), **{f"needs {n}": a.key for n, a in deps.items()},
-              **{f"flags {name}": value for name, value in flags.items()}}  # fmt: skip
+    inputs = {
+        "tree": tree.head_tree,
+        "buildroot": root.key,
+        "version": str(recipe.version),
+        "script": sha256_file(recipe.script),
+        **{f"needs {n}": a.key for n, a in deps.items()},
+        **{f"flags {name}": value for name, value in flags.items()},
+    }
 
     layers = Layers(store, root, progress)
 
@@ -148,8 +159,13 @@ class _Order:
     @property
     def _base_inputs(self) -> dict[str, str]:
         flags = {f"flags {name}": value for name, value in self.flags.items()}
-        return {"base": self.tree.base_tree, "buildroot": self.layers.root.key, "version": str(self.recipe.version),
-                "script": sha256_file(self.recipe.script), **flags}  # fmt: skip
+        return {
+            "base": self.tree.base_tree,
+            "buildroot": self.layers.root.key,
+            "version": str(self.recipe.version),
+            "script": sha256_file(self.recipe.script),
+            **flags,
+        }
 
     def _make_base(self, tree: Path, out: Path) -> Mapping[str, Fact]:
         log = self.log.with_name(f"{self.recipe.name}-base.log")

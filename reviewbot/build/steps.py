@@ -35,9 +35,16 @@ class KernelUnbuildable(InfraError):
 
 
 def build_all(
-    trees: Trees, stack: Stack, *, store: Store, site: Site, kinds: Collection[str], logs: Path,
-    progress: Progress = silent, variant: Variant = PLAIN,
-) -> Artifacts:  # fmt: skip
+    trees: Trees,
+    stack: Stack,
+    *,
+    store: Store,
+    site: Site,
+    kinds: Collection[str],
+    logs: Path,
+    progress: Progress = silent,
+    variant: Variant = PLAIN,
+) -> Artifacts:
     """Build root, guest, the named components, and the payload made of them.
 
     A component that fails without patches, its own or of what it needs, becomes unavailable. With patches the series
@@ -48,9 +55,15 @@ def build_all(
 
 
 def build_components(
-    trees: Trees, stack: Stack, *, store: Store, site: Site, kinds: Collection[str], logs: Path,
+    trees: Trees,
+    stack: Stack,
+    *,
+    store: Store,
+    site: Site,
+    kinds: Collection[str],
+    logs: Path,
     progress: Progress = silent,
-) -> tuple[Artifacts, tuple[BuildFails | BaseFails, ...]]:  # fmt: skip
+) -> tuple[Artifacts, tuple[BuildFails | BaseFails, ...]]:
     """What a review needs: the build root and the named components, no guest and no payload.
 
     Goes on past a patched component that does not build: it is unavailable, and its failure is returned.
@@ -63,9 +76,15 @@ def build_components(
 
 class _Builder:
     def __init__(
-        self, trees: Trees, stack: Stack, store: Store, site: Site, logs: Path, progress: Progress,
+        self,
+        trees: Trees,
+        stack: Stack,
+        store: Store,
+        site: Site,
+        logs: Path,
+        progress: Progress,
         variant: Variant = PLAIN,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.trees, self.stack, self.store, self.site, self.logs, self.progress = (
             trees,
             stack,
@@ -182,9 +201,13 @@ class _Builder:
         """The component below the series, built against what it needs below the series."""
         tree = self.trees.get(name)
         assert tree is not None
-        below = tree.model_copy(update={
-            "head_commit": tree.below, "head_tree": tree_of(Path(tree.repository), tree.below), "patches": (),
-        })  # fmt: skip
+        below = tree.model_copy(
+            update={
+                "head_commit": tree.below,
+                "head_tree": tree_of(Path(tree.repository), tree.below),
+                "patches": (),
+            }
+        )
         built = {need: self._at_base(need, self.stack.component(need).recipe, root, log) for need in needs(recipe)}
         return self._build(recipe, below, root, built, log)
 

@@ -83,9 +83,13 @@ def _take(line: str, warnings: list[BuildWarning]) -> None:
     match = _SAID.match(line)
     if match is None and not checker and (match := _DOC.match(line)):
         warnings.append(
-            BuildWarning(tool="kernel-doc", file=_SOURCE.sub("", match["file"]), line=int(match["line"]),
-                         message=match["text"].strip()[:_LONGEST])
-        )  # fmt: skip
+            BuildWarning(
+                tool="kernel-doc",
+                file=_SOURCE.sub("", match["file"]),
+                line=int(match["line"]),
+                message=match["text"].strip()[:_LONGEST],
+            )
+        )
         return
     if match is None or (match["kind"] == "error" and not checker):
         return
@@ -93,9 +97,11 @@ def _take(line: str, warnings: list[BuildWarning]) -> None:
     warnings.append(
         BuildWarning(
             tool="sparse" if checker else "gcc" if match["column"] else "kernel-doc",
-            file=_SOURCE.sub("", match["file"]), line=int(match["line"]), message=text.strip()[:_LONGEST],
+            file=_SOURCE.sub("", match["file"]),
+            line=int(match["line"]),
+            message=text.strip()[:_LONGEST],
         )
-    )  # fmt: skip
+    )
 
 
 def new_warnings(

@@ -22,7 +22,7 @@ from reviewbot.build.affected import (
     folders_of,
     learn,
     load_unaffecting,
-)  # fmt: skip
+)
 from reviewbot.build.contents import kbuild_records
 from reviewbot.build.errors import FirstError, all_errors
 from reviewbot.build.kconfig import fragment_text, load_fragments
@@ -210,9 +210,16 @@ class Workplace(ABC):
         return Bind(self._folder(), writable=True)
 
     def _run(
-        self, state: _State, commit: str, arguments: Sequence[str], env: Mapping[str, str], log: Path, timeout: float,
-        binds: Mapping[str, Bind] | None = None, stdin: str = "",
-    ) -> Compiled:  # fmt: skip
+        self,
+        state: _State,
+        commit: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        timeout: float,
+        binds: Mapping[str, Bind] | None = None,
+        stdin: str = "",
+    ) -> Compiled:
         started = time.monotonic()
         log.unlink(missing_ok=True)
         done = self.layers.sandbox.run(
@@ -277,8 +284,11 @@ class KernelPlace(Workplace):
         with order.known_base() as base, throwaway(self.layers.store.root) as work:
             records = kbuild_records(self.layers.sandbox, base.folder, work) if base else ()
             known = learn(records, {change.path for change in everything})
-        fresh = {c.path.rpartition("/")[0] for c in everything
-                 if c.status == "A" and basename(c.path) in ("Makefile", "Kbuild")}  # fmt: skip
+        fresh = {
+            c.path.rpartition("/")[0]
+            for c in everything
+            if c.status == "A" and basename(c.path) in ("Makefile", "Kbuild")
+        }
         ignored = load_unaffecting().patterns("kernel")
         first = folders_of(everything)
         return {commit: affected(changed, known, first, ignored, fresh) for commit, changed in patches.items()}

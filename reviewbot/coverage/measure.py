@@ -29,9 +29,15 @@ class Measured:
 
 
 def measure(
-    run: str, tool: str, trees: Trees, artifacts: Artifacts, legs: Mapping[str, Path], names: Mapping[str, str],
-    logs: Path, notes: Sequence[str] = (),
-) -> Measured:  # fmt: skip
+    run: str,
+    tool: str,
+    trees: Trees,
+    artifacts: Artifacts,
+    legs: Mapping[str, Path],
+    names: Mapping[str, str],
+    logs: Path,
+    notes: Sequence[str] = (),
+) -> Measured:
     """What the legs reached of the files that the posting touches.
 
     artifacts: with the build root that compiled them. legs: name -> its log folder. names: commit -> what a report
@@ -55,8 +61,9 @@ def measure(
         nothing = count(box, known, files, log) if known else {}
         by_leg = {
             leg: merged([nothing, *(count(box, known, files, log, counters) for counters in found)] if known else [])
-            for leg, found in sets.items() if found
-        }  # fmt: skip
+            for leg, found in sets.items()
+            if found
+        }
         for leg, counts in by_leg.items():
             traced[leg][tree.component] = counts
         coverage = _joined(coverage, tree, files, nothing, by_leg, names)
@@ -71,9 +78,13 @@ def _words(folder: Path) -> list[str]:
 
 
 def _joined(
-    coverage: Coverage, tree: Tree, files: tuple[str, ...], nothing: Counts, by_leg: Mapping[str, Counts],
+    coverage: Coverage,
+    tree: Tree,
+    files: tuple[str, ...],
+    nothing: Counts,
+    by_leg: Mapping[str, Counts],
     names: Mapping[str, str],
-) -> Coverage:  # fmt: skip
+) -> Coverage:
     total = merged([nothing, *by_leg.values()])
     patches = tuple(one for file in files if file in total for one in _patched(tree, file, total[file], by_leg, names))
     counted = tuple(
@@ -93,7 +104,7 @@ def _joined(
 
 def _patched(
     tree: Tree, file: str, total: FileCounts, by_leg: Mapping[str, Counts], names: Mapping[str, str]
-) -> list[PatchedLines]:  # fmt: skip
+) -> list[PatchedLines]:
     wrote = patched_lines(tree, file)
     found = []
     for patch in own_patches(tree):
@@ -103,10 +114,14 @@ def _patched(
         reached = {leg: counts[file].reached & executable for leg, counts in by_leg.items() if file in counts}
         found.append(
             PatchedLines(
-                component=tree.component, file=file, patch=names.get(patch.commit, ""), message_id=patch.message_id,
-                commit=patch.commit, executable=tuple(sorted(executable)),
+                component=tree.component,
+                file=file,
+                patch=names.get(patch.commit, ""),
+                message_id=patch.message_id,
+                commit=patch.commit,
+                executable=tuple(sorted(executable)),
                 not_reached=tuple(sorted(executable - total.reached)),
                 legs={leg: tuple(sorted(lines)) for leg, lines in reached.items()},
             )
-        )  # fmt: skip
+        )
     return found

@@ -23,8 +23,18 @@ def touched(tree: Tree) -> tuple[str, ...]:
     """Source files of head that the posting's patches change, sorted."""
     repository, found = Path(tree.repository), set[str]()
     for patch in own_patches(tree):
-        said = git(repository, "diff-tree", "-r", "-z", "--root", "--no-commit-id", "--no-renames", "--name-only",
-                   "--diff-filter=d", patch.commit)  # fmt: skip
+        said = git(
+            repository,
+            "diff-tree",
+            "-r",
+            "-z",
+            "--root",
+            "--no-commit-id",
+            "--no-renames",
+            "--name-only",
+            "--diff-filter=d",
+            patch.commit,
+        )
         found.update(name for name in said.output.split("\0") if name.endswith(SOURCES))
     if not found:
         return ()

@@ -36,8 +36,10 @@ WORDS: Mapping[Why, str] = {
     "missing": "is not there",
 }
 _COMPLAINTS: Mapping[str, Why] = {
-    "socket ignored": "kind", "Permission denied": "unreadable", "No such file or directory": "missing",
-}  # fmt: skip
+    "socket ignored": "kind",
+    "Permission denied": "unreadable",
+    "No such file or directory": "missing",
+}
 """Of tar, about what it could not put into the archive."""
 _TIME = 0
 """Of all that is written, in seconds since 1970: two builds that made the same leave the same."""
@@ -108,9 +110,14 @@ def shown(path: str) -> str:
 
 
 def take(
-    box: Sandbox, source: Path, target: Path, limits: Limits = PRODUCT, *, names: Sequence[str] = (".",),
+    box: Sandbox,
+    source: Path,
+    target: Path,
+    limits: Limits = PRODUCT,
+    *,
+    names: Sequence[str] = (".",),
     absolute: str = "",
-) -> Accepted:  # fmt: skip
+) -> Accepted:
     """Copy what a box wrote into `target`, as files of the host: modes 0644 or 0755, no owner of their own.
 
     box: of the build root that `source` was made in; a new one is started. target: not there, or a folder that has

@@ -26,10 +26,16 @@ _SETTINGS = ("-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "core.
 
 
 def git(
-    repository: Path, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None, stdin: bytes = b"",
-    cwd: Path | None = None, check: bool = True, timeout: float = 1800.0, stdout: Path | None = None,
+    repository: Path,
+    *arguments: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    check: bool = True,
+    timeout: float = 1800.0,
+    stdout: Path | None = None,
     largest: int = 0,
-) -> Completed:  # fmt: skip
+) -> Completed:
     """Run git on a repository (its git directory). stderr is kept apart. Raises CommandFailed, CommandTimeout.
 
     stdout: file that gets the output as bytes, instead of the result. largest: bytes that a file may have which git
@@ -38,20 +44,34 @@ def git(
     settings = {**CLEAN, "GIT_DIR": str(repository), **(env or {})}
     return run(
         [*(("prlimit", f"--fsize={largest}") if largest else ()), "git", *_SETTINGS, *arguments],
-        cwd=cwd or repository, env=settings, stdin=stdin, check=check, timeout=timeout, split=True, stdout=stdout,
-    )  # fmt: skip
+        cwd=cwd or repository,
+        env=settings,
+        stdin=stdin,
+        check=check,
+        timeout=timeout,
+        split=True,
+        stdout=stdout,
+    )
 
 
 def git_in(
-    worktree: Path, *arguments: str | os.PathLike[str], settings: Sequence[str] = (),
-    env: Mapping[str, str] | None = None, check: bool = True, timeout: float = 1800.0,
-) -> Completed:  # fmt: skip
+    worktree: Path,
+    *arguments: str | os.PathLike[str],
+    settings: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    timeout: float = 1800.0,
+) -> Completed:
     """Run git inside a worktree, with more `-c` settings (`name=value`)."""
     more = [word for setting in settings for word in ("-c", setting)]
     return run(
-        ["git", *_SETTINGS, *more, *arguments], cwd=worktree, env={**CLEAN, **(env or {})}, check=check,
-        timeout=timeout, split=True,
-    )  # fmt: skip
+        ["git", *_SETTINGS, *more, *arguments],
+        cwd=worktree,
+        env={**CLEAN, **(env or {})},
+        check=check,
+        timeout=timeout,
+        split=True,
+    )
 
 
 def patch_ids(diffs: Sequence[bytes]) -> tuple[str, ...]:

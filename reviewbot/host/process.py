@@ -185,16 +185,30 @@ def background(
 
 
 def _start(
-    command: list[str], cwd: Path | None, env: Mapping[str, str] | None, stdin: int, stdout: int | IO[bytes],
-    stderr: int | IO[bytes], pass_fds: Sequence[int] = (), *, bare: bool = False,
-) -> "subprocess.Popen[bytes]":  # fmt: skip
+    command: list[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    pass_fds: Sequence[int] = (),
+    *,
+    bare: bool = False,
+) -> "subprocess.Popen[bytes]":
     """In a process group of its own, which dies with us. bare: `env` is all of its environment. Raises ToolMissing."""
     cancel.check()
     try:
         return subprocess.Popen(
-            command, cwd=cwd, env=dict(env or {}) if bare else environment(env), stdin=stdin, stdout=stdout,
-            stderr=stderr, pass_fds=pass_fds, start_new_session=True, preexec_fn=_die_with_parent,
-        )  # fmt: skip
+            command,
+            cwd=cwd,
+            env=dict(env or {}) if bare else environment(env),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.exists():
             raise
@@ -204,9 +218,14 @@ def _start(
 def tidy(argv: Sequence[str | os.PathLike[str]]) -> None:
     """Run what removes something of ours to its end, also after its run was cancelled. Raises CommandFailed."""
     done = subprocess.run(
-        argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, start_new_session=True,
+        argv,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
         preexec_fn=_die_with_parent,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise CommandFailed([os.fspath(word) for word in argv], done.returncode, done.stderr.decode(errors="replace"))
 

@@ -119,8 +119,9 @@ def session(reach: Reach) -> "requests.Session":
             raise NewConnectionError(self, str(error)) from error
         for address in addresses:
             try:
-                return connection.create_connection((address, self.port), self.timeout, self.source_address,
-                                                    self.socket_options)  # fmt: skip
+                return connection.create_connection(
+                    (address, self.port), self.timeout, self.source_address, self.socket_options
+                )
             except OSError as error:
                 trouble = error
         raise NewConnectionError(self, str(trouble)) from trouble

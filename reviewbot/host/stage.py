@@ -238,8 +238,10 @@ def _watched(child: int, watch: Watch) -> Exceeded | None:
 def _own_group(plan: dict[str, Any]) -> dict[str, Any]:
     """The plan, with the place of the control group that systemd-run put this process into."""
     own = next((line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"), "/")
-    events = [(what, file.replace("own/", f"/sys/fs/cgroup{own}/", 1) if file.startswith("own/") else file, key)
-              for what, file, key in plan["events"]]  # fmt: skip
+    events = [
+        (what, file.replace("own/", f"/sys/fs/cgroup{own}/", 1) if file.startswith("own/") else file, key)
+        for what, file, key in plan["events"]
+    ]
     return {**plan, "events": events}
 
 
@@ -293,8 +295,12 @@ def _chown(owner: int, path: str) -> None:
 def _command(*words: str, pass_fds: list[int] | tuple[int, ...] = ()) -> None:
     program = shutil.which(words[0], path="/usr/bin:/bin:/usr/sbin:/sbin") or words[0]
     done = subprocess.run(
-        [program, *words[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        [program, *words[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
         pass_fds=pass_fds,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise Refused(f"{words[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")

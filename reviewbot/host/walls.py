@@ -32,8 +32,10 @@ class WallMissing(UsageError):
         names = ", ".join(wall.name for wall in missing)
         packages = " ".join(sorted({wall.package for wall in missing if wall.package}))
         waivable = [wall.name for wall in missing if wall.name in WAIVABLE]
-        ways = [*([f"apt-get install {packages}"] if packages else []),
-                *([f"`box: {{without: [{', '.join(waivable)}]}}` in the site file"] if waivable else [])]  # fmt: skip
+        ways = [
+            *([f"apt-get install {packages}"] if packages else []),
+            *([f"`box: {{without: [{', '.join(waivable)}]}}` in the site file"] if waivable else []),
+        ]
         super().__init__(
             f"this machine cannot box a stranger's code ({names}): {missing[0].says}",
             hint=", or ".join(ways) or "`reviewbot doctor` says more",
@@ -72,16 +74,36 @@ def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: s
     writable = found.get("writable") or ("/sys" if found.get("sys") else "")
     filtered = found.get("Seccomp") == "2"
     return (
-        Wall("namespaces", alone and not rights, "no network, no process of the host, no capabilities" if alone else
-             f"the box sees {found.get('network')} and {found.get('processes')} processes"),
+        Wall(
+            "namespaces",
+            alone and not rights,
+            "no network, no process of the host, no capabilities"
+            if alone
+            else f"the box sees {found.get('network')} and {found.get('processes')} processes",
+        ),
         Wall("user", not own_user, own_user or "boxes run as a user that owns nothing", "uidmap" if own_user else ""),
         Wall("sysctls", not writable, f"{writable} can be written" if writable else "/proc/sys read-only, no /sys"),
-        Wall("user-namespaces", "nested" not in found, "a box can make user namespaces" if "nested" in found else
-             "a box cannot make user namespaces"),
-        Wall("system-calls", filtered, no_seccomp or ("seccomp filter" if filtered else "no seccomp filter"),
-             "libseccomp2" if no_seccomp else ""),
-        Wall("terminal", "terminal" not in found, "a box can open the terminal" if "terminal" in found else
-             "no terminal, no keyrings"),
-        Wall("environment", found.get("environment") == "0", "no variable of the host's is seen"
-             if found.get("environment") == "0" else "variables of the host are seen"),
-    )  # fmt: skip
+        Wall(
+            "user-namespaces",
+            "nested" not in found,
+            "a box can make user namespaces" if "nested" in found else "a box cannot make user namespaces",
+        ),
+        Wall(
+            "system-calls",
+            filtered,
+            no_seccomp or ("seccomp filter" if filtered else "no seccomp filter"),
+            "libseccomp2" if no_seccomp else "",
+        ),
+        Wall(
+            "terminal",
+            "terminal" not in found,
+            "a box can open the terminal" if "terminal" in found else "no terminal, no keyrings",
+        ),
+        Wall(
+            "environment",
+            found.get("environment") == "0",
+            "no variable of the host's is seen"
+            if found.get("environment") == "0"
+            else "variables of the host are seen",
+        ),
+    )

@@ -83,9 +83,16 @@ def _as_sent(text: bytes, outer: "Message[str, str]", outer_id: str, number: int
     lines = [f"From: {sender}", *(f"{key.title()}: {value}" for key in _KEPT if (value := header_text(outer, key)))]
     if date := header_text(inner, "date"):
         lines = [line for line in lines if not line.startswith("Date:")] + [f"Date: {date}"]
-    lines += [f"Subject: {subject}", f"Message-ID: <{number}.{outer_id}>",
-              f"In-Reply-To: <{outer_id}>", f"References: <{outer_id}>"]  # fmt: skip
-    for key, default in (("MIME-Version", "1.0"), ("Content-Type", "text/plain; charset=utf-8"),
-                         ("Content-Transfer-Encoding", "8bit")):  # fmt: skip
+    lines += [
+        f"Subject: {subject}",
+        f"Message-ID: <{number}.{outer_id}>",
+        f"In-Reply-To: <{outer_id}>",
+        f"References: <{outer_id}>",
+    ]
+    for key, default in (
+        ("MIME-Version", "1.0"),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Transfer-Encoding", "8bit"),
+    ):
         lines.append(f"{key}: {header_text(inner, key) or default}")
     return "\n".join(lines).encode(errors="replace") + b"\n\n" + body

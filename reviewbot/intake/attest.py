@@ -67,9 +67,7 @@ def attest(found: Intake, policy: AttestationPolicy, lookup: Lookup | None = Non
     signatures = {key: _signatures(raw) for key, raw in raws.items()}
     keys = _keys({s.name for key, several in signatures.items() for s in several if _aligned(s, raws[key])}, lookup)
     attested = {key: _attestation(raw, signatures[key], keys, policy.keyring) for key, raw in raws.items()}
-    posting = found.posting.model_copy(
-        update={"parts": tuple(_with(part, attested) for part in found.posting.parts)}
-    )  # fmt: skip
+    posting = found.posting.model_copy(update={"parts": tuple(_with(part, attested) for part in found.posting.parts)})
     problem = _unattested(patches, attested, policy)
     if problem is not None:
         posting = posting.model_copy(update={"problems": (*posting.problems, problem)})
@@ -157,9 +155,11 @@ def _aligned(signature: _Signature, raw: bytes) -> bool:
     mail = parse_mail(raw)
     author = mail.address.rpartition("@")[2] if mail else ""
     signer = signature.domain
-    return "." in signer and bool(author) and (
-        author == signer or author.endswith(f".{signer}") or signer.endswith(f".{author}")
-    )  # fmt: skip
+    return (
+        "." in signer
+        and bool(author)
+        and (author == signer or author.endswith(f".{signer}") or signer.endswith(f".{author}"))
+    )
 
 
 def _dkim(

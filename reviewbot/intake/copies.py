@@ -22,13 +22,15 @@ def conflicting_copies(mails: Iterable[Mail]) -> list[Problem]:
     """
     return [
         Problem(
-            kind="conflicting-copies", blocking=True, message_ids=(mail.id,),
+            kind="conflicting-copies",
+            blocking=True,
+            message_ids=(mail.id,),
             message=f"“{mail.subject.text}” <{mail.id}> is here {len(mail.conflicts) + 1} times with different content"
-                    f"{_also(mail)}",
+            f"{_also(mail)}",
         )
         for mail in mails
         if mail.conflicts
-    ]  # fmt: skip
+    ]
 
 
 def _also(mail: Mail) -> str:
@@ -65,8 +67,10 @@ def one_of(several: Sequence[Mail], name: str) -> tuple[Mail, Problem | None]:
     others = [mail for mail in several if mail is not newest]
     counter = f"{newest.subject.number}/{newest.subject.total}"
     if all(mail.subject.version < newest.subject.version and mail.id in newest.parents for mail in others):
-        text = (f"{name}: took “{newest.subject.text}” <{newest.id}> instead of "
-                f"“{others[-1].subject.text}” <{others[-1].id}>, which it answers")  # fmt: skip
+        text = (
+            f"{name}: took “{newest.subject.text}” <{newest.id}> instead of "
+            f"“{others[-1].subject.text}” <{others[-1].id}>, which it answers"
+        )
         return newest, Problem(kind="partial-reroll", message=text, message_ids=ids)
     if all(mail.patch == newest.patch for mail in others):
         first = min(several, key=lambda mail: ("RESEND" in mail.subject.text.upper(), mail.id))
@@ -93,8 +97,10 @@ def troubles(patches: Iterable[Mail]) -> list[Problem]:
     return [
         Problem(
             kind="truncated-patch" if mail.patch.cut else "mangled-patch",
-            message=f"“{mail.subject.text}” <{mail.id}>: {mail.patch.trouble}", blocking=True, message_ids=(mail.id,),
+            message=f"“{mail.subject.text}” <{mail.id}>: {mail.patch.trouble}",
+            blocking=True,
+            message_ids=(mail.id,),
         )
         for mail in patches
         if mail.patch.trouble
-    ]  # fmt: skip
+    ]

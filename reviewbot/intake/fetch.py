@@ -11,9 +11,15 @@ from reviewbot.model.progress import Event, Progress, silent
 
 
 def fetch_thread(
-    message_id: str, archive: str, cache: Path, progress: Progress = silent, *, inbox: str = "",
-    fresh: bool = False, reach: Reach | None = None,
-) -> Mailbag:  # fmt: skip
+    message_id: str,
+    archive: str,
+    cache: Path,
+    progress: Progress = silent,
+    *,
+    inbox: str = "",
+    fresh: bool = False,
+    reach: Reach | None = None,
+) -> Mailbag:
     """All mails of the thread that this mail is in. Raises UnknownMessageId, ArchiveUnreachable.
 
     archive: base URL of a public-inbox. cache: folder for liblore's cache of some minutes; fresh: do not use it.

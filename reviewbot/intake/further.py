@@ -32,7 +32,7 @@ class Wish:
 
 def look_further(
     found: Intake, archive: Archive, stack: Stack, policy: AttestationPolicy, wish: Wish, lookup: Lookup | None = None
-) -> Intake:  # fmt: skip
+) -> Intake:
     """The posting, its newest version if that was wished for, with versions, prerequisites and attestation.
 
     Raises ArchiveUnreachable, UnknownMessageId and NoPatches only for `latest`.
@@ -41,7 +41,5 @@ def look_further(
         found = find_versions(found, archive, fresh=wish.fresh)
     if wish.latest:
         found = take_latest(found, archive, stack, fresh=wish.fresh)
-    found = resolve_prerequisites(
-        found, archive, stack, named_bases=wish.named_bases, rfc=wish.rfc, fresh=wish.fresh
-    )  # fmt: skip
+    found = resolve_prerequisites(found, archive, stack, named_bases=wish.named_bases, rfc=wish.rfc, fresh=wish.fresh)
     return attest(found, policy, lookup)

@@ -23,9 +23,14 @@ def split(bag: Mailbag, message_id: str | None, stack: Stack) -> Intake:
 
 
 def join(
-    found: Sequence[Piece], stack: Stack, *, title: str = "", author: str = "", manifest: str = "",
+    found: Sequence[Piece],
+    stack: Stack,
+    *,
+    title: str = "",
+    author: str = "",
+    manifest: str = "",
     bases: Mapping[str, str] | None = None,
-) -> Intake:  # fmt: skip
+) -> Intake:
     """One posting: per component the parts in the order of the pieces, within one as their covers count them.
 
     manifest: its path, when the user listed each part, so that others of the same set are none of his concern.
@@ -51,12 +56,15 @@ def join(
             mails.setdefault(message_id, raw)
     first = next((piece for piece in found if piece.top), found[0])
     posting = Posting(
-        top=first.top, subject=title or first.subject, author=author or first.author,
-        source=", ".join(dict.fromkeys(piece.source for piece in found)), parts=tuple(part for _, part in placed),
+        top=first.top,
+        subject=title or first.subject,
+        author=author or first.author,
+        source=", ".join(dict.fromkeys(piece.source for piece in found)),
+        parts=tuple(part for _, part in placed),
         problems=tuple(dict.fromkeys(problems)),
         asked=() if chosen else tuple(dict.fromkeys(i for piece in found for i in piece.asked if i != first.top)),
         manifest=manifest,
-    )  # fmt: skip
+    )
     return Intake(posting, mails, bases or {})
 
 

@@ -24,17 +24,24 @@ def known_trees(cache: Path) -> Exists:
             return None
         try:
             refs = git(
-                repository, "for-each-ref", "--sort=-committerdate", f"--count={_NEWEST}", "--format=%(objectname)",
+                repository,
+                "for-each-ref",
+                "--sort=-committerdate",
+                f"--count={_NEWEST}",
+                "--format=%(objectname)",
                 *(f"refs/reviewbot/{kind}" for kind in _BASES),
-            ).output.split()  # fmt: skip
+            ).output.split()
             if not refs:
                 return None
             asked = [path for path in paths if "\n" not in path][:_MOST]
             lines = "".join(f"{ref}:{path}\n" for ref in refs for path in asked)
             said = git(
-                repository, "cat-file", "--batch-check=%(objecttype)", stdin=lines.encode(errors="surrogateescape"),
+                repository,
+                "cat-file",
+                "--batch-check=%(objecttype)",
+                stdin=lines.encode(errors="surrogateescape"),
                 env={"GIT_NO_LAZY_FETCH": "1"},
-            ).output.splitlines()  # fmt: skip
+            ).output.splitlines()
         except CommandFailed:
             return None
         there = [line in ("blob", "tree") for line in said]

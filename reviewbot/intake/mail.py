@@ -139,9 +139,15 @@ def parse_subject(text: str) -> Subject:
         title = title[: late.start()]
         found.version = found.version or version
     return Subject(
-        flat, title, is_reply, frozenset(found.kinds), found.version or 1, found.version is not None, *found.counter,
+        flat,
+        title,
+        is_reply,
+        frozenset(found.kinds),
+        found.version or 1,
+        found.version is not None,
+        *found.counter,
         tuple(dict.fromkeys(found.words)),
-    )  # fmt: skip
+    )
 
 
 class _Bracketed:
@@ -197,16 +203,27 @@ def parse_mail(raw: bytes) -> Mail | None:
     name, address = parseaddr(header_text(message, "from"))
     to = [a.lower() for _, a in getaddresses([header_text(message, "to")]) if a]
     cc = [a.lower() for _, a in getaddresses([header_text(message, "cc")]) if a]
-    parents = [*_MSGID.findall(header_text(message, "in-reply-to"))[:1],
-               *reversed(_MSGID.findall(header_text(message, "references")))]  # fmt: skip
+    parents = [
+        *_MSGID.findall(header_text(message, "in-reply-to"))[:1],
+        *reversed(_MSGID.findall(header_text(message, "references"))),
+    ]
     return Mail(
-        id=found[1], raw=raw, subject=subject,
-        author=f"{name} <{address}>" if name else address, address=address.lower(), recipients=(*to, *cc),
-        to_count=len(to), parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
-        paths=patch.paths, date=_date(header_text(message, "date")), body=body,
-        trailers=read_trailers(body, has_diff=bool(patch.paths)), pull=parse_pull(body),
-        patch=patch, log=" ".join(_LOG_END.split(body, maxsplit=1)[0].split()),
-    )  # fmt: skip
+        id=found[1],
+        raw=raw,
+        subject=subject,
+        author=f"{name} <{address}>" if name else address,
+        address=address.lower(),
+        recipients=(*to, *cc),
+        to_count=len(to),
+        parents=tuple(dict.fromkeys(p for p in parents if p != found[1])),
+        paths=patch.paths,
+        date=_date(header_text(message, "date")),
+        body=body,
+        trailers=read_trailers(body, has_diff=bool(patch.paths)),
+        pull=parse_pull(body),
+        patch=patch,
+        log=" ".join(_LOG_END.split(body, maxsplit=1)[0].split()),
+    )
 
 
 def as_patch(mail: Mail) -> Mail:

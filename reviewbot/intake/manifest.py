@@ -68,8 +68,9 @@ class ManifestPart(Model):
         given = [kind for kind in _KINDS if getattr(self, kind)]
         if given not in (["message_id", "mbox"], *([kind] for kind in _KINDS)):
             said = f"this one has {' and '.join(given)}" if given else "this one has none"
-            raise PydanticCustomError("one_of", "a part has one of {kinds}; {said}",
-                                      {"kinds": ", ".join(_KINDS), "said": said})  # fmt: skip
+            raise PydanticCustomError(
+                "one_of", "a part has one of {kinds}; {said}", {"kinds": ", ".join(_KINDS), "said": said}
+            )
         if not self.component and not (self.message_id or self.mbox):
             raise PydanticCustomError("component", "commits do not say where they belong: give a component", {})
         return self
@@ -111,19 +112,25 @@ def load_manifest(path: Path, stack: Stack) -> Manifest:
 def _refused(entry: ManifestPart, stack: Stack) -> list[tuple[tuple[str, ...], str, str]]:
     """Key, value and what is wrong with it, for everything that git would be given."""
     if entry.pull:
-        return [(("pull", "url"), entry.pull.url, _url_problem(entry.pull.url)),
-                (("pull", "ref"), entry.pull.ref, _ref_problem(entry.pull.ref)),
-                (("pull", "base"), entry.pull.base, _ref_problem(entry.pull.base or "x"))]  # fmt: skip
+        return [
+            (("pull", "url"), entry.pull.url, _url_problem(entry.pull.url)),
+            (("pull", "ref"), entry.pull.ref, _ref_problem(entry.pull.ref)),
+            (("pull", "base"), entry.pull.base, _ref_problem(entry.pull.base or "x")),
+        ]
     if entry.git:
         good = _RANGE.fullmatch(entry.git.range) and "..." not in entry.git.range
-        return [(("git", "url"), entry.git.url, _url_problem(entry.git.url)),
-                (("git", "range"), entry.git.range, "" if good else "is not BASE..TIP")]  # fmt: skip
+        return [
+            (("git", "url"), entry.git.url, _url_problem(entry.git.url)),
+            (("git", "range"), entry.git.range, "" if good else "is not BASE..TIP"),
+        ]
     if entry.tag:
         source = stack.component(entry.component).source
         own = "" if source.provider == "git" else f"needs a url: {entry.component} does not come out of git here"
-        return [(("tag", "url"), entry.tag.url, _url_problem(entry.tag.url) if entry.tag.url else own),
-                (("tag", "name"), entry.tag.name, _ref_problem(entry.tag.name)),
-                (("tag", "base"), entry.tag.base, _ref_problem(entry.tag.base or "x"))]  # fmt: skip
+        return [
+            (("tag", "url"), entry.tag.url, _url_problem(entry.tag.url) if entry.tag.url else own),
+            (("tag", "name"), entry.tag.name, _ref_problem(entry.tag.name)),
+            (("tag", "base"), entry.tag.base, _ref_problem(entry.tag.base or "x")),
+        ]
     return []
 
 
@@ -146,9 +153,15 @@ def pull_piece(entry: ManifestPart, path: Path, stack: Stack) -> Piece:
     pull = _pull(entry, path, stack)
     title = entry.title or (entry.git.range if entry.git else pull.ref.removeprefix("refs/tags/"))
     part = Part(
-        component=entry.component, counter="1/1", rfc=bool(entry.rfc), subject=title, cover=None, pull=pull,
-        routed_by="the manifest says so", patches=(),
-    )  # fmt: skip
+        component=entry.component,
+        counter="1/1",
+        rfc=bool(entry.rfc),
+        subject=title,
+        cover=None,
+        pull=pull,
+        routed_by="the manifest says so",
+        patches=(),
+    )
     return Piece(top="", subject=title, author="", source=pull.url, parts=(part,), problems=(), mails={})
 
 
@@ -161,8 +174,9 @@ def _pull(entry: ManifestPart, path: Path, stack: Stack) -> Pull:
         return Pull(url=_place(entry.git.url, path), ref=tip, base=base, tip=full)
     assert entry.tag is not None
     url = _place(entry.tag.url, path) if entry.tag.url else stack.component(entry.component).source.url
-    return Pull(url=url, ref=f"refs/tags/{entry.tag.name.removeprefix('refs/').removeprefix('tags/')}",
-                base=entry.tag.base)  # fmt: skip
+    return Pull(
+        url=url, ref=f"refs/tags/{entry.tag.name.removeprefix('refs/').removeprefix('tags/')}", base=entry.tag.base
+    )
 
 
 def _place(url: str, path: Path) -> str:

@@ -87,9 +87,13 @@ def _known(outside: tuple[Part, ...], stack: Stack) -> bool:
 
 
 def _made(
-    group: Group, patches: tuple[Mail, ...], pull: PullRequest | None, setting: Setting, ids: Mapping[str, str],
+    group: Group,
+    patches: tuple[Mail, ...],
+    pull: PullRequest | None,
+    setting: Setting,
+    ids: Mapping[str, str],
     problems: list[Problem],
-) -> Made:  # fmt: skip
+) -> Made:
     """One part, and what is wrong with it."""
     routed = _routed(group, patches, pull, setting)
     part = _part(group, patches, pull, routed, ids)
@@ -175,8 +179,14 @@ def _numbered(group: Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]]
         if len(group.patches) <= 1:
             return group.patches, problems
         ids = tuple(m.id for m in group.patches)
-        problems.append(Problem(kind="no-numbers", message=f"{name}: {len(ids)} patches without numbers: their order "
-                                "is not known", blocking=True, message_ids=ids))  # fmt: skip
+        problems.append(
+            Problem(
+                kind="no-numbers",
+                message=f"{name}: {len(ids)} patches without numbers: their order is not known",
+                blocking=True,
+                message_ids=ids,
+            )
+        )
         return group.patches, problems
     problems += [unnumbered(mail, counted, name) for mail in group.patches if mail.subject.total is None]
     total = group.total or _total(group, counted)
@@ -185,8 +195,14 @@ def _numbered(group: Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]]
         if mail.subject.total == total:
             by_number[mail.subject.number or 0].append(mail)
         else:
-            problems.append(Problem(kind="stray-patch", message=f"{name}: “{mail.subject.text}” is not one of {total}",
-                                    blocking=True, message_ids=(mail.id,)))  # fmt: skip
+            problems.append(
+                Problem(
+                    kind="stray-patch",
+                    message=f"{name}: “{mail.subject.text}” is not one of {total}",
+                    blocking=True,
+                    message_ids=(mail.id,),
+                )
+            )
     missing = [n for n in range(1, total + 1) if n not in by_number]
     if missing:
         text = f"{name}: {len(missing)} of {total} patches are missing: {ranges(missing)}"

@@ -19,6 +19,11 @@ def identify(mails: Iterable[Mail]) -> dict[str, str]:
 def patch_of(mail: Mail, patch_id: str) -> Patch:
     """The model of a mail with a diff."""
     return Patch(
-        message_id=mail.id, subject=mail.subject.text, author=mail.author, number=mail.subject.number or 1,
-        paths=mail.paths, blobs=preimage_blobs(mail.patch.text), patch_id=patch_id,
-    )  # fmt: skip
+        message_id=mail.id,
+        subject=mail.subject.text,
+        author=mail.author,
+        number=mail.subject.number or 1,
+        paths=mail.paths,
+        blobs=preimage_blobs(mail.patch.text),
+        patch_id=patch_id,
+    )

@@ -50,10 +50,15 @@ def _get(item: PatchworkItem, kind: str, reach: Reach) -> dict[str, Any] | None:
 
     url = f"{item.server}/api/1.2/{kind}/{item.number}/"
     try:
-        with session(reach) as asking, asking.get(
-            url, headers={"Accept": "application/json", "User-Agent": f"reviewbot/{__version__}"}, timeout=_TIMEOUT,
-            stream=True,
-        ) as answer:  # fmt: skip
+        with (
+            session(reach) as asking,
+            asking.get(
+                url,
+                headers={"Accept": "application/json", "User-Agent": f"reviewbot/{__version__}"},
+                timeout=_TIMEOUT,
+                stream=True,
+            ) as answer,
+        ):
             if answer.status_code == 404:
                 return None
             if not answer.ok:

@@ -59,9 +59,14 @@ class _Place:
 
 
 def resolve_prerequisites(
-    found: Intake, archive: Archive | None, stack: Stack, *, named_bases: Collection[str] = (), rfc: bool = True,
+    found: Intake,
+    archive: Archive | None,
+    stack: Stack,
+    *,
+    named_bases: Collection[str] = (),
+    rfc: bool = True,
     fresh: bool = False,
-) -> Intake:  # fmt: skip
+) -> Intake:
     """Fills `prerequisites` of the parts and adds their mails; what is not found becomes a Problem.
 
     archive: None: only the mails at hand are searched. named_bases: components whose base the user chose; it is taken
@@ -84,9 +89,7 @@ def resolve_prerequisites(
         parts.append(part.model_copy(update={"prerequisites": tuple(entries)}))
         given = part.component in named_bases
         problems += [_problem(part, entry, search.foreign, given) for entry in entries if entry.status != "found"]
-    posting = found.posting.model_copy(
-        update={"parts": tuple(parts), "problems": (*found.posting.problems, *problems)}
-    )  # fmt: skip
+    posting = found.posting.model_copy(update={"parts": tuple(parts), "problems": (*found.posting.problems, *problems)})
     return replace(found, posting=posting, mails={**found.mails, **search.mails})
 
 
@@ -107,7 +110,7 @@ class _Search:
 
     def __init__(
         self, found: Intake, wanted: Mapping[int, Part], archive: Archive | None, stack: Stack, fresh: bool
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.archive, self.stack, self.fresh = archive, stack, fresh
         self.mails: dict[str, bytes] = {}
         self.foreign: set[Declared] = set()
@@ -232,8 +235,10 @@ class _Search:
 
     def _by_message_id(self, value: str, place: _Place) -> tuple["_Found", str]:
         if work := _PATCHWORK.fullmatch(value):
-            raise _Unusable("missing", f"a number of Patchwork ({work[1].lower()} {work[2]}) does not name mails; "
-                            "a Message-ID would")  # fmt: skip
+            raise _Unusable(
+                "missing",
+                f"a number of Patchwork ({work[1].lower()} {work[2]}) does not name mails; a Message-ID would",
+            )
         if "@" not in value or " " in value:
             raise _Unusable("missing", "that names no mail")
         if value == self._top and value not in self._own:

@@ -57,9 +57,13 @@ def parse_pull(body: str) -> PullRequest | None:
     below = where[3] if where[3] and _REF.fullmatch(where[3]) else ""
     url, ref = where[1], where[2] or below
     return PullRequest(
-        url=url, ref=ref, base=start[1] if start else "", tip=tip[1] if tip else "",
-        paths=_paths(text[where.end(1) :]), refused=why_refused(url, ref),
-    )  # fmt: skip
+        url=url,
+        ref=ref,
+        base=start[1] if start else "",
+        tip=tip[1] if tip else "",
+        paths=_paths(text[where.end(1) :]),
+        refused=why_refused(url, ref),
+    )
 
 
 def why_refused(url: str, ref: str) -> str:

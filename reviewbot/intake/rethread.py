@@ -77,9 +77,13 @@ def _as_cover(mail: Mail, patches: Sequence[Mail]) -> Mail:
     total, version, says_version = max(said, key=lambda key: (key[0] is not None, said[key]))
     kinds = frozenset({"PATCH"} | ({"RFC"} if all(p.subject.rfc for p in patches) else set()))
     subject = replace(
-        mail.subject, kinds=kinds, version=version, says_version=says_version, number=None if total is None else 0,
+        mail.subject,
+        kinds=kinds,
+        version=version,
+        says_version=says_version,
+        number=None if total is None else 0,
         total=total,
-    )  # fmt: skip
+    )
     return replace(mail, subject=subject)
 
 
@@ -151,9 +155,12 @@ def _base(mail: Mail, mails: Mapping[str, Mail]) -> str:
     """What a set answers: the nearest ancestor that is no patch of such a set; may be one that is not here."""
     here, seen = mail, {mail.id}
     while above := parent_of(here, mails):
-        if above.id in seen or not (above.is_patch and above.address == mail.address
-                                    and above.subject.total == mail.subject.total
-                                    and above.subject.same_version(mail.subject)):  # fmt: skip
+        if above.id in seen or not (
+            above.is_patch
+            and above.address == mail.address
+            and above.subject.total == mail.subject.total
+            and above.subject.same_version(mail.subject)
+        ):
             return above.id
         seen.add(above.id)
         here = above

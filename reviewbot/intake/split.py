@@ -81,9 +81,15 @@ def read_mails(bag: Mailbag) -> tuple[dict[str, Mail], int]:
 
 
 def pieces(
-    bag: Mailbag, message_ids: Sequence[str], stack: Stack, *, part_only: bool = False, component: str = "",
-    exists: Exists | None = None, together: bool = False,
-) -> list[Piece]:  # fmt: skip
+    bag: Mailbag,
+    message_ids: Sequence[str],
+    stack: Stack,
+    *,
+    part_only: bool = False,
+    component: str = "",
+    exists: Exists | None = None,
+    together: bool = False,
+) -> list[Piece]:
     """One piece per posting that has one of these mails, in the order of the ids; all of the bag's if there are none.
 
     part_only: only the parts that hold the named mails. component: where they belong, if the user says so.
@@ -148,9 +154,7 @@ def _all(tree: Tree, bag: Mailbag, together: bool) -> list[Mail]:
     return whole
 
 
-def _piece(
-    top: Mail, named: Sequence[str], tree: Tree, bag: Mailbag, setting: Setting, part_only: bool
-) -> Piece:  # fmt: skip
+def _piece(top: Mail, named: Sequence[str], tree: Tree, bag: Mailbag, setting: Setting, part_only: bool) -> Piece:
     inside, others = tree.posting(top)
     groups, problems = _groups(top, inside, tree)
     groups = [own for group in groups for own in sets_of(group, setting.stack)]
@@ -175,11 +179,19 @@ def _piece(
         outside += made.outside
         elsewheres += made.elsewheres
     return Piece(
-        top=top.id, subject=top.subject.text, author=top.author, source=bag.source, parts=tuple(parts),
-        problems=tuple(problems), mails={mail.id: mail.raw for mail in inside},
-        asked=tuple(named), alone=bool(top.is_cover and top.subject.number), picked=picked, outside=tuple(outside),
+        top=top.id,
+        subject=top.subject.text,
+        author=top.author,
+        source=bag.source,
+        parts=tuple(parts),
+        problems=tuple(problems),
+        mails={mail.id: mail.raw for mail in inside},
+        asked=tuple(named),
+        alone=bool(top.is_cover and top.subject.number),
+        picked=picked,
+        outside=tuple(outside),
         elsewheres=tuple(elsewheres),
-    )  # fmt: skip
+    )
 
 
 def _holds(group: Group, named: Sequence[str], tree: Tree, groups: Sequence[Group]) -> bool:
@@ -230,9 +242,12 @@ def _groups(top: Mail, inside: list[Mail], tree: Tree) -> tuple[list[Group], lis
             continue
         if mail.address != top.address:
             problems.append(
-                Problem(kind="stray-patch", message=f"“{mail.subject.text}” is by {mail.author}: left out",
-                        message_ids=(mail.id,))
-            )  # fmt: skip
+                Problem(
+                    kind="stray-patch",
+                    message=f"“{mail.subject.text}” is by {mail.author}: left out",
+                    message_ids=(mail.id,),
+                )
+            )
             continue
         cover = next((above.id for above in tree.up(mail) if above.id in covers), "")
         by_cover[cover].append(mail)

@@ -60,9 +60,12 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
         found = _posting(ask, stack, site, cache, progress)
     # A mailbox is for those who have no archive: it is asked only for what the mails themselves name.
     wish = Wish(
-        versions=not ask.mbox, latest=ask.latest, rfc=ask.rfc, named_bases={*ask.bases, *found.bases},
+        versions=not ask.mbox,
+        latest=ask.latest,
+        rfc=ask.rfc,
+        named_bases={*ask.bases, *found.bases},
         fresh=ask.wait > 0,
-    )  # fmt: skip
+    )
     found = look_further(found, Archive(site.archive, cache / "lore"), stack, site.attestation, wish)
     parts = found.posting.parts
     patches = sum(len(part.patches) for part in parts)
@@ -74,9 +77,13 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
 
 def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress) -> Intake:
     mails = _Mails(
-        site.archive, cache / "lore", read_mbox(*ask.mbox) if ask.mbox else None, progress, ask.wait > 0,
+        site.archive,
+        cache / "lore",
+        read_mbox(*ask.mbox) if ask.mbox else None,
+        progress,
+        ask.wait > 0,
         _reach(site),
-    )  # fmt: skip
+    )
     if ask.manifest is not None:
         return _of_manifest(ask, ask.manifest, stack, mails)
     names = [_message_id(text, mails.reach) for text in ask.names]

@@ -159,10 +159,13 @@ class Tree:
             equal = [
                 m
                 for m in self._patches_below(self._posting_above(mail, above))
-                if m.is_patch and m.subject.number == subject.number and m.subject.same_version(subject)
-                and (self._kin(m), _names(m)) == (self._kin(mail), _names(mail)) and self._is_before(m, mail)
+                if m.is_patch
+                and m.subject.number == subject.number
+                and m.subject.same_version(subject)
+                and (self._kin(m), _names(m)) == (self._kin(mail), _names(mail))
+                and self._is_before(m, mail)
                 and (m.subject.total == subject.total or m in above)
-            ]  # fmt: skip
+            ]
             numbers = {m.subject.number for m in self._own_set(mail)}
             whole = numbers >= set(range(1, (subject.total or 0) + 1))
             return bool(equal) and whole and subject.number == 1

@@ -137,10 +137,16 @@ def _folded(title: str) -> str:
 
 def _ordered(found: Iterable[tuple[Mail, How]], head: Mail) -> tuple[Version, ...]:
     versions = [
-        Version(message_id=mail.id, subject=mail.subject.text, version=mail.subject.version, date=mail.date, how=how,
-                newer=mail.date > head.date)
+        Version(
+            message_id=mail.id,
+            subject=mail.subject.text,
+            version=mail.subject.version,
+            date=mail.date,
+            how=how,
+            newer=mail.date > head.date,
+        )
         for mail, how in found
-    ]  # fmt: skip
+    ]
     return tuple(sorted(versions, key=lambda version: (version.date, version.version, version.message_id)))
 
 

@@ -39,9 +39,13 @@ def parse_duration(text: str) -> float:
 
 
 def wait_complete(
-    take: Callable[[], Intake], limit: float, progress: Progress, *,
-    now: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep,
-) -> Intake:  # fmt: skip
+    take: Callable[[], Intake],
+    limit: float,
+    progress: Progress,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Intake:
     """Calls `take` until every part has its 1..N, something is wrong that time does not heal, or the time is over.
 
     take: must not be answered from a cache. limit: seconds. now: seconds since the epoch. Returns the last state; its

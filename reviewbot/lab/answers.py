@@ -32,7 +32,7 @@ class Asked:
 
 def answered(
     asked: Asked, message: dict[str, Any], hang: dict[str, Any], elapsed: float, leavings: Leavings
-) -> StepReply:  # fmt: skip
+) -> StepReply:
     """message: the agent's last word on the step. hang: what it said when the limit struck, or empty.
 
     elapsed: seconds since the step was given to the agent, on the host's clock; it cannot have taken longer.
@@ -48,18 +48,24 @@ def answered(
     folder = leavings.write(step, dmesg, output)
     server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
     return StepReply(
-        name=step.name, status=status, exit_status=int(number(message, "status")),
-        seconds=min(max(number(message, "seconds"), 0.0), elapsed), limit=asked.limit, output=output,
-        dmesg=dmesg[-TAIL:], loud=text(message, "loud", LOUD), files=folder,
+        name=step.name,
+        status=status,
+        exit_status=int(number(message, "status")),
+        seconds=min(max(number(message, "seconds"), 0.0), elapsed),
+        limit=asked.limit,
+        output=output,
+        dmesg=dmesg[-TAIL:],
+        loud=text(message, "loud", LOUD),
+        files=folder,
         server=server_figures(message.get("server")) if step.measure else None,
         hang=what_hung(hang, message) if status == "timeout" else "",
-        unclean=text(message, "unclean", 300).replace("\n", " "), **said.fields, **server.fields,
-    )  # fmt: skip
+        unclean=text(message, "unclean", 300).replace("\n", " "),
+        **said.fields,
+        **server.fields,
+    )
 
 
-def lost_under(
-    step: GuestStep, seconds: float, consoles: Sequence[str], reason: str, leavings: Leavings
-) -> StepReply:  # fmt: skip
+def lost_under(step: GuestStep, seconds: float, consoles: Sequence[str], reason: str, leavings: Leavings) -> StepReply:
     """The machine went away under this step: did its kernel say why, on its consoles, since the step began?
 
     reason: QEMU's, when the guest restarted or went off, which it may without a word of the kernel.
@@ -67,13 +73,21 @@ def lost_under(
     said, splat = "".join(consoles), heard(*consoles)
     fields, crashed = splat.fields, splat.crash
     if reason and not crashed:
-        fields |= {"splat": f"the guest restarted or went off without a word ({reason})", "crash": "reboot",
-                   "fingerprint": "", "splat_text": ""}  # fmt: skip
+        fields |= {
+            "splat": f"the guest restarted or went off without a word ({reason})",
+            "crash": "reboot",
+            "fingerprint": "",
+            "splat_text": "",
+        }
         crashed = True
     return StepReply(
-        name=step.name, status="crash" if crashed else "lost", seconds=seconds, dmesg=said[-TAIL:],
-        files=leavings.write(step, said), **fields,
-    )  # fmt: skip
+        name=step.name,
+        status="crash" if crashed else "lost",
+        seconds=seconds,
+        dmesg=said[-TAIL:],
+        files=leavings.write(step, said),
+        **fields,
+    )
 
 
 def hung_under(reply: StepReply, asked: Asked, why: str, hang: dict[str, Any]) -> StepReply:

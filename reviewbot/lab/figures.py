@@ -18,12 +18,16 @@ def server_figures(told: object) -> ServerFigures | None:
     words = cast(dict[str, Any], told)
     late, umounts = _count(words, "umounts_late"), _count(words, "umounts")
     return ServerFigures(
-        cpu_seconds=_known(words, "cpu_seconds"), pss_kib=int(_known(words, "pss_kib") or 0) or None,
-        pss_samples=_count(words, "pss_samples"), mounts=_count(words, "mounts"), umounts=umounts,
+        cpu_seconds=_known(words, "cpu_seconds"),
+        pss_kib=int(_known(words, "pss_kib") or 0) or None,
+        pss_samples=_count(words, "pss_samples"),
+        mounts=_count(words, "mounts"),
+        umounts=umounts,
         umount_seconds_max=_known(words, "umount_seconds_max"),
-        umount_seconds_total=_known(words, "umount_seconds_total") or 0.0, umounts_late=min(late, umounts),
+        umount_seconds_total=_known(words, "umount_seconds_total") or 0.0,
+        umounts_late=min(late, umounts),
         requests=_requests(words.get("requests")),
-    )  # fmt: skip
+    )
 
 
 def _known(words: dict[str, Any], key: str) -> float | None:

@@ -26,9 +26,7 @@ _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alterna
 
 
 @contextlib.contextmanager
-def launched(
-    argv: Sequence[str], wires: Wires, memory: int, disks: Sequence[Disk] = ()
-) -> Iterator[Running]:  # fmt: skip
+def launched(argv: Sequence[str], wires: Wires, memory: int, disks: Sequence[Disk] = ()) -> Iterator[Running]:
     """QEMU, for as long as the block lasts: only its descriptors, the system's programs, no network, own namespaces.
 
     memory: of its guest, MiB. disks: no file that QEMU has may grow beyond the largest.
@@ -42,9 +40,15 @@ def launched(
         nothing = stack.enter_context(tempfile.TemporaryDirectory(prefix="reviewbot-"))
         with os.fdopen(os.dup(wires.numbers["said"]), "wb") as said:
             box = Sandbox(Path(nothing)).background(
-                [str(program), *argv[1:]], binds=visible(program), log=said, pass_fds=inherited, devices=devices,
-                memory=guest + ADDRESSES, file_size=largest, limits=Limits(memory=guest + OVERHEAD, room=ROOM),
-            )  # fmt: skip
+                [str(program), *argv[1:]],
+                binds=visible(program),
+                log=said,
+                pass_fds=inherited,
+                devices=devices,
+                memory=guest + ADDRESSES,
+                file_size=largest,
+                limits=Limits(memory=guest + OVERHEAD, room=ROOM),
+            )
             running = stack.enter_context(box)
         release(wires)
         yield running

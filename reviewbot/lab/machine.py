@@ -99,9 +99,12 @@ def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> st
 
 
 def command(
-    job: GuestJob, accelerator: str, places: Places, memory: Memory | None = None,
+    job: GuestJob,
+    accelerator: str,
+    places: Places,
+    memory: Memory | None = None,
     wires: Mapping[str, int] | None = None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """argv of QEMU for one job. memory: for a machine that will be saved, or that is restored.
 
     wires: descriptors that QEMU inherits (see `lab.wires` and `lab.held`), so that it opens no file of ours by path.

@@ -135,9 +135,13 @@ class Files:
     """The results port: unpack what comes, as it comes."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, homes: Mapping[str, Path],
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        nonce: str,
+        homes: Mapping[str, Path],
         room: Room | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """homes: step -> below which folder its own is. room: what all of them may leave."""
         self.frames = Frames(nonce)
         self.homes = homes

@@ -89,12 +89,14 @@ def find_start(
         _make_room(job, store, inputs["host"])
         progress(Event("lab", job.name, "note", "booting a machine to save"))
         kept = store.get(
-            KIND, inputs,
+            KIND,
+            inputs,
             lambda folder: save(
                 _bare(job), accelerator.name, folder, lambda seconds: starts.add(machine, booted=seconds), stop
             ),
-            waiting=lambda _: progress(Event("lab", job.name, "note", "another job saves a machine")), durable=False,
-        )  # fmt: skip
+            waiting=lambda _: progress(Event("lab", job.name, "note", "another job saves a machine")),
+            durable=False,
+        )
     except (Lost, OSError, InfraError) as why:
         if isinstance(why, ToolMissing):
             raise
@@ -142,11 +144,16 @@ def inputs_of(job: GuestJob, accelerator: Accelerator) -> dict[str, str]:
     argv = command(_bare(job), accelerator.name, places, Memory(Path(MEMORY), restored=False))
     program = shutil.which(QEMU) or QEMU
     return {
-        "version": VERSION, "host": _BOOT_ID.read_text().strip(), "qemu": f"{qemu_version()} {_identity(program)}",
-        "command": shlex.join(argv), "disks": json.dumps([disk.model_dump() for disk in job.disks]),
-        **{name: _identity(path) for name, path in (("kernel", job.kernel), ("root", job.root),
-                                                    ("payload", job.payload))},
-    }  # fmt: skip
+        "version": VERSION,
+        "host": _BOOT_ID.read_text().strip(),
+        "qemu": f"{qemu_version()} {_identity(program)}",
+        "command": shlex.join(argv),
+        "disks": json.dumps([disk.model_dump() for disk in job.disks]),
+        **{
+            name: _identity(path)
+            for name, path in (("kernel", job.kernel), ("root", job.root), ("payload", job.payload))
+        },
+    }
 
 
 def _bare(job: GuestJob) -> GuestJob:

@@ -33,7 +33,7 @@ from reviewbot.lab.ports import (
     ended,
     greeting,
     or_ended,
-)  # fmt: skip
+)
 from reviewbot.lab.recorder import last
 from reviewbot.lab.wires import Wires, wired
 from reviewbot.model import protocol
@@ -114,9 +114,12 @@ def _splat(folder: Path) -> str:
 
 
 async def _boot_and_save(
-    process: "subprocess.Popen[bytes]", wires: Wires, devices: Path, booted: Callable[[float], None],
+    process: "subprocess.Popen[bytes]",
+    wires: Wires,
+    devices: Path,
+    booted: Callable[[float], None],
     stop: threading.Event,
-) -> None:  # fmt: skip
+) -> None:
     started = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(wires.recording())

@@ -74,13 +74,19 @@ def _death(record: Path, own: Mapping[int, ServerReport], killed: set[int], log:
     where, trace = backtrace(_read(record.with_name(f"{record.name}.backtrace")))
     report = own.get(pid)
     return Death(
-        server=fields.get("server", "")[:100], device=fields.get("device", "")[:100], pid=pid,
+        server=fields.get("server", "")[:100],
+        device=fields.get("device", "")[:100],
+        pid=pid,
         hung=fields.get("hung") == "yes",
-        status=int(status) if re.fullmatch(r"\d{1,3}", status) else 255, signal=signal,
+        status=int(status) if re.fullmatch(r"\d{1,3}", status) else 255,
+        signal=signal,
         by="the kernel's OOM killer" if pid in killed and signal == "SIGKILL" else "",
-        mounted=fields.get("mounted") == "yes", backtrace=trace, fingerprint=(report and report.fingerprint) or where,
-        report=report, log=log,
-    )  # fmt: skip
+        mounted=fields.get("mounted") == "yes",
+        backtrace=trace,
+        fingerprint=(report and report.fingerprint) or where,
+        report=report,
+        log=log,
+    )
 
 
 def _alive(entry: Found, server: str, log: str) -> Death:

@@ -69,9 +69,14 @@ def shell_step(env: Mapping[str, str], folder: str, ends: Ends) -> GuestStep:
 
 
 def run_session(
-    job: GuestJob, accelerator: Accelerator, folder: Path, ends: Ends, *,
-    on_reply: Callable[[StepReply], None] | None = None, progress: Progress = silent,
-) -> JobReply:  # fmt: skip
+    job: GuestJob,
+    accelerator: Accelerator,
+    folder: Path,
+    ends: Ends,
+    *,
+    on_reply: Callable[[StepReply], None] | None = None,
+    progress: Progress = silent,
+) -> JobReply:
     """Boot the machine and keep the user at its shell (see `shell_step`) until that ends. Main thread only.
 
     Raises Left, and what `run_job` raises. The user's terminal is as it was when this returns or raises.
@@ -111,9 +116,13 @@ class _Machine:
     def run(self) -> None:
         try:
             self.reply = run_job(
-                self.job, self.accelerator, self.folder, on_reply=self.on_reply, progress=self.progress,
+                self.job,
+                self.accelerator,
+                self.folder,
+                on_reply=self.on_reply,
+                progress=self.progress,
                 ports={PORT: self.port},
-            )  # fmt: skip
+            )
         except BaseException as error:  # for the main thread to raise
             self.error = error
         finally:

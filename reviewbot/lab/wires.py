@@ -97,9 +97,13 @@ class Wires:
 
 @contextlib.contextmanager
 def wired(
-    logs: Path, keyboard: Path, files: dict[str, int] | None = None, more: Mapping[str, socket.socket] | None = None,
-    *, short: bool = False,
-) -> Iterator[Wires]:  # fmt: skip
+    logs: Path,
+    keyboard: Path,
+    files: dict[str, int] | None = None,
+    more: Mapping[str, socket.socket] | None = None,
+    *,
+    short: bool = False,
+) -> Iterator[Wires]:
     """Wires for one machine, whose consoles are recorded in `logs`, shortly or not; all are closed at the end.
 
     keyboard: path of the socket at which keys can be typed. files: descriptors that QEMU is to inherit, too. more:

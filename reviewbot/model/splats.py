@@ -11,9 +11,23 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from reviewbot.model.base import Model
 
 SplatClass = Literal[
-    "oops", "bug", "warn", "lockdep", "kasan", "kfence", "ubsan", "kcsan", "kmemleak", "hung-task", "rcu-stall",
-    "soft-lockup", "hard-lockup", "panic", "oom", "reboot",
-]  # fmt: skip
+    "oops",
+    "bug",
+    "warn",
+    "lockdep",
+    "kasan",
+    "kfence",
+    "ubsan",
+    "kcsan",
+    "kmemleak",
+    "hung-task",
+    "rcu-stall",
+    "soft-lockup",
+    "hard-lockup",
+    "panic",
+    "oom",
+    "reboot",
+]
 CLASSES: tuple[SplatClass, ...] = get_args(SplatClass)
 WAITS: SplatClass = "hung-task"
 """A task waited for so long that the kernel says so. A test that ended all the same is a CRASH, as with any splat; one

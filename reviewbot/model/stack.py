@@ -35,8 +35,9 @@ class Source(Model):
     def _pinned(self) -> Self:
         if self.provider == "tarball" and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             said = "is not 64 hex digits" if self.sha256 else "is missing"
-            raise PydanticCustomError("sha256", "the sha256 of a tarball {said}: `sha256sum FILE` prints it",
-                                      {"said": said})  # fmt: skip
+            raise PydanticCustomError(
+                "sha256", "the sha256 of a tarball {said}: `sha256sum FILE` prints it", {"said": said}
+            )
         if self.provider != "tarball" and self.sha256:
             raise PydanticCustomError("sha256", "only a tarball has a sha256", {})
         return self

@@ -56,8 +56,16 @@ def read(repository: Path, commit: str, paths: Iterable[str], scratch: Path) -> 
 def changed(repository: Path, base: str, head: str) -> dict[str, str]:
     """Paths that differ between two commits, with their mode at head (`000000`: gone); a rename gives both."""
     said = git(
-        repository, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", base, head,
-    ).output.split("\0")  # fmt: skip
+        repository,
+        "diff-tree",
+        "-r",
+        "-z",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        base,
+        head,
+    ).output.split("\0")
     return {path: entry.split()[1] for entry, path in zip(said[::2], said[1::2], strict=False) if path}
 
 

@@ -126,9 +126,20 @@ def patch_text(item: Item, scratch: Path) -> bytes:
     if item.commit.parents > 1:
         return b""
     return git_bytes(
-        Path(item.tree.repository), "-c", "core.quotePath=false", "format-patch", "--stdout", "--no-binary",
-        "--no-ext-diff", "--no-textconv", "--no-signature", "--root", "-1", item.commit.id, scratch=scratch,
-    )  # fmt: skip
+        Path(item.tree.repository),
+        "-c",
+        "core.quotePath=false",
+        "format-patch",
+        "--stdout",
+        "--no-binary",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-signature",
+        "--root",
+        "-1",
+        item.commit.id,
+        scratch=scratch,
+    )
 
 
 def parse(said: str, rules: Rules, component: str) -> list[ReviewFinding]:

@@ -121,9 +121,11 @@ def parse_commit(name: str, raw: bytes) -> Commit:
     match = _PERSON.match(headers.get(b"author", b""))
     author = Person(decoded(match[1]), decoded(match[2])) if match else Person("", "")
     return Commit(
-        name, author, decoded(body[:_LONGEST].replace(b"\r\n", b"\n").replace(b"\0", b"?")),
+        name,
+        author,
+        decoded(body[:_LONGEST].replace(b"\r\n", b"\n").replace(b"\0", b"?")),
         sum(line.startswith(b"parent ") for line in head.split(b"\n")),
-    )  # fmt: skip
+    )
 
 
 def read_commits(repository: Path, names: Sequence[str], scratch: Path) -> dict[str, Commit]:

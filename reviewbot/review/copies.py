@@ -90,8 +90,13 @@ def partners(posting: Posting, *, rfc: bool) -> frozenset[str]:
     Only headers and files that have a copy count: a server's source that spells out an ioctl calls for no kernel.
     """
     rules = load_rules()
-    touched = {(part.component, path) for part in posting.parts if rfc or not part.rfc for patch in part.patches
-               for path in patch.paths}  # fmt: skip
+    touched = {
+        (part.component, path)
+        for part in posting.parts
+        if rfc or not part.rfc
+        for patch in part.patches
+        for path in patch.paths
+    }
     found: set[str] = set()
     for entry in rules.copies:
         sides = (entry.master, entry.copy_)
@@ -184,9 +189,13 @@ def _of_member(definition: Definition, member: Member | None) -> Side:
 
 
 def check_copies(
-    trees: Trees, posted: Iterable[str], rules: Rules, scratch: Path, skip: Callable[[str], None],
+    trees: Trees,
+    posted: Iterable[str],
+    rules: Rules,
+    scratch: Path,
+    skip: Callable[[str], None],
     origin: Origin = nobody,
-) -> list[ReviewFinding]:  # fmt: skip
+) -> list[ReviewFinding]:
     """Findings about all copies. posted: components that the posting patches. skip: told why something was left out."""
     found: list[ReviewFinding] = []
     sides = frozenset(posted)
@@ -282,9 +291,13 @@ def _finding(entry: Copy, difference: Difference, posted: frozenset[str], origin
             message = f"{name} is in {right} but not in {master}"
     here = master if difference.master.line else copy
     return ReviewFinding(
-        tool="copies", severity=severity, message=one_line(message), file=here.path,
-        line=difference.master.line or difference.copy.line, detail=some_lines(_both_lines(entry, difference, origin)),
-    )  # fmt: skip
+        tool="copies",
+        severity=severity,
+        message=one_line(message),
+        file=here.path,
+        line=difference.master.line or difference.copy.line,
+        detail=some_lines(_both_lines(entry, difference, origin)),
+    )
 
 
 def _both_lines(entry: Copy, difference: Difference, origin: Origin = nobody) -> str:

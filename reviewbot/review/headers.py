@@ -14,8 +14,10 @@ LARGEST = 2 << 20
 """Characters that are read of a file."""
 _NESTED = 12
 _SKIP = re.compile(r"//[^\n]*|/\*.*?\*/|/\*.*\Z|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL)
-_TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\w*|\d[\w.]*|\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|"
-                    r"<<|>>|->|[<>=!]=|&&|\|\||\.\.\.|##|\S")  # fmt: skip
+_TOKEN = re.compile(
+    r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\w*|\d[\w.]*|\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|"
+    r"<<|>>|->|[<>=!]=|&&|\|\||\.\.\.|##|\S"
+)
 _DEFINE = re.compile(r"#\s*define\s+([A-Za-z_]\w*)(\([^)]*\))?\s*(.*)$", re.DOTALL)
 _CONDITION = re.compile(r"#\s*(ifdef|ifndef|if|elif|else|endif)\b(.*)$", re.DOTALL)
 _NAMES = {
@@ -23,8 +25,11 @@ _NAMES = {
     **{f"__s{n}": f"int{n}_t" for n in (8, 16, 32, 64)},
     **{f"u{n}": f"uint{n}_t" for n in (8, 16, 32, 64)},
     **{f"s{n}": f"int{n}_t" for n in (8, 16, 32, 64)},
-    "u_int8_t": "uint8_t", "u_int16_t": "uint16_t", "u_int32_t": "uint32_t", "u_int64_t": "uint64_t",
-}  # fmt: skip
+    "u_int8_t": "uint8_t",
+    "u_int16_t": "uint16_t",
+    "u_int32_t": "uint32_t",
+    "u_int64_t": "uint64_t",
+}
 """Other names of the same types."""
 Token = tuple[str, int]
 """Text and 1-based line."""

@@ -160,12 +160,15 @@ def _mismatch(
         f"{second[0]} {second[2]}:{lines[1].line}"
     )
     return ReviewFinding(
-        tool="copies", severity=Severity.NOTE if old else Severity.ERROR, message=one_line(message), file=first[2],
+        tool="copies",
+        severity=Severity.NOTE if old else Severity.ERROR,
+        message=one_line(message),
+        file=first[2],
         line=lines[0].line,
         detail="\n".join(
             quoted(item[0], item[2], d.line, d.text, origin) for item, d in zip((first, second), lines, strict=True)
         ),
-    )  # fmt: skip
+    )
 
 
 def _line(side: Mapping[str, Files], item: Item) -> Definition:
@@ -190,9 +193,7 @@ def same_number(path: str, head: Files, base: Files, values: Mapping[Item, int],
             groups.setdefault((value >> 8 & 0xFF, value & 0xFF), []).append(definition)
     found = []
     for (kind, number), group in sorted(groups.items()):
-        fresh = [
-            d for d in group if before.get(d.name) != values.get((head.component, head.commit, path, d.name))
-        ]  # fmt: skip
+        fresh = [d for d in group if before.get(d.name) != values.get((head.component, head.commit, path, d.name))]
         if len({_stem(definition.name) for definition in group}) < 2 or not fresh:
             continue
         names = ", ".join(definition.name for definition in group)

@@ -78,10 +78,17 @@ class Panel:
             try:
                 done = self.sandbox.run(
                     words or list(reviewer.command) or [where],
-                    binds={"/src": Bind(source), where: Bind(path.absolute())}, log=log, timeout=reviewer.timeout,
-                    env={"COMPONENT": component}, check=False, stdin=mail, stdout=out, memory=MEMORY,
-                    file_size=OUTPUT + 1, log_limit=_LOG,
-                )  # fmt: skip
+                    binds={"/src": Bind(source), where: Bind(path.absolute())},
+                    log=log,
+                    timeout=reviewer.timeout,
+                    env={"COMPONENT": component},
+                    check=False,
+                    stdin=mail,
+                    stdout=out,
+                    memory=MEMORY,
+                    file_size=OUTPUT + 1,
+                    log_limit=_LOG,
+                )
             except CommandTimeout:
                 return [], f"no answer within {reviewer.timeout:.0f} s"
             except ToolMissing as error:
@@ -137,10 +144,12 @@ def _finding(entry: Mapping[str, Any], name: str) -> ReviewFinding:
     summary = one_line(str(entry.get("summary") or "")) or "no summary was given"
     url = str(entry.get("url") or "")
     return ReviewFinding(
-        tool=f"{name} (external)" if name in _OWN else name, severity=_SEVERITY[entry["status"]],
-        message=summary if tool == name else one_line(f"{tool}: {summary}"), detail=_details(entry.get("details")),
+        tool=f"{name} (external)" if name in _OWN else name,
+        severity=_SEVERITY[entry["status"]],
+        message=summary if tool == name else one_line(f"{tool}: {summary}"),
+        detail=_details(entry.get("details")),
         url=url if _URL.fullmatch(url) else "",
-    )  # fmt: skip
+    )
 
 
 def _details(value: Any) -> str:

@@ -33,9 +33,19 @@ _NO_ROOT = "it runs in the build root, and there is none"
 
 
 def review(
-    posting: Posting, mails: Mapping[str, bytes], trees: Trees, builds: Mapping[str, PatchBuild], *, root: Path | None,
-    reviewers: Sequence[Reviewer], scratch: Path, logs: Path, run: str, tool: str, progress: Progress = silent,
-) -> Review:  # fmt: skip
+    posting: Posting,
+    mails: Mapping[str, bytes],
+    trees: Trees,
+    builds: Mapping[str, PatchBuild],
+    *,
+    root: Path | None,
+    reviewers: Sequence[Reviewer],
+    scratch: Path,
+    logs: Path,
+    run: str,
+    tool: str,
+    progress: Progress = silent,
+) -> Review:
     """Findings about all patches and the series.
 
     mails: by Message-ID. builds: what each patch's build said, by commit. root: folder of the Debian build root; None:
@@ -51,9 +61,13 @@ def review(
         findings = tidy(work.series(posting))
         progress(Event("review", "series", "done", counted(len(findings), "finding")))
     return Review(
-        run=run, tool=tool, patches=reviews, findings=findings, skipped=work.skipped(),
+        run=run,
+        tool=tool,
+        patches=reviews,
+        findings=findings,
+        skipped=work.skipped(),
         seconds=round(time.monotonic() - started, 3),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +101,16 @@ class _Work:
 
     @classmethod
     def prepare(
-        cls, posting: Posting, mails: Mapping[str, bytes], trees: Trees, builds: Mapping[str, PatchBuild],
-        root: Path | None, scratch: Path, logs: Path, reviewers: Sequence[Reviewer],
-    ) -> "_Work":  # fmt: skip
+        cls,
+        posting: Posting,
+        mails: Mapping[str, bytes],
+        trees: Trees,
+        builds: Mapping[str, PatchBuild],
+        root: Path | None,
+        scratch: Path,
+        logs: Path,
+        reviewers: Sequence[Reviewer],
+    ) -> "_Work":
         rules = _Rules(checkpatch.load_rules(), message.load_rules(), whitespace.load_excludes(), copies.load_rules())
         items = tuple(item for tree in trees.trees for item in patches_under_review(posting, tree, scratch))
         sandbox = Sandbox(root) if root else None
@@ -169,9 +190,16 @@ class _Work:
             if self.panel and mail and reviewer.scope == "patch":
                 found += self.panel.ask(reviewer, mail, self.folder("head", item.tree), component)
         return PatchReview(
-            component=component, message_id=item.message_id, commit=item.commit.id, subject=one_line(item.subject),
-            part=item.part, number=item.number, total=item.total, build=build, findings=tidy(found),
-        )  # fmt: skip
+            component=component,
+            message_id=item.message_id,
+            commit=item.commit.id,
+            subject=one_line(item.subject),
+            part=item.part,
+            number=item.number,
+            total=item.total,
+            build=build,
+            findings=tidy(found),
+        )
 
     def checkpatch(self, item: Item) -> list[ReviewFinding]:
         script = self.scripts.get(item.tree.component)
@@ -226,9 +254,17 @@ class _Work:
             return ""
         tree = items[0].tree
         said = git(
-            Path(tree.repository), "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}",
-            f"{tree.base_commit}..{tree.head_commit}", "--", path, check=False,
-        ).output  # fmt: skip
+            Path(tree.repository),
+            "blame",
+            "--porcelain",
+            "--no-textconv",
+            "-L",
+            f"{line},{line}",
+            f"{tree.base_commit}..{tree.head_commit}",
+            "--",
+            path,
+            check=False,
+        ).output
         whose = next((item for item in items if said.startswith(item.commit.id)), None)
         return patch_name(component, whose.part, whose.number, whose.total) if whose else ""
 

@@ -19,8 +19,10 @@ from reviewbot.review.commits import Item
 from reviewbot.review.text import one_line, some_lines
 
 EXCLUDES = Path(__file__).with_name("whitespace.yaml")
-_REMARK = re.compile(r"^(.+?):(\d+): (trailing whitespace|space before tab in indent|indent with spaces|"
-                     r"tab in indent|new blank line at EOF|leftover conflict marker)\.?$")  # fmt: skip
+_REMARK = re.compile(
+    r"^(.+?):(\d+): (trailing whitespace|space before tab in indent|indent with spaces|"
+    r"tab in indent|new blank line at EOF|leftover conflict marker)\.?$"
+)
 _CONFLICT = "leftover conflict marker"
 # `=======` alone is also how a heading is underlined.
 _CONFLICTED = re.compile(rb"^(<{7}|>{7}|\|{7})", re.MULTILINE)
@@ -57,9 +59,20 @@ def check_whitespace(item: Item, excludes: Sequence[Exclude], scratch: Path) -> 
     """Remarks on the lines that the commit adds."""
     repository, component = Path(item.tree.repository), item.tree.component
     said = git(
-        repository, "-c", "core.quotePath=false", "diff-tree", "--check", "--no-color", "--root", "--no-ext-diff",
-        "--no-textconv", "-r", "--no-commit-id", item.commit.id, check=False,
-    ).output  # fmt: skip
+        repository,
+        "-c",
+        "core.quotePath=false",
+        "diff-tree",
+        "--check",
+        "--no-color",
+        "--root",
+        "--no-ext-diff",
+        "--no-textconv",
+        "-r",
+        "--no-commit-id",
+        item.commit.id,
+        check=False,
+    ).output
     remarks = [r for r in parse_check(said) if not any(_matches(entry, component, r.file) for entry in excludes)][
         :_MOST
     ]

@@ -103,9 +103,13 @@ class Store:
         try:
             facts = dict(build(folder))
             artifact = Artifact(
-                kind=kind, key=key, path=str(final), facts=facts, inputs=dict(inputs),
+                kind=kind,
+                key=key,
+                path=str(final),
+                facts=facts,
+                inputs=dict(inputs),
                 seconds=time.monotonic() - started,
-            )  # fmt: skip
+            )
             artifact = write_record(folder, artifact, durable=durable)
             final.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(final)

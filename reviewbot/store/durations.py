@@ -142,7 +142,7 @@ def _scale(own: Mapping[str, float], other: Mapping[str, float]) -> float:
 
 def estimates(
     own: Mapping[str, float], others: Sequence[Mapping[str, float]], typical: Mapping[str, float] | None = None
-) -> dict[str, TestSeconds]:  # fmt: skip
+) -> dict[str, TestSeconds]:
     """What is known of each test: its own seconds, or the most that another leg suggests, or what is typical.
 
     What is not its own is scaled by the median ratio over the tests that both know, if these are five or more.

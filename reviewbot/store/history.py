@@ -42,7 +42,8 @@ VERSION = max(_STEPS)
 _metadata = MetaData()
 _version = Table("schema_version", _metadata, Column("version", Integer, nullable=False))
 _outcomes = Table(
-    "outcomes", _metadata,
+    "outcomes",
+    _metadata,
     Column("id", Integer, primary_key=True),
     Column("when", DateTime, nullable=False),
     Column("run", String(64), nullable=False),
@@ -62,7 +63,7 @@ _outcomes = Table(
     Index("by_inputs", "inputs"),
     Index("by_test", "test", "leg"),
     Index("once", "run", "side", "number", "leg", "suite", "test", unique=True),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,15 @@ class History:
     def add(self, entries: Iterable[Entry]) -> None:
         """Record outcomes; one that is recorded already stays as it is. Raises HistoryBroken."""
         rows = [
-            {**asdict(entry), "when": entry.when or datetime.now(UTC).replace(tzinfo=None),
-             "reason": entry.reason[:500], "fingerprint": entry.fingerprint[:500], "stack": entry.stack[:500]}
+            {
+                **asdict(entry),
+                "when": entry.when or datetime.now(UTC).replace(tzinfo=None),
+                "reason": entry.reason[:500],
+                "fingerprint": entry.fingerprint[:500],
+                "stack": entry.stack[:500],
+            }
             for entry in entries
-        ]  # fmt: skip
+        ]
         if not rows or self._lost:
             return
         with self._usable(), self._open() as engine, engine.begin() as connection:

@@ -54,8 +54,10 @@ class NotRuns:
         """change: gets what is known now, returns what is known then; nobody else changes it meanwhile."""
         with locked(self.path.with_suffix(".lock")):
             after = change(self.known())
-            plain = {leg: {test: [asdict(e) for e in entries] for test, entries in tests.items()}
-                     for leg, tests in after.items()}  # fmt: skip
+            plain = {
+                leg: {test: [asdict(e) for e in entries] for test, entries in tests.items()}
+                for leg, tests in after.items()
+            }
             write_atomic(self.path, json.dumps(plain, indent=0, sort_keys=True, default=str))
 
 
@@ -67,7 +69,15 @@ def _entry(found: Any) -> NotRun | None:
     try:
         learned, last = (datetime.date.fromisoformat(found[name]) for name in ("learned", "last"))
         reason, digest, run = (str(found[name]) for name in ("reason", "digest", "run"))
-        return NotRun(reason, digest, learned, last, run, seen=int(found["seen"]), uses=int(found["uses"]),
-                      confirmed=found.get("confirmed") is True)  # fmt: skip
+        return NotRun(
+            reason,
+            digest,
+            learned,
+            last,
+            run,
+            seen=int(found["seen"]),
+            uses=int(found["uses"]),
+            confirmed=found.get("confirmed") is True,
+        )
     except (KeyError, TypeError, ValueError):
         return None

@@ -90,7 +90,7 @@ def apply_patches(
 
 def _check(
     repository: Path, component: str, base: str, head: str, entry_of: Mapping[str, Queued], merged: Collection[str]
-) -> None:  # fmt: skip
+) -> None:
     """Each commit changes what the posting says that its patch changes, or something that nobody looked at is tested.
 
     merged: commits of a three-way merge; it may find that some of the changes are there. Raises RefusedPatch.
@@ -107,7 +107,7 @@ def _check(
         if lost or found - said:
             raise refused(
                 component, entry, f"the mail says that it changes {_some(said)}, but git am changed {_some(found)}"
-            )  # fmt: skip
+            )
 
 
 def _shown(path: str) -> str:
@@ -217,9 +217,18 @@ def _am(worktree: Path, entries: Sequence[Queued], *options: str) -> str | None:
             file.write_bytes(mail)
             files.append(str(file))
         done = git_in(
-            worktree, "am", "--quiet", "--committer-date-is-author-date", "--no-gpg-sign", "--no-scissors",
-            *options, *files, settings=SPARSE, env=WHO, check=False,
-        )  # fmt: skip
+            worktree,
+            "am",
+            "--quiet",
+            "--committer-date-is-author-date",
+            "--no-gpg-sign",
+            "--no-scissors",
+            *options,
+            *files,
+            settings=SPARSE,
+            env=WHO,
+            check=False,
+        )
     if done.status == 129:  # git does not know an option: our fault, not the patch's
         raise CommandFailed(done.argv, done.status, done.errors)
     if done.status and no_room(worktree, said=done.errors):  # the patch may apply
@@ -236,10 +245,18 @@ def failure(component: str, refusal: Refusal, base: str) -> DoesNotApply:
     path, _, line = place.rpartition(":")
     hunk = find_hunk(entry.diff, path, int(line)) if line.isdigit() else ""
     return DoesNotApply(
-        component=component, part=entry.part.counter, number=entry.patch.number, total=entry.total,
-        message_id=entry.patch.message_id, subject=entry.patch.subject, file=place, hunk=hunk, words=kept, base=base,
+        component=component,
+        part=entry.part.counter,
+        number=entry.patch.number,
+        total=entry.total,
+        message_id=entry.patch.message_id,
+        subject=entry.patch.subject,
+        file=place,
+        hunk=hunk,
+        words=kept,
+        base=base,
         prerequisite=entry.prerequisite,
-    )  # fmt: skip
+    )
 
 
 def find_hunk(diff: bytes, path: str, line: int) -> str:

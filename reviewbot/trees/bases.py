@@ -107,8 +107,9 @@ def _named(case: Case, wanted: str) -> Choice:
     if commit is None:
         commit, where, tried = find_elsewhere(case.spec, case.origin, wanted, case.repository, case.away)
     if commit is None:
-        raise WrongBase(case.spec.name, wanted, case.origin.label, near_refs(case.origin.source, wanted),
-                        manifest=case.manifest)  # fmt: skip
+        raise WrongBase(
+            case.spec.name, wanted, case.origin.label, near_refs(case.origin.source, wanted), manifest=case.manifest
+        )
     why = (f"{wanted}, named by the manifest" if case.manifest else f"--base {wanted}") + (
         f" of {where}" if where else ""
     )

@@ -124,9 +124,17 @@ def deepen(source: Source, ref: str, repository: Path, start: int) -> bool:
     url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
     try:
         done = git(
-            repository, "fetch", "--quiet", "--no-tags", f"--shallow-since={max(start, 1)}", url, f"+{ref}",
-            check=False, timeout=TRANSFER, env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")},
-        )  # fmt: skip
+            repository,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            f"--shallow-since={max(start, 1)}",
+            url,
+            f"+{ref}",
+            check=False,
+            timeout=TRANSFER,
+            env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")},
+        )
     except CommandTimeout:
         return False
     return done.status == 0
@@ -181,8 +189,14 @@ def _imported(
 def _tags(source: Source, candidate: Candidate, date: int) -> list[str]:
     """The newest tags that match; of a repository on this machine, those that were there when the posting was sent."""
     if Path(source.url).is_dir():
-        said = git_in(Path(source.url), "for-each-ref", "--sort=-creatordate",
-                      "--format=%(creatordate:unix) %(refname)", "refs/tags", env=CLEAN).output  # fmt: skip
+        said = git_in(
+            Path(source.url),
+            "for-each-ref",
+            "--sort=-creatordate",
+            "--format=%(creatordate:unix) %(refname)",
+            "refs/tags",
+            env=CLEAN,
+        ).output
         rows = [line.partition(" ") for line in said.splitlines()]
         names = [(int(when or 0), name.removeprefix("refs/tags/")) for when, _, name in rows]
         fitting = [(when, name) for when, name in names if fnmatch.fnmatchcase(name, candidate.tags)]

@@ -79,8 +79,18 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
     first = order[0] if order else ()
     queue = first if isinstance(first, tuple) else ()
     date = _sent(work)
-    case = Case(work.spec, work.origin, work.repository, work.cache, work.parts, queue, date, work.away, work.progress,
-                work.manifest)  # fmt: skip
+    case = Case(
+        work.spec,
+        work.origin,
+        work.repository,
+        work.cache,
+        work.parts,
+        queue,
+        date,
+        work.away,
+        work.progress,
+        work.manifest,
+    )
     choice = choose(case, wanted, _pulled_base(pulled.get(0)))
     state = _State(choice.commit, attempts=list(choice.attempts))
     for number, segment in enumerate(order):
@@ -93,13 +103,21 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
             _pull(work, state, pulled[number])
     why = choice.why if state.plain or not work.parts else f"{choice.why}; applies with a three-way merge only"
     return Tree(
-        component=name, repository=str(work.repository), source=work.origin.label,
-        provider=work.origin.source.provider, url=work.origin.source.url, base_commit=choice.commit,
-        base_tree=tree_of(work.repository, choice.commit), base_why=why, head_commit=state.head,
+        component=name,
+        repository=str(work.repository),
+        source=work.origin.label,
+        provider=work.origin.source.provider,
+        url=work.origin.source.url,
+        base_commit=choice.commit,
+        base_tree=tree_of(work.repository, choice.commit),
+        base_why=why,
+        head_commit=state.head,
         head_tree=tree_of(work.repository, state.head),
         head_date=int(git(work.repository, "show", "-s", "--format=%ct", state.head).output),
-        justified=choice.justified, patches=tuple(state.patches), attempts=tuple(state.attempts),
-    )  # fmt: skip
+        justified=choice.justified,
+        patches=tuple(state.patches),
+        attempts=tuple(state.attempts),
+    )
 
 
 def _sent(work: Work) -> int:
@@ -144,10 +162,13 @@ def _listed(entries: tuple[Queued, ...], has: Mapping[str, Has], done: Applied) 
         commit = there.commit if there else next(commits)
         found.append(
             AppliedPatch(
-                message_id=entry.patch.message_id, subject=entry.patch.subject, commit=commit,
-                merged=there is not None or not commit, prerequisite=entry.prerequisite,
+                message_id=entry.patch.message_id,
+                subject=entry.patch.subject,
+                commit=commit,
+                merged=there is not None or not commit,
+                prerequisite=entry.prerequisite,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -189,7 +210,12 @@ def _pull(work: Work, state: _State, pulled: Pulled) -> None:
             result=f"{counted(len(commits), 'commit')} up to {pulled.tip[:12]}, {how}",
         )
     )
-    said = git(work.repository, "log", "--no-walk=unsorted", "--format=%H %s", "--stdin",
-               stdin="\n".join(commits).encode()).output if commits else ""  # fmt: skip
+    said = (
+        git(
+            work.repository, "log", "--no-walk=unsorted", "--format=%H %s", "--stdin", stdin="\n".join(commits).encode()
+        ).output
+        if commits
+        else ""
+    )
     subjects = dict(line.partition(" ")[::2] for line in said.splitlines())
     state.patches += [AppliedPatch(message_id="", subject=subjects[commit], commit=commit) for commit in commits]

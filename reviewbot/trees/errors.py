@@ -50,7 +50,7 @@ class WrongBase(UsageError):
 
     def __init__(
         self, component: str, ref: str, source: str, near: tuple[str, ...] = (), *, manifest: bool = False
-    ) -> None:  # fmt: skip
+    ) -> None:
         hint = f"did you mean {', '.join(near)}?" if near else "give a commit, tag or branch of that source"
         named = f"the manifest's base of {component}, {ref}" if manifest else f"--base {component}={ref}"
         super().__init__(f"{named}: {source} has no such commit", hint=hint)
@@ -63,14 +63,35 @@ class DoesNotApply(SeriesAtFault):
     verdict = VerdictKind.DOES_NOT_APPLY
 
     def __init__(
-        self, *, component: str, part: str, number: int, total: int, message_id: str, subject: str, file: str,
-        hunk: str, words: str, base: str, commit: str = "", prerequisite: bool = False, reason: str = "",
-        evidence: Sequence[str] = (), attempts: Sequence[Attempt] = (),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        component: str,
+        part: str,
+        number: int,
+        total: int,
+        message_id: str,
+        subject: str,
+        file: str,
+        hunk: str,
+        words: str,
+        base: str,
+        commit: str = "",
+        prerequisite: bool = False,
+        reason: str = "",
+        evidence: Sequence[str] = (),
+        attempts: Sequence[Attempt] = (),
+    ) -> None:
         where = f" at {file}" if file else ""
         what = f"is refused: {reason}" if reason else f"does not apply{where}"
-        self.patch = PatchRef(component=component, part=part, number=number, total=total, message_id=message_id,
-                              subject=subject, prerequisite=prerequisite)  # fmt: skip
+        self.patch = PatchRef(
+            component=component,
+            part=part,
+            number=number,
+            total=total,
+            message_id=message_id,
+            subject=subject,
+            prerequisite=prerequisite,
+        )
         super().__init__(
             f"{self.patch.name} “{subject}” {what}",
             hint="" if reason else f"name another base with --base {component}=REF",
@@ -91,8 +112,17 @@ class DoesNotApply(SeriesAtFault):
 
     def findings(self) -> tuple[Finding, ...]:
         file, line = split_place(self.file)
-        return (Finding(kind=FindingKind.APPLY, component=self.component, patch=self.patch, file=file, line=line,
-                        said=self.reason, detail="\n".join(self.details)),)  # fmt: skip
+        return (
+            Finding(
+                kind=FindingKind.APPLY,
+                component=self.component,
+                patch=self.patch,
+                file=file,
+                line=line,
+                said=self.reason,
+                detail="\n".join(self.details),
+            ),
+        )
 
 
 class RefusedPatch(DoesNotApply):

@@ -62,9 +62,15 @@ def nearest(text: str, hunk: Hunk) -> Window | None:
 
 
 def of_failure(
-    repository: Path, base: str, base_name: str, entry: Queued, place: str, hint: str, kept: Sequence[Queued],
+    repository: Path,
+    base: str,
+    base_name: str,
+    entry: Queued,
+    place: str,
+    hint: str,
+    kept: Sequence[Queued],
     others: Sequence[Ref],
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     """Lines for people, at most some forty. place: `file:line` of the hunk that failed, or a file."""
     said = [hint] if hint else []
     path, _, line = place.rpartition(":")
@@ -84,8 +90,10 @@ def _there(repository: Path, base: str, base_name: str, path: str, line: int, en
     if window is None:
         return []
     last = window.first + len(window.lines) - 1
-    said = [f"{path} at {base_name}, lines {window.first}-{last} "
-            f"({window.match} of {counted(window.wanted, 'line')} that the hunk wants are there):"]  # fmt: skip
+    said = [
+        f"{path} at {base_name}, lines {window.first}-{last} "
+        f"({window.match} of {counted(window.wanted, 'line')} that the hunk wants are there):"
+    ]
     said += [f"{number:6} {shown[:160]}" for number, shown in enumerate(window.lines, window.first)]
     said.append(last_touched(repository, base, path, window.first, last))
     return said
@@ -114,9 +122,17 @@ def last_touched(repository: Path, commit: str, path: str, first: int, last: int
     """Commit, subject, author and day of the youngest change to these lines, or why that is not known."""
     try:
         done = git(
-            repository, "blame", "--root", "--line-porcelain", f"-L{first},{last}", commit, "--", path, check=False,
+            repository,
+            "blame",
+            "--root",
+            "--line-porcelain",
+            f"-L{first},{last}",
+            commit,
+            "--",
+            path,
+            check=False,
             timeout=_TIMEOUT,
-        )  # fmt: skip
+        )
     except CommandTimeout:
         return f"{_UNKNOWN}: git blame took more than {_TIMEOUT:.0f} s"
     found: tuple[int, str] = (0, "")
@@ -132,9 +148,7 @@ def last_touched(repository: Path, commit: str, path: str, first: int, last: int
     return f"last touched by {found[1]}" if found[1] else f"{_UNKNOWN}: {_HISTORY_GONE}"
 
 
-def _takers(
-    repository: Path, base: str, entry: Queued, kept: Sequence[Queued], others: Sequence[Ref]
-) -> list[str]:  # fmt: skip
+def _takers(repository: Path, base: str, entry: Queued, kept: Sequence[Queued], others: Sequence[Ref]) -> list[str]:
     """Which other bases would take everything, or this patch alone."""
     said: list[str] = []
     for ref in others[:12]:

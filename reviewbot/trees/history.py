@@ -45,9 +45,18 @@ def merged(repository: Path, commit: str, entries: Sequence[Queued], date: int) 
         return Searched({}, 0, "no history is here")
     start = since(date) if date else 0
     listed = git(
-        repository, "--literal-pathspecs", "rev-list", "--no-merges", f"--max-count={_MOST}", f"--since={start}",
-        commit, "--", *paths, timeout=_TIMEOUT, check=False,
-    ).output.split()  # fmt: skip
+        repository,
+        "--literal-pathspecs",
+        "rev-list",
+        "--no-merges",
+        f"--max-count={_MOST}",
+        f"--since={start}",
+        commit,
+        "--",
+        *paths,
+        timeout=_TIMEOUT,
+        check=False,
+    ).output.split()
     boundary = set(shallow(repository))
     usable = [name for name in listed if name not in boundary]  # the diff of a cut commit is its whole tree
     reach = f"{len(usable)} commits since {day(start)}" if start else f"{len(usable)} commits"
@@ -80,9 +89,18 @@ def _patch_ids(repository: Path, commits: Sequence[str], wanted: set[str]) -> di
     for start in range(0, len(commits), 250):
         try:
             said = git(
-                repository, "diff-tree", "--stdin", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color",
-                "--full-index", stdin=("\n".join(commits[start : start + 250]) + "\n").encode(), timeout=_TIMEOUT,
-            )  # fmt: skip
+                repository,
+                "diff-tree",
+                "--stdin",
+                "-p",
+                "-r",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--no-color",
+                "--full-index",
+                stdin=("\n".join(commits[start : start + 250]) + "\n").encode(),
+                timeout=_TIMEOUT,
+            )
             ids = run(["git", "patch-id", "--stable"], stdin=said.output.encode(), env=CLEAN, split=True)
         except (CommandFailed, CommandTimeout):
             break

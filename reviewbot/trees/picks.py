@@ -19,9 +19,12 @@ def put_on(repository: Path, component: str, head: str, pulled: Pulled, scratch:
     url, ref = pulled.pull.url, pulled.pull.ref
     if merge := merge_in(repository, pulled.commits):
         raise UnusablePull(
-            component, url, ref, f"it has the merge {merge[:12]} and does not start at {head[:12]}",
+            component,
+            url,
+            ref,
+            f"it has the merge {merge[:12]} and does not start at {head[:12]}",
             hint="commits can be picked, merges cannot; give its own base with --base, or mail the patches",
-        )  # fmt: skip
+        )
     key = hashlib.sha256(f"{head} {pulled.base} {pulled.tip}".encode()).hexdigest()[:40]
     kept = f"refs/reviewbot/picked/{key}"
     new = find_commit(repository, kept) or _pick(repository, component, head, pulled, scratch)
@@ -41,19 +44,27 @@ def _pick(repository: Path, component: str, head: str, pulled: Pulled, scratch: 
         sparse.write_text("/.nothing-of-the-tree\n")
         git_in(worktree, "read-tree", "-mu", "HEAD", settings=SPARSE)
         done = git_in(
-            worktree, "cherry-pick", "--allow-empty", "--keep-redundant-commits", *pulled.commits, settings=SPARSE,
-            env={**WHO, "GIT_COMMITTER_DATE": _date(repository, pulled.tip)}, check=False,
-        )  # fmt: skip
+            worktree,
+            "cherry-pick",
+            "--allow-empty",
+            "--keep-redundant-commits",
+            *pulled.commits,
+            settings=SPARSE,
+            env={**WHO, "GIT_COMMITTER_DATE": _date(repository, pulled.tip)},
+            check=False,
+        )
         if done.status:
             stopped = git_in(worktree, "rev-parse", "--verify", "CHERRY_PICK_HEAD", check=False).output.strip()
             subject = git(repository, "show", "-s", "--format=%s", stopped or pulled.tip).output.strip()
             places = git_in(worktree, "diff", "--name-only", "--diff-filter=U", check=False).output.split()
             raise UnusablePull(
-                component, pulled.pull.url, pulled.pull.ref,
+                component,
+                pulled.pull.url,
+                pulled.pull.ref,
                 f"its commit {stopped[:12]} “{subject}” does not go on top of {head[:12]}"
                 + (f": conflict in {', '.join(places[:3])}" if places else ""),
                 hint="give its own base with --base, or name the parts in the order in which they were written",
-            )  # fmt: skip
+            )
         return git_in(worktree, "rev-parse", "HEAD").output.strip()
     finally:
         remove_tree(scratch)

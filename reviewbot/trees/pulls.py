@@ -62,15 +62,21 @@ def pull_part(component: str, pull: Pull, repository: Path, origin: Origin, netw
         start = _start(repository, base, tip)
     if start is None:
         raise UnusablePull(
-            component, pull.url, pull.ref, f"it has no history in common with {pull.base or origin.default_name}",
+            component,
+            pull.url,
+            pull.ref,
+            f"it has no history in common with {pull.base or origin.default_name}",
             hint="name the commit that it starts after in a manifest (base:)",
-        )  # fmt: skip
+        )
     commits = git(repository, "rev-list", "--reverse", "--topo-order", f"{start}..{tip}").output.split()
     if len(commits) > _MOST:
         raise UnusablePull(
-            component, pull.url, pull.ref, f"it has {len(commits)} commits that {pull.base or origin.default_name} "
-            f"has not; the limit is {_MOST}", hint="name the commit that it starts after in a manifest (base:)",
-        )  # fmt: skip
+            component,
+            pull.url,
+            pull.ref,
+            f"it has {len(commits)} commits that {pull.base or origin.default_name} has not; the limit is {_MOST}",
+            hint="name the commit that it starts after in a manifest (base:)",
+        )
     name = pull.base[:40] if named == start else f"where it leaves {pull.base or origin.default_name}"
     return Pulled(pull, tip, start, name, tuple(commits))
 
@@ -113,17 +119,31 @@ class _Remote:
         most = self.network.pull_mib << 20 if self.pull.message_id else 0
         try:
             done = git(
-                self.repository, *words, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *limit, "--", url,
-                f"+{ref}:{self.kept(keep)}", env=env, check=False,
-                timeout=self.network.pull_seconds, largest=most,
-            )  # fmt: skip
+                self.repository,
+                *words,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-recurse-submodules",
+                *limit,
+                "--",
+                url,
+                f"+{ref}:{self.kept(keep)}",
+                env=env,
+                check=False,
+                timeout=self.network.pull_seconds,
+                largest=most,
+            )
         except CommandTimeout as error:
             raise SourceUnreachable(self.component, f"git {self.pull.url}", str(error)) from error
         if most and done.status and self._was_cut_off(most):
             raise UnusablePull(
-                self.component, self.pull.url, self.pull.ref, f"it brings more than {self.network.pull_mib} MiB",
+                self.component,
+                self.pull.url,
+                self.pull.ref,
+                f"it brings more than {self.network.pull_mib} MiB",
                 hint="`network: {pull_mib: …}` in the site file",
-            )  # fmt: skip
+            )
         if done.status == 0:
             return find_commit(self.repository, self.kept(keep))
         self._refused(done)
@@ -200,5 +220,14 @@ def _deepen_default(origin: Origin, repository: Path, depth: int) -> None:
     source = origin.source
     if source.provider == "git" and not Path(source.url).is_file():
         url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
-        git(repository, "fetch", "--quiet", "--no-tags", f"--depth={depth}", url, f"+{source.ref or 'HEAD'}",
-            check=False, timeout=_TIMEOUT)  # fmt: skip
+        git(
+            repository,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            f"--depth={depth}",
+            url,
+            f"+{source.ref or 'HEAD'}",
+            check=False,
+            timeout=_TIMEOUT,
+        )

@@ -94,10 +94,19 @@ def _queued(
 def refused(component: str, entry: Queued, why: str) -> RefusedPatch:
     """The error that says that this patch will not be applied."""
     return RefusedPatch(
-        component=component, part=entry.part.counter, number=entry.patch.number, total=entry.total,
-        message_id=entry.patch.message_id, subject=entry.patch.subject, file="", hunk="", words=why, base="",
-        prerequisite=entry.prerequisite, reason=why.encode(errors="replace").decode(),
-    )  # fmt: skip
+        component=component,
+        part=entry.part.counter,
+        number=entry.patch.number,
+        total=entry.total,
+        message_id=entry.patch.message_id,
+        subject=entry.patch.subject,
+        file="",
+        hunk="",
+        words=why,
+        base="",
+        prerequisite=entry.prerequisite,
+        reason=why.encode(errors="replace").decode(),
+    )
 
 
 def _mib(count: int) -> str:

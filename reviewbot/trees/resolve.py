@@ -34,9 +34,13 @@ class Preview:
 
 
 def preview(
-    posting: Posting, stack: Stack, bases: Mapping[str, str], *, rfc: bool = True,
+    posting: Posting,
+    stack: Stack,
+    bases: Mapping[str, str],
+    *,
+    rfc: bool = True,
     from_manifest: Collection[str] = (),
-) -> tuple[Preview, ...]:  # fmt: skip
+) -> tuple[Preview, ...]:
     """One line per component of the stack. from_manifest: components whose base in `bases` a manifest names."""
     found = []
     for spec in stack.components:
@@ -76,10 +80,18 @@ def _name_of(candidate: Candidate) -> str:
 
 
 def resolve(
-    posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
-    bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
-    from_manifest: Collection[str] = (), network: Network | None = None,
-) -> Trees:  # fmt: skip
+    posting: Posting | None,
+    mails: Mapping[str, bytes],
+    stack: Stack,
+    *,
+    components: Collection[str],
+    bases: Mapping[str, str],
+    cache: Path,
+    rfc: bool = True,
+    progress: Progress = silent,
+    from_manifest: Collection[str] = (),
+    network: Network | None = None,
+) -> Trees:
     """Base and head of each named component. from_manifest: components whose base in `bases` a manifest names.
 
     A source that cannot be had makes its component unavailable; when the posting changes it, that is an error.
@@ -90,10 +102,18 @@ def resolve(
 
 
 def try_bases(
-    posting: Posting, mails: Mapping[str, bytes], stack: Stack, *, components: Collection[str],
-    bases: Mapping[str, str], cache: Path, rfc: bool = True, progress: Progress = silent,
-    from_manifest: Collection[str] = (), network: Network | None = None,
-) -> Trees:  # fmt: skip
+    posting: Posting,
+    mails: Mapping[str, bytes],
+    stack: Stack,
+    *,
+    components: Collection[str],
+    bases: Mapping[str, str],
+    cache: Path,
+    rfc: bool = True,
+    progress: Progress = silent,
+    from_manifest: Collection[str] = (),
+    network: Network | None = None,
+) -> Trees:
     """As resolve, for those of the components that the posting changes; what does not apply is no error.
 
     Such a component's tree has head = base, no patches, `justified=False`, and says in `stopped` which patch it was.
@@ -124,9 +144,14 @@ def _tell_wait(progress: Progress, component: str, holder: str) -> None:
 
 
 def _all(
-    posting: Posting | None, mails: Mapping[str, bytes], stack: Stack, components: Collection[str],
-    wish: _Wish, cache: Path, progress: Progress,
-) -> Trees:  # fmt: skip
+    posting: Posting | None,
+    mails: Mapping[str, bytes],
+    stack: Stack,
+    components: Collection[str],
+    wish: _Wish,
+    cache: Path,
+    progress: Progress,
+) -> Trees:
     found: list[Tree] = []
     unavailable: dict[str, str] = {}
     away = Away()
@@ -162,14 +187,20 @@ def _all(
 
 
 def _one(
-    spec: ComponentSpec, parts: tuple[Part, ...], mails: Mapping[str, bytes], wish: _Wish, cache: Path, away: Away,
+    spec: ComponentSpec,
+    parts: tuple[Part, ...],
+    mails: Mapping[str, bytes],
+    wish: _Wish,
+    cache: Path,
+    away: Away,
     progress: Progress,
-) -> Tree:  # fmt: skip
+) -> Tree:
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
     remove_stale_locks(repository)
     origin, attempts = _reach(spec, repository, cache)
-    work = Work(spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest,
-                wish.network)  # fmt: skip
+    work = Work(
+        spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest, wish.network
+    )
     try:
         tree = make_tree(work, wish.bases.get(spec.name))
     except DoesNotApply as error:
@@ -186,13 +217,21 @@ def _stopped(work: Work, error: DoesNotApply) -> Tree:
     tree = tree_of(work.repository, base)
     attempts, error.attempts = error.attempts, ()  # they are the tree's own
     return Tree(
-        component=work.spec.name, repository=str(work.repository), source=work.origin.label,
-        provider=work.origin.source.provider, url=work.origin.source.url, base_commit=base,
-        base_tree=tree, base_why=error.base_why or "default of the stack", head_commit=base, head_tree=tree,
-        justified=False, head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
+        component=work.spec.name,
+        repository=str(work.repository),
+        source=work.origin.label,
+        provider=work.origin.source.provider,
+        url=work.origin.source.url,
+        base_commit=base,
+        base_tree=tree,
+        base_why=error.base_why or "default of the stack",
+        head_commit=base,
+        head_tree=tree,
+        justified=False,
+        head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
         attempts=(*attempts, Attempt(what="git am", result=str(error))),
         stopped=Stopped(what=str(error), message_id=error.message_id, detail=error.details),
-    )  # fmt: skip
+    )
 
 
 def _reach(spec: ComponentSpec, repository: Path, cache: Path) -> tuple[Origin, tuple[Attempt, ...]]:

@@ -94,9 +94,18 @@ def paths_of(repository: Path, base: str, head: str) -> dict[str, set[str]]:
 def _changes(repository: Path, base: str, head: str) -> Iterator[tuple[str, str, str, str]]:
     """Commit, mode after, blob after and path of everything that base..head adds or changes, oldest first."""
     said = git(
-        repository, "log", "--reverse", "--topo-order", "--diff-merges=first-parent", "--raw", "--no-renames",
-        "--no-abbrev", "-z", "--format=commit %H", f"{base}..{head}",
-    ).output  # fmt: skip
+        repository,
+        "log",
+        "--reverse",
+        "--topo-order",
+        "--diff-merges=first-parent",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "-z",
+        "--format=commit %H",
+        f"{base}..{head}",
+    ).output
     commit, pending = "", ("", "")
     for field in said.split("\0"):
         if pending[0]:  # whatever a path looks like, it stands right behind its own record

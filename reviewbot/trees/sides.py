@@ -70,7 +70,9 @@ def _at(tree: Tree, commit: str) -> Tree:
     date = int(git(repository, "show", "-s", "--format=%ct", commit).output)
     return tree.model_copy(
         update={
-            "head_commit": commit, "head_tree": tree_of(repository, commit), "head_date": date,
+            "head_commit": commit,
+            "head_tree": tree_of(repository, commit),
+            "head_date": date,
             "patches": tuple(applied[: places[commit]]),
         }
-    )  # fmt: skip
+    )

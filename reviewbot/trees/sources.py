@@ -118,8 +118,18 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
     depth: tuple[str, ...] = () if Path(source.url).is_file() else ("--depth=1",)  # a bundle has no depth
     url = Path(source.url).resolve().as_uri() if Path(source.url).is_dir() else source.url
     for extra in (depth, ()) if depth else ((),):
-        done = git(repository, "fetch", "--quiet", "--no-tags", *extra, url, f"+{ref}:{keep}", check=False,
-                   env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}, timeout=timeout)  # fmt: skip
+        done = git(
+            repository,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            *extra,
+            url,
+            f"+{ref}:{keep}",
+            check=False,
+            env={"GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")},
+            timeout=timeout,
+        )
         if done.status == 0:
             return find_commit(repository, keep)
         if no_room(repository, said=done.errors):
@@ -132,8 +142,16 @@ def fetch(source: Source, ref: str, repository: Path, *, timeout: float = _FETCH
         if known := find_commit(repository, ref):
             return known
         # This server gives no commit by its id: fetch all its branches and look.
-        git(repository, "fetch", "--quiet", "--no-tags", url, "+refs/heads/*:refs/reviewbot/heads/*", check=False,
-            timeout=timeout)  # fmt: skip
+        git(
+            repository,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            url,
+            "+refs/heads/*:refs/reviewbot/heads/*",
+            check=False,
+            timeout=timeout,
+        )
         return find_commit(repository, ref)
     return None
 
