@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reviewbot import intake, post
+from reviewbot import intake, post, report
 from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.reports import report_of
@@ -20,7 +20,7 @@ from reviewbot.model.words import flat
 from reviewbot.post import Item, Outbox, Sender, State
 from reviewbot.store import RunFolder, Runs
 
-CHANNELS = (post.MAIL, post.PATCHWORK, post.KCIDB)
+CHANNELS = (post.MAIL, post.PATCHWORK, post.KCIDB, post.GITHUB)
 
 
 def _outbox() -> Outbox:
@@ -37,14 +37,18 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 @click.argument("run", type=values.Run(), default="latest")
 @click.option("--to", "channel", type=click.Choice(CHANNELS), required=True, help="Where to post.")
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
+@click.option("--repository", default="", metavar="OWNER/NAME", help="GitHub: where.")
+@click.option("--sha", default="", metavar="COMMIT", help="GitHub: the commit that gets a check.")
+@click.option("--component", default="", help="GitHub: whose files the remarks of the check are on.")
+@click.option("--issue", type=click.IntRange(min=1), help="GitHub: the pull request or issue that gets a comment.")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Rules per list and author, instead of posting.yaml.")
 @click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
-    run: str, channel: str, send: bool, mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None,
-    uncompared: bool, as_json: bool,
+    run: str, channel: str, send: bool, repository: str, sha: str, component: str, issue: int | None,
+    mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None, uncompared: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Answer in the thread with the replies of RUN, or give its results to a Patchwork or to KernelCI's database.
 
@@ -52,9 +56,21 @@ def post_command(
     is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
     machine without --send, and nothing leaves it twice. A failure of the infrastructure is never mailed; failures of
     tests that were not compared with base only with --uncompared. Patchwork is the one of b4's settings (b4.pw-url,
-    b4.pw-project, b4.pw-key); KCIDB_REST=https://TOKEN@HOST/submit says where KCIDB is.
+    b4.pw-project, b4.pw-key); KCIDB_REST=https://TOKEN@HOST/submit says where KCIDB is. GitHub gets a check of --sha or
+    a comment on --issue, by the token in GITHUB_TOKEN; a later run replaces the comment.
     """
     folder = Runs(data_dir() / "runs").find(run)
+    if channel == post.GITHUB:
+        target = post.github_target(repository, sha, component, issue or 0)
+        made = report.github_report(
+            report.load(folder.path)
+        )  # from the facts: the folder may come from a machine of others
+        if not send:
+            click.echo(made.model_dump_json(indent=1))
+            return ExitStatus.PASS
+        return _send(_outbox(), (post.put_github(made, target, post.github_settings().api, _outbox()),), as_json)
+    if repository or sha or component or issue:
+        raise UsageError(f"--repository, --sha, --component and --issue say nothing to {channel}")
     if channel != post.MAIL:
         if mail_to or cc or policy or uncompared:
             raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
@@ -158,6 +174,8 @@ def _carrier(channel: str) -> Callable[[Item], str]:
     match channel:
         case post.PATCHWORK:
             return post.Patchwork(post.patchwork_settings()).carry
+        case post.GITHUB:
+            return post.Github(post.github_settings()).carry
         case post.KCIDB:
             return post.Kcidb(post.kcidb_settings()).carry
         case _:

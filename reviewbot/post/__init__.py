@@ -4,6 +4,7 @@
 Must not know: how a report is made, or where its facts come from.
 """
 
+from reviewbot.post.github import GITHUB, Github, github_settings, github_target, put_github
 from reviewbot.post.kcidb import KCIDB, Kcidb, kcidb_settings, put_submission
 from reviewbot.post.mail import MAIL, Delivery, Sender, mail, send_again
 from reviewbot.post.outbox import Item, NotTaken, Outbox, State, outbox_file
@@ -11,7 +12,29 @@ from reviewbot.post.patchwork import PATCHWORK, Patchwork, patchwork_settings, p
 from reviewbot.post.policy import Policy, load_policy
 
 __all__ = [
-    "KCIDB", "MAIL", "PATCHWORK", "Delivery", "Item", "Kcidb", "NotTaken", "Outbox", "Patchwork", "Policy", "Sender",
-    "State", "kcidb_settings", "load_policy", "mail", "outbox_file", "patchwork_settings", "put_checks",
-    "put_submission", "send_again",
-]  # fmt: skip
+    "GITHUB",
+    "KCIDB",
+    "MAIL",
+    "PATCHWORK",
+    "Delivery",
+    "Github",
+    "Item",
+    "Kcidb",
+    "NotTaken",
+    "Outbox",
+    "Patchwork",
+    "Policy",
+    "Sender",
+    "State",
+    "github_settings",
+    "github_target",
+    "kcidb_settings",
+    "load_policy",
+    "mail",
+    "outbox_file",
+    "patchwork_settings",
+    "put_checks",
+    "put_github",
+    "put_submission",
+    "send_again",
+]

@@ -2,10 +2,22 @@
 """Everything known of a run in; JSON, Markdown, HTML, mail, JUnit out. Pure functions: text in, text out."""
 
 from reviewbot.report.files import files
+from reviewbot.report.github import github_report
 from reviewbot.report.mail import reply_mail
 from reviewbot.report.record import Record, known, load, schemas
 from reviewbot.report.summary import summary_markdown
 from reviewbot.report.words import said
 from reviewbot.report.xunit import junit_xml
 
-__all__ = ["Record", "files", "junit_xml", "known", "load", "reply_mail", "said", "schemas", "summary_markdown"]
+__all__ = [
+    "Record",
+    "files",
+    "github_report",
+    "junit_xml",
+    "known",
+    "load",
+    "reply_mail",
+    "said",
+    "schemas",
+    "summary_markdown",
+]
