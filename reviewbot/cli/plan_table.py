@@ -115,7 +115,7 @@ def _asked(posting: Posting) -> list[str]:
         if part.cover:
             places[part.cover] = f"{'the request for' if part.pull else 'the cover of'} {where}"
     kinds = {problem.kind for problem in posting.problems}
-    if "several-threads" in kinds:  # nobody named them; the note lists them
+    if "several-threads" in kinds or not posting.sent:  # nobody named them; a note lists the threads
         return []
     hint = "; the whole posting is taken (--part-only takes only this part)"
     taken = hint if len(posting.asked) == 1 and len(posting.parts) > 1 and "part-only" not in kinds else ""

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_the_named_mail_is_said(site: Path) -> None:
     assert "kernel patch 2/2, “kernel: change it”\n" in said
     assert "only a part of the posting was asked for; 2 others left out" in said
     assert json.loads(plan(site, "--mbox", "thread.mbox", name, "--json"))["asked"] == ["kernel.2@example.org"]
+
+
+def test_of_folders_of_patches_no_mail_was_named(site: Path) -> None:
+    for name, path in (("libfuse", "lib/fuse_opt.c"), ("e2fsprogs", "misc/fuse2fs.c")):
+        (site / name).mkdir()
+        patch = re.sub(rb"Message-ID: .*\n", b"", mail("x@x", f"[PATCH {name}] change it", diff(path, word=name)))
+        (site / name / "0001-change-it.patch").write_bytes(
+            b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001\n" + patch
+        )
+    said = plan(site, "--mbox", "libfuse", "--mbox", "e2fsprogs")
+    assert "2 patches in 2 parts" in said and "named" not in said
 
 
 def test_a_mailbox_from_standard_input(site: Path) -> None:
