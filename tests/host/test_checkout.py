@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reviewbot.host.checkout import Checkout, is_whole, lay_out, lay_out_above
 from reviewbot.host.git import git, init_bare
 from reviewbot.host.process import CommandFailed
-from reviewbot.host.sandbox import Bind, Sandbox, overlays
+from reviewbot.host.sandbox import Sandbox, overlays
 from tests.host.roots import host_root
 from tests.host.trees import make_tree
 
@@ -173,20 +173,25 @@ def test_a_box_sees_a_tree_above_its_base_as_it_is(repository: Path, tmp_path: P
         pytest.skip("overlayfs cannot be mounted here")
     base = make_tree(repository, BASE)
     lay_out(repository, base, tmp_path / "base")
+    binds = host_root(tmp_path / "root")
     for number, (edits, modes) in enumerate(HEADS.values()):
         files = {path: text for path, text in {**BASE, **edits}.items() if text is not None}
-        head, folder = make_tree(repository, files, modes), tmp_path / str(number)
-        made = lay_out_above(repository, base, head, tmp_path / "base", folder / "above", overlay=True)
-        lay_out(repository, head, folder / "head")
-        binds = {**host_root(folder / "root"), "/src": made.bind, "/obj": Bind(folder / "head")}
-        script = "for folder in /src /obj; do cd $folder; find . -mindepth 1 -printf '%p %y %m %s %l\\n' | sort; done"
-        said = Sandbox(folder / "root").run(
-            ["bash", "-ec", f"{script}; diff -r --no-dereference /src /obj"], binds=binds, log=folder / "log",
-            log_limit=1 << 20, timeout=60,
-        ).output.splitlines()  # fmt: skip
-        without_sizes = [line if " d " not in line else line.rsplit(" ", 2)[0] for line in said]
-        half = len(said) // 2
-        assert without_sizes[:half] == without_sizes[half:] != []
+        head = make_tree(repository, files, modes)
+        for way in (True, False):
+            folder = tmp_path / f"{number}-{way}"
+            made = lay_out_above(repository, base, head, tmp_path / "base", folder, overlay=way)
+            binds[f"/{'seen' if way else 'wanted'}-{number}"] = made.bind
+    listed = "find . -mindepth 1 -printf '%p %y %m %l\\n' | sort"
+    script = f"""
+        for number in {{0..{len(HEADS) - 1}}}; do
+            diff -r --no-dereference /seen-$number /wanted-$number
+            diff <(cd /seen-$number; {listed}) <(cd /wanted-$number; {listed})
+            find /seen-$number -type f | wc -l
+        done"""
+    said = Sandbox(tmp_path / "root").run(
+        ["bash", "-euc", script], binds=binds, log=tmp_path / "log", log_limit=1 << 20, timeout=60, cwd="/"
+    )
+    assert [int(line) >= len(BASE) - 2 for line in said.output.split()] == [True] * len(HEADS), said.output
 
 
 def test_names_that_are_no_utf8_are_kept(repository: Path, tmp_path: Path) -> None:

@@ -8,8 +8,16 @@ import pytest
 
 from tests.hostile.callers import user_calls
 
-TESTS = ("host/test_gate.py", "host/test_files.py", "build/test_recipe.py", "build/test_payload.py",
-         "store/test_artifacts.py")  # fmt: skip
+TESTS = (
+    "host/test_gate.py",
+    "host/test_files.py",
+    "host/test_checkout.py::test_a_box_sees_a_tree_above_its_base_as_it_is",
+    "host/test_sandbox.py::test_changes_above_a_lower_layer_stay_above_it",
+    "host/test_sandbox.py::test_layers_can_be_read_as_one_folder_that_nobody_changes",
+    "build/test_recipe.py",
+    "build/test_payload.py",
+    "store/test_artifacts.py",
+)
 
 
 @pytest.mark.build
