@@ -9,7 +9,8 @@ from reviewbot.model.verdict import FindingKind
 from reviewbot.report.record import Record
 from reviewbot.report.text import shell
 
-_FLAGS = ("--try-bases", "--rfc", "--part-only", "--no-review", "--no-build", "--no-compare")
+_EXTRA = ("--compat", "--prefixes", "--deep")
+_FLAGS = ("--try-bases", "--rfc", "--part-only", "--no-review", "--no-build", "--no-compare", *_EXTRA)
 """Options without a value."""
 _NOT_OF_PLAN = ("--no-review", "--no-build", "--no-compare")
 _CHOICE = ("--legs", "--suites", "--tests", "--budget")
@@ -33,12 +34,16 @@ def reproducer(record: Record) -> list[str]:
 def _choice(record: Record) -> list[str] | None:
     """Options that choose what is new on head; None: everything that the run did."""
     findings = record.verdict.findings if record.verdict else ()
-    new = [one for one in findings if one.compared or one.change or one.cell]
+    new = [one for one in findings if one.compared or one.change or one.message or one.cell]
     tests = sorted({one.test for one in new if one.kind is FindingKind.TEST and one.suite == "fstests"})
     if not new or len(tests) > _MANY:
         return None
     legs = ",".join(dict.fromkeys(one.leg for one in new))
-    return ["--legs", legs, *(["--tests", " ".join(tests)] if tests else ["--suites", "smoke"])]
+    words = ["--legs", legs, *(["--tests", " ".join(tests)] if tests else ["--suites", "smoke"])]
+    variants = {one.variant for one in new}
+    words += ["--variant", *variants] if len(variants) == 1 and "" not in variants else []
+    mixed = any(one.kind is FindingKind.COMPAT for one in new)
+    return [*words, *(word for word in (record.plan.arguments if record.plan else ()) if word == "--compat" and mixed)]
 
 
 def _without_choice(given: Sequence[str]) -> list[str]:
@@ -47,7 +52,7 @@ def _without_choice(given: Sequence[str]) -> list[str]:
     for word in words:
         if word in _CHOICE:
             next(words, None)
-        else:
+        elif word not in _EXTRA:
             kept.append(word)
     return kept
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,28 +150,54 @@ exec sleep 1000
 """
 
 
+def mount(folder: Path, kind: str = "fuse.ext4", **programs: str) -> subprocess.CompletedProcess[str]:
+    """mount's helper, with the mount table, the server and other programs of another machine."""
+    mounts, device, place, binaries = (folder / name for name in ("mounts", "vdb", "mnt", "bin"))
+    helper = HELPER.read_text().replace("/proc/self/mounts", str(mounts))
+    (folder / "helper").write_text(helper.replace('PATH="/stack/sbin:/stack/bin:', f'PATH="{binaries}:'))
+    (folder / "helper").chmod(0o755)
+    for path in (place, binaries):
+        path.mkdir()
+    for file, words in ((mounts, ""), (device, ""), (folder / "server", "fuse4fs\n")):
+        file.write_text(words)
+    programs = {"fuse4fs": SERVER.format(kind=kind, mounts=mounts, pid=folder / "pid"), **programs}
+    for name, script in programs.items():
+        (binaries / name).write_text(script)
+        (binaries / name).chmod(0o755)
+    try:
+        return subprocess.run(
+            [folder / "helper", device, place, "-o", "rw"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(folder), "REVIEWBOT_MOUNT_LIMIT": "30"},
+        )
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+
+
 @pytest.mark.parametrize(("kind", "status"), [("fuse.ext4", 0), ("fuseblk.ext4", 0), ("fuse.other", 32)])
 def test_a_mount_is_taken_for_what_it_is(tmp_path: Path, kind: str, status: int) -> None:
-    """mount's helper, with the mount table and the server of another machine."""
-    mounts, device, folder, binaries = (tmp_path / name for name in ("mounts", "vdb", "mnt", "bin"))
-    helper = HELPER.read_text().replace("/proc/self/mounts", str(mounts))
-    (tmp_path / "helper").write_text(helper.replace('PATH="/stack/sbin:/stack/bin:', f'PATH="{binaries}:'))
-    (tmp_path / "helper").chmod(0o755)
-    for place in (folder, binaries):
-        place.mkdir()
-    for file, words in ((mounts, ""), (device, ""), (tmp_path / "server", "fuse4fs\n")):
-        file.write_text(words)
-    (binaries / "fuse4fs").write_text(SERVER.format(kind=kind, mounts=mounts, pid=tmp_path / "pid"))
-    (binaries / "fuse4fs").chmod(0o755)
-    try:
-        done = subprocess.run(
-            [tmp_path / "helper", device, folder, "-o", "rw"], capture_output=True, text=True, timeout=60, check=False,
-            env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path), "REVIEWBOT_MOUNT_LIMIT": "30"},
-        )  # fmt: skip
-    finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    done = mount(tmp_path, kind)
     assert (done.returncode, (tmp_path / "ledger").exists()) == (status, status == 0), done.stderr
     assert status == 0 or f"mounted as {kind}" in done.stderr
+
+
+def test_a_first_answer_that_is_an_error_is_no_silence(tmp_path: Path) -> None:
+    done = mount(tmp_path, stat="#!/bin/sh\necho \"stat: '$2': Input/output error\" >&2\nexit 1\n")
+    assert done.returncode == 32 and "no answer" not in done.stderr
+    assert "the first answer of fuse4fs" in done.stderr and "Input/output error" in done.stderr
+
+
+def test_the_last_word_of_a_mount_that_failed_is_the_servers(tmp_path: Path) -> None:
+    """And not what the shell says of the server that the lab ended."""
+    why = "fuse4fs: bad superblock"
+    server = SERVER.format(kind="fuse.ext4", mounts=tmp_path / "mounts", pid=tmp_path / "pid")
+    told = server.replace("exec sleep", f"echo {why}\necho Killed\nexec sleep")
+    done = mount(tmp_path, stat="#!/bin/sh\necho broken >&2\nexit 1\n", fuse4fs=told)
+    assert done.returncode == 32 and done.stderr.splitlines()[-1] == why
 
 
 def test_fstests_takes_a_block_device_mount_for_the_type_it_asked_for(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from reviewbot.model.deep import Deep
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.verdict import Verdict, VerdictKind
 from reviewbot.report.notes import rests_on
+from reviewbot.report.reproducer import reproducer
 from reviewbot.report.summary import summary_markdown
 from reviewbot.report.words import sentence
 from reviewbot.verdict import with_deep
@@ -59,3 +60,13 @@ def test_a_report_says_what_its_verdict_rests_on() -> None:
     assert rests_on(record) == words
     text = summary_markdown(record)
     assert words in text and "| fuse2fs (kasan,lockdep) | smoke | 2 | 2 |" in text
+
+
+def test_what_only_a_variant_shows_is_done_again_in_that_variant_alone() -> None:
+    record = passing()
+    assert record.plan
+    plan = record.plan.model_copy(update={"deep": True, "arguments": ("--blame", "1h", "--deep")})
+    found = judged(variant(Outcome.CRASH, Class.NEW))
+    words = " ".join(reproducer(record.model_copy(update={"plan": plan, "verdict": found})))
+    text = " ".join(words.replace("\\", " ").split())
+    assert "--legs fuse2fs --suites smoke --variant kasan,lockdep --blame 1h" in text and "--deep" not in text
