@@ -19,6 +19,14 @@ class Problem(Exception):
     """Why the leg cannot count."""
 
 
+class Unproven(Problem):
+    """The stack does not do what the leg demands: it may be new that it does not, so base is asked."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} was demanded and is not proven: {why}")
+        prove(unproven=what)
+
+
 def say(**words: object) -> None:
     print(json.dumps(words), flush=True)
 
@@ -81,7 +89,7 @@ def prove_iomap() -> None:
     facts, missing = iomap.prove()
     prove(**facts)
     if missing:
-        raise Problem(f"iomap was demanded and is not proven: {missing}")
+        raise Unproven("iomap", missing)
 
 
 def prove_versions() -> None:
@@ -112,8 +120,7 @@ def try_mount(demands: list[str]) -> None:
         print(server_log(), end="")
         prove(mount=f"failed: {why}")
         if demands:
-            words = iomap.why_not_mounted() or why
-            raise Problem(f"{', '.join(demands)} was demanded and is not proven: {words}") from None
+            raise Unproven(", ".join(demands), iomap.why_not_mounted() or str(why)) from None
         return
     line = mount_line()
     prove(mount=f"{line[1] if line else FSTYP} rw")

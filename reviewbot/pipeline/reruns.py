@@ -23,7 +23,7 @@ from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
 SETUP = "setup"
-"""Name of the test that a kernel's crash in the setup of a leg makes."""
+"""Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""
 COMPANY = 120.0
 """Seconds of a leg's fstests up to which they are all run again for one that fails only after others."""
 STRIP = 10
@@ -334,7 +334,7 @@ class _Comparer:
 
     def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, context: Context) -> None:
         found = {test.test: test for test in result.tests}
-        if result.tests and SETUP not in found:
+        if SETUP not in found and any(not test.outcome.unknown for test in result.tests):
             found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
         entries = []
         for case in group:

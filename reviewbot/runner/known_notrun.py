@@ -75,7 +75,7 @@ def _whole(artifacts: Artifacts) -> bool:
 def _keep(
     leg: LegSpec, run: str, result: LegResult, parts: Mapping[str, str], store: NotRuns | None, *, confirmed: bool
 ) -> None:
-    tests = [test for test in result.tests if test.suite == "fstests"]
+    tests = [test for test in result.tests if test.suite == "fstests" and test.test != "setup"]
     if store is None or not result.accelerator or not parts or not tests:
         return
     today = datetime.date.today()

@@ -38,7 +38,7 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
         for t in tests
     )
     setups = [(m, answered(reply for reply in m.replies if reply.name.startswith("setup/"))) for m in machines]
-    crashes = (suites.setup_crash(work.suite, replies, f"{logs}/{machine.name}") for machine, replies in setups)
+    crashes = (suites.setup_result(work.suite, replies, f"{logs}/{machine.name}") for machine, replies in setups)
     crashed = next(filter(None, crashes), ())
     proofs: dict[str, Fact] = {}
     for machine, replies in reversed(setups):

@@ -62,7 +62,7 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
         found, said = _read(reply.output)
         proofs |= found
         if reply.status in ("done", "crash") and reply.exit_status == 0:
-            continue  # a kernel that only warned is a result, see `setup_crash`
+            continue  # a kernel that only warned is a result, see `setup_result`
         last = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
         match reply.status:
             case "done":
@@ -76,12 +76,19 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
     return Setup(ok=not problems, reason=problems[0] if problems else "", proofs=proofs)
 
 
-def setup_crash(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
+def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
     """Splats and deaths while it booted and the leg was set up, as a result `setup` of the suite; empty without one.
 
-    The stack under test did it, so it must not end as the lab's fault.
+    The stack under test did it, so it must not end as the lab's fault. A proof that it does not give makes NOTRUN: only
+    where base gives it this is news.
     """
     for reply in replies:
+        found, problem = _read(reply.output) if reply.name.startswith("setup/") else ({}, "")
+        if found.get("unproven") and reply.exit_status:
+            return (
+                TestResult(suite=suite, test="setup", outcome=Outcome.NOTRUN, reason=problem, seconds=reply.seconds,
+                           excerpt=tail(reply.output), log=f"{logs}/{reply.name}"),
+            )  # fmt: skip
         judged = beyond_the_test(reply) if reply.name.startswith("setup/") else None
         if judged and judged.outcome is Outcome.CRASH:
             return (

@@ -363,3 +363,33 @@ def test_after_two_checks_that_hang_the_others_are_not_run(world: World) -> None
     assert {(test.outcome, test.reason) for test in after} == {
         (Outcome.INFRA, "not run, because smoke/rename and smoke/links hung")
     }
+
+
+SETUP_STEP = "setup/leg"
+
+
+class Demanding(Lab):
+    """Its setup, where the script says `fail`, misses a proof that the leg demands."""
+
+    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
+        if step.name != SETUP_STEP or what != "fail":
+            return super()._reply(step, what, folder)
+        words = '{"proof": {"unproven": "iomap"}}\n{"problem": "iomap was demanded and is not proven: it is off"}\n'
+        return StepReply(name=step.name, status="done", exit_status=1, output=words)
+
+
+def test_a_proof_that_base_gives_and_head_does_not_is_news(world: World) -> None:
+    sides = Sides(world, {SETUP_STEP: ["fail"]}, lab=Demanding)
+    assert {test.outcome for test in sides.first.tests} == {Outcome.NOTRUN, Outcome.INFRA}
+    assert the(sides.compare(Demanding()), "setup").kind is Class.NEWLY_NOTRUN
+
+
+def test_a_proof_that_base_does_not_give_either_accuses_nobody(world: World) -> None:
+    sides = Sides(world, {SETUP_STEP: ["fail"]}, lab=Demanding)
+    assert the(sides.compare(Demanding(script={SETUP_STEP: ["fail"] * 9})), "setup").kind is Class.PRE_EXISTING
+
+
+def test_a_base_whose_machine_is_lost_in_its_setup_proves_nothing(world: World) -> None:
+    sides = Sides(world, {SETUP_STEP: ["fail"]}, lab=Demanding)
+    found = the(sides.compare(Demanding(script={SETUP_STEP: ["lost"] * 40})), "setup")
+    assert found.kind is Class.UNCOMPARED

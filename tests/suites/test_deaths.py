@@ -11,7 +11,7 @@ from reviewbot.model.lab import StepReply
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.outcome import by_status
-from reviewbot.suites.setup import setup_crash
+from reviewbot.suites.setup import setup_result
 from reviewbot.verdict import judge
 
 LEG = load_stack().leg("fuse2fs")
@@ -57,7 +57,7 @@ def test_both_suites_keep_the_death_and_its_fingerprint() -> None:
     for result in (
         *fstests.results(LEG, [reply("fstests/generic/001")]),
         *[r for r in smoke.results(LEG, [reply("smoke/fio")]) if r.test == "fio"],
-        *setup_crash("smoke", [reply("setup/leg")], "logs/fuse2fs"),
+        *setup_result("smoke", [reply("setup/leg")], "logs/fuse2fs"),
     ):
         assert (result.outcome, result.death, result.fingerprint) == (Outcome.CRASH, DEATH, DEATH.fingerprint)
         assert result.crash == ""

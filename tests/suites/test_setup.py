@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from reviewbot.config import load_stack
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
-from reviewbot.suites import Setup, disks, read_setup, setup_crash, setup_steps
+from reviewbot.suites import Setup, disks, read_setup, setup_result, setup_steps
 from reviewbot.suites.setup import SETUP
 
 
@@ -57,7 +57,7 @@ def test_a_kernel_that_only_warned_while_the_leg_was_set_up_is_a_result_and_no_r
         update={"status": "crash", "splat": "WARNING: fs/a.c at b", "crash": "warn", "fingerprint": "b:c"}
     )
     assert read_setup([warned]) == Setup(ok=True, proofs={"a": 1})
-    (result,) = setup_crash("smoke", [warned], "logs/ext4")
+    (result,) = setup_result("smoke", [warned], "logs/ext4")
     assert (result.suite, result.test, result.outcome) == ("smoke", "setup", Outcome.CRASH)
     assert result.reason == "during setup/leg: warn: b:c (WARNING: fs/a.c at b)"
     assert result.log == "logs/ext4/setup/leg"
@@ -65,7 +65,7 @@ def test_a_kernel_that_only_warned_while_the_leg_was_set_up_is_a_result_and_no_r
 
 def test_a_setup_without_a_splat_is_no_result() -> None:
     for one in (reply(""), reply("", status=1), StepReply(name=SETUP, status="lost")):
-        assert setup_crash("smoke", [one, StepReply(name="smoke/a", status="crash", splat="x")], "logs") == ()
+        assert setup_result("smoke", [one, StepReply(name="smoke/a", status="crash", splat="x")], "logs") == ()
 
 
 @given(st.text())
@@ -84,3 +84,13 @@ def test_both_disks_have_the_asked_size() -> None:
 def test_what_is_no_text_is_kept_as_text() -> None:
     setup = read_setup([reply(r'{"proof": {"mount": "\ud800x", "n\udfff": 1.5}}' + "\n" + r'{"problem": "\ud800"}')])
     assert Setup(ok=True, reason="", proofs={"mount": "?x", "n?": "1.5"}) == setup
+
+
+def test_a_proof_that_is_not_given_is_a_test_that_could_not_run_so_that_base_is_asked() -> None:
+    missing = reply(
+        '{"proof": {"unproven": "iomap"}}\n{"problem": "iomap was demanded and is not proven: x"}', status=1
+    )
+    (result,) = setup_result("smoke", [missing], "logs/leg")
+    assert (result.test, result.outcome) == ("setup", Outcome.NOTRUN)
+    assert result.reason == "iomap was demanded and is not proven: x"
+    assert not read_setup([missing]).ok
