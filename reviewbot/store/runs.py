@@ -117,7 +117,9 @@ class RunFolder:
             mark.unlink(missing_ok=True)
         record = self.record()
         if record is not None and record.ended is None:
-            last = max((entry.lstat().st_mtime for entry in self.path.iterdir()), default=0.0)
+            # Its logs say how long it worked: while a kernel is built, nothing else is written.
+            files = (entry for entry in self.path.rglob("*") if not entry.is_symlink())
+            last = max((entry.lstat().st_mtime for entry in files), default=0.0)
             ended = max(record.started, datetime.datetime.fromtimestamp(int(last), datetime.UTC))
             self.write("run.json", record.model_copy(update={"ended": ended}))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Folders of runs: which one is the latest, which ones are being made, and what becomes of one that is taken away."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -58,8 +59,14 @@ def test_a_killed_run_is_running_no_more(tmp_path: Path) -> None:
         assert not folder.running()
         record = folder.record()
         assert record and record.ended is None
+        log = folder.logs("build") / "kernel.log"
+        log.touch()
+        os.utime(log, (0, (last := record.started.timestamp() + 1200)))
         with folder.abandoned() as nobody:
             assert nobody
+            folder.close()
+        closed = folder.record()
+        assert closed and closed.ended and closed.ended.timestamp() == int(last), "it worked as long as its logs say"
 
 
 def test_a_folder_that_somebody_works_in_is_not_abandoned(tmp_path: Path) -> None:
