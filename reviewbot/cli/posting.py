@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,7 +21,8 @@ from reviewbot.model.words import flat
 from reviewbot.post import Item, Outbox, Sender, State
 from reviewbot.store import RunFolder, Runs
 
-CHANNELS = (post.MAIL, post.PATCHWORK, post.KCIDB, post.GITHUB)
+_B4 = "b4"
+CHANNELS = (post.MAIL, post.PATCHWORK, post.KCIDB, post.GITHUB, _B4)
 
 
 def _outbox() -> Outbox:
@@ -44,13 +46,18 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Rules per list and author, instead of posting.yaml.")
+@click.option(
+    "--tree", type=click.Path(path_type=Path), help="For b4: the repository of `b4 review` [the current one]."
+)
 @click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
     run: str, channel: str, send: bool, repository: str, sha: str, component: str, issue: int | None,
-    mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None, uncompared: bool, as_json: bool,
+    mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None, tree: Path | None,
+    uncompared: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Answer in the thread with the replies of RUN, or give its results to a Patchwork or to KernelCI's database.
+    """Answer in the thread with the replies of RUN, or give its results to a Patchwork, to KernelCI's database, or
+    to `b4 review`.
 
     Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here. To whom and when
     is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
@@ -62,9 +69,8 @@ def post_command(
     folder = Runs(data_dir() / "runs").find(run)
     if channel == post.GITHUB:
         target = post.github_target(repository, sha, component, issue or 0)
-        made = report.github_report(
-            report.load(folder.path)
-        )  # from the facts: the folder may come from a machine of others
+        # From the facts: the folder may come from a machine of others.
+        made = report.github_report(report.load(folder.path))
         if not send:
             click.echo(made.model_dump_json(indent=1))
             return ExitStatus.PASS
@@ -74,6 +80,8 @@ def post_command(
     if channel != post.MAIL:
         if mail_to or cc or policy or uncompared:
             raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
+        if channel == _B4:
+            return _into_b4(folder, tree or Path.cwd(), send)
         return _submit(folder, channel, send, as_json)
     plan = folder.path / "plan.json"
     found = post.mail(
@@ -84,6 +92,20 @@ def post_command(
         click.echo(json.dumps([{**one.model_dump(mode="json"), "sent": one.sent} for one in found], indent=1))
     else:
         click.echo("\n\n".join(one.describe() for one in found))
+    return ExitStatus.PASS
+
+
+def _into_b4(folder: RunFolder, repository: Path, send: bool) -> int:
+    """Texts for `b4 review`; without `send` only shown."""
+    record = report.load(folder.path)
+    ids = {patch.message_id for part in record.posting.parts for patch in part.patches}
+    branch = post.review_branch(repository, ids)
+    texts = post.texts_for(branch, report.series_text(record), partial(report.patch_text, record))
+    if send:
+        post.write_texts(branch, texts)
+        click.echo(f"wrote {len(texts)} files to {branch.folder}; `b4 review tui` takes them in")
+    else:
+        click.echo("\n".join(f"==> {name} <==\n{text}" for name, text in texts.items()), nl=False)
     return ExitStatus.PASS
 
 

@@ -16,7 +16,7 @@ from reviewbot.store import RunFolder, Runs
 FORMATS = {
     "md": "summary.md", "mail": "reply.eml", "junit": "junit.xml", "json": "verdict.json", "results": "results.json",
     "review": "review.json", "verdict": "verdict.json", "lock": "lock.json", "comparison": "comparison.json",
-    "html": "report.html", "kcidb": "kcidb.json", "checks": "checks.json",
+    "html": "report.html", "b4": "b4-review.txt", "kcidb": "kcidb.json", "checks": "checks.json",
     "coverage": "coverage.json", "lcov": "coverage.info",
 }  # fmt: skip
 """Name -> file of a run's folder."""

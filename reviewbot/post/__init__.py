@@ -4,6 +4,7 @@
 Must not know: how a report is made, or where its facts come from.
 """
 
+from reviewbot.post.b4 import review_branch, texts_for, write_texts
 from reviewbot.post.github import GITHUB, Github, github_settings, github_target, put_github
 from reviewbot.post.kcidb import KCIDB, Kcidb, kcidb_settings, put_submission
 from reviewbot.post.mail import MAIL, Delivery, Sender, mail, send_again
@@ -36,5 +37,8 @@ __all__ = [
     "put_checks",
     "put_github",
     "put_submission",
+    "review_branch",
     "send_again",
+    "texts_for",
+    "write_texts",
 ]

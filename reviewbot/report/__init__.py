@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything known of a run in; JSON, Markdown, HTML, mail, JUnit out. Pure functions: text in, text out."""
 
+from reviewbot.report.b4 import patch_text, series_text
 from reviewbot.report.files import files
 from reviewbot.report.github import github_report
 from reviewbot.report.mail import reply_mail
@@ -16,8 +17,10 @@ __all__ = [
     "junit_xml",
     "known",
     "load",
+    "patch_text",
     "reply_mail",
     "said",
     "schemas",
+    "series_text",
     "summary_markdown",
 ]

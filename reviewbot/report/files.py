@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reviewbot.model.base import Model
 from reviewbot.model.deep import DeepRuns
+from reviewbot.report.b4 import b4_text
 from reviewbot.report.checks import checks
 from reviewbot.report.html import html_page
 from reviewbot.report.kcidb import kcidb
@@ -33,6 +34,7 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
         found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
     found["kcidb.json"] = json.dumps(kcidb(record, mails), indent=1, ensure_ascii=False) + "\n"
+    found["b4-review.txt"] = b4_text(record, mails)
     found["checks.json"] = checks(record)
     found["summary.md"] = summary_markdown(record)
     found["report.html"] = html_page(record)
