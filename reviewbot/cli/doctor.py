@@ -110,8 +110,8 @@ def _box(named: Path | None) -> Iterator[Check]:
         yield Check(f"box: {wall.name}", wall.holds, says, "" if waived else wall.package, required=not waived)
     limits = box.rules.limits
     most = f"{limits.bytes_of_memory / 2**30:.1f} GiB, {limits.processes} processes, {limits.disk / 2**30:.0f} GiB disk"
-    how = "overlays" if overlays() else "copies: each build begins some ten seconds later"
-    yield Check("box: layers", True, f"a posting works above what is kept of base in {how}", required=False)
+    how = "overlays above what is kept of base" if overlays() else "a copy of it: some ten seconds more for each build"
+    yield Check("box: layers", True, f"a posting works in {how}", required=False)
     yield Check("box: limits", True, f"{most}; control groups: {cgroups.means().says}", required=False)
 
 

@@ -27,6 +27,7 @@ NAMES = [
     "box: system-calls",
     "box: terminal",
     "box: environment",
+    "box: layers",
     "box: limits",
     "owners",
     "archive",
