@@ -106,7 +106,9 @@ def _line(connection: socket.socket) -> str:
 
 def _serve(connection: socket.socket) -> None:
     """Fork once for each call, until the caller is gone. Raises SystemExit in each child, at its command's end."""
-    reviewbot.list_commands(click.Context(reviewbot))  # imports them
+    context = click.Context(reviewbot)
+    for name in reviewbot.list_commands(context):
+        reviewbot.get_command(context, name)  # imports it
     while True:
         head, files, _flags, _address = socket.recv_fds(connection, _HEAD, _STANDARD)
         if not head:

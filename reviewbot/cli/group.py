@@ -7,26 +7,30 @@ import click
 
 from reviewbot.model.verdict import ExitStatus
 
-_ALONE = {"b4-check": "reviewbot.cli.b4_check"}
-"""Commands that do not need what the others import."""
-_MODULES = (
-    "reviewbot.cli.commands",
-    "reviewbot.cli.completion",
-    "reviewbot.cli.gc",
-    "reviewbot.cli.papers",
-    "reviewbot.cli.posting",
-    "reviewbot.cli.reports",
-    "reviewbot.cli.review",
-    "reviewbot.cli.runs",
-    "reviewbot.cli.history",
-    "reviewbot.cli.reproduce",
-    "reviewbot.cli.shards",
-    "reviewbot.cli.shell",
-    "reviewbot.cli.warm",
-    *_ALONE.values(),
-)
-
-
+_MODULES = {
+    "apply-and-test": "commands",
+    "b4-check": "b4_check",
+    "completion": "completion",
+    "docs": "papers",
+    "doctor": "commands",
+    "gc": "gc",
+    "history": "history",
+    "man": "papers",
+    "merge-shards": "shards",
+    "outbox": "posting",
+    "plan": "commands",
+    "post": "posting",
+    "report": "reports",
+    "reproduce": "reproduce",
+    "review": "review",
+    "run-shard": "shards",
+    "runs": "runs",
+    "schema": "commands",
+    "shell": "shell",
+    "warm": "warm",
+    "workflows": "papers",
+}
+"""Command -> its module in this package."""
 _WORDS = "reviewbot.words"
 
 
@@ -38,21 +42,19 @@ def command_words() -> tuple[str, ...]:
 
 
 class _Commands(click.Group):
-    """Each module adds its commands when it is imported."""
+    """A command is added when its module is imported."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for module in (_ALONE[cmd_name],) if cmd_name in _ALONE else _MODULES:
-            importlib.import_module(module)
+        if cmd_name in _MODULES:
+            importlib.import_module(f"reviewbot.cli.{_MODULES[cmd_name]}")
         return super().get_command(ctx, cmd_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        for module in _MODULES:
-            importlib.import_module(module)
-        return super().list_commands(ctx)
+        return sorted(_MODULES)
 
 
 def _tell_version(context: click.Context, _param: click.Parameter, wanted: bool) -> None:

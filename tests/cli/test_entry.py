@@ -2,12 +2,14 @@
 """One line, one hint, one status for everything that goes wrong."""
 
 import errno
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from reviewbot.cli import entry, group
@@ -175,3 +177,12 @@ def test_sigterm_ends_like_ctrl_c(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.startswith("reviewbot: interrupted")
+
+
+def test_each_command_is_loaded_by_itself_and_none_is_left_out() -> None:
+    context = click.Context(group.reviewbot)
+    listed = group.reviewbot.list_commands(context)
+    assert all(group.reviewbot.get_command(context, name) for name in listed)
+    for module in Path(group.__file__).parent.glob("*.py"):
+        importlib.import_module(f"reviewbot.cli.{module.stem}")
+    assert sorted(group.reviewbot.commands) == sorted(listed)
