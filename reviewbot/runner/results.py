@@ -40,7 +40,9 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
     setups = [(m, answered(reply for reply in m.replies if reply.name.startswith("setup/"))) for m in machines]
     crashes = (suites.setup_result(work.suite, replies, f"{logs}/{machine.name}") for machine, replies in setups)
     crashed = next(filter(None, crashes), ())
-    proofs: dict[str, Fact] = {}
+    proofs: dict[str, Fact] = {
+        f"version:{need}": version for need in work.leg.needs if (version := artifacts.fact(f"{need}.version"))
+    }
     for machine, replies in reversed(setups):
         proofs |= {**machine.hello, **suites.read_setup(replies).proofs}
     return LegResult(

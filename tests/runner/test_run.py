@@ -42,6 +42,15 @@ def test_all_replies_become_results_with_proofs_and_logs(world: World) -> None:
     assert all(job.steps[0].name == SETUP and job.expect_release == "7.1-rb" for job in world.lab.jobs)
 
 
+def test_versions_of_what_a_leg_is_made_of_stand_beside_what_the_guest_says(world: World) -> None:
+    built = dict(world.artifacts.artifacts)
+    for kind, version in (("libfuse", "3.99.0"), ("fstests", "9")):  # the leg does not consist of fstests
+        built[kind] = built[kind].model_copy(update={"facts": {**built[kind].facts, "version": version}})
+    context = with_build(world.context(), artifacts=Artifacts(artifacts=built))
+    result = world.run("smoke", context=context)
+    assert {name: fact for name, fact in result.proofs.items() if "version" in name} == {"version:libfuse": "3.99.0"}
+
+
 def test_progress_counts_every_test_under_one_name(world: World) -> None:
     world.run("fstests", lab=Lab({TESTS[2]: ["lost"]}))
     assert {event.what for event in world.events} == {"fuse2fs fstests"}
