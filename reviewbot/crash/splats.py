@@ -44,8 +44,8 @@ _KILLED = re.compile(r".*(?:Kill(?:ed)? process \d|no killable processes)")
 _RULED: tuple[SplatClass, ...] = ("kasan", "kfence", "kcsan")
 """Classes whose report ends with a line of `=`."""
 _CONSEQUENCE = re.compile(
-    r"Kernel panic - not syncing: (?:Fatal exception|panic_on_warn|hung_task:|softlockup:|hard lockup|RCU Stall"
-    r"|.*panic_on_\w+ set|k\w+\.panic set)",
+    r"Kernel panic - not syncing: (?:(?:[\w -]+: )?Fatal exception|kernel stack overflow|panic_on_warn|hung_task:"
+    r"|RCU Stall|softlockup:|hard lockup|.*panic_on_\w+ set|k\w+\.panic set)",
     re.IGNORECASE,
 )
 """Panics that were asked for in case of the splat before them."""
