@@ -249,10 +249,11 @@ def _bounded(raw: bytes) -> bytes:
 def header_text(message: "Message[str, str]", name: str) -> str:
     """Decoded, on one line; empty if there is none."""
     try:
-        value = message.get(name)
+        value = next((str(text) for key, text in message.raw_items() if key.lower() == name.lower()), None)
         if value is None:
             return ""
-        pieces = decode_header(str(value))
+        # Bytes above 127, which no header may have and many do, are UTF-8 for everybody who reads such mail.
+        pieces = decode_header(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     except (ValueError, LookupError, email.errors.MessageError):
         return str(message.get(name, "")) if name != "subject" else ""
     text = ""

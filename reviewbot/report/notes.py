@@ -9,7 +9,7 @@ from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
-from reviewbot.report.tables import known_failures, known_in_question
+from reviewbot.report.tables import known_failures, known_in_question, public_words
 from reviewbot.report.untried import not_tried
 
 _LACKS = {
@@ -148,18 +148,18 @@ def _of_review(review: Review) -> Iterator[Note]:
 def _of_trees(trees: Trees) -> Iterator[Note]:
     """Sources that could not be had, what base had already, and what was tried for bases that took some trying."""
     for component, reason in trees.unavailable.items():
-        yield Note(f"component {component} is unavailable: {reason}", operator=True)
+        yield Note(f"component {component} is unavailable: {public_words(reason)}", operator=True)
     for tree in trees.trees:
         yield from _of_tree(tree)
 
 
 def _of_tree(tree: Tree) -> Iterator[Note]:
     if tree.patches and not tree.justified:
-        yield Note(f"{tree.component}: no evidence for this base: {tree.base_why}")
+        yield Note(f"{tree.component}: no evidence for this base: {public_words(tree.base_why)}")
     merged = [patch for patch in tree.patches if patch.merged]
     if merged:
         more = f" and {len(merged) - 1} more" if len(merged) > 1 else ""
         yield Note(f"{tree.component}: base has {counted(len(merged), 'patch')} already: “{merged[0].subject}”{more}")
     if len(tree.attempts) > 1 or not all(attempt.result == "chosen" for attempt in tree.attempts):
         for attempt in tree.attempts:
-            yield Note(f"{tree.component}: {attempt.what}: {attempt.result}", operator=True)
+            yield Note(public_words(f"{tree.component}: {attempt.what}: {attempt.result}"), operator=True)

@@ -2,6 +2,7 @@
 """Rows that more than one report shows."""
 
 import itertools
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -71,12 +72,22 @@ def leg_header() -> tuple[str, ...]:
     return ("leg", "suite", "planned", *(str(o) for o in OUTCOMES), "seconds")
 
 
+def public_words(text: str) -> str:
+    """Where something came from, without folders of this machine: `git …/linux.git`. URLs stay, without a password."""
+    return _FOLDER.sub("…/", _PASSWORD.sub("//", text))
+
+
+_FOLDER = re.compile(r"(?<![\w/:.~+-])(?:~?/|\.{1,2}/)(?:[^\s/,()]+/)*(?=[^\s/,()])|(?<=file://)/(?:[^\s/,()]+/)*")
+_PASSWORD = re.compile(r"//[^\s/@]+@")
+
+
 def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """Per component: name, source, base and why, patches, head."""
     rows = []
     for tree in record.trees.trees if record.trees else ():
         patches = _patches(tree)
-        rows.append((tree.component, tree.source, f"{tree.base_commit[:12]}, {tree.base_why}", patches,
+        rows.append((tree.component, public_words(tree.source),
+                     f"{tree.base_commit[:12]}, {public_words(tree.base_why)}", patches,
                      f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
     return rows
 
@@ -91,8 +102,8 @@ def stack_cells(record: Record) -> list[tuple[str, str, str]]:
     for tree in record.trees.trees if record.trees else ():
         ours = tree.provider in ("git", "")
         own = _patches(tree)
-        base = f"{tree.source.removeprefix('git ')}" + (f" {tree.base_commit[:12]}" if ours else "")
-        why = f", {tree.base_why}" if own != "none" else ""
+        base = public_words(tree.source).removeprefix("git ") + (f" {tree.base_commit[:12]}" if ours else "")
+        why = f", {public_words(tree.base_why)}" if own != "none" else ""
         head = f", tree {tree.head_tree[:12]}" if ours and own != "none" else ""
         rows.append((tree.component, f"{base}{why}", f"{own}{head}"))
     return rows

@@ -3,7 +3,10 @@
 
 import pytest
 
+from reviewbot.config import load_stack
+from reviewbot.intake import Mailbag, split
 from reviewbot.intake.mail import parse_subject
+from tests.mails import diff, mail
 
 
 @pytest.mark.parametrize(
@@ -100,3 +103,10 @@ def test_words_in_brackets_that_are_nothing_else(text: str, words: str) -> None:
 @pytest.mark.parametrize("text", ["Re: [PATCH 1/2] x", "AW: Re: [GIT PULL] x", "re:[RFC] x"])
 def test_an_answer(text: str) -> None:
     assert parse_subject(text).is_reply
+
+
+def test_a_header_in_bare_utf_8_is_read_as_everybody_reads_it() -> None:
+    raw = mail("a@x", "[PATCH] fuse: “schnellere” Umbenennung", diff("fs/fuse/dir.c"), author="Jürgen <j@example.org>")
+    (part,) = split(Mailbag("", (raw,)), "a@x", load_stack()).posting.parts
+    (patch,) = part.patches
+    assert patch.subject == "[PATCH] fuse: “schnellere” Umbenennung" and patch.author == "Jürgen <j@example.org>"
