@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from debian.deb822 import Deb822
+
 from reviewbot.host.paths import config_dir
 from reviewbot.model.errors import InfraError
 
@@ -27,22 +29,8 @@ class Stanza:
 
 def parse_deb822(text: str) -> tuple[Stanza, ...]:
     """Stanzas of a `.sources` file; comments and disabled stanzas are left out."""
-    found = []
-    for block in re.split(r"\n\s*\n", text):
-        fields: list[tuple[str, str]] = []
-        for line in block.splitlines():
-            if line.startswith("#") or not line.strip():
-                continue
-            if line[0] in " \t" and fields:
-                name, value = fields[-1]
-                fields[-1] = (name, f"{value}\n {line.strip()}")
-            elif ":" in line:
-                name, _, value = line.partition(":")
-                fields.append((name.strip(), value.strip()))
-        stanza = Stanza(tuple(fields))
-        if stanza.get("URIs") and stanza.get("Enabled").lower() != "no":
-            found.append(stanza)
-    return tuple(found)
+    found = (Stanza(tuple(block.items())) for block in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False))
+    return tuple(stanza for stanza in found if stanza.get("URIs") and stanza.get("Enabled").lower() != "no")
 
 
 def parse_one_line(text: str) -> tuple[Stanza, ...]:

@@ -4,6 +4,7 @@
 Only what speaks for the From: of the mail counts. A list's own signature says that the list passed it on, no more.
 """
 
+import functools
 import logging
 import re
 from collections import defaultdict
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from publicsuffixlist import PublicSuffixList
 
 from reviewbot.config import AttestationPolicy
 from reviewbot.intake.mail import parse_mail
@@ -151,15 +154,21 @@ def _signatures(raw: bytes) -> tuple[_Signature, ...]:
 
 
 def _aligned(signature: _Signature, raw: bytes) -> bool:
-    """The author's domain, one above it that is not a whole registry's, or one below it."""
+    """The author's domain, one above it that is not a whole registry's (`co.uk`, `github.io`), or one below it."""
     mail = parse_mail(raw)
     author = mail.address.rpartition("@")[2] if mail else ""
     signer = signature.domain
     return (
-        "." in signer
+        _registries().privatesuffix(signer) is not None
         and bool(author)
         and (author == signer or author.endswith(f".{signer}") or signer.endswith(f".{author}"))
     )
+
+
+@functools.cache
+def _registries() -> PublicSuffixList:
+    """The public suffix list, as its package ships it."""
+    return PublicSuffixList()
 
 
 def _dkim(

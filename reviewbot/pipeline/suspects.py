@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reviewbot.build.affected import changes, load_unaffecting, matches
 from reviewbot.host.git import git
+from reviewbot.host.objects import objects
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.trees import Tree
 from reviewbot.verdict.weights import Edit, weight
@@ -36,18 +37,18 @@ def _edits(tree: Tree, before: str, after: str) -> list[Edit]:
     repository = Path(tree.repository)
     ignored = load_unaffecting().patterns(tree.component)
     found = []
-    for change in changes(repository, before, after):
-        if matches(change.path, ignored):
-            continue
-        sides = ["" if gone else _content(repository, commit, change.path) for commit, gone in
-                 ((before, change.status == "A"), (after, change.status == "D"))]  # fmt: skip
-        hunks = git(repository, "diff", "-U0", *_PLAIN, before, after, "--", change.path).output
-        found.append(Edit(change.path, sides[0], sides[1], hunks[:LARGEST]))
+    with objects(repository) as there:
+        for change in changes(repository, before, after):
+            if matches(change.path, ignored):
+                continue
+            old, new = (there.blob(f"{commit}:{change.path}") or b"" for commit in (before, after))
+            hunks = git(repository, "diff", "-U0", *_PLAIN, before, after, "--", change.path).output
+            found.append(Edit(change.path, _text(old), _text(new), hunks[:LARGEST]))
     return found
 
 
-def _content(repository: Path, commit: str, path: str) -> str:
-    return git(repository, "cat-file", "blob", f"{commit}:{path}", check=False).output[:LARGEST]
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")[:LARGEST]
 
 
 def _lines(commit: str, leg: str, coverage: Coverage) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from reviewbot.host.git import git
-from reviewbot.review.commits import git_bytes
+from reviewbot.host.objects import objects
 
 LARGEST = 4 << 20
 """Bytes of the largest file that is read."""
@@ -32,25 +32,11 @@ def listed(repository: Path, commit: str, patterns: Sequence[str]) -> tuple[str,
     return tuple(sorted(found))
 
 
-def read(repository: Path, commit: str, paths: Iterable[str], scratch: Path) -> dict[str, bytes]:
-    """Contents by path; a path that is not a file of the commit is left out. One process."""
-    names = [path for path in paths if "\n" not in path]
-    if not names:
-        return {}
-    stdin = "".join(f"{commit}:{path}\n" for path in names)
-    data = git_bytes(repository, "cat-file", "--batch", stdin=stdin, scratch=scratch)
-    found: dict[str, bytes] = {}
-    place = 0
-    for path in names:
-        end = data.index(b"\n", place)
-        words = data[place:end].split()
-        place = end + 1
-        if len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag") and words[2].isdigit():
-            size = int(words[2])
-            if words[1] == b"blob":
-                found[path] = data[place : place + size]
-            place += size + 1
-    return found
+def read(repository: Path, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+    """Contents by path; a path that is not a file of the commit is left out."""
+    with objects(repository) as found:
+        contents = {path: found.blob(f"{commit}:{path}") for path in paths}
+    return {path: content for path, content in contents.items() if content is not None}
 
 
 def changed(repository: Path, base: str, head: str) -> dict[str, str]:
@@ -69,11 +55,11 @@ def changed(repository: Path, base: str, head: str) -> dict[str, str]:
     return {path: entry.split()[1] for entry, path in zip(said[::2], said[1::2], strict=False) if path}
 
 
-def lay_out(repository: Path, commit: str, paths: Iterable[str], folder: Path, scratch: Path) -> None:
+def lay_out(repository: Path, commit: str, paths: Iterable[str], folder: Path) -> None:
     """Write files of a commit below a folder. The caller leaves links out: `read` gives their targets as content, and a
     stranger chose both.
     """
-    for path, content in read(repository, commit, paths, scratch).items():
+    for path, content in read(repository, commit, paths).items():
         target = folder / path
         if len(content) > LARGEST or ".." in Path(path).parts or Path(path).is_absolute():
             continue

@@ -9,6 +9,7 @@ from email.utils import parseaddr
 from pathlib import Path
 
 from reviewbot.host.git import git
+from reviewbot.host.objects import objects
 from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Posting
 from reviewbot.model.trees import AppliedPatch, Tree
@@ -128,21 +129,15 @@ def parse_commit(name: str, raw: bytes) -> Commit:
     )
 
 
-def read_commits(repository: Path, names: Sequence[str], scratch: Path) -> dict[str, Commit]:
-    """Commits by their full ids, with one process for all."""
-    if not names:
-        return {}
+def read_commits(repository: Path, names: Sequence[str]) -> dict[str, Commit]:
+    """Commits by their full ids. Raises InfraError when one is not there."""
     found: dict[str, Commit] = {}
-    data = git_bytes(repository, "cat-file", "--batch", stdin="".join(f"{n}\n" for n in names), scratch=scratch)
-    place = 0
-    for name in names:
-        end = data.index(b"\n", place)
-        words = data[place:end].split()
-        if len(words) != 3 or words[1] != b"commit":
-            raise InfraError(f"commit {name} is not in {repository}")
-        size = int(words[2])
-        found[name] = parse_commit(name, data[end + 1 : end + 1 + size])
-        place = end + 1 + size + 1
+    with objects(repository) as there:
+        for name in names:
+            kind, raw = there.read(name) or ("", b"")
+            if kind != "commit":
+                raise InfraError(f"commit {name} is not in {repository}")
+            found[name] = parse_commit(name, raw)
     return found
 
 
@@ -153,10 +148,10 @@ def git_bytes(repository: Path, *arguments: str, stdin: str = "", scratch: Path)
         return Path(file.name).read_bytes()
 
 
-def patches_under_review(posting: Posting, tree: Tree, scratch: Path) -> tuple[Item, ...]:
+def patches_under_review(posting: Posting, tree: Tree) -> tuple[Item, ...]:
     """The posting's own patches of one tree in order; neither prerequisites nor what base has already."""
     applied = [patch for patch in tree.patches if not (patch.merged or patch.prerequisite)]
-    commits = read_commits(Path(tree.repository), [patch.commit for patch in applied], scratch)
+    commits = read_commits(Path(tree.repository), [patch.commit for patch in applied])
     places = {
         patch.message_id: (part.counter, patch.number, max(len(part.patches), patch.number), patch.author)
         for part in posting.component_parts(tree.component)

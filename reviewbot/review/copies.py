@@ -228,7 +228,7 @@ def _texts(entry: Copy, master: Tree, copy: Tree, scratch: Path) -> tuple[_Pair,
     for commits in ((master.base_commit, copy.base_commit), (master.head_commit, copy.head_commit)):
         both = []
         for tree, place, commit in zip((master, copy), (entry.master, entry.copy_), commits, strict=True):
-            content = read(Path(tree.repository), commit, [place.path], scratch).get(place.path)
+            content = read(Path(tree.repository), commit, [place.path]).get(place.path)
             if content is None:
                 return f"{place} is not in the tree of {commit[:12]}"
             both.append(definitions(content.decode(errors="replace")))

@@ -26,7 +26,7 @@ def _at_head(trees: Trees, place: Place, scratch: Path) -> Definitions:
     tree = trees.get(place.component)
     if tree is None:
         return {}
-    content = read(Path(tree.repository), tree.head_commit, [place.path], scratch).get(place.path, b"")
+    content = read(Path(tree.repository), tree.head_commit, [place.path]).get(place.path, b"")
     return definitions(content.decode(errors="replace"))
 
 

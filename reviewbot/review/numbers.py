@@ -95,7 +95,7 @@ def _entry(rules: Rules, component: str) -> Numbers:
 
 def _files(tree: Tree, commit: str, entry: Numbers, scratch: Path) -> Files:
     repository = Path(tree.repository)
-    contents = read(repository, commit, listed(repository, commit, entry.paths), scratch)
+    contents = read(repository, commit, listed(repository, commit, entry.paths))
     parsed = {
         path: definitions(content.decode(errors="replace"))
         for path, content in contents.items()

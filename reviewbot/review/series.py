@@ -112,7 +112,7 @@ class _Work:
         reviewers: Sequence[Reviewer],
     ) -> "_Work":
         rules = _Rules(checkpatch.load_rules(), message.load_rules(), whitespace.load_excludes(), copies.load_rules())
-        items = tuple(item for tree in trees.trees for item in patches_under_review(posting, tree, scratch))
+        items = tuple(item for tree in trees.trees for item in patches_under_review(posting, tree))
         sandbox = Sandbox(root) if root else None
         work = cls(mails, trees, builds, sandbox, scratch, logs, reviewers, rules, items)
         for tree in work.patched():
@@ -126,7 +126,7 @@ class _Work:
             if sandbox is not None and reviewers:
                 modes = changed(Path(tree.repository), tree.base_commit, tree.head_commit)
                 paths = [path for path, mode in sorted(modes.items()) if mode.startswith("100")]
-                lay_out(Path(tree.repository), tree.head_commit, paths[:_FILES], work.folder("head", tree), scratch)
+                lay_out(Path(tree.repository), tree.head_commit, paths[:_FILES], work.folder("head", tree))
         if sandbox is None and items:
             for name in ("checkpatch", *(reviewer.name for reviewer in reviewers)):
                 work.skip(name, _NO_ROOT)

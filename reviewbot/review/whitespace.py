@@ -77,7 +77,7 @@ def check_whitespace(item: Item, excludes: Sequence[Exclude], scratch: Path) -> 
         :_MOST
     ]
     suspects = sorted({remark.file for remark in remarks if remark.what == _CONFLICT})
-    texts = read(repository, item.commit.id, suspects, scratch)
+    texts = read(repository, item.commit.id, suspects)
     headings = {file for file, text in texts.items() if not _CONFLICTED.search(text)}
     return [
         ReviewFinding(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.host.git import git
+from reviewbot.host.objects import objects
 from reviewbot.host.process import CommandTimeout
 from reviewbot.model.words import counted
 from reviewbot.trees.candidates import Ref
@@ -110,12 +111,10 @@ def _missing(repository: Path, base: str, base_name: str, path: str) -> list[str
 
 def _content(repository: Path, commit: str, path: str) -> str | None:
     """None when there is no such file; an empty text when it is too large to look at."""
-    size = git(repository, "cat-file", "-s", f"{commit}:{path}", check=False)
-    if size.status:
-        return None
-    if int(size.output) > _MAX_FILE:
-        return ""
-    return git(repository, "cat-file", "blob", f"{commit}:{path}", check=False).output
+    with objects(repository) as there:
+        size = there.size(f"{commit}:{path}")
+        content = there.blob(f"{commit}:{path}") if size is not None and size <= _MAX_FILE else b""
+    return None if size is None or content is None else content.decode(errors="replace")
 
 
 def last_touched(repository: Path, commit: str, path: str, first: int, last: int) -> str:

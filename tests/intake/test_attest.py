@@ -74,10 +74,15 @@ def test_dkim_of_the_authors_domain_passes() -> None:
     assert (found.dkim, found.dkim_domain, found.patatt, found.why) == ("pass", "example.org", "none", "")
 
 
+BRITISH = PATCH.replace(b"@example.org>", b"@dev.example.co.uk>")
+
+
 @pytest.mark.parametrize(
     ("raw", "state", "words"),
     [
         (PATCH, "none", ""),
+        (signed(BRITISH, "example.co.uk"), "pass", ""),
+        (signed(BRITISH, "co.uk"), "none", "not the author's domain"),
         (signed(PATCH).replace(b"+x", b"+y"), "fail", "example.org"),
         (signed(PATCH, "lists.example.net"), "none", "DKIM of lists.example.net, which is not the author's domain"),
         (signed(PATCH, "mail.example.org"), "pass", ""),

@@ -67,7 +67,7 @@ def sandbox() -> Sandbox:
 def run(folder: Path, sandbox: Sandbox, script: str, change: dict[str, str] | None = None) -> tuple[list[str], str]:
     base = {"scripts/checkpatch.pl": script, "scripts/spelling.txt": "a||b\n", "fs/a.c": "1\n"}
     tree = make_tree(folder / "kernel", "kernel", base, [("fs: do it" + SIGNED, change or {"fs/a.c": "2\n"})])
-    (item,) = patches_under_review(posting_of(tree)[0], tree, folder)
+    (item,) = patches_under_review(posting_of(tree)[0], tree)
     (folder / "files").mkdir()
     entry = extract(tree, RULES, folder / "files")
     assert entry is not None

@@ -35,9 +35,7 @@ def remarks(tree: Tree, trailer: str, scratch: Path) -> list[str]:
     )
     commit = git(folder, "rev-parse", "HEAD")
     after = tree.model_copy(update={"head_commit": commit})
-    found = check_fixes(
-        read_commits(Path(tree.repository), [commit], scratch)[commit], History(after), "kernel", load_rules()
-    )
+    found = check_fixes(read_commits(Path(tree.repository), [commit])[commit], History(after), "kernel", load_rules())
     return [f"{f.severity}: {f.message}" for f in found]
 
 

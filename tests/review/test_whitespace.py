@@ -11,7 +11,7 @@ from tests.review.trees import make_tree, posting_of
 
 def findings(folder: Path, files: dict[str, str], component: str = "kernel") -> list[ReviewFinding]:
     tree = make_tree(folder / component, component, {"a": "a\n"}, [("do", files)])
-    (item,) = patches_under_review(posting_of(tree)[0], tree, folder)
+    (item,) = patches_under_review(posting_of(tree)[0], tree)
     return check_whitespace(item, load_excludes(), folder)
 
 
