@@ -118,6 +118,8 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
         names=names, part_only=part_only, mbox=(folder.path / "mails.mbox",),
         legs=tuple(leg.leg for leg in planned.legs),
         suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
+        compare=planned.compare, blame=planned.blame, compat=planned.compat, prefixes=planned.prefixes,
+        deep=planned.deep,
         command=command_words(),
         variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),
     ), stack_name  # fmt: skip

@@ -77,7 +77,8 @@ def compared(
     if not known and not found.base_problem and any(tree.patches for tree in patched.trees):
         try:
             found = with_costs(found, chosen, results, context, base)
-            found = _with_mixes(found, chosen, results, head, base)
+            if not found.base_problem:
+                found = _with_mixes(found, chosen, results, head, base)
         except OSError as error:
             found = found.model_copy(update={"unfinished": _disk_full(error)})
     if planned.blame:

@@ -9,7 +9,7 @@ from reviewbot.model.base import Model
 from reviewbot.model.comparison import Class, Comparison
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
-from reviewbot.model.results import LegResult, Outcome, Previous, Reported, Results
+from reviewbot.model.results import LegResult, Outcome, Previous, Reported, Results, TestResult
 from reviewbot.model.words import untagged
 from reviewbot.store import RunFolder, Runs
 
@@ -42,7 +42,7 @@ def previous(posting: Posting, runs: Runs, own: str) -> Earlier | None:
         version = version_of(plan.posting)
         if version < version_of(posting) and (found is None or version > found.version):
             results = _read(run, "results.json", Results)
-            if results:
+            if results and any(test.outcome.broken or test.outcome is Outcome.PASS for test in _tests(results)):
                 found = Earlier(version, run.id, tuple(_failed(results, _read(run, "comparison.json", Comparison))))
     return found
 
@@ -78,6 +78,10 @@ def same_series(old: Posting, new: Posting) -> bool:
     if ids[0] & ids[1]:
         return True
     return old.author == new.author and untagged(old.subject).casefold() == untagged(new.subject).casefold()
+
+
+def _tests(results: Results) -> Iterator[TestResult]:
+    return (test for leg in results.legs for test in leg.tests)
 
 
 def _failed(results: Results, comparison: Comparison | None) -> Iterator[Reported]:

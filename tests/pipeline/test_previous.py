@@ -83,6 +83,13 @@ def test_the_same_version_and_a_later_one_are_no_earlier_ones(runs: Runs) -> Non
     assert previous(posting(2), runs, "own") is None
 
 
+def test_a_run_without_results_says_nothing_of_its_version(runs: Runs) -> None:
+    told = run(runs, posting(1), {"a/1": Outcome.FAIL})
+    run(runs, posting(1), {"a/1": Outcome.INFRA})
+    found = previous(posting(2), runs, "own")
+    assert found and found.run == told
+
+
 def test_a_run_that_cannot_be_read_is_passed_over(runs: Runs) -> None:
     run(runs, posting(1), {"a/1": Outcome.FAIL})
     broken = runs.create()
