@@ -26,7 +26,8 @@ from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
 from reviewbot.pipeline.mixed import Mixed, with_mixed
-from reviewbot.pipeline.reruns import compare, remember, to_compare, uncompared
+from reviewbot.pipeline.outcomes import remember
+from reviewbot.pipeline.reruns import compare, to_compare, uncompared
 from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context, Tests, durations_for
 from reviewbot.store import History, HistoryBroken

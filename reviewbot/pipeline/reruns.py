@@ -5,7 +5,6 @@ Results of head and two sets of artifacts in, a Comparison out. Base goes first,
 that are older than the series show there, and cost head nothing. Must not know: mails, verdicts, reports.
 """
 
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,21 +12,17 @@ from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earl
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
+from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, recalled, strip
 from reviewbot.runner import Context, Suite, Tests, confirm, inputs_of, run_legs
-from reviewbot.store import Entry, History
+from reviewbot.store import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
-SETUP = "setup"
-"""Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""
 COMPANY = 120.0
 """Seconds of a leg's fstests up to which they are all run again for one that fails only after others."""
-STRIP = 10
-"""Outcomes of other runs that are shown beside a failure."""
 LOST_ROUNDS = 3
 """Rounds in which a test got no outcome, before it is given up."""
 
@@ -124,12 +119,8 @@ class _Case:
         """What other runs say of the test, and whether its failure decides anything."""
         if not self.first.outcome.broken or self.first.test == SETUP:
             return
-        leg = measured_as(self.leg.name, head.build.variant.name)
-        others = history.others(leg, self.first.suite, self.first.test, head.run.id)
-        self.flakes = flakes(others)
-        self.earlier = tuple(
-            Earlier(run=one.run, side=Side(one.side), outcome=Outcome(one.outcome)) for one in others[-STRIP:]
-        )
+        others = others_of(self.leg, self.first, head, history)
+        self.flakes, self.earlier = flakes(others), strip(others)
         name = f"{self.first.suite}/{self.first.test}"
         self.quarantine = quarantines.quarantined(quarantine, self.leg.name, name, self.first.reason)
         if self.quarantine and not self.quarantine.expired:
@@ -171,21 +162,6 @@ def compare(
     return Comparison(error_bound=error_bound(design), tests=(*told, *chance))
 
 
-def flakes(entries: Sequence[Entry]) -> Counts:
-    """Of base, over all its inputs, if a test passed and failed with the same ones; else no runs.
-
-    Inputs with which it failed each time, in two runs or more, are left out: that is a defect of that base.
-    """
-    groups: dict[str, list[bool]] = {}
-    for entry in entries:
-        if entry.side == Side.BASE and (Outcome(entry.outcome).broken or entry.outcome == Outcome.PASS):
-            groups.setdefault(entry.inputs, []).append(Outcome(entry.outcome).broken)
-    if not any(any(group) and not all(group) for group in groups.values()):
-        return Counts()
-    ran = [failed for group in groups.values() if len(group) == 1 or not all(group) for failed in group]
-    return Counts(failed=sum(ran), runs=len(ran))
-
-
 def to_compare(results: Sequence[LegResult]) -> bool:
     """Whether any test has to be run again."""
     return any(_worth(leg, test) for leg in results if leg.available for test in leg.tests)
@@ -225,29 +201,12 @@ def _failed_before(
     for leg in (leg for leg in results if leg.available and leg.reused):
         for test in (test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP):
             case = _Case(specs[leg.leg], test)
-            for number, entry in enumerate(history.of_inputs(_inputs(case.leg, test, head)), 1):
-                case.reruns.append(_recalled(Side.HEAD, number, entry))
+            for number, entry in enumerate(history.of_inputs(inputs(case.leg, test, head)), 1):
+                case.reruns.append(recalled(Side.HEAD, number, entry))
             if case.counts(Side.HEAD).failed:
                 case.kind = Class.FLAKY
                 found.append(case.compared())
     return tuple(found)
-
-
-def _recalled(side: Side, number: int, entry: Entry) -> Rerun:
-    """An outcome that the history has."""
-    return Rerun(side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
-                 fingerprint=entry.fingerprint)  # fmt: skip
-
-
-def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, history: History) -> None:
-    """Keep the outcomes of head; those that were taken from an earlier run are there already."""
-    specs = {leg.name: leg for leg in legs}
-    history.add(
-        entry_of(specs[leg.leg], test, Side.HEAD, 0, head)
-        for leg in results
-        for test in leg.tests
-        if leg.available and not leg.reused and not test.learned
-    )
 
 
 def _worth(leg: LegResult, test: TestResult) -> bool:
@@ -304,7 +263,7 @@ class _Comparer:
         inputs = inputs_of(case.leg, case.suite, case.first.test, self.sides[Side.BASE])
         for entry in self.history.of_inputs(inputs)[-self.design.rounds :]:
             number = 1 + sum(rerun.side is Side.BASE for rerun in case.reruns)
-            case.reruns.append(_recalled(Side.BASE, number, entry))
+            case.reruns.append(recalled(Side.BASE, number, entry))
         self.rounds[Side.BASE] = max(self.rounds[Side.BASE], len(case.reruns))
         case.judge(self.design)
 
@@ -383,26 +342,3 @@ def _said(group: Sequence[_Case], side: Side) -> str:
     failed = sum(bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken
                  for case in group)  # fmt: skip
     return f"{failed} of {len(group)} failed"
-
-
-def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context) -> Entry:
-    """An outcome as the history keeps it."""
-    return Entry(
-        run=context.run.id, host=platform.node(), accelerator=context.accelerator.name, side=side, number=number,
-        leg=measured_as(leg.name, context.build.variant.name), suite=test.suite, test=test.test,
-        inputs=_inputs(leg, test, context),
-        outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
-        stack=_stack(leg, context),
-    )  # fmt: skip
-
-
-def _stack(leg: LegSpec, context: Context) -> str:
-    """Trees of what the leg is made of."""
-    built = context.build.artifacts.artifacts
-    trees = {need: built[need].inputs.get("tree", "") for need in leg.needs if need in built}
-    return ", ".join(f"{need} {tree[:12]}" for need, tree in trees.items() if tree)
-
-
-def _inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
-    suite: Suite = "fstests" if test.suite == "fstests" else "smoke"
-    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, context)

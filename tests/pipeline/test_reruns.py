@@ -13,7 +13,8 @@ from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Known, LegResult, Outcome, TestResult
-from reviewbot.pipeline.reruns import compare, remember
+from reviewbot.pipeline.outcomes import remember
+from reviewbot.pipeline.reruns import compare
 from reviewbot.runner import Context
 from reviewbot.store import Entry as Recorded
 from reviewbot.store import History, NotRuns

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Outcomes of tests as the history keeps them, and what it tells of a test. Must not know: why a test is run."""
+
+import platform
+from collections.abc import Sequence
+
+from reviewbot.model.comparison import Counts, Earlier, Rerun, Side
+from reviewbot.model.results import LegResult, Outcome, TestResult
+from reviewbot.model.shard import measured_as
+from reviewbot.model.stack import LegSpec
+from reviewbot.runner import Context, Suite, inputs_of
+from reviewbot.store import Entry, History
+
+SETUP = "setup"
+"""Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""
+STRIP = 10
+"""Outcomes of other runs that are shown beside a failure."""
+
+
+def others_of(leg: LegSpec, test: TestResult, head: Context, history: History) -> tuple[Entry, ...]:
+    """Of the same test in the same leg and variant, in other runs, oldest first."""
+    return history.others(measured_as(leg.name, head.build.variant.name), test.suite, test.test, head.run.id)
+
+
+def strip(entries: Sequence[Entry]) -> tuple[Earlier, ...]:
+    """The last of them."""
+    return tuple(Earlier(run=one.run, side=Side(one.side), outcome=Outcome(one.outcome)) for one in entries[-STRIP:])
+
+
+def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, history: History) -> None:
+    """Keep the outcomes of head; those that were taken from an earlier run are there already."""
+    specs = {leg.name: leg for leg in legs}
+    history.add(
+        entry_of(specs[leg.leg], test, Side.HEAD, 0, head)
+        for leg in results
+        for test in leg.tests
+        if leg.available and not leg.reused and not test.learned
+    )
+
+
+def flakes(entries: Sequence[Entry]) -> Counts:
+    """Of base, over all its inputs, if a test passed and failed with the same ones; else no runs.
+
+    Inputs with which it failed each time, in two runs or more, are left out: that is a defect of that base.
+    """
+    groups: dict[str, list[bool]] = {}
+    for entry in entries:
+        if entry.side == Side.BASE and (Outcome(entry.outcome).broken or entry.outcome == Outcome.PASS):
+            groups.setdefault(entry.inputs, []).append(Outcome(entry.outcome).broken)
+    if not any(any(group) and not all(group) for group in groups.values()):
+        return Counts()
+    ran = [failed for group in groups.values() if len(group) == 1 or not all(group) for failed in group]
+    return Counts(failed=sum(ran), runs=len(ran))
+
+
+def recalled(side: Side, number: int, entry: Entry) -> Rerun:
+    """An outcome that the history has."""
+    return Rerun(side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
+                 fingerprint=entry.fingerprint)  # fmt: skip
+
+
+def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context) -> Entry:
+    """An outcome as the history keeps it."""
+    return Entry(
+        run=context.run.id, host=platform.node(), accelerator=context.accelerator.name, side=side, number=number,
+        leg=measured_as(leg.name, context.build.variant.name), suite=test.suite, test=test.test,
+        inputs=inputs(leg, test, context),
+        outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
+        stack=_stack(leg, context),
+    )  # fmt: skip
+
+
+def _stack(leg: LegSpec, context: Context) -> str:
+    """Trees of what the leg is made of."""
+    built = context.build.artifacts.artifacts
+    trees = {need: built[need].inputs.get("tree", "") for need in leg.needs if need in built}
+    return ", ".join(f"{need} {tree[:12]}" for need, tree in trees.items() if tree)
+
+
+def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
+    suite: Suite = "fstests" if test.suite == "fstests" else "smoke"
+    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, context)
