@@ -45,7 +45,10 @@ def a_run(data: Path) -> RunFolder:
     [
         ("reviewbot pl", ["plan"]),
         ("reviewbot plan --leg", ["--legs"]),
-        ("reviewbot plan --legs fuse4", ["fuse4fs", *(f"fuse4fs-iomap{blocks}" for blocks in ("", "-1k", "-2k"))]),
+        (
+            "reviewbot plan --legs fuse4",
+            [f"fuse4fs{more}" for more in ("", "-iomap", "-iomap-1k", "-iomap-2k", "-service")],
+        ),
         ("reviewbot plan --legs ext4,l", ["ext4,lklfuse"]),
         ("reviewbot plan --legs ext4,e", []),
         ("reviewbot apply-and-test --suites ", ["smoke", "fstests"]),
@@ -110,6 +113,6 @@ def test_bash_itself_completes_with_these_words(data: Path, tmp_path: Path) -> N
         ["bash", "-c", script], capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "REVIEWBOT_DATA": str(data)},
     )  # fmt: skip
-    assert done.stdout.split() == [f"ext4,fuse4fs{more}" for more in ("", "-iomap", "-iomap-1k", "-iomap-2k")], (
-        done.stderr
-    )
+    assert done.stdout.split() == [
+        f"ext4,fuse4fs{more}" for more in ("", "-iomap", "-iomap-1k", "-iomap-2k", "-service")
+    ], done.stderr
