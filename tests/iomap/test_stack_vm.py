@@ -6,7 +6,7 @@ import pytest
 from tests.iomap.conftest import IomapRun
 
 pytestmark = pytest.mark.vm
-IO_CHECKS = ("holes", "allocate", "punch", "zero", "direct", "mmap", "pages", "sizes", "fsync", "fio", "stress", "fsck")
+IO_CHECKS = ("allocate", "punch", "zero", "direct", "mmap", "pages", "sizes", "fsync", "fio", "stress", "fsck")
 
 
 def test_the_posting_passes_in_every_leg(iomap_run: IomapRun) -> None:
@@ -47,3 +47,16 @@ def test_checks_of_file_io_pass_on_both_legs_and_stand_beside_ext4(iomap_run: Io
         if test["test"] == check
     }  # fmt: skip
     assert found == dict.fromkeys(("ext4", "fuse4fs", "fuse4fs-iomap"), "PASS")
+
+
+def test_holes_are_told_by_iomap_only(iomap_run: IomapRun) -> None:
+    holes = {
+        leg["leg"]: test["outcome"] for leg in iomap_run.results["legs"] for test in leg["tests"]
+        if test["test"] == "holes"
+    }  # fmt: skip
+    assert holes == {"ext4": "PASS", "fuse4fs": "NOTRUN", "fuse4fs-iomap": "PASS"}
+
+
+def test_the_summary_says_that_no_data_went_through_the_server(iomap_run: IomapRun) -> None:
+    summary = (iomap_run.folder / "summary.md").read_text()
+    assert "to iomap and moved no data itself" in summary
