@@ -167,7 +167,7 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 )
 @click.option(
     "--blame",
-    type=values.Duration(),
+    type=values.Duration(none=True),
     default=BLAME,
     show_default="10m",
     metavar="DURATION",

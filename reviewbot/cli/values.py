@@ -91,8 +91,14 @@ class Duration(click.ParamType[float]):
 
     name = "DURATION"
 
+    def __init__(self, *, none: bool = False) -> None:
+        """none: `0s` is a duration, too."""
+        self.none = none
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        return value if isinstance(value, float) else parse_duration(value)
+        if isinstance(value, float):
+            return value
+        return 0.0 if self.none and value in ("0", "0s", "0m", "0h") else parse_duration(value)
 
 
 class Base(click.ParamType[tuple[str, str]]):

@@ -57,6 +57,16 @@ def test_no_name_at_all(world: World) -> None:
     assert "--manifest" in world.refuses(2, "which series?", "plan")
 
 
+def test_no_time_for_blame_is_a_time_and_none_to_wait_is_not(world: World) -> None:
+    world.refuses(2, "which series?", "apply-and-test", "--blame", "0s")
+    world.refuses(2, "'0s' is no time to wait", "apply-and-test", "--wait", "0s")
+
+
+@pytest.mark.parametrize("option", ["--compat", "--prefixes", "--deep"])
+def test_what_compares_with_base_does_not_go_without(world: World, option: str) -> None:
+    world.refuses(2, "compare with base", "apply-and-test", "--mbox", "/nowhere", "--no-compare", option)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
