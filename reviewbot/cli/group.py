@@ -27,6 +27,7 @@ _MODULES = {
     "runs": "runs",
     "schema": "commands",
     "shell": "shell",
+    "site": "site",
     "warm": "warm",
     "workflows": "papers",
 }

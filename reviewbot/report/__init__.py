@@ -4,6 +4,7 @@
 from reviewbot.report.b4 import patch_text, series_text
 from reviewbot.report.files import files
 from reviewbot.report.github import github_report
+from reviewbot.report.html import html_page
 from reviewbot.report.mail import reply_mail
 from reviewbot.report.record import Record, known, load, schemas
 from reviewbot.report.summary import summary_markdown
@@ -14,6 +15,7 @@ __all__ = [
     "Record",
     "files",
     "github_report",
+    "html_page",
     "junit_xml",
     "known",
     "load",
