@@ -12,7 +12,7 @@ from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict
 from reviewbot.model.words import plain
 from reviewbot.report.html.table import anchor, compared, tested
 from reviewbot.report.record import Record
-from reviewbot.report.words import confirmed, rates
+from reviewbot.report.words import confirmed, leg_name, rates
 from reviewbot.report.words import counts as as_counts
 
 _LINES = 120
@@ -75,18 +75,24 @@ def findings(record: Record, verdict: SaidVerdict) -> list[Told]:
     """What the verdict rests on, in its order."""
     results, counts, room = _results(record), compared(record), _Room()
     return [
-        _told(record, found, number, results.get((found.leg, found.suite, found.test)), room)
-        if found.kind is not FindingKind.TEST or (found.leg, found.suite, found.test) not in results
-        else _of_test(record, *results[found.leg, found.suite, found.test], room, found=found,
-                      counts=found.compared or counts.get((found.leg, found.suite, found.test)))
+        _told(record, found, number, results.get(_place(found)), room)
+        if found.kind is not FindingKind.TEST or _place(found) not in results
+        else _of_test(
+            record, *results[_place(found)], room, found=found, counts=found.compared or counts.get(_place(found))
+        )
         for number, found in enumerate(verdict.findings, 1)
-    ]  # fmt: skip
+    ]
+
+
+def _place(found: SaidFinding) -> tuple[str, str, str]:
+    """Leg, suite and test; a variant of a deep run has other results than the leg itself."""
+    return leg_name(found), found.suite, found.test
 
 
 def others(record: Record, verdict: SaidVerdict) -> list[Told]:
     """Tests that broke or have no result and are no finding: base has them, too, or they are flaky or undecided."""
     results, counts, room = _results(record), compared(record), _Room()
-    named = {(found.leg, found.suite, found.test) for found in verdict.findings if found.kind is FindingKind.TEST}
+    named = {_place(found) for found in verdict.findings if found.kind is FindingKind.TEST}
     made = []
     for name, (leg, test) in results.items():
         flaky = name in counts and counts[name].kind is Class.FLAKY

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 
 from reviewbot.model.comparison import Class, Compared, Rerun, Side
 from reviewbot.model.results import Outcome
+from reviewbot.model.verdict import Finding, FindingKind
 from reviewbot.report import Record
 from reviewbot.report.html import html_page
+from reviewbot.report.html.findings import findings
 from reviewbot.report.html.table import on_base
+from reviewbot.report.words import said
 from tests.report.records import RECORDS, RUN, compared, large, passing
 from tests.report.test_injection import TEXTS, broken_record, record_with, reviewed_record
 
@@ -131,3 +134,24 @@ def test_no_text_makes_an_element_or_an_attribute(text: str) -> None:
         assert {name for _, attrs in page.tags for name in attrs} <= names
         assert all(re.match(r"#|logs/|https://lore\.kernel\.org/|[^:/?#]*$|[^:?#]*/", link) for link in page.links())
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", made)
+
+
+def test_what_a_variant_shows_is_not_explained_by_the_same_test_of_the_plain_stack() -> None:
+    record = compared()
+    assert record.verdict and record.results
+    leg = next(leg for leg in record.results.legs if leg.tests)
+    finding = Finding(
+        kind=FindingKind.TEST,
+        leg=leg.leg,
+        variant="kasan,lockdep",
+        suite=leg.tests[0].suite,
+        test=leg.tests[0].test,
+        outcome=Outcome.CRASH,
+        said="lockdep: possible circular locking",
+        detail="WARNING: possible circular locking",
+        log="deep/kasan+lockdep/logs/x",
+    )
+    verdict = record.verdict.model_copy(update={"findings": (*record.verdict.findings, finding)})
+    (told,) = findings(record, said(record.model_copy(update={"verdict": verdict})))[-1:]
+    assert told.log == "deep/kasan+lockdep/logs/x"
+    assert [piece.lines for piece in told.evidence] == [("WARNING: possible circular locking",)]
