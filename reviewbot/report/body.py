@@ -39,8 +39,8 @@ _ROWS = 60
 """Of the table of legs."""
 
 
-def body(record: Record) -> str:
-    """The text of a reply. It is the same for the same record."""
+def body(record: Record, threads: int = 1) -> str:
+    """The text of a reply. It is the same for the same record. threads: of the posting, each with this text."""
     verdict = said(record)
     found = _findings(verdict)
     lines, more = mail_lines(record.review, verdict, _REMARKS) if record.review else ([], 0)
@@ -48,7 +48,7 @@ def body(record: Record) -> str:
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     told = [note.text for note in notes(record) if not (note.operator or note.told)]
     text = environment().get_template("reply.txt").render(
-        record=record, verdict=verdict, headline=headline(record), findings=found[:FINDINGS],
+        record=record, verdict=verdict, threads=threads, headline=headline(record), findings=found[:FINDINGS],
         others=len(found) - FINDINGS, asides=_asides(record, verdict), stack=_stack(record), table=_legs(record),
         tests=test_lines(record), differing=_differing(record) + mix_lines(record), lines=lines, more=more,
         compiler=next(compilers, ""), commands=reproducer(record),

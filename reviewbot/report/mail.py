@@ -24,7 +24,7 @@ def replies(record: Record, mails: Mapping[str, bytes]) -> dict[str, bytes]:
     """File name -> mail: `reply.eml`; `reply-2.eml`, … for other threads of the posting. mails: raw, by Message-ID."""
     found = answers(record, mails)
     names = ["reply.eml", *(f"reply-{number}.eml" for number in range(2, len(found) + 1))]
-    return {name: _mail(record, answer) for name, answer in zip(names, found, strict=True)}
+    return {name: _mail(record, answer, len(found)) for name, answer in zip(names, found, strict=True)}
 
 
 def reply_mail(record: Record, parent: bytes) -> bytes:
@@ -33,8 +33,8 @@ def reply_mail(record: Record, parent: bytes) -> bytes:
     return _mail(record, Answer(posting.top, posting.subject, posting.author, references(parent)))
 
 
-def _mail(record: Record, answer: Answer) -> bytes:
-    """A mail to the author of the answered one, and to nobody else.
+def _mail(record: Record, answer: Answer, threads: int = 1) -> bytes:
+    """A mail to the author of the answered one, and to nobody else. threads: how many have such a mail.
 
     The same run gives the same Message-ID, so a second copy is recognised. No Date: it gets one when it is sent. No To,
     if the author's address is none, or if nobody has sent the series yet.
@@ -61,7 +61,7 @@ def _mail(record: Record, answer: Answer) -> bytes:
         "Content-Transfer-Encoding": "8bit",
     }
     head = "".join(f"{name}: {value}\n" for name, value in headers.items() if value)
-    return f"{head}\n{body(record)}".encode()
+    return f"{head}\n{body(record, threads)}".encode()
 
 
 def message_id(record: Record, answered: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from reviewbot.model.results import Outcome, Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
+from reviewbot.model.verdict import VerdictKind
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 from reviewbot.report.tables import known_failures, known_in_question, public_words
@@ -90,7 +91,8 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if reused:
         yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}", operator=True)
     if any(leg.accelerator == "tcg" for leg in results.legs):
-        yield Note("the CPU was emulated (TCG): times mean little, and races show differently")
+        clean = record.verdict is not None and record.verdict.kind is VerdictKind.PASS
+        yield Note("the CPU was emulated (TCG): times mean little, and races show differently", operator=clean)
         if results.accelerator_why:
             yield Note(f"tcg: {results.accelerator_why}", operator=True)
 

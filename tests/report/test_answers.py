@@ -51,12 +51,14 @@ def test_two_threads_have_an_answer_each_to_their_own_author() -> None:
     assert first["Message-ID"] != second["Message-ID"]
     assert found == replies(TWO, MAILS), "the same again"
     assert first.get_content() == second.get_content()
+    assert "The posting came in 2 threads; each has this answer." in first.get_content()
 
 
 def test_parts_of_one_thread_have_one_answer() -> None:
     below = {**MAILS, "two@x": mail("two@x", "[PATCH 0/1] two", parent="between@x"),
              "between@x": mail("between@x", "Re: x", parent="one@x")}  # fmt: skip
     assert list(replies(TWO, below)) == ["reply.eml"]
+    assert b" threads;" not in replies(TWO, below)["reply.eml"]
     siblings = {**MAILS, "two@x": mail("two@x", "[PATCH 0/1] two", parent="older@x")}
     assert list(replies(TWO, siblings)) == ["reply.eml"], "both answer a mail that is not here"
 
