@@ -22,7 +22,7 @@ from reviewbot.model.stack import LegSpec
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.pipeline import reproduce
 from reviewbot.pipeline.reproduce import Recorded
-from reviewbot.runner import Suite
+from reviewbot.runner import SuiteName
 from reviewbot.store import Runs, Store
 
 
@@ -39,7 +39,7 @@ from reviewbot.store import Runs, Store
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True,
               help="Start nothing; print what the machine would be made of.")  # fmt: skip
-def shell(run: str, leg: str, suite: Suite | None, site_path: Path | None, as_json: bool) -> int:
+def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, as_json: bool) -> int:
     """A root shell in a leg's machine, as the tests of RUN saw it.
 
     The same kernel, root, programs, disks, memory and QEMU options, set up as before the first test: the server is
@@ -89,7 +89,9 @@ def _only_leg(recorded: Recorded) -> str:
 class _Words:
     """What the user is told on stderr; a script hears of troubles only."""
 
-    def __init__(self, recorded: Recorded, leg: LegSpec, suite: Suite, accelerator: Accelerator, person: bool) -> None:
+    def __init__(
+        self, recorded: Recorded, leg: LegSpec, suite: SuiteName, accelerator: Accelerator, person: bool
+    ) -> None:
         self.recorded, self.leg, self.suite, self.accelerator, self.person = recorded, leg, suite, accelerator, person
         self.setup: list[StepReply] = []
 

@@ -20,7 +20,7 @@ from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
 from reviewbot.pipeline.suspects import weights
-from reviewbot.runner import Context, Suite, Tests, run_legs
+from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
@@ -78,7 +78,7 @@ class Symptom:
     """What tells in one leg that a stack has the defect."""
 
     leg: LegSpec
-    suite: Suite
+    suite: SuiteName
     test: str
     """Empty: it takes all of the suite."""
     checks: tuple[str, ...]

@@ -8,7 +8,7 @@ from reviewbot.model.comparison import Counts, Earlier, Rerun, Side
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Context, Suite, inputs_of
+from reviewbot.runner import Context, SuiteName, inputs_of
 from reviewbot.store import Entry, History
 
 SETUP = "setup"
@@ -78,5 +78,5 @@ def _stack(leg: LegSpec, context: Context) -> str:
 
 
 def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
-    suite: Suite = "fstests" if test.suite == "fstests" else "smoke"
+    suite: SuiteName = "fstests" if test.suite == "fstests" else "smoke"
     return "" if test.test == SETUP else inputs_of(leg, suite, test.test, context)

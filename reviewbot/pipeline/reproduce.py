@@ -23,7 +23,7 @@ from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES, ShardResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Context, Suite, Tests, Work, durations_for, images, job_of, suite_result, work_of
+from reviewbot.runner import Context, SuiteName, Tests, Work, durations_for, images, job_of, suite_result, work_of
 from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -136,7 +136,7 @@ def _job(work: Work, steps: Sequence[GuestStep], context: Context) -> GuestJob:
     return job_of(work.shard, images(context), steps)
 
 
-def shell_job(leg: LegSpec, suite: Suite, ends: Ends, context: Context) -> GuestJob:
+def shell_job(leg: LegSpec, suite: SuiteName, ends: Ends, context: Context) -> GuestJob:
     """A machine whose setup may fail, with its user at it."""
     prepare = fstests.steps(leg, Selection(()), soak=context.conditions.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
@@ -149,7 +149,7 @@ class Case:
     """One test in one leg."""
 
     leg: LegSpec
-    suite: Suite
+    suite: SuiteName
     test: str
     was: TestResult | None
     """What the run recorded."""
@@ -173,7 +173,7 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
 
     Raises UsageError for a check that smoke does not have, and when no leg is left.
     """
-    suite: Suite = "smoke" if name.startswith("smoke/") or "/" not in name else "fstests"
+    suite: SuiteName = "smoke" if name.startswith("smoke/") or "/" not in name else "fstests"
     test = name.removeprefix("smoke/").removeprefix("fstests/")
     if suite == "smoke" and test not in smoke.CHECKS:
         raise UsageError(

@@ -14,7 +14,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, recalled, strip
-from reviewbot.runner import Context, Suite, Tests, confirm, inputs_of, run_legs
+from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
 from reviewbot.store import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
@@ -49,7 +49,7 @@ class _Case:
     quarantine: Quarantine | None = None
 
     @property
-    def suite(self) -> Suite:
+    def suite(self) -> SuiteName:
         """What is run to see it again: a kernel that crashed in the setup of its leg does so in that of smoke."""
         return "fstests" if self.first.suite == "fstests" and self.first.test != SETUP else "smoke"
 
@@ -325,12 +325,12 @@ def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
     return tuple(check for check in smoke.alone(names) if check not in broke) if alone else smoke.up_to(names)
 
 
-def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, Suite, bool, list[_Case]]]:
+def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, list[_Case]]]:
     """By leg, suite, and whether they run alone, in order of appearance.
 
     What may be the consequence of a check that hung or crashed runs in another machine than that check.
     """
-    groups: dict[tuple[str, Suite, bool, bool], list[_Case]] = {}
+    groups: dict[tuple[str, SuiteName, bool, bool], list[_Case]] = {}
     for case in cases:
         key = case.leg.name, case.suite, case.alone, case.alone and bool(case.before)
         groups.setdefault(key, []).append(case)

@@ -11,9 +11,10 @@ from reviewbot.runner.machines import how_many
 from reviewbot.runner.results import suite_result
 from reviewbot.runner.run import run_legs
 from reviewbot.runner.shard_run import job_of
-from reviewbot.runner.suite_job import Suite, Work, images, inputs_of, missing, work_of
+from reviewbot.runner.suite_job import Work, images, inputs_of, missing, work_of
+from reviewbot.suites.suite import SuiteName
 
 __all__ = [
-    "Budget", "Context", "Suite", "Tests", "Work", "conditions", "confirm", "durations_for", "how_many", "images",
+    "Budget", "Context", "SuiteName", "Tests", "Work", "conditions", "confirm", "durations_for", "how_many", "images",
     "inputs_of", "job_of", "missing", "run_legs", "suite_result", "work_of",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from reviewbot.runner.context import Context
 from reviewbot.runner.suite_job import Work
 from reviewbot.store import Durations, NotRuns
 from reviewbot.suites import notruns
+from reviewbot.suites.suite import SUITES
 
 _OWN = "qemu/"
 """Inputs of the payload that are our own programs in the guest."""
@@ -53,7 +54,7 @@ def learn(
     shard: Shard, result: LegResult, artifacts: Artifacts, store: NotRuns | None, patched: Collection[str]
 ) -> None:
     """Keep what the tests of a suite said. shard: all of the suite in one piece. patched: components with patches."""
-    if shard.suite == "fstests":
+    if SUITES[shard.suite].learns:
         room = (result.accelerator, shard.memory, shard.cpus)
         parts = _parts(shard.leg, artifacts, shard.disks, room) if _whole(artifacts) else {}
         _keep(shard.leg, shard.run, result, parts, store, confirmed=not patched)
@@ -75,7 +76,8 @@ def _whole(artifacts: Artifacts) -> bool:
 def _keep(
     leg: LegSpec, run: str, result: LegResult, parts: Mapping[str, str], store: NotRuns | None, *, confirmed: bool
 ) -> None:
-    tests = [test for test in result.tests if test.suite == "fstests" and test.test != "setup"]
+    learning = {name for name, suite in SUITES.items() if suite.learns}
+    tests = [test for test in result.tests if test.suite in learning and test.test != "setup"]
     if store is None or not result.accelerator or not parts or not tests:
         return
     today = datetime.date.today()

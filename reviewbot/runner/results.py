@@ -9,7 +9,7 @@ from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.results import LegResult, MachineUse, Outcome, TestResult, accounted
 from reviewbot.model.shard import ShardResult
 from reviewbot.runner.suite_job import Work
-from reviewbot.suites import fstests, smoke
+from reviewbot.suites.suite import SUITES
 
 
 def answered(replies: Iterable[StepReply]) -> tuple[StepReply, ...]:
@@ -122,12 +122,7 @@ def words(result: LegResult) -> str:
 def _judged(work: Work, machine: JobReply, artifacts: Artifacts) -> tuple[list[TestResult], str]:
     """Results of what one machine answered, and why none of them can be believed."""
     replies = answered(machine.replies)
-    names = {reply.name for reply in replies}
-    if work.suite == "smoke":
-        found = smoke.results(work.leg, replies, artifacts.fact)
-        tests = [test for test in found if f"smoke/{test.test}" in names]
-    else:
-        tests = list(fstests.results(work.leg, replies, artifacts.fact))
+    tests = list(SUITES[work.suite].read(work.leg, replies, artifacts.fact))
     if all(reply.status == "known" for reply in replies):
         return tests, ""  # no machine was needed
     void = suites.read_setup(replies).reason or wrong_program(replies, work.shard.expect)

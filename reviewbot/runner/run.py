@@ -20,7 +20,8 @@ from reviewbot.runner.resume import Partial
 from reviewbot.runner.schedule import Job, run_all
 from reviewbot.runner.select import Chosen, choose
 from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import ORDER, Work, images, missing, work_of
+from reviewbot.runner.suite_job import Work, images, missing, work_of
+from reviewbot.suites.suite import SUITES
 
 Told = Callable[[tuple[LegResult, ...]], None]
 """Gets all that is known of the legs by now; called by one thread at a time."""
@@ -63,7 +64,7 @@ def _leg(
     if reason := missing(leg, context.build.artifacts):
         context.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
         return _Leg(leg, context, [], LegResult(leg=leg.name, available=False, reason=reason))
-    able = [suite for suite in ORDER if suite in wanted]
+    able = [suite for suite in SUITES if suite in wanted]
     lacking = missing(leg, context.build.artifacts, ["fstests"]) if "fstests" in able else ""
     begun = LegResult(leg=leg.name, available=True, accelerator=context.accelerator.name, reused=True)
     if lacking:
@@ -107,8 +108,9 @@ class _Leg:
                 self.context.progress(Event("lab", work.name, "done", said))
                 self._add(work, found)
                 continue
-            work = spared(work, self.answers) if work.suite == "fstests" else work
-            if self.put_off and work.suite != "smoke":
+            suite = SUITES[work.suite]
+            work = spared(work, self.answers) if suite.learns else work
+            if self.put_off and not suite.ordered:
                 self.put_off(work)
                 continue
             self.work, self.shard = work, self._begin(work, stop, told)
@@ -117,7 +119,7 @@ class _Leg:
 
     def _begin(self, work: Work, stop: threading.Event, told: Callable[[], None]) -> ShardRun:
         context = self.context
-        partial = Partial(context.store, work.inputs) if work.suite == "fstests" else None
+        partial = Partial(context.store, work.inputs) if SUITES[work.suite].resumable else None
         if partial and context.tests.fresh:
             partial.forget()
             partial = Partial(context.store, work.inputs)
@@ -151,8 +153,8 @@ class _Leg:
 
     def _add(self, work: Work, part: LegResult) -> None:
         result = joined(self.result, part)
-        if work.suite == "smoke" and any(test.outcome not in FINE for test in part.tests):
-            stopped = "smoke did not pass, so nothing else was run" if self.todo else ""
+        if SUITES[work.suite].gate and any(test.outcome not in FINE for test in part.tests):
+            stopped = f"{work.suite} did not pass, so nothing else was run" if self.todo else ""
             result = result.model_copy(update={"reason": part.reason or stopped or result.reason})
             self.todo.clear()
         self.result = result

@@ -33,6 +33,7 @@ from reviewbot.runner.schedule import run_all
 from reviewbot.runner.shard_run import ShardRun
 from reviewbot.runner.suite_job import Work, lengths_of
 from reviewbot.store import Durations, NotRuns, RunFolder, Store, read_model
+from reviewbot.suites.suite import SUITES
 
 PLAN = "shards.json"
 """Of a run: what was put off."""
@@ -80,7 +81,9 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     images: dict[str, Path] = {need.kind: _image(need, store, path.parent / "artifacts") for need in shard.needs}
     chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
     count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
-    partial = Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if shard.suite == "fstests" else None
+    partial = (
+        Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if SUITES[shard.suite].resumable else None
+    )
     known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
     lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
     logs.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner.results import answered, wrong_program
 from reviewbot.runner.resume import EARLIER, Partial
 from reviewbot.store import Store
+from reviewbot.suites.suite import SUITES, Suite
 
 MOST_HUNG = 2
 """Checks of smoke that hang before the others are not run."""
@@ -98,11 +99,15 @@ class ShardRun:
             without = JobReply(name="known", complete=True, replies=said, accelerator=self.accelerator.name)
             self.ended.append(without)
         tests = [step for step in self.shard.tests if step.name not in kept and not step.known]
-        order = self.lengths if self.shard.suite == "fstests" else {}  # the checks of smoke build on each other
+        order = {} if self.suite.ordered else self.lengths
         self.left = {
             step.name: step
             for step in sorted(tests, key=lambda step: (step.name not in self.first, -order.get(step.name, 0.0)))
         }
+
+    @property
+    def suite(self) -> Suite:
+        return SUITES[self.shard.suite]
 
     @property
     def over(self) -> bool:
@@ -114,7 +119,7 @@ class ShardRun:
     def weight(self) -> float:
         """Seconds per machine if one more came; 0.0 when it has no use for one."""
         with self.lock:
-            if self.closed or not self.left or (self.running and (self.alone or self.shard.suite == "smoke")):
+            if self.closed or not self.left or (self.running and (self.alone or self.suite.ordered)):
                 return 0.0
             share = sum(self.lengths.get(name, 1.0) for name in self.left) / (self.running + 1)
             if self.running and share < START:
@@ -166,7 +171,7 @@ class ShardRun:
             running = [JobReply(name="running", complete=True, replies=tuple(said)) for said in self.answers.values()]
             return ShardResult(
                 shard=self.shard.key, run=self.shard.run, nonce=self.shard.nonce, machines=(*self.ended, *running),
-                problem=self.problem if self.left or self.shard.suite == "smoke" else "",
+                problem=self.problem if self.left or self.suite.ordered else "",
             )  # fmt: skip
 
     def _count(self) -> int:
@@ -213,8 +218,8 @@ class ShardRun:
         )  # fmt: skip
 
     def _hung(self) -> list[str]:
-        """Checks of smoke that hung: what comes after them would only hang for as long."""
-        if self.shard.suite != "smoke":
+        """Tests that hung, of a suite in order: what comes after them would only hang for as long."""
+        if not self.suite.ordered:
             return []
         said = [*(machine.replies for machine in self.ended), *self.answers.values()]
         return [reply.name for replies in said for reply in replies if reply.status == "timeout" or
@@ -240,7 +245,7 @@ class ShardRun:
         setup = suites.read_setup(answered(reply.replies)).reason if answered(reply.replies) else ""
         useless = bool(setup) or not any(r.name.startswith(f"{self.shard.suite}/") for r in answered(reply.replies))
         losses = self.result().losses
-        if self.shard.suite == "smoke":  # it is short, and its steps build on each other
+        if self.suite.ordered:  # nothing goes on in another machine
             hung = f"not run, because {' and '.join(self._hung())} hung" if self._hung() else ""
             self.closed, self.problem = True, setup or reply.problem or hung
         elif self.left and self.bounds.overdue:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 from reviewbot import suites
 from reviewbot.config import SOAK
@@ -18,11 +17,9 @@ from reviewbot.model.stack import LegSpec
 from reviewbot.model.variants import Variant
 from reviewbot.runner.context import Context
 from reviewbot.store import TestSeconds
-from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
+from reviewbot.suites.suite import SUITES, SuiteName, Wanted
 
-Suite = Literal["smoke", "fstests"]
-ORDER: tuple[Suite, ...] = ("smoke", "fstests")
 UNKNOWN = 1.0
 """Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
 
@@ -43,7 +40,7 @@ class Work:
         return self.shard.leg
 
     @property
-    def suite(self) -> Suite:
+    def suite(self) -> SuiteName:
         return self.shard.suite
 
     @property
@@ -68,12 +65,11 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return next((artifacts.unprovable[word] for word in leg.prove if word in artifacts.unprovable), "")
 
 
-def work_of(leg: LegSpec, suite: Suite, context: Context, selection: Selection | None = None) -> Work:
+def work_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> Work:
     """selection: of fstests. Raises ConfigError for a bad data file."""
     variant, machine = context.build.variant, context.conditions
     known = context.durations.tests(measured_as(leg.name, variant.name), context.accelerator.name)
-    fs_steps = fstests.steps(leg, selection, known, machine.soak or SOAK) if selection else ()
-    steps = fs_steps if suite == "fstests" else smoke.steps(leg, context.tests.checks)
+    steps = SUITES[suite].steps(leg, Wanted(selection, context.tests.checks, known, machine.soak or SOAK))
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = context.build.artifacts.artifacts
     shard = Shard(
@@ -85,7 +81,7 @@ def work_of(leg: LegSpec, suite: Suite, context: Context, selection: Selection |
         last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
         kernel_line=variant.kernel_line,
         slow=variant.slow,
-        renew=variant.renew and suite == "fstests",  # the checks of smoke build on each other
+        renew=variant.renew and not SUITES[suite].ordered,
         needs=tuple(Need(kind=kind, key=built[kind].key) for kind in ("kernel", "guest", "payload")),
         release=str(built["kernel"].facts["release"]),
         expect=_built_programs(context.build.artifacts),
@@ -134,7 +130,7 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
         "kernel",
         "guest",
         *shard.leg.needs,
-        *(["fstests"] if shard.suite == "fstests" else []),
+        *SUITES[shard.suite].needs,
         *context.build.patched,
     }
     ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
@@ -147,8 +143,8 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def inputs_of(leg: LegSpec, suite: Suite, test: str, context: Context) -> str:
+def inputs_of(leg: LegSpec, suite: SuiteName, test: str, context: Context) -> str:
     """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
     first = replace(context, tests=replace(context.tests, rerun="", checks=()))
-    work = work_of(leg, suite, first, Selection((test,)) if suite == "fstests" else None)
+    work = work_of(leg, suite, first, None if SUITES[suite].ordered else Selection((test,)))
     return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

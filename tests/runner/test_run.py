@@ -128,7 +128,7 @@ def test_a_test_with_two_results_is_not_believed_and_one_without_is_not_forgotte
         return (one, one, *rest, one.model_copy(update={"test": "generic/666"}))
 
     read = fstests.results
-    monkeypatch.setattr("reviewbot.runner.results.fstests.results", careless)
+    monkeypatch.setattr("reviewbot.suites.fstests.results", careless)
     result = world.run("fstests")
     assert [t.test for t in result.tests] == list(TESTS)
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS) | dict.fromkeys(TESTS[:2], Outcome.INFRA)

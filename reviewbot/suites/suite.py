@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The suites that a leg can run. A new one is a module and an entry here."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reviewbot.model.lab import GuestStep, StepReply
+from reviewbot.model.results import TestResult
+from reviewbot.model.stack import LegSpec
+from reviewbot.store import TestSeconds
+from reviewbot.suites import fstests, smoke
+from reviewbot.suites.selection import Selection
+from reviewbot.suites.shortcomings import FactOf
+
+SuiteName = Literal["smoke", "fstests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tests of a suite run; each suite looks at what concerns it."""
+
+    selection: Selection | None
+    """Of fstests."""
+    checks: Collection[str]
+    """Of smoke; empty: all."""
+    known: Mapping[str, TestSeconds]
+    """What steps took before."""
+    soak: int
+    """Seconds that soak tests run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What the runner has to know of a suite."""
+
+    name: SuiteName
+    steps: Callable[[LegSpec, Wanted], tuple[GuestStep, ...]]
+    read: Callable[[LegSpec, Sequence[StepReply], FactOf], tuple[TestResult, ...]]
+    """Results of the tests that have a reply."""
+    needs: tuple[str, ...] = ()
+    """Artifacts, besides those of the leg."""
+    gate: bool = False
+    """When one of its tests does not pass, the leg ends there."""
+    ordered: bool = False
+    """Its tests build on each other: one machine runs all of them in order. Otherwise they run in any order, on as many
+    machines as there are, and may be cut into shards.
+    """
+    resumable: bool = False
+    """Answers are kept as they come, and an interrupted run goes on after them."""
+    learns: bool = False
+    """A test that cannot run is remembered, and not run again while its reason holds."""
+
+
+def _smoke_results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf) -> tuple[TestResult, ...]:
+    told = {reply.name for reply in replies}
+    return tuple(result for result in smoke.results(leg, replies, fact) if f"smoke/{result.test}" in told)
+
+
+def _fstests_steps(leg: LegSpec, wanted: Wanted) -> tuple[GuestStep, ...]:
+    return fstests.steps(leg, wanted.selection, wanted.known, wanted.soak) if wanted.selection else ()
+
+
+SUITES: Mapping[SuiteName, Suite] = {
+    "smoke": Suite(
+        name="smoke",
+        steps=lambda leg, wanted: smoke.steps(leg, wanted.checks),
+        read=_smoke_results,
+        gate=True,
+        ordered=True,
+    ),
+    "fstests": Suite(
+        name="fstests",
+        steps=_fstests_steps,
+        read=lambda leg, replies, fact: fstests.results(leg, replies, fact),
+        needs=("fstests",),
+        resumable=True,
+        learns=True,
+    ),
+}
+"""In the order in which a leg runs them."""
