@@ -114,6 +114,11 @@ class Finding(Model):
     log: str = ""
     """Path of the full log relative to the run's folder, or empty."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether head was compared with base, and this is worse on head."""
+        return bool(self.compared or self.change or self.message or self.cell)
+
 
 class Verdict(Model):
     """The judgement of one run."""

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 
 from reviewbot.model.posting import Part
 from reviewbot.model.review import PatchRef
-from reviewbot.model.verdict import Finding, FindingKind
+from reviewbot.model.verdict import Finding
 from reviewbot.report.record import Record
 
 _MSGID = re.compile(r"<(?!\S*=\?)[!-;=?-~]{1,900}>")
@@ -76,7 +76,7 @@ def _guilty(record: Record) -> PatchRef | None:
 
 
 def _patch(finding: Finding) -> PatchRef | None:
-    if finding.kind in (FindingKind.TEST, FindingKind.FIGURE):
+    if finding.suspects:
         return finding.suspects[0] if len(finding.suspects) == 1 else None
     return finding.patch
 

@@ -60,7 +60,7 @@ def body(record: Record, threads: int = 1) -> str:
 
 def _findings(verdict: SaidVerdict) -> list[SaidFinding]:
     """What is new on head; where nothing was compared, all that the verdict rests on."""
-    new = [one for one in verdict.findings if one.compared or one.change or one.message or one.cell]
+    new = [one for one in verdict.findings if one.is_new]
     return new or [one for one in verdict.findings if not (one.outcome and one.outcome.unknown)]
 
 

@@ -34,7 +34,7 @@ def reproducer(record: Record) -> list[str]:
 def _choice(record: Record) -> list[str] | None:
     """Options that choose what is new on head; None: everything that the run did."""
     findings = record.verdict.findings if record.verdict else ()
-    new = [one for one in findings if one.compared or one.change or one.message or one.cell]
+    new = [one for one in findings if one.is_new]
     tests = sorted({one.test for one in new if one.kind is FindingKind.TEST and one.suite == "fstests"})
     if not new or len(tests) > _MANY:
         return None

@@ -244,7 +244,7 @@ def _blame(found: Finding) -> str:
 def headline(record: Record) -> str:
     """The summary for who reads nothing else: which test fails where, since which patch; details are left out."""
     assert record.verdict is not None
-    new = [one for one in record.verdict.findings if one.compared or one.change or one.cell]
+    new = [one for one in record.verdict.findings if one.is_new]
     if record.verdict.kind is not VerdictKind.REGRESSION or not new:
         return _summary(record, short=True)[0]
     more = f", and {counted(len(new) - 1, 'more new finding')}" if len(new) > 1 else ""
@@ -256,6 +256,8 @@ def _effect(found: Finding) -> str:
         return f"{found.leg} fails with only {' and '.join(found.cell.patched)} patched"
     if found.change:
         return _change(found)
+    if found.message:
+        return f"{test_name(found)}: a new kernel message"
     return f"{test_name(found)} {_VERBS.get(found.outcome, 'fails')}"
 
 
@@ -332,7 +334,7 @@ def _tests(record: Record, results: Results) -> tuple[str, bool]:
     unknown = [(leg, test) for leg, test in tests if test.outcome.unknown]
     passed = sum(test.outcome is Outcome.PASS for _, test in tests)
     findings = record.verdict.findings if record.verdict else ()
-    if new := [one for one in findings if one.compared or one.change or one.message or one.cell]:
+    if new := [one for one in findings if one.is_new]:
         return _regression(new, passed), len(findings) == 1
     decided = {(one.leg, one.suite, one.test) for one in (record.comparison.tests if record.comparison else ())
                if one.kind is not Class.UNCOMPARED}  # fmt: skip
