@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`reviewbot shell`: a leg's machine as its tests saw it, with the user at it."""
+"""`reviewbot shell`: an interactive shell in a leg's machine as its tests saw it."""
 
 import json
 import sys

@@ -46,7 +46,7 @@ def wait_complete(
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Intake:
-    """Calls `take` until every part has its 1..N, something is wrong that time does not heal, or the time is over.
+    """Calls `take` until every part has its 1..N, something is wrong that waiting cannot fix, or the time is over.
 
     take: must not be answered from a cache. limit: seconds. now: seconds since the epoch. Returns the last state; its
     problems name the missing numbers of each part. Raises NothingArrived if there never was a patch, ArchiveUnreachable

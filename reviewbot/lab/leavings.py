@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where on the host the files of a machine's steps are."""
+"""Host paths of the files that each step leaves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine with its user at it: the last step of the job is a shell that speaks to the user's terminal, or to pipes.
+"""An interactive shell in a VM: the last step of the job, connected to the user's terminal or to pipes.
 
 `qemu/agent/terminal.py` is the guest's end and says what goes over the port.
 """
@@ -30,7 +30,7 @@ PORT = "terminal"
 SHELL = "shell"
 """Name of the step."""
 ESCAPE = b"\x1d"
-"""Ctrl-]: ends the machine, however deaf the guest is."""
+"""Ctrl-]: ends the machine, even if the guest hangs."""
 _LIMIT = 1e7
 """Seconds: a user takes as long as it takes."""
 _BLOCK = 1 << 14

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Variants of the stack: the same trees, built or run so that mistakes show."""
+"""Variants of the stack: the same trees, built or run with debugging checks enabled."""
 
 from collections.abc import Iterable
 from typing import Self

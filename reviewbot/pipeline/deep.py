@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The variants of a deep run: head built so that mistakes show, tested, and compared with base built the same way."""
+"""The variants of a deep run: head with debugging checks enabled, compared with base built the same way."""
 
 from dataclasses import replace
 

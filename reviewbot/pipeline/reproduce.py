@@ -137,7 +137,7 @@ def _job(work: Work, steps: Sequence[GuestStep], context: Context) -> GuestJob:
 
 
 def shell_job(leg: LegSpec, suite: SuiteName, ends: Ends, context: Context) -> GuestJob:
-    """A machine whose setup may fail, with its user at it."""
+    """An interactive shell in a machine whose setup may fail."""
     prepare = fstests.steps(leg, Selection(()), soak=context.conditions.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}

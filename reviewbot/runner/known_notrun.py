@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests that need not be run to know that they cannot run: what their reasons depend on, asked and told."""
+"""Skip tests already known to be NOTRUN, and record new reasons with what they depend on."""
 
 import datetime
 import functools
