@@ -35,7 +35,7 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
     return intake.read_mbox(path).by_id() if path.exists() else {}
 
 
-@reviewbot.command("post", short_help="Answer in the thread; a dry run unless --send is given.")
+@reviewbot.command("post", short_help="Tell others: by mail, Patchwork, KCIDB, GitHub, b4; a dry run unless --send.")
 @click.argument("run", type=values.Run(), default="latest")
 @click.option("--to", "channel", type=click.Choice(CHANNELS), required=True, help="Where to post.")
 @click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
