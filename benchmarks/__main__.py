@@ -18,6 +18,7 @@ from benchmarks.floor import floor
 from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure, repeat
 from benchmarks.plan import plan_fixture
+from benchmarks.reports import reports
 from benchmarks.review import review_of_ten
 from benchmarks.shards import shards
 from benchmarks.starts import starts
@@ -35,6 +36,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     """Each figure as soon as it is there."""
     yield split_fixture()
     yield from plan_fixture(FIXTURE)
+    yield from reports()
     if cold:
         yield demo_from_nothing()
     yield demo("make demo again, nothing changed", 15.0, times=3)

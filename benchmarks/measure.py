@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A figure, its limit, and how it was got."""
 
+import os
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -37,3 +39,12 @@ def repeat(what: str, limit: float, times: int, action: Callable[[], object]) ->
         action()
         seconds.append(time.monotonic() - started)
     return Figure(what, tuple(seconds), limit)
+
+
+def measured_process(command: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, float, float]:
+    """Exit status, seconds, and the largest resident set (10^6 bytes) of a process and of those it waited for."""
+    started = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode, time.monotonic() - started, used.ru_maxrss * 1024 / 1e6

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Planning the 203-message posting, as a user waits for it: a whole process, its time and its memory."""
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import Figure
+from benchmarks.measure import Figure, measured_process
 
 TIMES = 5
 SECONDS, MEGABYTES = 1.0, 150.0
@@ -21,16 +18,9 @@ def plan_fixture(mbox: Path) -> Iterator[Figure]:
         yield Figure(what, (), SECONDS, f"{mbox.name} is not here")
         return
     command = [sys.executable, "-m", "reviewbot", "plan", "--mbox", str(mbox)]
-    runs = [_once(command) for _ in range(TIMES + 1)][1:]  # the first one compiles, and fills the cache of files
+    runs = [measured_process(command) for _ in range(TIMES + 1)][
+        1:
+    ]  # the first one compiles, and fills the cache of files
     why_not = "" if all(status == 0 for status, _, _ in runs) else f"it ended with status {max(s for s, _, _ in runs)}"
     yield Figure(what, () if why_not else tuple(seconds for _, seconds, _ in runs), SECONDS, why_not)
     yield Figure(f"{what}, memory", () if why_not else tuple(size for _, _, size in runs), MEGABYTES, why_not, "MB")
-
-
-def _once(command: list[str]) -> tuple[int, float, float]:
-    """Exit status, seconds, and the largest resident set (10^6 bytes) of the process and of those it waited for."""
-    started = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return child.returncode, time.monotonic() - started, used.ru_maxrss * 1024 / 1e6

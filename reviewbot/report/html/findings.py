@@ -74,14 +74,15 @@ class Told:
 def findings(record: Record, verdict: SaidVerdict) -> list[Told]:
     """What the verdict rests on, in its order."""
     results, counts, room = _results(record), compared(record), _Room()
-    return [
-        _told(record, found, number, results.get(_place(found)), room)
-        if found.kind is not FindingKind.TEST or _place(found) not in results
-        else _of_test(
-            record, *results[_place(found)], room, found=found, counts=found.compared or counts.get(_place(found))
-        )
-        for number, found in enumerate(verdict.findings, 1)
-    ]
+    made = []
+    for number, found in enumerate(verdict.findings, 1):
+        name = _place(found)
+        if found.kind is FindingKind.TEST and name in results:
+            known = found.compared or counts.get(name)
+            made.append(_of_test(record, *results[name], room, found=found, counts=known))
+        else:
+            made.append(_told(found, number, room))
+    return made
 
 
 def _place(found: SaidFinding) -> tuple[str, str, str]:
@@ -143,8 +144,16 @@ def _of_test(
         also=found.also if found else (),
         strips=_strips(counts) if counts else (),
         evidence=tuple(room.take(_pieces(test))), log=test.log,
-        reproduce=f"reviewbot reproduce {record.run} {name if test.suite != 'fstests' else test.test} --leg {leg.leg}",
+        reproduce=_reproduce(record, leg, test),
     )  # fmt: skip
+
+
+def _reproduce(record: Record, leg: LegResult, test: TestResult) -> str:
+    """Nothing for a variant of a deep run: `reproduce` knows the run's own stack only."""
+    if leg.leg.endswith(")"):
+        return ""
+    name = test.test if test.suite == "fstests" else f"{test.suite}/{test.test}"
+    return f"reviewbot reproduce {record.run} {name} --leg {leg.leg}"
 
 
 def _pieces(test: TestResult) -> Iterator[tuple[str, str]]:
@@ -163,9 +172,7 @@ def _pieces(test: TestResult) -> Iterator[tuple[str, str]]:
         yield "kernel's log", test.dmesg
 
 
-def _told(
-    record: Record, found: SaidFinding, number: int, result: tuple[LegResult, TestResult] | None, room: _Room
-) -> Told:
+def _told(found: SaidFinding, number: int, room: _Room) -> Told:
     blame = found.change.blame if found.change else None
     facts = {"fingerprint": found.fingerprint} if found.fingerprint else {}
     return Told(

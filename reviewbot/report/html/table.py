@@ -50,14 +50,26 @@ def anchor(leg: str, suite: str, test: str) -> str:
 
 
 def tested(record: Record) -> tuple[LegResult, ...]:
-    """Legs that have results."""
-    return tuple(leg for leg in record.results.legs if leg.available and leg.tests) if record.results else ()
+    """Legs that have results; those of a deep run's variants are named `fuse2fs (kasan)`."""
+    found = list(record.results.legs) if record.results else []
+    for deep in record.deep:
+        for leg in deep.results.legs if deep.results else ():
+            tests = [test.model_copy(update={"log": f"{deep.folder}/{test.log}" if test.log else ""})
+                     for test in leg.tests]  # fmt: skip
+            found.append(leg.model_copy(update={"leg": in_variant(leg.leg, deep.variant), "tests": tuple(tests)}))
+    return tuple(leg for leg in found if leg.available and leg.tests)
 
 
 def compared(record: Record) -> dict[tuple[str, str, str], Compared]:
-    """By leg, suite and test."""
-    tests = record.comparison.tests if record.comparison else ()
-    return {(test.leg, test.suite, test.test): test for test in tests}
+    """By leg (as `tested` names it), suite and test."""
+    sides = [("", record.comparison), *((deep.variant, deep.comparison) for deep in record.deep)]
+    return {(in_variant(test.leg, variant), test.suite, test.test): test
+            for variant, comparison in sides if comparison for test in comparison.tests}  # fmt: skip
+
+
+def in_variant(leg: str, variant: str) -> str:
+    """Name of a leg in a variant of a deep run; without one the leg's own."""
+    return f"{leg} ({variant})" if variant else leg
 
 
 def rows(record: Record, told: set[str]) -> list[Row]:

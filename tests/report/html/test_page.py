@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from reviewbot.model.comparison import Class, Compared, Rerun, Side
+from reviewbot.model.deep import Deep
 from reviewbot.model.results import Outcome
 from reviewbot.model.verdict import Finding, FindingKind
 from reviewbot.report import Record
@@ -18,7 +19,8 @@ from reviewbot.report.html import html_page
 from reviewbot.report.html.findings import findings
 from reviewbot.report.html.table import on_base
 from reviewbot.report.words import said
-from tests.report.records import RECORDS, RUN, compared, large, passing
+from reviewbot.verdict import with_deep
+from tests.report.records import RECORDS, RUN, case, compared, failing, judged, large, leg, passing, results
 from tests.report.test_injection import TEXTS, broken_record, record_with, reviewed_record
 
 
@@ -112,6 +114,17 @@ def test_a_large_run_makes_a_page_that_browsers_take() -> None:
 
 def test_a_run_of_few_tests_has_no_chart() -> None:
     assert "<svg" in html_page(compared()) and "<svg" not in html_page(passing())
+
+
+def test_a_variant_of_a_deep_run_has_its_own_columns_and_its_own_evidence() -> None:
+    plain, deep = judged(results(leg("fuse2fs", case("smoke", "fio")))), failing()
+    assert deep.results and plain.verdict
+    variant = Deep(variant="kasan", results=deep.results)
+    verdict = with_deep(plain.verdict, variant, lambda commit: None)
+    text = " ".join(Seen(html_page(plain.model_copy(update={"deep": (variant,), "verdict": verdict}))).text.split())
+    assert "fuse2fs (kasan)" in text and "#PF: supervisor read access in kernel mode" in text
+    assert f"reviewbot reproduce {RUN} smoke/fio" not in text
+    assert "deep/kasan/logs/leg/smoke/fio" in text
 
 
 BUILDS = (record_with, broken_record, reviewed_record)
