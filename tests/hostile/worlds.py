@@ -48,8 +48,8 @@ components:
   libfuse: {provider: deb, package: fuse3, suite: trixie}
   e2fsprogs: {provider: deb, package: e2fsprogs, suite: trixie}
 """
-_BESIDE = ("buildroot", "guest")
-"""Kinds of artifacts that no run makes anew."""
+_BESIDE = ("buildroot", "guest", "libfuse", "e2fsprogs")
+"""Kinds of artifacts that no whole run makes anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,8 @@ class SmallReview(World):
 class WholeRun(World):
     """smoke on ext4 in a machine, of a patch to the demo's kernel. All use one cache.
 
-    The run begins with what the demo left: layers of the kernel's base, and the guest. Of what it makes itself,
-    everything is removed before each of its repetitions, or everything but the kernel.
+    The run begins with what the demo left: layers of the kernel's base, the guest, and the components that the posting
+    does not change. What it makes itself is removed before each of its repetitions, or all of it but the kernel.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -190,7 +190,7 @@ class WholeRun(World):
         self.post(series, base, "--to=linux-ext4@vger.kernel.org")
         (folder / "site.yaml").write_text(DEBIAN)
         cache = make_cache(folder / "cache")
-        for artifact in Store(cache_dir()).of("guest"):
+        for artifact in (artifact for kind in _BESIDE[1:] for artifact in Store(cache_dir()).of(kind)):
             (cache / "artifacts" / Path(artifact.path).name).symlink_to(artifact.path)
         for name in FETCHED[:1]:
             shutil.copytree(cache_dir() / name, cache / name, symlinks=True)
@@ -209,7 +209,7 @@ class WholeRun(World):
 
     def outcomes(self, run: Path) -> tuple[tuple[str, ...], ...]:
         results: Any = json.loads((run / "results.json").read_bytes())
-        return tuple((leg["leg"], test["suite"], test["name"], test["outcome"])
+        return tuple((leg["leg"], test["suite"], test["test"], test["outcome"])
                      for leg in results["legs"] for test in leg["tests"])  # fmt: skip
 
     def same(self, artifact: str) -> bool:
