@@ -65,8 +65,6 @@ SILENCE = 120.0
 """Seconds without any word from the agent, which speaks every 5 s, before the machine counts as lost."""
 GRACE = 120.0
 """Seconds on top of a step's limit for the agent to look at it, end it, clean up, tell: some 10, 100 at the worst."""
-UMOUNT, UMOUNT_SLOW = 50.0, 10.0
-"""Seconds, and seconds per slow factor, that a FUSE server has to end after its unmount."""
 HELLO = ("kernel_release", "kernel_version", "cpus", "memory_kib")
 """What is taken of the agent's first word."""
 
@@ -323,7 +321,7 @@ class _Run:
         self.unasked += control.forget()
         forget(self.leavings.folder(step))
         marks, began = self.wires.marks(), time.monotonic()
-        env = {"REVIEWBOT_UMOUNT_LIMIT": f"{UMOUNT + UMOUNT_SLOW * slow:.0f}", **step.env}
+        env = {"REVIEWBOT_UMOUNT_LIMIT": f"{50 + 10 * slow:.0f}", **step.env}  # for a server's end after its unmount
         control.say({"op": protocol.RUN, "name": step.name, "argv": step.argv, "env": env, "timeout": asked.limit,
                      "collect": step.collect, "measure": step.measure})  # fmt: skip
         self.progress(Event("lab", self.job.name, "note", step.name))
