@@ -16,7 +16,7 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.lab import Accelerator, Bounds
-from reviewbot.lab.leavings import Leavings
+from reviewbot.lab.step_files import StepFiles
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.build import Build
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
@@ -85,7 +85,7 @@ class Lab:
                 raise KeyboardInterrupt
             if what == "silence":
                 problem, what = "no word from the agent within 90 s", "skipped"
-            reply = self._reply(step, what, Leavings(folder, folder / job.name).folder(step))
+            reply = self._reply(step, what, StepFiles(folder, folder / job.name).folder(step))
             replies.append(reply)
             if what != "skipped":
                 progress(Event("lab", job.name, "note", step.name))

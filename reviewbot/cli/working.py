@@ -13,7 +13,7 @@ from reviewbot.store import Runs
 from reviewbot.store.cleaning import sweep, using
 
 _TOLD = 1 << 20
-"""Bytes of leavings from which on their removal is worth a line."""
+"""Bytes of leftovers from which on their removal is worth a line."""
 
 
 @contextmanager

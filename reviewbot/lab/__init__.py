@@ -8,8 +8,8 @@ from reviewbot.lab.accel import Accelerator, answered_before, choose_accelerator
 from reviewbot.lab.job import run_job
 from reviewbot.lab.machine import bare_command
 from reviewbot.lab.room import OVERDUE, Bounds
-from reviewbot.lab.saved import starts_here
 from reviewbot.lab.session import SHELL, Ends, Left, run_session, shell_step
+from reviewbot.lab.snapshot.saved import starts_here
 
 __all__ = [
     "OVERDUE", "SHELL", "Accelerator", "Bounds", "Ends", "Left", "answered_before", "bare_command",

@@ -9,9 +9,9 @@ from typing import Any
 from reviewbot.lab.channel import number, text
 from reviewbot.lab.console import EXCERPT, heard
 from reviewbot.lab.figures import server_figures
-from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.rescue import what_hung
 from reviewbot.lab.servers import served
+from reviewbot.lab.step_files import StepFiles
 from reviewbot.model.lab import GuestStep, StepReply, StepStatus
 from reviewbot.model.protocol import TAIL
 
@@ -31,7 +31,7 @@ class Asked:
 
 
 def answered(
-    asked: Asked, message: dict[str, Any], hang: dict[str, Any], elapsed: float, leavings: Leavings
+    asked: Asked, message: dict[str, Any], hang: dict[str, Any], elapsed: float, step_files: StepFiles
 ) -> StepReply:
     """message: the agent's last word on the step. hang: what it said when the limit struck, or empty.
 
@@ -45,7 +45,7 @@ def answered(
     elif said.line:
         status = "crash"
     output = text(message, "output")
-    folder = leavings.write(step, dmesg, output)
+    folder = step_files.write(step, dmesg, output)
     server = served(Path(folder), dmesg, step.env.get("LEG_SERVER", ""))
     return StepReply(
         name=step.name,
@@ -65,7 +65,9 @@ def answered(
     )
 
 
-def lost_under(step: GuestStep, seconds: float, consoles: Sequence[str], reason: str, leavings: Leavings) -> StepReply:
+def lost_under(
+    step: GuestStep, seconds: float, consoles: Sequence[str], reason: str, step_files: StepFiles
+) -> StepReply:
     """The machine went away under this step: did its kernel say why, on its consoles, since the step began?
 
     reason: QEMU's, when the guest restarted or went off, which it may without a word of the kernel.
@@ -85,7 +87,7 @@ def lost_under(step: GuestStep, seconds: float, consoles: Sequence[str], reason:
         status="crash" if crashed else "lost",
         seconds=seconds,
         dmesg=said[-TAIL:],
-        files=leavings.write(step, said),
+        files=step_files.write(step, said),
         **fields,
     )
 

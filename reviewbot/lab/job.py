@@ -27,7 +27,6 @@ from reviewbot.lab.channel import Lines, facts, number, text
 from reviewbot.lab.console import heard
 from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
-from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places, command, make_disks
 from reviewbot.lab.pace import believed
 from reviewbot.lab.ports import (
@@ -50,9 +49,10 @@ from reviewbot.lab.ports import (
 )  # fmt: skip
 from reviewbot.lab.rescue import last_look
 from reviewbot.lab.room import OVERDUE, Bounds
-from reviewbot.lab.saved import Saved, Start, find_start, note_start
-from reviewbot.lab.saving import CONSOLES, LIMIT, restore
 from reviewbot.lab.servers import forget
+from reviewbot.lab.snapshot.saved import Saved, Start, find_start, note_start
+from reviewbot.lab.snapshot.saving import CONSOLES, LIMIT, restore
+from reviewbot.lab.step_files import StepFiles
 from reviewbot.lab.wires import Wires, wired
 from reviewbot.model import protocol
 from reviewbot.model.artifacts import Fact
@@ -94,7 +94,7 @@ def run_job(
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
         places = Places(Path(sockets), logs / "disks", logs)
         run = _Run(
-            job, accelerator, places, Leavings(folder, logs), on_reply or (lambda reply: None), progress, take=take,
+            job, accelerator, places, StepFiles(folder, logs), on_reply or (lambda reply: None), progress, take=take,
             stop=stop or threading.Event(), bounds=bounds or Bounds(), ports=ports or {},
         )  # fmt: skip
         run.saved, run.notes = start.saved, list(start.notes)
@@ -118,7 +118,7 @@ class _Run:
     job: GuestJob
     accelerator: Accelerator
     places: Places
-    leavings: Leavings
+    step_files: StepFiles
     on_reply: Callable[[StepReply], None]
     progress: Progress
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -226,7 +226,7 @@ class _Run:
             control = Port(*await asyncio.open_unix_connection(sock=ends["control"]), watch)
             stack.callback(control.close)
             steps = (*self.job.steps, *((self.job.last,) if self.job.last else ()))
-            homes = {step.name: self.leavings.home(step) for step in steps}
+            homes = {step.name: self.step_files.home(step) for step in steps}
             results = await asyncio.open_unix_connection(sock=ends["results"])
             files = Files(*results, self.nonce, homes, self.bounds.room)
             stack.callback(files.close)
@@ -319,7 +319,7 @@ class _Run:
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         asked = Asked(step, step.timeout * slow)
         self.unasked += control.forget()
-        forget(self.leavings.folder(step))
+        forget(self.step_files.folder(step))
         marks, began = self.wires.marks(), time.monotonic()
         env = {"REVIEWBOT_UMOUNT_LIMIT": f"{50 + 10 * slow:.0f}", **step.env}  # for a server's end after its unmount
         control.say({"op": protocol.RUN, "name": step.name, "argv": step.argv, "env": env, "timeout": asked.limit,
@@ -350,7 +350,7 @@ class _Run:
         frames = bool(number(message, "files")) + bool(number(hang, "files"))
         if frames and not await files.arrived(step.name, frames):
             self.notes.append(f"files of {step.name} did not arrive")
-        return answered(asked, message, hang, elapsed, self.leavings)
+        return answered(asked, message, hang, elapsed, self.step_files)
 
     async def _next(self, control: Port, lines: Lines, asked: Asked, began: float) -> dict[str, Any]:
         """The agent's next word on a step, however many there are. Raises Lost, also when the step's time is over."""
@@ -370,7 +370,7 @@ class _Run:
         if isinstance(lost, Silent) and self.qmp:
             self.progress(Event("lab", self.job.name, "note", f"{lost}: looking from outside"))
             state, seen = await last_look(self.qmp, self.places, self.wires.console)
-            self.leavings.write(asked.step, "", None, seen)
+            self.step_files.write(asked.step, "", None, seen)
             why = f"{lost}; QEMU says: {state or 'nothing'}"
         elif self.qmp:
             await all_events(self.qmp)
@@ -380,7 +380,7 @@ class _Run:
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
         self.went = self.went or guests_doing(self.shutdowns)
-        return lost_under(step, seconds, self.wires.since(marks), self.went, self.leavings)
+        return lost_under(step, seconds, self.wires.since(marks), self.went, self.step_files)
 
     def _reply(self, reply: StepReply) -> None:
         if self.job.last and reply.name == self.job.last.name:
@@ -392,7 +392,7 @@ class _Run:
         """Every step has an answer, and what a lost machine had collected is not lost."""
         told = {reply.name for reply in self.replies}
         if self.problem:
-            self.leavings.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told],
+            self.step_files.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told],
                                   self.bounds.room)  # fmt: skip
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What may be removed: leavings of processes that were killed, and what nobody has used for long.
+"""What may be removed: leftovers of processes that were killed, and what nobody has used for long.
 
 In: the cache and the folder of runs. Out: items with their size and last use, and why some are kept. Nothing that a
 kept run needs in order to be reproduced is removed, and nothing while a run uses the cache.
@@ -52,7 +52,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is to go. Leavings of killed processes go in any case."""
+    """What is to go. Leftovers of killed processes go in any case."""
 
     unused: float
     """Seconds after which what nobody used goes."""
@@ -78,7 +78,7 @@ class Found:
 
 @contextmanager
 def using(cache: Path, who: str = "", *, waiting: Waiting | None = None) -> Iterator[None]:
-    """Nothing is removed from the cache while this lasts, but leavings. waiting: told when we wait for a removal."""
+    """Nothing is removed from the cache while this lasts, but leftovers. waiting: told when we wait for a removal."""
     with shared(_in_use(cache), waiting=waiting):
         yield
 
@@ -97,7 +97,7 @@ def _in_use(cache: Path) -> Path:
     return cache / "locks" / "in-use.lock"
 
 
-def leavings(cache: Path, runs: Runs) -> Iterator[Path]:
+def leftovers(cache: Path, runs: Runs) -> Iterator[Path]:
     """What killed processes left: half-built artifacts, disks of machines, temporary folders.
 
     Each is nobody's until the next one is asked for, so it may be removed then.
@@ -127,7 +127,7 @@ def _disks(run: RunFolder) -> Iterator[Path]:
 def sweep(cache: Path, runs: Runs) -> int:
     """Remove what killed processes left. Returns how many bytes that were; what cannot be removed stays."""
     freed = 0
-    for folder in leavings(cache, runs):
+    for folder in leftovers(cache, runs):
         size = size_of(folder)
         with contextlib.suppress(OSError):
             remove_tree(folder)
@@ -142,7 +142,7 @@ def look(cache: Path, runs: Runs, limits: Limits, *, now: float | None = None) -
     gone = {run.id for run in going}
     needed = _needed(run for run in runs.list() if run.id not in gone)
     items = list(_cached(cache, needed))
-    left = [Item("leaving", path, size_of(path), 0.0) for path in leavings(cache, runs)]
+    left = [Item("leaving", path, size_of(path), 0.0) for path in leftovers(cache, runs)]
     old = [item for item in items if not item.needed_by and today - item.used > limits.unused]
     rest = [item for item in items if item not in old]
     if limits.size is not None:

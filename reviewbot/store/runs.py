@@ -93,7 +93,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """While this lasts, nobody takes files that are made in this folder for the leavings of a dead process."""
+        """While this lasts, nobody takes files that are made in this folder for the leftovers of a dead process."""
         with _opened(self.path / _LOCK, os.O_RDWR | os.O_CREAT) as lock:
             if lock is None:  # of somebody else, or read-only
                 yield

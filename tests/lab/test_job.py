@@ -15,9 +15,9 @@ import pytest
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines
 from reviewbot.lab.job import _Run
-from reviewbot.lab.leavings import Leavings
 from reviewbot.lab.machine import Places
 from reviewbot.lab.ports import Files, Lost, Port
+from reviewbot.lab.step_files import StepFiles
 from reviewbot.lab.wires import Wires, release, wired
 from reviewbot.model.lab import GuestJob, GuestStep, StepReply
 from reviewbot.model.progress import silent
@@ -68,7 +68,7 @@ class Guest:
         self.folder = folder
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
         places = Places(folder, folder / "disks", folder / "machine")
-        self.run = _Run(job, Accelerator("tcg", "a test"), places, Leavings(folder, folder / "machine"),
+        self.run = _Run(job, Accelerator("tcg", "a test"), places, StepFiles(folder, folder / "machine"),
                         lambda reply: None, silent, NONCE, wires=wires)  # fmt: skip
 
     def console(self, text: str) -> None:

@@ -20,7 +20,7 @@ from reviewbot.lab.machine import QEMU, RESULTS_BYTES, Memory, command
 from reviewbot.lab.ports import Ended, connect_qmp, ended
 from reviewbot.lab.recorder import SHORT
 from reviewbot.lab.room import SCANT, Room
-from reviewbot.lab.saving import _save, facts_of, is_whole, restore
+from reviewbot.lab.snapshot.saving import _save, facts_of, is_whole, restore
 from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.lab import Disk
 from tests.lab.test_machine import image, job_in, places_in

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is removed and what is not: leavings of killed processes, things unused for long, things that runs need."""
+"""What is removed and what is not: leftovers of killed processes, things unused for long, things that runs need."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from reviewbot.host.locks import locked
 from reviewbot.host.tempdirs import abandoned_temp, own_temp
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.store import RunFolder, Runs, Store
-from reviewbot.store.cleaning import Limits, alone, leavings, look, remove, size_of, sweep, using
+from reviewbot.store.cleaning import Limits, alone, leftovers, look, remove, size_of, sweep, using
 from reviewbot.store.contents import RECORD
 
 DAY = 86400.0
@@ -68,7 +68,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_of_one_that_works(tmp
     killed, run, temporary = at_it_elsewhere(tmp_path)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    left = {*leavings(tmp_path / "other", runs)}
+    left = {*leftovers(tmp_path / "other", runs)}
     assert temporary.parent in left and run.path / "logs" / "ext4" / "ext4-smoke" / "disks" in left
     assert any((tmp_path / "other" / "building").iterdir())
     assert sweep(tmp_path / "other", runs) > 2 * 4096
@@ -109,7 +109,7 @@ def test_what_a_killed_repetition_left_in_a_run_that_is_over_is_removed_too(tmp_
     disks = run.path / "again" / "ext4" / "smoke-rename.1" / "disks"
     disks.mkdir(parents=True)
     with run.kept():
-        assert list(leavings(tmp_path / "cache", runs)) == []
+        assert list(leftovers(tmp_path / "cache", runs)) == []
     assert not run.left_open()
     (run.path / ".working-1").touch()  # of a process that was killed
     sweep(tmp_path / "cache", runs)
@@ -247,8 +247,8 @@ def test_nothing_is_removed_while_somebody_uses_the_cache(tmp_path: Path) -> Non
 def test_a_half_built_artifact_whose_builder_works_is_no_leaving(tmp_path: Path) -> None:
     (tmp_path / "cache" / "building" / "kernel-1").mkdir(parents=True)
     with locked(tmp_path / "cache" / "locks" / "kernel-1.lock"):
-        assert list(leavings(tmp_path / "cache", Runs(tmp_path / "runs"))) == []
-    assert len(list(leavings(tmp_path / "cache", Runs(tmp_path / "runs")))) == 1
+        assert list(leftovers(tmp_path / "cache", Runs(tmp_path / "runs"))) == []
+    assert len(list(leftovers(tmp_path / "cache", Runs(tmp_path / "runs")))) == 1
 
 
 def test_what_was_to_be_thrown_away_leaves_not_even_its_lock(tmp_path: Path) -> None:

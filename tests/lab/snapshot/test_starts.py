@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.lab.starts import FORGOTTEN, LAST, Starts, StartsFile
+from reviewbot.lab.snapshot.starts import FORGOTTEN, LAST, Starts, StartsFile
 
 MACHINE = "host 6.1 qemu 7.2, tcg 2048 MiB 2 CPUs"
 

@@ -18,8 +18,8 @@ from reviewbot.host.process import ToolMissing
 from reviewbot.lab.accel import Accelerator, qemu_version, this_host
 from reviewbot.lab.machine import QEMU, Memory, Places, command
 from reviewbot.lab.ports import Lost
-from reviewbot.lab.saving import CONSOLES, DEVICES, MEMORY, is_whole, save
-from reviewbot.lab.starts import Starts, StartsFile
+from reviewbot.lab.snapshot.saving import CONSOLES, DEVICES, MEMORY, is_whole, save
+from reviewbot.lab.snapshot.starts import Starts, StartsFile
 from reviewbot.model.artifacts import Artifact
 from reviewbot.model.errors import InfraError
 from reviewbot.model.lab import GuestJob

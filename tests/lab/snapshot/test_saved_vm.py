@@ -15,8 +15,8 @@ import pytest
 from reviewbot.config import load_stack
 from reviewbot.lab import run_job, starts_here
 from reviewbot.lab.ports import greeting
-from reviewbot.lab.saved import KIND, inputs_of
-from reviewbot.lab.saving import DEVICES, facts_of, save
+from reviewbot.lab.snapshot.saved import KIND, inputs_of
+from reviewbot.lab.snapshot.saving import DEVICES, facts_of, save
 from reviewbot.lab.wires import Wires, wired
 from reviewbot.model.lab import JobReply
 from reviewbot.model.results import Outcome
@@ -174,7 +174,7 @@ def test_a_kernel_that_crashes_before_it_can_be_saved_is_booted_each_time(
         keyboards.append(keyboard)
         return wired(logs, keyboard, files, short=short)
 
-    monkeypatch.setattr("reviewbot.lab.saving.wired", noted)
+    monkeypatch.setattr("reviewbot.lab.snapshot.saving.wired", noted)
 
     def crash(seconds: float) -> None:
         with socket.socket(socket.AF_UNIX) as keyboard:

@@ -11,7 +11,7 @@ from reviewbot.model.lab import GuestStep
 
 
 @dataclass(frozen=True, slots=True)
-class Leavings:
+class StepFiles:
     """Each machine of a leg has its own setup; a test runs in one of them."""
 
     leg: Path

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from reviewbot.lab import saved
 from reviewbot.lab.machine import QEMU
-from reviewbot.lab.saved import KIND, find_start, inputs_of, machine_name
-from reviewbot.lab.saving import DEVICES, MEMORY, facts_of, is_whole
-from reviewbot.lab.starts import StartsFile
+from reviewbot.lab.snapshot import saved
+from reviewbot.lab.snapshot.saved import KIND, find_start, inputs_of, machine_name
+from reviewbot.lab.snapshot.saving import DEVICES, MEMORY, facts_of, is_whole
+from reviewbot.lab.snapshot.starts import StartsFile
 from reviewbot.model.artifacts import Artifact, Fact
 from reviewbot.model.lab import Disk, GuestJob, GuestStep
 from reviewbot.model.progress import silent

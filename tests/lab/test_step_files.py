@@ -5,7 +5,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from reviewbot.lab.leavings import Leavings
+from reviewbot.lab.step_files import StepFiles
 from reviewbot.model.lab import GuestStep
 
 SETUP = GuestStep(name="setup/leg", argv=("true",), timeout=1, gate=True)
@@ -22,7 +22,7 @@ def disk(path: Path, **members: str) -> Path:
 
 
 def test_what_one_machine_says_while_it_is_set_up_is_not_overwritten_by_another(tmp_path: Path) -> None:
-    one, two = (Leavings(tmp_path, tmp_path / name) for name in ("ext4-fstests", "ext4-fstests.2"))
+    one, two = (StepFiles(tmp_path, tmp_path / name) for name in ("ext4-fstests", "ext4-fstests.2"))
     one.write(SETUP, "a warning")
     two.write(SETUP, "nothing")
     assert (tmp_path / "ext4-fstests" / "setup" / "leg" / "dmesg.txt").read_text() == "a warning"
@@ -37,6 +37,6 @@ def test_what_only_the_disk_of_a_lost_machine_has_goes_where_it_belongs(tmp_path
     kept = disk(
         tmp_path / "disk", setup__leg__dead__12="core", fstests__generic__001__001__x="x", fstests__generic__002__x="y"
     )
-    Leavings(tmp_path / "logs", tmp_path / "logs" / "lost").recover(kept, [SETUP, TEST])
+    StepFiles(tmp_path / "logs", tmp_path / "logs" / "lost").recover(kept, [SETUP, TEST])
     found = {str(path.relative_to(tmp_path / "logs")) for path in (tmp_path / "logs").rglob("*") if path.is_file()}
     assert found == {"lost/setup/leg/dead/12", "fstests/generic/001/001/x"}
