@@ -19,9 +19,13 @@ HEAD = """\
 The default tests in each leg, with sources that nobody patched: what is not PASS here is no news when a series is
 tested. KNOWN failures are listed with their links in `reviewbot/suites/shortcomings.yaml`; NOTRUN is the test's own
 word, or that of `check`, that it does not apply. `python -m benchmarks.outcomes RUN…` writes this page from folders of
-runs.
+runs; legs and tests that these runs did not come to are not in it.
 
 """
+
+
+UNKNOWN = (Outcome.MISS, Outcome.INFRA)
+"""Outcomes that say nothing of a test."""
 
 
 def page(runs: Sequence[tuple[Lock, Results]]) -> str:
@@ -29,7 +33,10 @@ def page(runs: Sequence[tuple[Lock, Results]]) -> str:
     legs: dict[str, LegResult] = {
         leg.leg: leg for _, results in runs for leg in results.legs if leg.available and leg.tests
     }
-    found = {name: {(test.suite, test.test): test for test in leg.tests} for name, leg in legs.items()}
+    found = {
+        name: {(test.suite, test.test): test for test in leg.tests if test.outcome not in UNKNOWN}
+        for name, leg in legs.items()
+    }
     tests = sorted({test for leg in found.values() for test in leg}, key=lambda test: (test[0] != "smoke", test))
     rows = [("test", *legs), ("---",) * (len(legs) + 1)]
     rows += [("/".join(test), *(_cell(found[leg].get(test)) for leg in legs)) for test in tests]

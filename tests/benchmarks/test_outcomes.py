@@ -42,6 +42,12 @@ def test_what_is_not_pass_has_its_reason_once_for_all_legs_that_give_it() -> Non
     assert known.splitlines()[-1] == "- smoke/acl, ext4: KNOWN: no (the server forgets it)"
 
 
+def test_a_test_that_a_run_did_not_come_to_is_not_in_it() -> None:
+    lost = (result("smoke/acl"), result("smoke/many", Outcome.MISS), result("fstests/generic/001", Outcome.INFRA))
+    said = page([results(ext4=lost)])
+    assert "smoke/acl" in said and "smoke/many" not in said and "generic/001" not in said
+
+
 def test_a_leg_of_two_runs_is_that_of_the_last() -> None:
     old, new = results(ext4=(result("smoke/acl", Outcome.FAIL),)), results(ext4=(result("smoke/acl"),))
     assert "FAIL" not in page([old, new])
