@@ -17,7 +17,6 @@ from reviewbot.host.paths import data_dir
 from reviewbot.model.comparison import Counts
 from reviewbot.model.errors import UsageError
 from reviewbot.store import Entry, History
-from reviewbot.verdict.sequential import interval
 
 _FAILED, _RAN = ("FAIL", "CRASH", "HANG"), ("FAIL", "CRASH", "HANG", "PASS")
 
@@ -62,7 +61,7 @@ def _rates(entries: Sequence[Entry]) -> Table:
     ordered = sorted(entries, key=lambda entry: (entry.leg, entry.side))
     for (leg, side), group in groupby(ordered, key=lambda entry: (entry.leg, entry.side)):
         found = counts(list(group))
-        low, high = interval(found)
+        low, high = found.interval()
         rate = f"{found.failed / found.runs:.0%}" if found.runs else "–"
         row = (leg, side, f"{found.failed}/{found.runs}", rate, f"{low:.0%} to {high:.0%}")
         table.add_row(*map(Text, row))

@@ -52,6 +52,15 @@ class Counts(Model):
             raise ValueError("more failures than runs")
         return self
 
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval of the failure rate, 95 %; (0, 1) without runs."""
+        if not self.runs:
+            return 0.0, 1.0
+        runs, rate, z = self.runs, self.failed / self.runs, 1.96
+        middle = (rate + z * z / (2 * runs)) / (1 + z * z / runs)
+        half = z / (1 + z * z / runs) * (rate * (1 - rate) / runs + z * z / (4 * runs * runs)) ** 0.5
+        return max(0.0, middle - half), min(1.0, middle + half)
+
     def plus(self, failed: bool) -> "Counts":
         """One more run."""
         return Counts(failed=self.failed + failed, runs=self.runs + 1)

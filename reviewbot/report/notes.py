@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reviewbot.model.comparison import Class
 from reviewbot.model.results import Outcome, Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
@@ -68,6 +69,11 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
             for one in record.comparison.tests
             if one.quarantine and one.quarantine.expired
         )
+        if any(one.kind is Class.NEW for one in record.comparison.tests):
+            yield Note(
+                f"of tests that fail equally often on both sides, at most {record.comparison.error_bound:.1%} "
+                "are called new"
+            )
         if record.comparison.base_problem and not broken:
             yield Note(f"base was lost, so nothing but outcomes of head is known: {record.comparison.base_problem}")
     if record.plan and record.plan.deep:

@@ -3,12 +3,13 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Blame, Class, Compared, Counts
+from reviewbot.model.comparison import Blame, Class
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, place, sized, untagged
 from reviewbot.report.notes import notes
+from reviewbot.report.rates import past, rates, spread
 from reviewbot.report.record import Record
 from reviewbot.report.tables import known_in_question
 
@@ -73,32 +74,6 @@ def test_name(found: Finding) -> str:
 def leg_name(found: Finding) -> str:
     """`fuse2fs`, `fuse2fs (kasan,lockdep)`."""
     return f"{found.leg} ({found.variant})" if found.variant else found.leg
-
-
-def counts(found: Counts) -> str:
-    """`4/5`: failures of runs."""
-    return f"{found.failed}/{found.runs}"
-
-
-def rates(test: Compared) -> str:
-    """`4/4 on head, 0/4 on base`; without a side that was not run again."""
-    if not test.head.runs:
-        return f"{counts(test.base)} on base"
-    if not test.base.runs:
-        return f"{counts(test.head)} on head"
-    return f"{counts(test.head)} on head, {counts(test.base)} on base"
-
-
-def past(test: Compared) -> str:
-    """`; known to fail 6/20 times; before: ..F.......`, one letter per other run, the oldest first."""
-    known = f"; known to fail {counts(test.flakes)} times" if test.flakes.failed else ""
-    return f"{known}; before: {strip(test)}" if test.earlier else known
-
-
-def strip(test: Compared) -> str:
-    """Last outcomes in other runs, the oldest first: `.` passed, `-` could not run, else the first letter."""
-    letters = {Outcome.PASS: ".", Outcome.NOTRUN: "-"}
-    return "".join(letters.get(one.outcome, one.outcome.value[0]) for one in test.earlier)
 
 
 def _compared(found: Finding) -> str:
@@ -202,7 +177,8 @@ def apart(record: Record) -> list[str]:
     for kind, one, several in _APART:
         tests = [test for test in record.comparison.of(kind) if test.outcome.broken or kind is Class.FLAKY]
         if tests:
-            named = listed([f"{test.leg} {test.suite}/{test.test} ({rates(test)}{past(test)})" for test in tests])
+            said = spread if kind is Class.FLAKY else rates
+            named = listed([f"{test.leg} {test.suite}/{test.test} ({said(test)}{past(test)})" for test in tests])
             words = one if len(tests) == 1 else several
             lines.append(f"{counted(len(tests), 'test')} {words}: {named}")
     lines += [

@@ -114,14 +114,3 @@ def _round(
                 chance = (head_rate if head_fails else 1 - head_rate) * (base_rate if base_fails else 1 - base_rate)
                 if chance:
                     yield (head + head_fails, base + base_fails), weight * chance
-
-
-def interval(counts: Counts, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a failure rate; (0, 1) without runs."""
-    if not counts.runs:
-        return 0.0, 1.0
-    z = {0.9: 1.6449, 0.95: 1.96, 0.99: 2.5758}[confidence]
-    runs, rate = counts.runs, counts.failed / counts.runs
-    middle = (rate + z * z / (2 * runs)) / (1 + z * z / runs)
-    half = z / (1 + z * z / runs) * (rate * (1 - rate) / runs + z * z / (4 * runs * runs)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.model.comparison import Class, Counts
-from reviewbot.verdict.sequential import DEFAULT, Design, chances, decide, error_bound, interval, significance, tail
+from reviewbot.verdict.sequential import DEFAULT, Design, chances, decide, error_bound, significance, tail
 
 STATED = 0.02
 """What docs/verdict.md says of the chance that a failure is called new though both sides fail equally often."""
@@ -69,7 +69,7 @@ def test_one_more_failure_on_head_never_makes_a_difference_less_significant(a: i
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_a_rate_lies_in_its_interval(failed: int, passed: int) -> None:
     counts = Counts(failed=failed, runs=failed + passed)
-    low, high = interval(counts)
+    low, high = counts.interval()
     assert 0.0 <= low <= (failed / counts.runs if counts.runs else 0.5) + 1e-9
     assert (failed / counts.runs if counts.runs else 0.5) - 1e-9 <= high <= 1.0
 

@@ -11,9 +11,10 @@ from reviewbot.model.results import LegResult, TestResult
 from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict
 from reviewbot.model.words import plain
 from reviewbot.report.html.table import anchor, compared, tested
+from reviewbot.report.rates import counts as as_counts
+from reviewbot.report.rates import rates
 from reviewbot.report.record import Record
-from reviewbot.report.words import confirmed, leg_name, rates
-from reviewbot.report.words import counts as as_counts
+from reviewbot.report.words import confirmed, leg_name
 
 _LINES = 120
 """Of one piece of evidence, on the page; the log has all."""

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How often a test failed, in words."""
+
+from reviewbot.model.comparison import Compared, Counts
+from reviewbot.model.results import Outcome
+
+
+def counts(found: Counts) -> str:
+    """`4/5`: failures of runs."""
+    return f"{found.failed}/{found.runs}"
+
+
+def rates(test: Compared) -> str:
+    """`4/4 on head, 0/4 on base`; without a side that was not run again."""
+    if not test.head.runs:
+        return f"{counts(test.base)} on base"
+    if not test.base.runs:
+        return f"{counts(test.head)} on head"
+    return f"{counts(test.head)} on head, {counts(test.base)} on base"
+
+
+def spread(test: Compared) -> str:
+    """`1/5 on head (4 to 62 %), 0/5 on base (0 to 43 %)`: with 95 % intervals of the rates."""
+    sides = {"head": test.head, "base": test.base}
+    return ", ".join(f"{counts(one)} on {name} ({_between(one)})" for name, one in sides.items() if one.runs)
+
+
+def _between(found: Counts) -> str:
+    low, high = found.interval()
+    return f"{low * 100:.0f} to {high * 100:.0f} %"
+
+
+def past(test: Compared) -> str:
+    """`; known to fail 6/20 times; before: ..F.......`, one letter per other run, the oldest first."""
+    known = f"; known to fail {counts(test.flakes)} times" if test.flakes.failed else ""
+    return f"{known}; before: {strip(test)}" if test.earlier else known
+
+
+def strip(test: Compared) -> str:
+    """Last outcomes in other runs, the oldest first: `.` passed, `-` could not run, else the first letter."""
+    letters = {Outcome.PASS: ".", Outcome.NOTRUN: "-"}
+    return "".join(letters.get(one.outcome, one.outcome.value[0]) for one in test.earlier)
