@@ -147,7 +147,7 @@ def test_what_the_kernel_said_between_two_steps_is_not_lost(guest: Guest) -> Non
     head, tail = log("warn-6.12")[:900], log("warn-6.12")[900:]
     reply = guest.step(START | {"dmesg": head}, DONE | {"dmesg": tail})
     assert (reply.status, reply.dmesg) == ("crash", head + tail)
-    assert reply.fingerprint == "drop_nlink:fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat"
+    assert reply.fingerprint == "fuse_entry_unlinked:fuse_unlink:vfs_unlink:do_unlinkat:__x64_sys_unlinkat"
 
 
 def test_a_limit_that_struck_is_a_timeout_whatever_the_kernel_said(guest: Guest) -> None:
@@ -217,7 +217,7 @@ def test_a_splat_after_the_last_step_is_in_the_notes(guest: Guest, said: str, no
     last = QUIET + (log(said) if said else "") + "[   90.000000] reboot: Power down\n"
     guest.job(after=last)
     assert guest.run.complete and len(guest.run.notes) == notes
-    assert all("after the last step: warn: drop_nlink:" in note for note in guest.run.notes)
+    assert all("after the last step: warn: fuse_entry_unlinked:" in note for note in guest.run.notes)
 
 
 def test_a_guest_that_restarts_itself_says_so(guest: Guest) -> None:
