@@ -13,7 +13,7 @@ import re
 import struct
 
 import figures
-from guest import MNT, RUN, device, server_log
+from guest import MNT, RUN, device
 from texts import read, write
 
 SWITCH = "/sys/module/fuse/parameters/enable_iomap"
@@ -168,7 +168,9 @@ def why_not_negotiated(flags: int | None) -> str:
     caps = re.search(r"^CapEff:\s*([0-9a-f]+)", read(f"/proc/{pid}/status"), re.MULTILINE)
     if caps and not int(caps[1], 16) >> CAP_SYS_RAWIO & 1:
         return "the server has no CAP_SYS_RAWIO, so the kernel does not offer it iomap"
-    if refused := re.search(r"[^\n]*could not enable iomap[^\n]*", server_log(), re.IGNORECASE):
+    # Other servers may have said it before: the helper begins the words of each with a line of its own.
+    words = read(f"{RUN}/server.log").rpartition("\n== ")[2]
+    if refused := re.search(r"[^\n]*could not enable iomap[^\n]*", words, re.IGNORECASE):
         return (
             f"the kernel offers iomap and the server does not use it: `{refused[0].strip()}` "
             "(its library does not pass it on, the device is no block device, or the patch that enables it is missing)"

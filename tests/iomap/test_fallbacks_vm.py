@@ -34,11 +34,11 @@ RUN_SETUP = "python3 -S /stack/suites/run.py setup iomap"
 SWITCH = "/sys/module/fuse/parameters/enable_iomap"
 FALLBACKS = {
     "switch": (f"mount --bind /dev/null {SWITCH}", f"{SWITCH} stays off"),
-    "not-offered": (f": >/run/word; mount --bind /run/word {SWITCH}; echo 0 >/run/word",
+    "not-offered": (f"echo 0 >{SWITCH}; : >/run/word; mount --bind /run/word {SWITCH}",
                     "the kernel does not offer iomap though it is switched on: the patch that enables it is missing"),
     "capability": ("stand_in 'setpriv --bounding-set=-sys_rawio'", "the server has no CAP_SYS_RAWIO"),
     "not-asked": ("stand_in '' s/iomap=1/iomap=0/", "the kernel offers iomap and the server did not ask for it"),
-    "library": (f"stand_in '{PRELOAD}library'", "does not use it: `server: fuse4fs: Could not enable iomap.`"),
+    "library": (f"stand_in '{PRELOAD}library'", "and the server does not use it: `fuse4fs: Could not enable iomap.`"),
     "configuration": (f"stand_in '{PRELOAD}configuration'",
                       "the kernel refused the server's configuration: `could not configure iomap, err=-22"),
     "device": (f"stand_in '{PRELOAD}device'", "the kernel refused the server's configuration"),

@@ -21,7 +21,7 @@ import iomap
 told = json.loads(sys.argv[2])
 iomap.KMSG, iomap.SWITCH, iomap.MNT = told["log"], told["switch"], told["mount"]
 iomap.offered, iomap.extents = lambda: told["flags"], lambda path: told["extents"]
-iomap.device, iomap.server_log, iomap.RUN = lambda: "/dev/vdc", lambda: told["server"], told["run"]
+iomap.device, iomap.RUN = lambda: "/dev/vdc", told["run"]
 class Counting(iomap.Counting):
     def __enter__(self):
         return self
@@ -58,6 +58,7 @@ def looked(folder: Path, seen: Seen) -> list[Any]:
     (folder / "servers").mkdir()
     (folder / "kmsg").write_text("")
     (folder / "servers" / "vdc.pid").write_text("self\n")
+    (folder / "server.log").write_text(seen.server)
     if seen.switch_there:
         (folder / "switch").write_text("Y\n")
     told = {**asdict(seen), "log": str(folder / "kmsg"), "switch": str(folder / "switch"), "mount": str(folder),
@@ -102,7 +103,8 @@ def test_what_a_version_of_the_kernel_does_not_have_is_no_sign_against_it(tmp_pa
         (Seen(before=f"{WARNING}\n", during=""), "the server did not ask for it"),
         (Seen(during="", flags=0), "the kernel does not offer iomap though it is switched on"),
         (Seen(during="", flags=None, switch_there=False), "not all of the patches are in it"),
-        (Seen(during="", server="server: fuse4fs: Could not enable iomap.\n"), "`server: fuse4fs: Could not"),
+        (Seen(during="", server="== fuse4fs -f\nfuse4fs: Could not enable iomap.\n"), "`fuse4fs: Could not enable"),
+        (Seen(during="", server="\n== a\nCould not enable iomap.\n== b\n"), "the server did not ask for it"),
         (Seen(extents=None, asked={"WRITE": 2, "READ": 1}), "through the server (1 FUSE_READ, 2 FUSE_WRITE)"),
         (Seen(extents=None), "FIEMAP knows no extent of it"),
         (Seen(extents=0), "FIEMAP knows no extent of it"),
