@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from reviewbot.model.verdict import ExitStatus
+from reviewbot.model.words import counted
 from reviewbot.runner import shard_files
 
 
@@ -18,6 +19,6 @@ def print_shards(folder: Path, run: str, as_json: bool) -> int:
         return ExitStatus.PASS
     for name in names:
         shard = shard_files.read_shard(folder / name)
-        click.echo(f"{folder / name}  {shard.name}, {len(shard.tests)} tests")
+        click.echo(f"{folder / name}  {shard.name}, {counted(len(shard.tests), 'test')}")
     click.echo(f"then: reviewbot merge-shards {folder} RESULT.json…" if names else "nothing is left for shards")
     return ExitStatus.PASS

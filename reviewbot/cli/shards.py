@@ -13,6 +13,7 @@ from reviewbot.config import load_site
 from reviewbot.host.files import write_atomic
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.verdict import ExitStatus
+from reviewbot.model.words import counted
 from reviewbot.runner import shard_files
 from reviewbot.store import Store
 
@@ -41,7 +42,7 @@ def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json:
     if as_json:
         click.echo(text, nl=False)
     else:
-        click.echo(f"{len(result.tests)} tests answered{': ' + result.problem if result.problem else ''}")
+        click.echo(f"{counted(len(result.tests), 'test')} answered{': ' + result.problem if result.problem else ''}")
         click.echo(f"result  {target}")
     return ExitStatus.INFRA if result.problem else ExitStatus.PASS
 

@@ -172,7 +172,7 @@ class _Work:
             reviews = tuple(pool.map(carried(one), self.items))
         finally:
             pool.shutdown(cancel_futures=True)
-        progress(Event("review", "patches", "done", f"{len(reviews)} patches", done=done, total=len(reviews)))
+        progress(Event("review", "patches", "done", counted(len(reviews), "patch"), done=done, total=len(reviews)))
         return reviews
 
     def patch(self, item: Item) -> PatchReview:
