@@ -5,7 +5,6 @@ import contextlib
 import functools
 import json
 import os
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -15,21 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from reviewbot.host import cgroups, seccomp
-from reviewbot.host.box import STAGE, owner
+from reviewbot.host import cgroups
+from reviewbot.host.box import STAGE
 from reviewbot.host.limits import Limits, rules
 from reviewbot.host.process import (
     CommandFailed,
     CommandTimeout,
     Completed,
     LimitExceeded,
-    ToolMissing,
     background,
     run,
 )  # fmt: skip
-from reviewbot.host.rootless import as_root
-from reviewbot.host.stage import TOP, Refused, subordinate
+from reviewbot.host.stage import TOP
 from reviewbot.host.walls import SCRIPT, Wall, WallMissing, judge, read
+from reviewbot.host.way_in import WayIn, way_in
 from reviewbot.model.errors import InfraError
 
 MEMORY = 12 << 30
@@ -157,7 +155,7 @@ class Sandbox:
         each: Mapping[str, int], limits: Limits, devices: Sequence[str],
     ) -> Iterator["_Entry"]:  # fmt: skip
         """How the command is started: by stage.py, which gets its plan as an open file. Raises ToolMissing."""
-        way = _way()
+        way = way_in()
         with contextlib.ExitStack() as stack:
             group = stack.enter_context(cgroups.group(limits))
             report = stack.enter_context(tempfile.TemporaryFile("w+"))
@@ -260,52 +258,6 @@ def _read(report: IO[str], argv: Sequence[str], said: str) -> LimitExceeded | No
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How boxes are entered here, with all that this machine can give."""
-
-    bwrap: str
-    words: tuple[str, ...]
-    """Before stage.py: they make it root of a mount namespace."""
-    owner: int | None
-    """Who code in the box is on the host; None: one of the user's subordinate ids, 0: the caller."""
-    own_user: str
-    """Why it is the caller."""
-    filter: bytes
-    no_filter: str
-    """Why there is none."""
-    locks: bool
-    """bubblewrap can forbid further user namespaces."""
-
-
-@functools.cache
-def _way() -> _Way:
-    if (bwrap := shutil.which("bwrap")) is None:
-        raise ToolMissing("bwrap")
-    words: tuple[str, ...] = ("unshare", "--mount", "--propagation", "private", "--")
-    who: int | None = owner()
-    own_user = ""
-    if os.geteuid() != 0:
-        words, who, own_user = _subordinate()
-    try:
-        program, no_filter = seccomp.program(counted=cgroups.means().kind != "none"), ""
-    except seccomp.NoSeccomp as error:
-        program, no_filter = b"", str(error)
-    locks = "--disable-userns" in run([bwrap, "--help"], timeout=10, check=False).output
-    return _Way(bwrap, words, who, own_user, program, no_filter, locks)
-
-
-def _subordinate() -> tuple[tuple[str, ...], int | None, str]:
-    """Words, owner and what is missing, for an ordinary user."""
-    try:
-        words = as_root()
-        subordinate(run([*words, "cat", "/proc/self/uid_map"], timeout=10).output)
-    except (InfraError, Refused, ValueError) as error:
-        alone = ("unshare", "--user", "--map-root-user", "--mount", "--")
-        return alone, 0, f"this user has no subordinate ids that newuidmap would map ({error})"
-    return words, None, ""
-
-
 def examine() -> tuple[Wall, ...]:
     """What holds on this machine, tried from inside of a box. Once per process."""
     return _examined()[0]
@@ -320,7 +272,7 @@ def overlays() -> bool:
 def _examined() -> tuple[tuple[Wall, ...], bool]:
     """The walls, and whether layers are overlaid."""
     found, no_box = "", ""
-    way: _Way | None = None
+    way: WayIn | None = None
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
         root, binds = Path(name) / "root", {"/usr": Bind(Path("/usr"))}
         for folder in ("usr", "proc", "dev", "tmp", "layers"):
@@ -333,7 +285,7 @@ def _examined() -> tuple[tuple[Wall, ...], bool]:
                 (root / place.name).mkdir()
                 binds[str(place)] = Bind(place)
         try:
-            way = _way()
+            way = way_in()
             with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": 0}, Limits(), ()) as entry:
                 done = run(entry.words, env=entry.env, bare=True, pass_fds=entry.files, timeout=60, check=False)
                 found = done.output

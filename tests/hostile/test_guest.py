@@ -136,7 +136,7 @@ def test_consoles_are_bounded_and_what_was_said_last_is_there(loud: Told) -> Non
 def test_a_test_is_over_at_its_limit_however_often_the_agent_says_that_it_lives(
     machine_images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reviewbot.lab.job.GRACE", 10.0)
+    monkeypatch.setattr("reviewbot.lab.machine_run.GRACE", 10.0)
     job = machine_images.job(python("alive", ALIVE, timeout=0.5), shell("never", "true"))
     reply = run_job(job, TCG, tmp_path)
     judged = by_status(reply.replies[0])

@@ -5,7 +5,7 @@ import ast
 
 import pytest
 
-from reviewbot.lab import job
+from reviewbot.lab import machine_run
 from reviewbot.model.results import Outcome
 from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.suites import limits
@@ -40,5 +40,8 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert f"at least {limits.LEAST:.0f} s and at most half an hour" in words and limits.MOST == 1800
     assert f"{limits.UNKNOWN:.0f} s if nothing is known" in words and f"have {limits.LONG_RW:.0f} s more" in words
     assert "those of `soak` three times" in words and limits.SOAK_TIMES == 3
-    assert f"says nothing for {job.SILENCE:.0f} s, or does not come back {job.GRACE:.0f} s after a limit" in words
+    assert (
+        f"says nothing for {machine_run.SILENCE:.0f} s, or does not come back {machine_run.GRACE:.0f} s after a limit"
+        in words
+    )
     assert f"loses {MAX_LOSSES} machines" in words

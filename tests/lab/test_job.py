@@ -14,8 +14,8 @@ import pytest
 
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.channel import Lines
-from reviewbot.lab.job import _Run
 from reviewbot.lab.machine import Places
+from reviewbot.lab.machine_run import MachineRun
 from reviewbot.lab.ports import Files, Lost, Port
 from reviewbot.lab.step_files import StepFiles
 from reviewbot.lab.wires import Wires, release, wired
@@ -68,7 +68,7 @@ class Guest:
         self.folder = folder
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
         places = Places(folder, folder / "disks", folder / "machine")
-        self.run = _Run(job, Accelerator("tcg", "a test"), places, StepFiles(folder, folder / "machine"),
+        self.run = MachineRun(job, Accelerator("tcg", "a test"), places, StepFiles(folder, folder / "machine"),
                         lambda reply: None, silent, NONCE, wires=wires)  # fmt: skip
 
     def console(self, text: str) -> None:
@@ -269,7 +269,7 @@ def test_what_comes_at_last_has_no_reply_and_its_failure_is_a_note(
 def test_an_agent_that_says_that_it_lives_for_ever_does_not_move_the_limit(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reviewbot.lab.job.GRACE", 0.0)
+    monkeypatch.setattr("reviewbot.lab.machine_run.GRACE", 0.0)
     reply = guest.step(START, *[{"t": "alive"}] * 200_000, step=STEP.model_copy(update={"timeout": 0.01}))
     assert reply.status == "timeout"
     assert reply.hang.startswith("no answer to smoke/fio within 0 s after its limit of 0 s")

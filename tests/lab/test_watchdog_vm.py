@@ -159,7 +159,7 @@ def many_machines(machine_images: Images, tmp_path_factory: pytest.TempPathFacto
                 os.kill(pid, signal.SIGKILL)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reviewbot.lab.job.SILENCE", 12.0)
+        patch.setattr("reviewbot.lab.machine_run.SILENCE", 12.0)
         running = ShardRun(shard, images, TCG, folder, watch, threading.Event(), store=Store(folder / "cache"))
         run_all([running], 1, lambda job: [], threading.Event())
     result = running.result()

@@ -74,7 +74,7 @@ def copies(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> 
         return {**greeting(nonce), "now": time.time() + DAYS}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reviewbot.lab.job.greeting", later)
+        patch.setattr("reviewbot.lab.machine_run.greeting", later)
         with ThreadPoolExecutor(2) as pool:
             made.replies = list(pool.map(start, (0, 1)))
     yield made
