@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot import build, lab
 from reviewbot.config import Site, load_stack
 from reviewbot.host.paths import data_dir
+from reviewbot.lab import Accelerator
+from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan
@@ -160,3 +163,32 @@ def test_a_comparison_that_was_interrupted_goes_on_where_it_stopped(world: World
         found = compared(head, [result])
     assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.NEW)]
     assert len(stopped.jobs) - 1 + len(rest.jobs) == len(script)
+
+
+def rebuilt(world: World, monkeypatch: pytest.MonkeyPatch, *made: Artifacts) -> None:
+    """The builds of the host that merges play: these, in order, the last again and again."""
+    left = list(made)
+    monkeypatch.setattr(build, "build_all", lambda *_, **__: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(lab, "qemu_version", lambda: "7.2")
+    monkeypatch.setattr(lab, "choose_accelerator", lambda *_, **__: Accelerator("tcg", "a test"))
+    monkeypatch.setattr("reviewbot.pipeline.compare.use_boxes", lambda site: None)
+
+
+def test_what_failed_in_a_shard_is_run_again_where_it_is_merged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    rebuilt(world, monkeypatch, world.artifacts, other(world.artifacts))
+    played = Lab(script={FIRST: ["done", "fail"] * 4})
+    with world.playing(played):
+        found = merged(run_of(context), lock_of(world), [result], Comparison(tests=(SMOKE,)))
+    assert [(one.suite, one.kind) for one in found.tests] == [("smoke", Class.FLAKY), ("fstests", Class.NEW)]
+    assert found.base_problem == "" and all(FIRST in asked for asked in played.asked)
+
+
+def test_a_host_that_builds_another_head_compares_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    rebuilt(world, monkeypatch, other(world.artifacts, "kernel"))
+    found = merged(run_of(context), lock_of(world), [result], None)
+    assert found.base_problem == "this host builds another kernel than the one that was tested"
+    assert [one.kind for one in found.tests] == [Class.UNCOMPARED]
