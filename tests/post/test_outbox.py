@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Each thing leaves at most once, whatever happens to the process that sends it."""
 
+import functools
 import os
 import signal
 import sys
@@ -153,7 +154,7 @@ def test_a_mail_is_sent_at_most_once_wherever_its_sender_is_killed(
             server.mails.clear()
             box = Outbox(tmp_path / f"{point}.sqlite")
             sender = Sender(box, OPEN, pauses=())
-            ended = killed_at(point, lambda sender=sender: deliver(folder, sender, send=True))  # type: ignore[misc]
+            ended = killed_at(point, functools.partial(deliver, folder, sender, send=True))
             after = len(server.mails)
             assert after <= 1
             for item in box.due():
