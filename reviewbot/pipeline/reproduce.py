@@ -23,7 +23,17 @@ from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES, ShardResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Context, SuiteName, Tests, Work, durations_for, images, job_of, suite_result, work_of
+from reviewbot.runner import (
+    Context,
+    SuiteJob,
+    SuiteName,
+    Tests,
+    durations_for,
+    images,
+    job_of,
+    suite_job_of,
+    suite_result,
+)
 from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -132,7 +142,7 @@ def context_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Pat
     )
 
 
-def _job(work: Work, steps: Sequence[GuestStep], context: Context) -> GuestJob:
+def _job(work: SuiteJob, steps: Sequence[GuestStep], context: Context) -> GuestJob:
     return job_of(work.shard, images(context), steps)
 
 
@@ -141,7 +151,7 @@ def shell_job(leg: LegSpec, suite: SuiteName, ends: Ends, context: Context) -> G
     prepare = fstests.steps(leg, Selection(()), soak=context.conditions.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
-    return _job(work_of(leg, "smoke", context), (*setup, lab.shell_step(env, "/root", ends)), context)
+    return _job(suite_job_of(leg, "smoke", context), (*setup, lab.shell_step(env, "/root", ends)), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +205,7 @@ def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repe
     if case.suite == "fstests":
         tree = Path(context.build.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
         selection = fstests.select(tree, context.tests.selection, case.leg, context.build.artifacts.fact)
-    work = _only(work_of(case.leg, case.suite, context, selection), case)
+    work = _only(suite_job_of(case.leg, case.suite, context, selection), case)
     results = []
     for number in range(1, times + 1):
         what = f"{case.leg.name} {case.name}" + (f" {number}/{times}" if times > 1 else "")
@@ -206,16 +216,16 @@ def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repe
     return Repeated(case, tuple(results))
 
 
-def _only(work: Work, case: Case) -> Work:
+def _only(work: SuiteJob, case: Case) -> SuiteJob:
     """The test alone; of smoke, whose checks build on each other, with all before it."""
     tests = work.shard.tests
     if case.suite == "smoke":
         tests = tests[: 1 + work.planned.index(case.test)]
     shard = work.shard.model_copy(update={"steps": (*work.shard.setup, *tests)})
-    return Work(shard, work.inputs, work.lengths)
+    return SuiteJob(shard, work.inputs, work.lengths)
 
 
-def _once(work: Work, case: Case, context: Context, what: str, progress: Progress) -> TestResult:
+def _once(work: SuiteJob, case: Case, context: Context, what: str, progress: Progress) -> TestResult:
     logs = _new_folder(context.run, case)
 
     def relayed(event: Event) -> None:
@@ -245,7 +255,7 @@ def bare_command(case: Case, context: Context) -> str:
             "the guest of this run cannot start a shell by itself: an older reviewbot made it",
             hint="`reviewbot shell` works with any guest",
         )
-    job = _job(work_of(case.leg, "smoke", context), (), context)
+    job = _job(suite_job_of(case.leg, "smoke", context), (), context)
     leg = {name: value for name, value in suites.leg_env(case.leg).items() if name.startswith("LEG_") and value}
     env = {**leg, **({"LEG_PROVE": " ".join(case.leg.prove)} if case.leg.prove else {})}
     return lab.bare_command(job, context.accelerator.name, env)

@@ -35,7 +35,7 @@ from reviewbot.pipeline.request import Request, check_tests
 from reviewbot.pipeline.review import blamed
 from reviewbot.pipeline.run import TOOL, Job, Outcome, carry_out, check_complete, resolve
 from reviewbot.report import Record
-from reviewbot.runner import Budget, Context, Tests, Work, shard_files
+from reviewbot.runner import Budget, Context, SuiteJob, Tests, shard_files
 from reviewbot.store import Runs
 
 
@@ -64,7 +64,7 @@ def _test(job: Job, record: Record) -> Record:
     context = run.context(head, Tests(run.plan.tests, fresh=request.fresh, budget=budget))
     run.folder.write("lock.json", _lock(job, context))
     made, unreviewed = _reviewed(job, resolved, head.artifacts.artifacts)
-    put_off: list[Work] = []
+    put_off: list[SuiteJob] = []
     results = _run_tests(job, context, put_off)
     record = record.model_copy(update={"artifacts": head.artifacts, "review": made, "results": results})
     if request.compare:
@@ -79,7 +79,7 @@ def _test(job: Job, record: Record) -> Record:
     return judged(record, run.folder, run.progress, unreviewed=unreviewed)
 
 
-def _run_tests(job: Job, context: Context, put_off: list[Work]) -> Results:
+def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
     """All legs and suites, with results.json kept up to date: what failed in an earlier version of the posting first.
 
     put_off: gets what is for shards.

@@ -11,10 +11,24 @@ from reviewbot.runner.machines import how_many
 from reviewbot.runner.results import suite_result
 from reviewbot.runner.run import run_legs
 from reviewbot.runner.shard_run import job_of
-from reviewbot.runner.suite_job import Work, images, inputs_of, missing, work_of
+from reviewbot.runner.suite_job import SuiteJob, images, inputs_of, missing, suite_job_of
 from reviewbot.suites.suite import SuiteName
 
 __all__ = [
-    "Budget", "Context", "SuiteName", "Tests", "Work", "conditions", "confirm", "durations_for", "how_many", "images",
-    "inputs_of", "job_of", "missing", "run_legs", "suite_result", "work_of",
+    "Budget",
+    "Context",
+    "SuiteJob",
+    "SuiteName",
+    "Tests",
+    "conditions",
+    "confirm",
+    "durations_for",
+    "how_many",
+    "images",
+    "inputs_of",
+    "job_of",
+    "missing",
+    "run_legs",
+    "suite_job_of",
+    "suite_result",
 ]  # fmt: skip

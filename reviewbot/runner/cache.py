@@ -8,10 +8,10 @@ from reviewbot.host.files import copy_tree, write_atomic
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.results import LegResult
 from reviewbot.runner.context import Context
-from reviewbot.runner.suite_job import Work
+from reviewbot.runner.suite_job import SuiteJob
 
 
-def find(work: Work, context: Context) -> LegResult | None:
+def find(work: SuiteJob, context: Context) -> LegResult | None:
     """What an earlier run found, with its logs put into this one's; None when there is nothing, or it is not wanted."""
     if context.tests.fresh or not (found := context.store.find("leg", work.inputs)):
         return None
@@ -20,7 +20,7 @@ def find(work: Work, context: Context) -> LegResult | None:
     return result.model_copy(update={"reused": True})
 
 
-def keep(work: Work, result: LegResult, context: Context) -> None:
+def keep(work: SuiteJob, result: LegResult, context: Context) -> None:
     """Put a whole result into the store, in place of an older one."""
     logs = context.run.logs(work.leg.name)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from reviewbot.model.shard import Shard
 from reviewbot.runner.shard_run import START
-from reviewbot.runner.suite_job import Work
+from reviewbot.runner.suite_job import SuiteJob
 
 
-def cut(works: Sequence[Work], shards: int, nonce: str = "") -> tuple[Shard, ...]:
+def cut(works: Sequence[SuiteJob], shards: int, nonce: str = "") -> tuple[Shard, ...]:
     """About so many shards of equal length, longest first; each is of one leg, so that there is one per work at least.
 
     No shard is without a test, so there may be fewer.
@@ -42,16 +42,19 @@ def deal(lengths: Mapping[str, float], shards: int) -> list[list[str]]:
     return dealt
 
 
-def _pieces(work: Work, share: int, nonce: str) -> list[Shard]:
+def _pieces(work: SuiteJob, share: int, nonce: str) -> list[Shard]:
     whole = work.shard
     steps = {step.name: step for step in whole.tests}
     dealt = deal({name: work.lengths.get(name, 0.0) for name in steps}, share)
     return [
         whole.model_copy(
             update={
-                "number": number, "of": len(dealt), "nonce": nonce, "steps": (*whole.setup, *(steps[n] for n in names)),
+                "number": number,
+                "of": len(dealt),
+                "nonce": nonce,
+                "steps": (*whole.setup, *(steps[n] for n in names)),
                 "expected": round(sum(work.lengths.get(name, 0.0) for name in names), 1),
             }
         )
         for number, names in enumerate(dealt, 1)
-    ]  # fmt: skip
+    ]

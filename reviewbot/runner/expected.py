@@ -22,9 +22,16 @@ BESIDE = ("buildroot", "guest", "payload")
 
 
 def expected(
-    legs: Sequence[str], suites: Sequence[str], tests: str, components: Sequence[str], site: Site, cache: Path,
-    *, variant: str = "", budget: float = 0.0,
-) -> Expected:  # fmt: skip
+    legs: Sequence[str],
+    suites: Sequence[str],
+    tests: str,
+    components: Sequence[str],
+    site: Site,
+    cache: Path,
+    *,
+    variant: str = "",
+    budget: float = 0.0,
+) -> Expected:
     """Of the tests of all legs and of the builds, by what both took on this host; nothing is looked up in the store.
 
     tests: a selection for fstests. components: those that are built.

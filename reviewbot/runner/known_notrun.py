@@ -16,7 +16,7 @@ from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Shard
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner.context import Context
-from reviewbot.runner.suite_job import Work
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.store import Durations, NotRuns
 from reviewbot.suites import notruns
 from reviewbot.suites.suite import SUITES
@@ -37,7 +37,7 @@ def answers(leg: LegSpec, tests: Sequence[str], context: Context) -> dict[str, s
     return {test: notruns.said(usable[test]) for test in tests if test in usable}
 
 
-def spared(work: Work, found: Mapping[str, str]) -> Work:
+def spared(work: SuiteJob, found: Mapping[str, str]) -> SuiteJob:
     """The work without having to run these tests. Its inputs are the same: so is what comes of it."""
     texts = {f"{work.suite}/{test}": text for test, text in found.items()}
     steps = tuple(

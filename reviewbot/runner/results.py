@@ -8,7 +8,7 @@ from reviewbot.model.artifacts import Artifacts, Fact
 from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.results import LegResult, MachineUse, Outcome, TestResult, accounted
 from reviewbot.model.shard import ShardResult
-from reviewbot.runner.suite_job import Work
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.suites.suite import SUITES
 
 
@@ -17,7 +17,9 @@ def answered(replies: Iterable[StepReply]) -> tuple[StepReply, ...]:
     return tuple(reply for reply in replies if reply.status != "skipped")
 
 
-def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifacts, *, over: bool = True) -> LegResult:
+def suite_result(
+    work: SuiteJob, results: Sequence[ShardResult], artifacts: Artifacts, *, over: bool = True
+) -> LegResult:
     """One result per planned test. over: no more answers will come, so a test without one is the lab's fault."""
     machines = [machine for result in results for machine in result.machines]
     told: list[TestResult] = []
@@ -46,21 +48,27 @@ def suite_result(work: Work, results: Sequence[ShardResult], artifacts: Artifact
     for machine, replies in reversed(setups):
         proofs |= {**machine.hello, **suites.read_setup(replies).proofs}
     return LegResult(
-        leg=work.leg.name, available=True, reason=reason, planned=len(tests) + len(crashed), tests=(*crashed, *tests),
-        notes=tuple(dict.fromkeys(note for machine in machines for note in machine.notes)), proofs=proofs,
+        leg=work.leg.name,
+        available=True,
+        reason=reason,
+        planned=len(tests) + len(crashed),
+        tests=(*crashed, *tests),
+        notes=tuple(dict.fromkeys(note for machine in machines for note in machine.notes)),
+        proofs=proofs,
         accelerator="+".join(sorted({machine.accelerator for machine in machines if machine.accelerator})),
         seconds=sum(machine.seconds for machine in machines),
         agent_seconds=min((m.agent_seconds for m in machines if m.agent_seconds), default=0.0),
         machines=uses(machines),
-    )  # fmt: skip
+    )
 
 
 def uses(machines: Sequence[JobReply]) -> tuple[MachineUse, ...]:
     """When each of them ran, in the order of their starts."""
     found = [
         MachineUse(name=machine.name, started=machine.started, seconds=machine.seconds, restored=machine.restored)
-        for machine in machines if machine.started
-    ]  # fmt: skip
+        for machine in machines
+        if machine.started
+    ]
     return tuple(sorted(found, key=lambda use: (use.started, use.name)))
 
 
@@ -90,7 +98,7 @@ def wrong_program(replies: Sequence[StepReply], expect: Mapping[str, Fact]) -> s
     return ""
 
 
-def seconds_of(work: Work, results: Sequence[ShardResult], whole: LegResult) -> Mapping[str, float]:
+def seconds_of(work: SuiteJob, results: Sequence[ShardResult], whole: LegResult) -> Mapping[str, float]:
     """Step -> seconds that its test, which passed, would have taken on a machine of slow factor 1.
 
     The guest says the seconds: those that are more than it had, or less than nothing, are left out.
@@ -114,12 +122,15 @@ def words(result: LegResult) -> str:
     """`15 PASS, 2 NOTRUN`, or why there is nothing."""
     counts = ((outcome, result.count(outcome)) for outcome in Outcome)
     learned = sum(test.learned for test in result.tests)
-    said = [f"{number} {outcome}" + (f" ({learned} learned)" if learned and outcome is Outcome.NOTRUN else "")
-            for outcome, number in counts if number]  # fmt: skip
+    said = [
+        f"{number} {outcome}" + (f" ({learned} learned)" if learned and outcome is Outcome.NOTRUN else "")
+        for outcome, number in counts
+        if number
+    ]
     return ", ".join(said) or result.reason
 
 
-def _judged(work: Work, machine: JobReply, artifacts: Artifacts) -> tuple[list[TestResult], str]:
+def _judged(work: SuiteJob, machine: JobReply, artifacts: Artifacts) -> tuple[list[TestResult], str]:
     """Results of what one machine answered, and why none of them can be believed."""
     replies = answered(machine.replies)
     tests = list(SUITES[work.suite].read(work.leg, replies, artifacts.fact))

@@ -13,7 +13,7 @@ EARLIER = "earlier"
 """As if a machine of this name had answered."""
 
 
-class Partial:
+class KeptAnswers:
     """`replies.jsonl`, and what each step left behind: an interrupted or killed call goes on where it stopped."""
 
     def __init__(self, store: Store, inputs: Mapping[str, str]) -> None:

@@ -16,14 +16,14 @@ from reviewbot.runner.context import Context
 from reviewbot.runner.known_notrun import learn, spared
 from reviewbot.runner.machines import crowded
 from reviewbot.runner.results import joined, seconds_of, slow_of, suite_result, words
-from reviewbot.runner.resume import Partial
+from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import Job, run_all
 from reviewbot.runner.select import Chosen, choose
 from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import Work, images, missing, work_of
+from reviewbot.runner.suite_job import SuiteJob, images, missing, suite_job_of
 from reviewbot.suites.suite import SUITES
 
-Told = Callable[[tuple[LegResult, ...]], None]
+OnUpdate = Callable[[tuple[LegResult, ...]], None]
 """Gets all that is known of the legs by now; called by one thread at a time."""
 INTERVAL = 5.0
 """Seconds between two calls of it while a suite runs; the end of a suite is always told."""
@@ -37,9 +37,12 @@ RATIO = 50.0
 
 
 def run_legs(
-    legs: Sequence[LegSpec], wanted: Sequence[str], context: Context, told: Told = lambda results: None,
-    put_off: Callable[[Work], None] | None = None,
-) -> tuple[LegResult, ...]:  # fmt: skip
+    legs: Sequence[LegSpec],
+    wanted: Sequence[str],
+    context: Context,
+    on_update: OnUpdate = lambda results: None,
+    put_off: Callable[[SuiteJob], None] | None = None,
+) -> tuple[LegResult, ...]:
     """All wanted suites of all legs, on `context.machines` machines at once. Raises UsageError, InfraError, OSError.
 
     put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
@@ -47,7 +50,7 @@ def run_legs(
     # All of it first, so that a mistake of the caller's costs no time.
     able = [leg for leg in legs if "fstests" in wanted and not missing(leg, context.build.artifacts, ["fstests"])]
     chosen = choose(able, context, wanted) if able else {}
-    course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), put_off) for leg in legs], context, told)
+    course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), put_off) for leg in legs], context, on_update)
     until = time.monotonic() + context.seconds
     for leg in course.legs:
         leg.until = until
@@ -58,8 +61,12 @@ def run_legs(
 
 
 def _leg(
-    leg: LegSpec, wanted: Sequence[str], context: Context, chosen: Chosen | None, put_off: Callable[[Work], None] | None
-) -> "_Leg":  # fmt: skip
+    leg: LegSpec,
+    wanted: Sequence[str],
+    context: Context,
+    chosen: Chosen | None,
+    put_off: Callable[[SuiteJob], None] | None,
+) -> "_Leg":
     """What can be done in it, and why the rest cannot."""
     if reason := missing(leg, context.build.artifacts):
         context.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
@@ -77,7 +84,7 @@ def _leg(
             able.remove("fstests")
             begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
     selection = chosen.selection if chosen else None
-    works = [work_of(leg, suite, context, selection) for suite in able]
+    works = [suite_job_of(leg, suite, context, selection) for suite in able]
     return _Leg(leg, context, works, begun, chosen.answers if chosen else {}, put_off)
 
 
@@ -87,19 +94,19 @@ class _Leg:
 
     spec: LegSpec
     context: Context
-    todo: list[Work]
+    todo: list[SuiteJob]
     result: LegResult
     answers: Mapping[str, str] = field(default_factory=dict)
     """Of fstests that need not be run."""
-    put_off: Callable[[Work], None] | None = None
+    put_off: Callable[[SuiteJob], None] | None = None
     crowded: bool = False
     """See `ShardRun`."""
     until: float = math.inf
     """time.monotonic() at which the tests of all legs have to be over."""
-    work: Work | None = None
+    work: SuiteJob | None = None
     shard: ShardRun | None = None
 
-    def next(self, stop: threading.Event, told: Callable[[], None]) -> ShardRun | None:
+    def next(self, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun | None:
         """The next suite that needs machines."""
         while self.todo:
             work = self.todo.pop(0)
@@ -113,23 +120,33 @@ class _Leg:
             if self.put_off and not suite.ordered:
                 self.put_off(work)
                 continue
-            self.work, self.shard = work, self._begin(work, stop, told)
+            self.work, self.shard = work, self._begin(work, stop, on_update)
             return self.shard
         return None
 
-    def _begin(self, work: Work, stop: threading.Event, told: Callable[[], None]) -> ShardRun:
+    def _begin(self, work: SuiteJob, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun:
         context = self.context
-        partial = Partial(context.store, work.inputs) if SUITES[work.suite].resumable else None
-        if partial and context.tests.fresh:
-            partial.forget()
-            partial = Partial(context.store, work.inputs)
+        kept_answers = KeptAnswers(context.store, work.inputs) if SUITES[work.suite].resumable else None
+        if kept_answers and context.tests.fresh:
+            kept_answers.forget()
+            kept_answers = KeptAnswers(context.store, work.inputs)
         return ShardRun(
-            work.shard, images(context), context.accelerator, context.run.logs(work.leg.name), context.progress, stop,
-            work.lengths, context.durations.get(_timed(work, context)),
-            ahead=sum(sum(later.lengths.values()) for later in self.todo), partial=partial, told=told,
-            store=context.store if context.snapshots else None, crowded=self.crowded, bounds=Bounds(self.until),
+            work.shard,
+            images(context),
+            context.accelerator,
+            context.run.logs(work.leg.name),
+            context.progress,
+            stop,
+            work.lengths,
+            context.durations.get(_timed(work, context)),
+            ahead=sum(sum(later.lengths.values()) for later in self.todo),
+            kept_answers=kept_answers,
+            on_update=on_update,
+            store=context.store if context.snapshots else None,
+            crowded=self.crowded,
+            bounds=Bounds(self.until),
             first=tuple(f"fstests/{test}" for test in context.tests.first.get(work.leg.name, ())),
-        )  # fmt: skip
+        )
 
     def end(self) -> None:
         """The suite that ran is over."""
@@ -141,8 +158,8 @@ class _Leg:
         if slow := slow_of(result):
             context.durations.put_slow(context.accelerator.name, slow)
         learn(work.shard, result, context.build.artifacts, context.notruns, context.build.patched)
-        if shard.partial and not found.problem:
-            shard.partial.forget()
+        if shard.kept_answers and not found.problem:
+            shard.kept_answers.forget()
         state = "failed" if any(test.outcome not in FINE for test in result.tests) else "done"
         context.progress(Event("lab", work.name, state, words(result)))
         if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
@@ -151,7 +168,7 @@ class _Leg:
         self.work = self.shard = None
         self._add(work, result)
 
-    def _add(self, work: Work, part: LegResult) -> None:
+    def _add(self, work: SuiteJob, part: LegResult) -> None:
         result = joined(self.result, part)
         if SUITES[work.suite].gate and any(test.outcome not in FINE for test in part.tests):
             stopped = f"{work.suite} did not pass, so nothing else was run" if self.todo else ""
@@ -167,7 +184,7 @@ class _Leg:
         return joined(self.result, part)
 
 
-def _timed(work: Work, context: Context) -> str:
+def _timed(work: SuiteJob, context: Context) -> str:
     run = sum(not step.known for step in work.shard.tests)
     return f"{work.shard.measured_as} {work.suite} {context.accelerator.name} {run} on {context.machines}"
 
@@ -178,7 +195,7 @@ class _Course:
 
     legs: list[_Leg]
     context: Context
-    told: Told
+    on_update: OnUpdate
     stop: threading.Event = field(default_factory=threading.Event)
     due: float = 0.0
     """When the next answer is told."""
@@ -199,7 +216,7 @@ class _Course:
         with self.lock:
             self._say_failures(self.results())
             leg.end()
-            self.told(self.results())
+            self.on_update(self.results())
             following = leg.next(self.stop, self._heard)
         return [following] if following else []
 
@@ -209,7 +226,7 @@ class _Course:
             began = time.monotonic()
             if began >= self.due:
                 results = self.results()
-                self.told(results)
+                self.on_update(results)
                 self._say_failures(results)
                 ended = time.monotonic()
                 self.due = ended + max(INTERVAL, RATIO * (ended - began))

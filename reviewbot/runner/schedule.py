@@ -26,9 +26,7 @@ class Job(Protocol):
         """One machine's work, from its start to its end."""
 
 
-def run_all(
-    jobs: Sequence[Job], machines: int, after: Callable[[Job], Sequence[Job]], stop: threading.Event
-) -> None:  # fmt: skip
+def run_all(jobs: Sequence[Job], machines: int, after: Callable[[Job], Sequence[Job]], stop: threading.Event) -> None:
     """Give each free machine to the job with the most to do, until all are over.
 
     after: called once for each job that is over; returns what may be done now. What it, or a machine, raises stops all

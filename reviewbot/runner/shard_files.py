@@ -28,10 +28,10 @@ from reviewbot.runner.cut import cut
 from reviewbot.runner.known_notrun import learn
 from reviewbot.runner.machines import crowded, how_many
 from reviewbot.runner.results import joined, seconds_of, suite_result
-from reviewbot.runner.resume import Partial
+from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import run_all
 from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import Work, lengths_of
+from reviewbot.runner.suite_job import SuiteJob, lengths_of
 from reviewbot.store import Durations, NotRuns, RunFolder, Store, read_model
 from reviewbot.suites.suite import SUITES
 
@@ -45,7 +45,7 @@ def check_new(folder: Path) -> None:
         raise UsageError(f"{folder} is not empty", hint="shards of two runs must not be mixed: name a new folder")
 
 
-def write_shards(works: Sequence[Work], count: int, context: Context, folder: Path) -> tuple[str, ...]:
+def write_shards(works: Sequence[SuiteJob], count: int, context: Context, folder: Path) -> tuple[str, ...]:
     """Cut the works, and put all that is needed to run them elsewhere into `folder`. Names of the shards' files.
 
     Raises UsageError when there is something else in it.
@@ -81,21 +81,31 @@ def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progre
     images: dict[str, Path] = {need.kind: _image(need, store, path.parent / "artifacts") for need in shard.needs}
     chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
     count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
-    partial = (
-        Partial(store, {"shard": shard.key, "accelerator": chosen.name}) if SUITES[shard.suite].resumable else None
+    kept_answers = (
+        KeptAnswers(store, {"shard": shard.key, "accelerator": chosen.name}) if SUITES[shard.suite].resumable else None
     )
     known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
     lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
     logs.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     shelf = store if site.machine.saved == "auto" else None
-    running = ShardRun(shard, images, chosen, logs, progress, stop, lengths, partial=partial, store=shelf,
-                       crowded=crowded(count, shard.cpus),
-                       bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600))  # fmt: skip
+    running = ShardRun(
+        shard,
+        images,
+        chosen,
+        logs,
+        progress,
+        stop,
+        lengths,
+        kept_answers=kept_answers,
+        store=shelf,
+        crowded=crowded(count, shard.cpus),
+        bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600),
+    )
     run_all([running], count, lambda job: [], stop)
     result = running.result()
-    if partial and not result.problem:
-        partial.forget()
+    if kept_answers and not result.problem:
+        kept_answers.forget()
     return result
 
 
@@ -113,9 +123,14 @@ def read_plan(run_folder: RunFolder) -> ShardPlan:
 
 
 def merge(
-    plan: ShardPlan, begun: Sequence[LegResult], results: Mapping[Path, ShardResult], artifacts: Artifacts,
-    durations: Durations, notruns: NotRuns | None = None, patched: Collection[str] = (),
-) -> tuple[LegResult, ...]:  # fmt: skip
+    plan: ShardPlan,
+    begun: Sequence[LegResult],
+    results: Mapping[Path, ShardResult],
+    artifacts: Artifacts,
+    durations: Durations,
+    notruns: NotRuns | None = None,
+    patched: Collection[str] = (),
+) -> tuple[LegResult, ...]:
     """The legs with what the shards brought; a shard without a result leaves its tests to INFRA, by name.
 
     patched: components with patches.
@@ -135,7 +150,7 @@ def merge(
     legs = {leg.leg: leg for leg in begun}
     for whole in plan.works:
         own = [result for result in found if shards[result.shard].leg.name == whole.leg.name]
-        work = Work(whole, {}, {})
+        work = SuiteJob(whole, {}, {})
         part = suite_result(work, own, artifacts)
         durations.put_tests(whole.measured_as, part.accelerator, seconds_of(work, own, part))
         learn(whole, part, artifacts, notruns, patched)
@@ -185,8 +200,8 @@ def _without(key: str, shard: Shard, why: str) -> ShardResult:
     return ShardResult(shard=key, run=shard.run, nonce=shard.nonce, problem=f"shard {shard.name} {why}")
 
 
-def _with_needs(work: Work, needs: tuple[Need, ...]) -> Work:
-    return Work(work.shard.model_copy(update={"needs": needs}), work.inputs, work.lengths)
+def _with_needs(work: SuiteJob, needs: tuple[Need, ...]) -> SuiteJob:
+    return SuiteJob(work.shard.model_copy(update={"needs": needs}), work.inputs, work.lengths)
 
 
 def _hashed(need: Need, context: Context) -> Need:
@@ -216,5 +231,5 @@ def _image(need: Need, store: Store, beside: Path) -> Path:
     raise InfraError(
         f"{name} is not here, and the shard's machines boot from it",
         hint=f"copy artifacts/{name} of the shard folder, or of the cache of the machine that made the shard, "
-             f"to {kept.parent} or beside the shard into artifacts/",
-    )  # fmt: skip
+        f"to {kept.parent} or beside the shard into artifacts/",
+    )

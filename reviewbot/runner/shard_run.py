@@ -15,7 +15,7 @@ from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner.results import answered, wrong_program
-from reviewbot.runner.resume import EARLIER, Partial
+from reviewbot.runner.resume import EARLIER, KeptAnswers
 from reviewbot.store import Store
 from reviewbot.suites.suite import SUITES, Suite
 
@@ -28,11 +28,19 @@ START = 2.0
 def job_of(shard: Shard, images: Mapping[str, Path], steps: Sequence[GuestStep]) -> GuestJob:
     """A machine of this shard, with these steps. images: kind -> file."""
     return GuestJob(
-        name=f"{shard.leg.name}-{shard.suite}", kernel=str(images["kernel"]), root=str(images["guest"]),
-        payload=str(images["payload"]), disks=shard.disks, memory=shard.memory, cpus=shard.cpus, steps=tuple(steps),
-        expect_release=shard.release, kernel_line=shard.kernel_line, slow=shard.slow,
+        name=f"{shard.leg.name}-{shard.suite}",
+        kernel=str(images["kernel"]),
+        root=str(images["guest"]),
+        payload=str(images["payload"]),
+        disks=shard.disks,
+        memory=shard.memory,
+        cpus=shard.cpus,
+        steps=tuple(steps),
+        expect_release=shard.release,
+        kernel_line=shard.kernel_line,
+        slow=shard.slow,
         renew=shard.renew,
-    )  # fmt: skip
+    )
 
 
 @dataclass(slots=True)
@@ -56,7 +64,7 @@ class ShardRun:
     """Wall time it should take, seconds, for who watches."""
     ahead: float = 0.0
     """The same of the work that waits for this one's end."""
-    partial: Partial | None = None
+    kept_answers: KeptAnswers | None = None
     store: Store | None = None
     """Where saved machines are kept; None: each is booted."""
     crowded: bool = False
@@ -65,7 +73,7 @@ class ShardRun:
     """When all of it has to be over, and how much its guests may leave on the host."""
     first: tuple[str, ...] = ()
     """Steps that go before the longest."""
-    told: Callable[[], None] = lambda: None
+    on_update: Callable[[], None] = lambda: None
     """Called after each answer."""
     left: dict[str, GuestStep] = field(default_factory=dict)
     """What no machine has taken yet, by name, in the order in which it is taken."""
@@ -88,7 +96,7 @@ class ShardRun:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        kept = self.partial.load(self.logs) if self.partial else {}
+        kept = self.kept_answers.load(self.logs) if self.kept_answers else {}
         if kept:
             earlier = JobReply(name=EARLIER, complete=True, replies=tuple(kept.values()))
             self.ended.append(earlier.model_copy(update={"accelerator": self.accelerator.name}))
@@ -142,8 +150,17 @@ class ShardRun:
             number, before = self.started, self._count()
             if number == 1:
                 self.since, total = time.monotonic(), len(self.shard.tests)
-                self.progress(Event("lab", self.shard.name, "start", expected=self.expected, total=total, done=before,
-                                    log=str(self.logs)))  # fmt: skip
+                self.progress(
+                    Event(
+                        "lab",
+                        self.shard.name,
+                        "start",
+                        expected=self.expected,
+                        total=total,
+                        done=before,
+                        log=str(self.logs),
+                    )
+                )
             self.answers[number] = []
             job = self._job(number)
         try:
@@ -170,9 +187,12 @@ class ShardRun:
         with self.lock:
             running = [JobReply(name="running", complete=True, replies=tuple(said)) for said in self.answers.values()]
             return ShardResult(
-                shard=self.shard.key, run=self.shard.run, nonce=self.shard.nonce, machines=(*self.ended, *running),
+                shard=self.shard.key,
+                run=self.shard.run,
+                nonce=self.shard.nonce,
+                machines=(*self.ended, *running),
                 problem=self.problem if self.left or self.suite.ordered else "",
-            )  # fmt: skip
+            )
 
     def _count(self) -> int:
         """Tests that have an answer."""
@@ -213,17 +233,28 @@ class ShardRun:
             self.progress(replace(event, what=self.shard.name))
 
         return lab.run_job(
-            job, self.accelerator, self.logs, store=self.store, on_reply=heard, progress=relayed, take=take,
-            stop=self.stop, bounds=self.bounds,
-        )  # fmt: skip
+            job,
+            self.accelerator,
+            self.logs,
+            store=self.store,
+            on_reply=heard,
+            progress=relayed,
+            take=take,
+            stop=self.stop,
+            bounds=self.bounds,
+        )
 
     def _hung(self) -> list[str]:
         """Tests that hung, of a suite in order: what comes after them would only hang for as long."""
         if not self.suite.ordered:
             return []
         said = [*(machine.replies for machine in self.ended), *self.answers.values()]
-        return [reply.name for replies in said for reply in replies if reply.status == "timeout" or
-                (reply.death and reply.death.hung)]  # fmt: skip
+        return [
+            reply.name
+            for replies in said
+            for reply in replies
+            if reply.status == "timeout" or (reply.death and reply.death.hung)
+        ]
 
     def _heard(self, reply: StepReply, number: int) -> None:
         gate = reply.name.startswith("setup/")
@@ -231,13 +262,13 @@ class ShardRun:
             self.answers[number].append(reply)
             void = wrong_program(self.answers[number], self.shard.expect)
             done = self._count()
-        if self.partial and not void and not (gate and reply.exit_status != 0):
-            self.partial.add(reply)
+        if self.kept_answers and not void and not (gate and reply.exit_status != 0):
+            self.kept_answers.add(reply)
         if not gate:
             text = f"{reply.name.removeprefix(self.shard.suite + '/')} {reply.status} {reply.seconds:.1f} s"
             total = len(self.shard.tests)
             self.progress(Event("lab", self.shard.name, "note", text, done=done, total=total))
-        self.told()
+        self.on_update()
 
     def _take_in(self, reply: JobReply, progress: bool) -> None:
         """progress: whether another machine answered any test since this one was started."""

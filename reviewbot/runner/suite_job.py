@@ -25,7 +25,7 @@ UNKNOWN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class SuiteJob:
     """One suite of one leg."""
 
     shard: Shard
@@ -65,7 +65,7 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return next((artifacts.unprovable[word] for word in leg.prove if word in artifacts.unprovable), "")
 
 
-def work_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> Work:
+def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> SuiteJob:
     """selection: of fstests. Raises ConfigError for a bad data file."""
     variant, machine = context.build.variant, context.conditions
     known = context.durations.tests(measured_as(leg.name, variant.name), context.accelerator.name)
@@ -90,7 +90,7 @@ def work_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selecti
         cpus=machine.cpus,
         expected=round(sum(lengths.values()), 1),
     )
-    return Work(shard, _inputs(shard, context), lengths)
+    return SuiteJob(shard, _inputs(shard, context), lengths)
 
 
 def _varied(step: GuestStep, variant: Variant) -> GuestStep:
@@ -135,16 +135,20 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
     }
     ours = {name: key for name, key in built["payload"].inputs.items() if not name.startswith(PART)}
     return {
-        "leg": shard.leg.model_dump_json(), "suite": shard.suite, "machine": json.dumps(machine, sort_keys=True),
-        "steps": json.dumps(steps, sort_keys=True), "accelerator": context.accelerator.name,
-        "rules": suites.rules_digest(), "ours": json.dumps(ours, sort_keys=True),
+        "leg": shard.leg.model_dump_json(),
+        "suite": shard.suite,
+        "machine": json.dumps(machine, sort_keys=True),
+        "steps": json.dumps(steps, sort_keys=True),
+        "accelerator": context.accelerator.name,
+        "rules": suites.rules_digest(),
+        "ours": json.dumps(ours, sort_keys=True),
         **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
         **({"rerun": context.tests.rerun} if context.tests.rerun else {}),
-    }  # fmt: skip
+    }
 
 
 def inputs_of(leg: LegSpec, suite: SuiteName, test: str, context: Context) -> str:
     """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
     first = replace(context, tests=replace(context.tests, rerun="", checks=()))
-    work = work_of(leg, suite, first, None if SUITES[suite].ordered else Selection((test,)))
+    work = suite_job_of(leg, suite, first, None if SUITES[suite].ordered else Selection((test,)))
     return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()

@@ -11,7 +11,7 @@ from reviewbot.coverage.counters import sets_of_counters
 from reviewbot.model.shard import ShardPlan, ShardResult
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.runner import shard_files
-from reviewbot.runner.suite_job import work_of
+from reviewbot.runner.suite_job import suite_job_of
 from reviewbot.suites import about_counters
 from tests.played import LEG, TESTS, World, made_world, with_build
 
@@ -49,7 +49,7 @@ def test_notes_of_lost_counters_are_told_from_others() -> None:
 
 def test_counters_of_a_shard_that_ran_elsewhere_come_along_with_its_logs(world: World, tmp_path: Path) -> None:
     context = with_build(world.context(), variant=GCOV)
-    shard = work_of(LEG, "fstests", context).shard
+    shard = suite_job_of(LEG, "fstests", context).shard
     result = tmp_path / "result.json"
     for name in ("coverage/gcov/notes", "other/gcov/notes"):
         (shard_files.logs_of(result) / "fuse2fs-fstests.2" / name).parent.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Work is cut so that machines end together, and so that no test is lost or doubled."""
+"""SuiteJob is cut so that machines end together, and so that no test is lost or doubled."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from reviewbot.runner.context import Context
 from reviewbot.runner.cut import cut, deal, share_out
 from reviewbot.runner.select import choose
 from reviewbot.runner.shard_run import START
-from reviewbot.runner.suite_job import Work, lengths_of, work_of
+from reviewbot.runner.suite_job import SuiteJob, lengths_of, suite_job_of
 from reviewbot.store import TestSeconds
 from tests.played import TESTS, World, made_world
 
@@ -66,15 +66,15 @@ def test_an_unknown_test_counts_as_the_median_of_the_known() -> None:
     assert lengths_of(["x"], {}) == {"x": 1.0}
 
 
-def works(world: World) -> list[Work]:
+def works(world: World) -> list[SuiteJob]:
     context = world.context()
     context.durations.put_tests("fuse2fs", "tcg", {f"fstests/{test}": 10.0 * n for n, test in enumerate(TESTS, 1)})
     stack = load_stack()
     return [work(stack.leg(leg), context) for leg in ("ext4", "fuse2fs")]
 
 
-def work(leg: LegSpec, context: Context) -> Work:
-    return work_of(leg, "fstests", context, choose([leg], context, ["fstests"])[leg.name].selection)
+def work(leg: LegSpec, context: Context) -> SuiteJob:
+    return suite_job_of(leg, "fstests", context, choose([leg], context, ["fstests"])[leg.name].selection)
 
 
 def test_shards_of_all_legs_come_longest_first_and_hold_each_test_once(world: World) -> None:

@@ -21,7 +21,7 @@ from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.shard import IMAGES, Shard, ShardPlan, ShardResult, merged
-from reviewbot.runner import Work, run_legs, shard_files
+from reviewbot.runner import SuiteJob, run_legs, shard_files
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
 from tests.played import TESTS, Lab, World, made_world, outcomes
 
@@ -69,7 +69,7 @@ def made_cut(world: World, count: int = 4) -> Cut:
         path = Path(world.artifacts.artifacts[kind].path)
         path.mkdir(exist_ok=True)
         (path / image).write_text(f"boots {kind}")
-    put_off: list[Work] = []
+    put_off: list[SuiteJob] = []
     with world.playing(Lab()):
         begun = run_legs(LEGS, ["smoke", "fstests"], context, put_off=put_off.append)
     names = shard_files.write_shards(put_off, count, context, world.folder / "cut")
