@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Blame, Class
+from reviewbot.model.comparison import Blame, Class, Comparison
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
@@ -170,7 +170,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def apart(record: Record) -> list[str]:
-    """Failures that decide nothing, one line per class: those that base has, too, flaky and undecided ones."""
+    """What decides nothing, one line each: failures that base has, too, flaky and undecided ones; what is better."""
     if not record.comparison:
         return []
     lines = []
@@ -192,7 +192,22 @@ def apart(record: Record) -> list[str]:
         for one in record.comparison.messages
         if not one.alarm
     ]
-    return lines
+    return lines + _better(record.results, record.comparison)
+
+
+def _better(results: Results | None, comparison: Comparison) -> list[str]:
+    """Checks of smoke that pass on head and did not on base, in one run each."""
+    fixed, running = [], []
+    for leg in results.legs if results else ():
+        base = comparison.smoke_on_base.get(leg.leg, {})
+        for test in (test for test in leg.tests if test.suite == "smoke" and test.outcome is Outcome.PASS):
+            was = base.get(test.test)
+            if was is not None and (was.broken or was is Outcome.KNOWN):
+                fixed.append(f"{leg.leg} smoke/{test.test} ({was} on base)")
+            elif was is Outcome.NOTRUN:
+                running.append(f"{leg.leg} smoke/{test.test}")
+    lines = [f"fixed by the series: {listed(fixed)}"] if fixed else []
+    return lines + ([f"newly running, and passing: {listed(running)}"] if running else [])
 
 
 _APART = (

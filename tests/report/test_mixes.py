@@ -5,6 +5,7 @@ from reviewbot.model.comparison import Cell, Comparison, Prefix
 from reviewbot.model.results import Outcome
 from reviewbot.report.mixes import compat_table, mix_lines, prefix_table
 from reviewbot.report.summary import summary_markdown
+from reviewbot.report.words import apart
 from tests.report.records import passing
 
 FAILS = Cell(
@@ -30,6 +31,18 @@ def test_each_stack_is_a_row_of_new_and_old_parts() -> None:
         ("fuse2fs", "old", "new", "old", "not built: libfuse: x.c:1: error"),
     )
     assert "## Old and new parts together" in summary_markdown(record)
+
+
+def test_what_base_could_not_do_and_head_does_is_told() -> None:
+    record = passing()
+    assert record.results
+    leg = next(leg for leg in record.results.legs if sum(test.suite == "smoke" for test in leg.tests) > 1)
+    one, two = [test.test for test in leg.tests if test.suite == "smoke" and test.outcome is Outcome.PASS][:2]
+    base = Comparison(smoke_on_base={leg.leg: {one: Outcome.FAIL, two: Outcome.NOTRUN}})
+    assert apart(record.model_copy(update={"comparison": base})) == [
+        f"fixed by the series: {leg.leg} smoke/{one} (FAIL on base)",
+        f"newly running, and passing: {leg.leg} smoke/{two}",
+    ]
 
 
 def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:
