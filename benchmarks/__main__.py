@@ -115,9 +115,13 @@ def main() -> int:
         colour = "green" if figure.kept else "red"
         low, high = min(figure.values), max(figure.values)
         table.add_row(
-            figure.what, f"{figure.median:.2f} {unit}", f"{low:.2f} {unit}", f"{high:.2f} {unit}",
-            f"{figure.limit:g} {unit}", f"[{colour}]{100 * figure.median / figure.limit:.0f} %[/]",
-        )  # fmt: skip
+            figure.what,
+            f"{figure.median:.2f} {unit}",
+            f"{low:.2f} {unit}",
+            f"{high:.2f} {unit}",
+            f"{figure.limit:g} {unit}",
+            f"[{colour}]{100 * figure.median / figure.limit:.0f} %[/]",
+        )
     console.print(table)
     return 0 if kept else 1
 

@@ -35,11 +35,14 @@ def floor(store: Store) -> Figure:
     leg = load_stack().leg("ext4")
     prepare, empty = fstests.steps(leg, Selection((TEST,)))
     job = job_of(
-        built, "floor", *suites.setup_steps(leg), prepare,
+        built,
+        "floor",
+        *suites.setup_steps(leg),
+        prepare,
         GuestStep(name="setup/empty", argv=("/bin/sh", "-ec", EMPTY), timeout=20, gate=True),
         *(empty.model_copy(update={"name": f"{empty.name}-{turn}"}) for turn in range(TIMES + 1)),
         disks=suites.disks(1),
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory(prefix="reviewbot-bench-") as folder:
         reply = lab.run_job(job, Accelerator("tcg", "the promise is about emulation"), Path(folder))
     tests = [r for r in reply.replies if r.name.startswith(empty.name)]

@@ -31,6 +31,10 @@ def newest(store: Store, *, fstests: bool = False) -> dict[str, Artifact]:
 def job_of(built: dict[str, Artifact], name: str, *steps: GuestStep, disks: tuple[Disk, ...] = ()) -> GuestJob:
     """A job for a machine of these."""
     return GuestJob(
-        name=name, kernel=f"{built['kernel'].path}/bzImage", root=f"{built['guest'].path}/root.img",
-        payload=f"{built['payload'].path}/payload.img", disks=disks, steps=steps,
-    )  # fmt: skip
+        name=name,
+        kernel=f"{built['kernel'].path}/bzImage",
+        root=f"{built['guest'].path}/root.img",
+        payload=f"{built['payload'].path}/payload.img",
+        disks=disks,
+        steps=steps,
+    )

@@ -115,10 +115,15 @@ def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
     paths = {kind: built.artifacts[kind].path for kind in ("kernel", "guest", "payload")}
     check = GuestStep(name="fstests/all", argv=("/bin/sh", "-ec", PLAIN, "plain", *TESTS), timeout=1800)
     job = GuestJob(
-        name="plain", kernel=f"{paths['kernel']}/bzImage", root=f"{paths['guest']}/root.img",
-        payload=f"{paths['payload']}/payload.img", disks=suites.disks(machine.scratch_gib), memory=machine.memory,
-        cpus=machine.cpus, steps=(*suites.setup_steps(leg), check),
-    )  # fmt: skip
+        name="plain",
+        kernel=f"{paths['kernel']}/bzImage",
+        root=f"{paths['guest']}/root.img",
+        payload=f"{paths['payload']}/payload.img",
+        disks=suites.disks(machine.scratch_gib),
+        memory=machine.memory,
+        cpus=machine.cpus,
+        steps=(*suites.setup_steps(leg), check),
+    )
     with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", dir=cache_dir().parent) as name:
         started = time.monotonic()
         reply = lab.run_job(job, TCG, Path(name))

@@ -123,8 +123,14 @@ def virtme_true(vng: Path, kernel: Artifact) -> float:
     argv = [str(vng), "--run", f"{kernel.path}/bzImage", *options.split(), "--", f"true && echo {WORD}"]
     env = {**os.environ, "PATH": f"{vng.parent}:{os.environ.get('PATH', '')}"}
     started = time.monotonic()
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env=env, start_new_session=True) as process:  # fmt: skip
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+        start_new_session=True,
+    ) as process:
         seconds = 0.0
         try:
             for line in process.stdout or ():

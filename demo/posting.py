@@ -50,8 +50,9 @@ def mails(version: Version) -> Iterator[bytes]:
     for number, component in enumerate(COMPONENTS, 1):
         cover = version.id(component)
         subject = f"[PATCHSET{tag} 1/1] {WHAT[component]}"
-        yield _mail(cover, subject, _COVER.format(what=WHAT[component]), parent=version.top, to=TO[component],
-                    minute=minute)  # fmt: skip
+        yield _mail(
+            cover, subject, _COVER.format(what=WHAT[component]), parent=version.top, to=TO[component], minute=minute
+        )
         patches = list(_patches(component, version))
         for place, raw in enumerate(patches, 1):
             minute += 1
@@ -87,8 +88,9 @@ def _patch(raw: bytes, message_id: str, place: int, total: int, cover: str, comp
     title = str(parsed["Subject"]).partition("] ")[2]
     body = parsed.get_payload(decode=True)
     assert isinstance(body, bytes)
-    return _mail(message_id, f"[PATCH {place}/{total}] {title}", body.decode(), parent=cover, to=TO[component],
-                 minute=minute)  # fmt: skip
+    return _mail(
+        message_id, f"[PATCH {place}/{total}] {title}", body.decode(), parent=cover, to=TO[component], minute=minute
+    )
 
 
 _TOP = """\

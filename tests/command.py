@@ -35,9 +35,12 @@ _HEAD = 9
 
 
 def called(
-    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, said: bytes = b"",
+    *arguments: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    said: bytes = b"",
     timeout: float = 600,
-) -> subprocess.CompletedProcess[str]:  # fmt: skip
+) -> subprocess.CompletedProcess[str]:
     """`reviewbot ARGUMENTS`; said: its standard input. env: all of its environment (default: ours).
 
     Raises subprocess.TimeoutExpired after `timeout` seconds; the process is killed then.
@@ -48,9 +51,12 @@ def called(
 
 
 def called_bytes(
-    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, said: bytes = b"",
+    *arguments: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    said: bytes = b"",
     timeout: float = 600,
-) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
+) -> subprocess.CompletedProcess[bytes]:
     """The same in bytes."""
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         stdin.write(said)

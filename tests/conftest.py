@@ -33,8 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order: unit tests, then those that use the network, then builds, then machines."""
 
     def weight(item: pytest.Item) -> int:
-        marks = [3 * bool(item.get_closest_marker("vm")), 2 * bool(item.get_closest_marker("build")),
-                 1 * bool(item.get_closest_marker("network"))]  # fmt: skip
+        marks = [
+            3 * bool(item.get_closest_marker("vm")),
+            2 * bool(item.get_closest_marker("build")),
+            1 * bool(item.get_closest_marker("network")),
+        ]
         return max(marks)
 
     items.sort(key=weight)
@@ -81,9 +84,13 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     with locked(shared / "demo.lock"):
         if not told.exists():
             done = subprocess.run(
-                [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, check=False,
+                [sys.executable, "-m", "demo"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
                 env={**os.environ, "REVIEWBOT_DATA": str(data), "CI": ""},
-            )  # fmt: skip
+            )
             folder = (data / "runs" / "latest").resolve()  # a test may start another run in there
             told.write_text(json.dumps([done.returncode, done.stdout, done.stderr, str(data), str(folder)]))
     status, stdout, stderr, *folders = json.loads(told.read_text())

@@ -114,18 +114,21 @@ class RunnerHost:
                 found[name] = self._job(name, workflow, job, context)
                 continue
             ((key, values),) = matrix.items()
-            parts = [self._job(f"{name} ({value})", workflow, job, {**context, "matrix": {key: value}})
-                     for value in values]  # fmt: skip
+            parts = [
+                self._job(f"{name} ({value})", workflow, job, {**context, "matrix": {key: value}}) for value in values
+            ]
             found |= {f"{name} ({value})": part for value, part in zip(values, parts, strict=True)}
             found[name] = JobResult("success" if all(one.result == "success" for one in parts) else "failure")
         return found
 
     def _context(self, needs: dict[str, JobResult]) -> dict[str, Any]:
         return {
-            "inputs": self.inputs, "vars": self.variables, "runner": {"os": "Linux"},
+            "inputs": self.inputs,
+            "vars": self.variables,
+            "runner": {"os": "Linux"},
             "github": {"token": "ghs_CANARY", "run_attempt": "1", "sha": "a" * 40, "ref": "main"},
             "needs": {name: {"result": one.result, "outputs": one.outputs} for name, one in needs.items()},
-        }  # fmt: skip
+        }
 
     def _holds(self, condition: str, context: dict[str, Any], fine: bool) -> bool:
         text = condition.strip().removeprefix("${{").removesuffix("}}")
@@ -150,15 +153,21 @@ class RunnerHost:
         for folder in (workspace, place / "temp", place / "opt"):
             folder.mkdir(parents=True)
         done, steps, fine = JobResult("success"), dict[str, Any](), True
-        environment = {"PATH": f"{self.tools}:{os.environ['PATH']}", "HOME": str(place),
-                       **self._fill(workflow.get("env", {}), context)}  # fmt: skip
+        environment = {
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+            "HOME": str(place),
+            **self._fill(workflow.get("env", {}), context),
+        }
         for step in job["steps"]:
             inside = {**context, "steps": steps}
             if not self._holds(str(step.get("if", "success()")), inside, fine):
                 continue
             done.done.append(step["name"])
-            ended = self._uses(step, inside, workspace) if "uses" in step else self._script(
-                step, inside, place, environment, done)  # fmt: skip
+            ended = (
+                self._uses(step, inside, workspace)
+                if "uses" in step
+                else self._script(step, inside, place, environment, done)
+            )
             fine = fine and ended
             outputs = place / "output"
             if "id" in step:
@@ -218,8 +227,11 @@ class RunnerHost:
                 shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("latest"))
                 return True
             case "actions/download-artifact":
-                names = [given["name"]] if "name" in given else sorted(
-                    path.name for path in (stored / "artifacts").glob(given["pattern"]))  # fmt: skip
+                names = (
+                    [given["name"]]
+                    if "name" in given
+                    else sorted(path.name for path in (stored / "artifacts").glob(given["pattern"]))
+                )
                 for name in names:
                     if not (stored / "artifacts" / name).is_dir():
                         return False

@@ -40,18 +40,25 @@ class Images:
 
     def job(self, *steps: GuestStep, name: str = "test", disks: Sequence[Disk] = (), release: str = "") -> GuestJob:
         return GuestJob(
-            name=name, kernel=str(self.kernel), root=str(self.root), payload=str(self.payload), disks=tuple(disks),
-            steps=steps, expect_release=release or self.release,
-        )  # fmt: skip
+            name=name,
+            kernel=str(self.kernel),
+            root=str(self.root),
+            payload=str(self.payload),
+            disks=tuple(disks),
+            steps=steps,
+            expect_release=release or self.release,
+        )
 
 
 def images_of(run: DemoRun) -> Images:
     """Where a run's artifacts lie."""
     built = run.lock.artifacts.artifacts
     return Images(
-        Path(built["kernel"].path) / "bzImage", Path(built["guest"].path) / "root.img",
-        Path(built["payload"].path) / "payload.img", str(built["kernel"].facts["release"]),
-    )  # fmt: skip
+        Path(built["kernel"].path) / "bzImage",
+        Path(built["guest"].path) / "root.img",
+        Path(built["payload"].path) / "payload.img",
+        str(built["kernel"].facts["release"]),
+    )
 
 
 def shell(

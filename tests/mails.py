@@ -9,12 +9,23 @@ PATHS = {"kernel": "fs/fuse/file.c", "libfuse": "lib/fuse.c", "e2fsprogs": "misc
 
 
 def mail(
-    message_id: str, subject: str, body: str = "Hello.\n", *, parent: str = "", author: str = AUTHOR,
-    to: str = "linux-fsdevel@vger.kernel.org", day: int = 2,
-) -> bytes:  # fmt: skip
+    message_id: str,
+    subject: str,
+    body: str = "Hello.\n",
+    *,
+    parent: str = "",
+    author: str = AUTHOR,
+    to: str = "linux-fsdevel@vger.kernel.org",
+    day: int = 2,
+) -> bytes:
     """One mail as an archive gives it; day: of November 2026."""
-    lines = [f"From: {author}", f"To: {to}", f"Date: {day} Nov 2026 09:00:00 +0000", f"Subject: {subject}",
-             f"Message-ID: <{message_id}>"]  # fmt: skip
+    lines = [
+        f"From: {author}",
+        f"To: {to}",
+        f"Date: {day} Nov 2026 09:00:00 +0000",
+        f"Subject: {subject}",
+        f"Message-ID: <{message_id}>",
+    ]
     if parent:
         lines += [f"In-Reply-To: <{parent}>", f"References: <{parent}>"]
     lines += ["MIME-Version: 1.0", 'Content-Type: text/plain; charset="utf-8"', "Content-Transfer-Encoding: 8bit", ""]
@@ -38,9 +49,13 @@ def posting(components: Sequence[str] = ("kernel", "libfuse", "e2fsprogs"), *, p
         for number in range(1, patches + 1):
             name = PATHS[component] if number == 1 else PATHS[component].replace(".c", f"{number}.c")
             found.append(
-                mail(f"{component}.{number}@example.org", f"[PATCH {number}/{patches}] {component}: step {number}",
-                     diff(name), parent=cover)
-            )  # fmt: skip
+                mail(
+                    f"{component}.{number}@example.org",
+                    f"[PATCH {number}/{patches}] {component}: step {number}",
+                    diff(name),
+                    parent=cover,
+                )
+            )
     return found
 
 

@@ -69,11 +69,18 @@ class Lab:
         return [[s.name.partition("/")[2] for s in job.steps if not s.gate] for job in self.jobs]
 
     def run_job(
-        self, job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
-        on_reply: Callable[[StepReply], None] = lambda reply: None, progress: Progress = silent,
-        take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
+        self,
+        job: GuestJob,
+        accelerator: Accelerator,
+        folder: Path,
+        *,
+        store: Store | None = None,
+        on_reply: Callable[[StepReply], None] = lambda reply: None,
+        progress: Progress = silent,
+        take: Callable[[GuestStep], bool] = lambda step: True,
+        stop: threading.Event | None = None,
         bounds: Bounds | None = None,
-    ) -> JobReply:  # fmt: skip
+    ) -> JobReply:
         self.jobs.append(job)
         replies: list[StepReply] = []
         problem, gate_failed = "", False
@@ -98,11 +105,17 @@ class Lab:
         if self.interrupted_at_its_end:
             raise KeyboardInterrupt
         return JobReply(
-            name=job.name, complete=not problem, problem=problem, replies=tuple(replies), seconds=10.0,
+            name=job.name,
+            complete=not problem,
+            problem=problem,
+            replies=tuple(replies),
+            seconds=10.0,
             notes=self.notes,
-            hello={"kernel_release": "7.1-rb"}, accelerator=accelerator.name, agent_seconds=2.0,
+            hello={"kernel_release": "7.1-rb"},
+            accelerator=accelerator.name,
+            agent_seconds=2.0,
             started=datetime.datetime.now(datetime.UTC),
-        )  # fmt: skip
+        )
 
     def _next(self, step: GuestStep) -> str:
         left = self.script.get(step.name.removeprefix("fstests/"), [])
@@ -127,9 +140,16 @@ class Lab:
             output, what = f"{test} [not run] {NOTRUN}\nNot run: {test}\nPassed all 0 tests", "done"
         if step.gate:
             output = json.dumps({"proof": dict(self.proofs)}) if what == "done" else '{"problem": "no such disk"}'
-        return StepReply(name=step.name, status="done", exit_status=int(what != "done"), output=output, files=files,
-                         loud=(self.loud.get(step.name) or [""]).pop(0), seconds=self.seconds,
-                         limit=10 * step.timeout)  # fmt: skip
+        return StepReply(
+            name=step.name,
+            status="done",
+            exit_status=int(what != "done"),
+            output=output,
+            files=files,
+            loud=(self.loud.get(step.name) or [""]).pop(0),
+            seconds=self.seconds,
+            limit=10 * step.timeout,
+        )
 
 
 def artifacts(folder: Path) -> Artifacts:

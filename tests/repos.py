@@ -40,9 +40,11 @@ def make_component(folder: Path, component: str) -> str:
 
 
 def stack_of(
-    sources: Mapping[str, Source], *, fallbacks: Mapping[str, Source] | None = None,
+    sources: Mapping[str, Source],
+    *,
+    fallbacks: Mapping[str, Source] | None = None,
     candidates: Mapping[str, tuple[Candidate, ...]] | None = None,
-) -> Stack:  # fmt: skip
+) -> Stack:
     """The shipped stack with only these components, and no base candidates but these."""
     stack = load_stack()
     components = tuple(

@@ -92,9 +92,13 @@ GIT_MAIL = {
 def test_the_same_again_tests_nothing_twice_and_says_so(demo_run: DemoRun) -> None:
     assert demo_run.status == 0
     done = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "REVIEWBOT_DATA": str(demo_run.data)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     results = Results.model_validate_json((demo_run.data / "runs" / "latest" / "results.json").read_bytes())
     assert [leg.reused for leg in results.legs] == [True, True]

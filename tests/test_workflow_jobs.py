@@ -100,8 +100,14 @@ def test_a_posting_goes_through_all_jobs_and_is_posted(tmp_path: Path) -> None:
         ("base", "plan", "shard (shard-01.json)", "shard (shard-02.json)", "shard", "judge", "post"), "success"
     ), {name: one.log for name, one in found.items()}
     assert [words[0] for words in calls(tmp_path)] == [
-        "warm", "apply-and-test", "run-shard", "run-shard", "merge-shards", "post", "post",
-    ]  # fmt: skip
+        "warm",
+        "apply-and-test",
+        "run-shard",
+        "run-shard",
+        "merge-shards",
+        "post",
+        "post",
+    ]
     assert json.loads((tmp_path / "merged").read_text()) == ["shard-01.json", "shard-02.json"]
     assert found["judge"].outputs == {"verdict": "PASS", "run": RUN} and found["judge"].summary == "# PASS\n"
     common = ["post", "--to", "github", "--send", "--repository=owner/name"]
@@ -137,8 +143,13 @@ def test_a_shard_that_is_lost_is_judged_as_lost(tmp_path: Path) -> None:
 
 def test_a_series_that_does_not_build_ends_early_with_its_verdict_and_is_posted(tmp_path: Path) -> None:
     found = host(tmp_path, fails="plan", issue="7").run(DATA["apply-and-test"])
-    assert ends(found) == {"base": "success", "plan": "failure", "shard": "skipped", "judge": "skipped",
-                           "post": "success"}  # fmt: skip
+    assert ends(found) == {
+        "base": "success",
+        "plan": "failure",
+        "shard": "skipped",
+        "judge": "skipped",
+        "post": "success",
+    }
     assert found["plan"].outputs["verdict"] == "BUILD-FAILS" and "BUILD-FAILS" in found["plan"].summary
     assert calls(tmp_path)[-1][-1] == f"./runs/{RUN}"
 

@@ -92,8 +92,13 @@ def test_only_the_job_that_reads_no_posting_writes_the_cache(workflow: str) -> N
     assert "inputs." not in yaml.safe_dump(base)
     calls = [line for s in base["steps"] for line in s.get("run", "").splitlines() if line.startswith("reviewbot ")]
     assert len(calls) == 1 and calls[0].split()[:2] == ["reviewbot", "warm"]
-    restored = [s for name, job in DATA[workflow]["jobs"].items() if name != "base" for s in job["steps"]
-                if s.get("uses", "").startswith("actions/cache/restore@")]  # fmt: skip
+    restored = [
+        s
+        for name, job in DATA[workflow]["jobs"].items()
+        if name != "base"
+        for s in job["steps"]
+        if s.get("uses", "").startswith("actions/cache/restore@")
+    ]
     assert restored and all(s["with"]["key"] == "${{ needs.base.outputs.key }}" for s in restored)
     keep = next(s for s in base["steps"] if s.get("name") == "Keep it")
     assert keep["with"]["key"] == "${{ steps.key.outputs.key }}" and "run_id" not in yaml.safe_dump(base)
@@ -276,8 +281,16 @@ def test_a_newer_version_cancels_an_older_one(workflow: str) -> None:
 def test_the_job_ends_as_the_tool_or_only_for_the_series(
     tmp_path: Path, workflow: str, status: str, only_series: str, end: int, words: str
 ) -> None:
-    done = play(workflow, "Verdict", tmp_path, 0, STATUS=status, ONLY_SERIES=only_series, REVIEWBOT_DATA=str(tmp_path),
-                GITHUB_OUTPUT=str(tmp_path / "output"))  # fmt: skip
+    done = play(
+        workflow,
+        "Verdict",
+        tmp_path,
+        0,
+        STATUS=status,
+        ONLY_SERIES=only_series,
+        REVIEWBOT_DATA=str(tmp_path),
+        GITHUB_OUTPUT=str(tmp_path / "output"),
+    )
     assert done.returncode == end, done.stderr
     assert done.stdout.startswith(words) and bool(done.stdout) is bool(words)
 

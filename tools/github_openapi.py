@@ -29,10 +29,14 @@ def main() -> None:
         for method in methods:
             operation = whole["paths"][path][method]
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            parameters = [
-                {key: one[key] for key in ("name", "in", "required", "schema") if key in one}
-                for one in operation["parameters"]
-            ] if "parameters" in operation else []  # fmt: skip
+            parameters = (
+                [
+                    {key: one[key] for key in ("name", "in", "required", "schema") if key in one}
+                    for one in operation["parameters"]
+                ]
+                if "parameters" in operation
+                else []
+            )
             paths.setdefault(path, {})[method] = {"parameters": parameters, "body": body}
     sys.stdout.write(json.dumps({**found, "paths": paths}, indent=1) + "\n")
 

@@ -89,8 +89,15 @@ def device(serial: str = "TEST_DEV") -> str:
 def run(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command; raises Failed with its last words when it fails, NotRun when it is not installed."""
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+        done = subprocess.run(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except FileNotFoundError:
         raise NotRun(f"{argv[0]} is not installed in the guest") from None
     if check and done.returncode:

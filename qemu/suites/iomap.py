@@ -147,10 +147,13 @@ def prove() -> tuple[dict[str, object], str]:
     probe = Probe()
     asked = probe.requests.asked
     facts: dict[str, object] = {
-        "iomap_warning": True, "iomap_flags": said(flags), "iomap_extents": said(probe.extents),
-        "iomap_probe": "requests are not counted by this kernel" if asked is None else
-        ", ".join(f"{probe.requests.times(name)} FUSE_{name[0]}" for name in (BEGIN, READ, WRITE)),
-    }  # fmt: skip
+        "iomap_warning": True,
+        "iomap_flags": said(flags),
+        "iomap_extents": said(probe.extents),
+        "iomap_probe": "requests are not counted by this kernel"
+        if asked is None
+        else ", ".join(f"{probe.requests.times(name)} FUSE_{name[0]}" for name in (BEGIN, READ, WRITE)),
+    }
     return facts, "" if probe.moved else probe.why()
 
 

@@ -113,8 +113,9 @@ def _verdict(tool: str, run: _Run) -> Entry:
     status = "pass" if verdict.kind.exit_status is ExitStatus.PASS else "warn" if uncertain else "fail"
     lines = [finding.what for finding in verdict.findings[:_LINES]]
     lines += [f"note: {note}" for note in verdict.notes]
-    return Entry(tool=tool, status=status, summary=f"{verdict.kind}: {verdict.summary}", url=run.url(),
-                 details="\n".join(lines))  # fmt: skip
+    return Entry(
+        tool=tool, status=status, summary=f"{verdict.kind}: {verdict.summary}", url=run.url(), details="\n".join(lines)
+    )
 
 
 def _series(run: _Run, review: Review, part: Part | None) -> list[Entry]:
@@ -176,8 +177,15 @@ def _blamed(known: Sequence[_Run], message_id: str) -> list[Entry]:
             continue
         for finding in verdict.findings:
             if finding.patch and finding.patch.key == message_id:
-                return [Entry(tool="reviewbot", status="fail", summary=f"{verdict.kind}: {finding.what}", url=run.url(),
-                              details=finding.detail)]  # fmt: skip
+                return [
+                    Entry(
+                        tool="reviewbot",
+                        status="fail",
+                        summary=f"{verdict.kind}: {finding.what}",
+                        url=run.url(),
+                        details=finding.detail,
+                    )
+                ]
         return []
     return []
 

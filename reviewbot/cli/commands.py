@@ -32,26 +32,49 @@ def series_options(command: Any) -> Any:
     for option in reversed(
         (
             click.argument("names", metavar="[MESSAGE-ID]...", nargs=-1),
-            click.option("--mbox", type=click.Path(path_type=Path), multiple=True,
-                         help="Read the mails from this file (`-`: standard input), or from a folder of *.patch; "
-                              "repeatable, all of them are one posting."),
-            click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE",
-                         help="A YAML file that lists the parts, for a posting that is not one thread."),
-            click.option("--part-only", is_flag=True,
-                         help="Only the part that holds the named mail; --base must have its prerequisites."),
-            click.option("--wait", type=values.Duration(), default=0.0, metavar="DURATION",
-                         help="Wait this long (90m, 2h) until every part of the posting has arrived."),
+            click.option(
+                "--mbox",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                help="Read the mails from this file (`-`: standard input), or from a folder of *.patch; "
+                "repeatable, all of them are one posting.",
+            ),
+            click.option(
+                "--manifest",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="A YAML file that lists the parts, for a posting that is not one thread.",
+            ),
+            click.option(
+                "--part-only",
+                is_flag=True,
+                help="Only the part that holds the named mail; --base must have its prerequisites.",
+            ),
+            click.option(
+                "--wait",
+                type=values.Duration(),
+                default=0.0,
+                metavar="DURATION",
+                help="Wait this long (90m, 2h) until every part of the posting has arrived.",
+            ),
             click.option("--latest", is_flag=True, help="Take the newest version of what was named."),
-            click.option("--base", "bases", type=values.Base(), multiple=True,
-                         help="Base of one component; repeatable."),
+            click.option(
+                "--base", "bases", type=values.Base(), multiple=True, help="Base of one component; repeatable."
+            ),
             click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
-            click.option("--stack", "stack_name", type=values.Word("STACK", values.stacks), default="fuse",
-                         show_default=True, help="Stack to test."),
+            click.option(
+                "--stack",
+                "stack_name",
+                type=values.Word("STACK", values.stacks),
+                default="fuse",
+                show_default=True,
+                help="Stack to test.",
+            ),
             verbose_option,
             click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout."),
         )
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -60,18 +83,43 @@ def _test_options(command: Any) -> Any:
     """What is tested: options of the commands that plan or run tests."""
     for option in reversed(
         (
-            click.option("--legs", type=values.Comma(values.legs), default=(),
-                         help="Only these legs [default: all of the stack]."),
-            click.option("--suites", "--suite", type=values.Comma(values.suites), default="smoke,fstests",
-                         show_default=True, help="What runs in each leg; smoke always goes first."),
-            click.option("--tests", type=values.Selection(), default="",
-                         help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection]."),
-            click.option("--budget", type=values.Duration(), default=0.0, metavar="DURATION",
-                         help="Of these fstests only the most valuable ones that run in this time (30m), in all legs."),
-            click.option("--variant", "variants", type=values.Comma(values.variants), default=(), metavar="NAME,…",
-                         help="Build and run with debugging checks: kasan, lockdep, kmemleak, asan-server, …"),
+            click.option(
+                "--legs",
+                type=values.Comma(values.legs),
+                default=(),
+                help="Only these legs [default: all of the stack].",
+            ),
+            click.option(
+                "--suites",
+                "--suite",
+                type=values.Comma(values.suites),
+                default="smoke,fstests",
+                show_default=True,
+                help="What runs in each leg; smoke always goes first.",
+            ),
+            click.option(
+                "--tests",
+                type=values.Selection(),
+                default="",
+                help="For fstests: names, or '-g auto -x dangerous' [default: the stack's short selection].",
+            ),
+            click.option(
+                "--budget",
+                type=values.Duration(),
+                default=0.0,
+                metavar="DURATION",
+                help="Of these fstests only the most valuable ones that run in this time (30m), in all legs.",
+            ),
+            click.option(
+                "--variant",
+                "variants",
+                type=values.Comma(values.variants),
+                default=(),
+                metavar="NAME,…",
+                help="Build and run with debugging checks: kasan, lockdep, kmemleak, asan-server, …",
+            ),
         )
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -92,12 +140,19 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         )
     return (
         Request(
-            names=names, mbox=mbox, manifest=manifest, part_only=options["part_only"], bases=dict(options["bases"]),
-            wait=options["wait"], latest=options["latest"], rfc=options["rfc"], command=command_words(),
+            names=names,
+            mbox=mbox,
+            manifest=manifest,
+            part_only=options["part_only"],
+            bases=dict(options["bases"]),
+            wait=options["wait"],
+            latest=options["latest"],
+            rfc=options["rfc"],
+            command=command_words(),
             **{name: options[name] for name in _WISHES if options.get(name) not in (None, ())},
         ),
         site,
-    )  # fmt: skip
+    )
 
 
 @reviewbot.command(short_help="Show what would be tested and why; change nothing.")

@@ -59,9 +59,18 @@ PROGRAMS = (
 def checks(site_path: Path | None = None) -> tuple[Check, ...]:
     """All checks, in the order a reader wants them. site_path: as for `load_site`."""
     return (
-        _python(), *map(_program, PROGRAMS), *_box(site_path), _owners(), _archive(), _kvm(), _machines(site_path),
-        _memory(), _disk(), _cache(), _site(site_path),
-    )  # fmt: skip
+        _python(),
+        *map(_program, PROGRAMS),
+        *_box(site_path),
+        _owners(),
+        _archive(),
+        _kvm(),
+        _machines(site_path),
+        _memory(),
+        _disk(),
+        _cache(),
+        _site(site_path),
+    )
 
 
 def install_line(found: tuple[Check, ...]) -> str:

@@ -57,8 +57,13 @@ class _Size(click.ParamType[int]):
 
 
 @reviewbot.command(short_help="Remove what is no longer needed.")
-@click.option("--older", type=_Age(), default="30d", show_default=True,
-              help="Remove from the cache what was not used for so long.")  # fmt: skip
+@click.option(
+    "--older",
+    type=_Age(),
+    default="30d",
+    show_default=True,
+    help="Remove from the cache what was not used for so long.",
+)
 @click.option("--size", type=_Size(), help="Then remove what was not used for longest, until the cache is so small.")
 @click.option("--runs", "run_age", type=_Age(), help="Remove runs that are older, too [default: none].")
 @click.option("--run", "names", multiple=True, type=values.Run(), help="Remove this run; repeatable.")
@@ -123,7 +128,12 @@ def _needed(found: Found) -> str:
 
 def _plain(items: Iterable[Item]) -> list[dict[str, Any]]:
     return [
-        {"kind": item.kind, "path": str(item.path), "bytes": item.size, "needed_by": item.needed_by,
-         "used": datetime.datetime.fromtimestamp(item.used, datetime.UTC).isoformat(timespec="seconds")}
+        {
+            "kind": item.kind,
+            "path": str(item.path),
+            "bytes": item.size,
+            "needed_by": item.needed_by,
+            "used": datetime.datetime.fromtimestamp(item.used, datetime.UTC).isoformat(timespec="seconds"),
+        }
         for item in items
-    ]  # fmt: skip
+    ]

@@ -67,13 +67,18 @@ def _tell_version(context: click.Context, _param: click.Parameter, wanted: bool)
 
 
 @click.group(
-    cls=_Commands, invoke_without_command=True,
+    cls=_Commands,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)  # fmt: skip
+)
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version,
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
     help="Show the version and the commit it was made of, and exit.",
-)  # fmt: skip
+)
 @click.pass_context
 def reviewbot(context: click.Context) -> int | None:
     """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.

@@ -33,11 +33,16 @@ def page(command: click.Command, names: Sequence[str], version: str) -> str:
     title, whole = "-".join(names), " ".join(names)
     lines = [
         f'.TH "{_escaped(title.upper())}" "1" "" "{_escaped(version)}" "reviewbot"',
-        ".nh", ".ad l",  # words and commands stay in one piece
-        ".SH NAME", f"{_escaped(title)} \\- {_escaped(_purpose(command))}",
-        ".SH SYNOPSIS", f".B {_escaped(whole)}", " ".join(map(_escaped, command.collect_usage_pieces(context))),
-        ".SH DESCRIPTION", *_text(command.help or ""),
-    ]  # fmt: skip
+        ".nh",
+        ".ad l",  # words and commands stay in one piece
+        ".SH NAME",
+        f"{_escaped(title)} \\- {_escaped(_purpose(command))}",
+        ".SH SYNOPSIS",
+        f".B {_escaped(whole)}",
+        " ".join(map(_escaped, command.collect_usage_pieces(context))),
+        ".SH DESCRIPTION",
+        *_text(command.help or ""),
+    ]
     options = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
     lines += [".SH OPTIONS", *_listed(options)] if options else []
     if isinstance(command, click.Group):

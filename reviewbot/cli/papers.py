@@ -73,8 +73,12 @@ def docs(name: str | None, as_path: bool, as_json: bool) -> None:
 
 @reviewbot.command(short_help="Show the manual page of a command.")
 @click.argument("command", type=values.Word("COMMAND", lambda _: reviewbot.list_commands(_)), required=False)
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Write all pages into this folder, as ~/.local/share/man/man1.")  # fmt: skip
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write all pages into this folder, as ~/.local/share/man/man1.",
+)
 @click.pass_context
 def man(context: click.Context, command: str | None, output: Path | None) -> None:
     """Show the manual page of COMMAND, or that of reviewbot.
@@ -101,8 +105,14 @@ def man(context: click.Context, command: str | None, output: Path | None) -> Non
 def _laid_out(text: str) -> str:
     """As man(1) shows it; as it is where there is none."""
     try:
-        done = run(["man", "-l", "-"], stdin=text.encode(), env={"MANPAGER": "cat", "MANWIDTH": "80"}, check=False,
-                   split=True, timeout=30)  # fmt: skip
+        done = run(
+            ["man", "-l", "-"],
+            stdin=text.encode(),
+            env={"MANPAGER": "cat", "MANWIDTH": "80"},
+            check=False,
+            split=True,
+            timeout=30,
+        )
     except ToolMissing:
         return text
     return done.output if done.status == 0 and done.output.strip() else text

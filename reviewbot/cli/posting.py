@@ -52,10 +52,20 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 @click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
-    run: str, channel: str, send: bool, repository: str, sha: str, component: str, issue: int | None,
-    mail_to: tuple[str, ...], cc: tuple[str, ...], policy: Path | None, tree: Path | None,
-    uncompared: bool, as_json: bool,
-) -> int:  # fmt: skip
+    run: str,
+    channel: str,
+    send: bool,
+    repository: str,
+    sha: str,
+    component: str,
+    issue: int | None,
+    mail_to: tuple[str, ...],
+    cc: tuple[str, ...],
+    policy: Path | None,
+    tree: Path | None,
+    uncompared: bool,
+    as_json: bool,
+) -> int:
     """Answer in the thread with the replies of RUN, or give its results to a Patchwork, to KernelCI's database, or
     to `b4 review`.
 
@@ -85,9 +95,15 @@ def post_command(
         return _submit(folder, channel, send, as_json)
     plan = folder.path / "plan.json"
     found = post.mail(
-        folder.path, Sender(_outbox(), post.load_policy(policy)), send=send, to=mail_to, cc=cc, uncompared=uncompared,
-        posting=Plan.model_validate_json(plan.read_bytes()).posting if plan.exists() else None, mails=mails_of(folder),
-    )  # fmt: skip
+        folder.path,
+        Sender(_outbox(), post.load_policy(policy)),
+        send=send,
+        to=mail_to,
+        cc=cc,
+        uncompared=uncompared,
+        posting=Plan.model_validate_json(plan.read_bytes()).posting if plan.exists() else None,
+        mails=mails_of(folder),
+    )
     if as_json:
         click.echo(json.dumps([{**one.model_dump(mode="json"), "sent": one.sent} for one in found], indent=1))
     else:
@@ -117,9 +133,7 @@ def _submit(folder: RunFolder, channel: str, send: bool, as_json: bool) -> int:
         if not send:
             click.echo(content, nl=False)
             return ExitStatus.PASS
-        items: tuple[Item, ...] = (
-            post.put_submission(content, folder.id, outbox, post.kcidb_settings().url, topic),
-        )  # fmt: skip
+        items: tuple[Item, ...] = (post.put_submission(content, folder.id, outbox, post.kcidb_settings().url, topic),)
     else:
         checks = PatchChecks.model_validate_json(content)
         if not send:
@@ -238,7 +252,9 @@ def _list(items: tuple[Item, ...], as_json: bool) -> None:
 
 
 def _plain(item: Item) -> dict[str, object]:
-    times = {name: when.isoformat() if when else None for name, when in
-             (("not_before", item.not_before), ("changed", item.changed))}  # fmt: skip
+    times = {
+        name: when.isoformat() if when else None
+        for name, when in (("not_before", item.not_before), ("changed", item.changed))
+    }
     names = ("id", "state", "why", "channel", "goes_to", "about", "run", "topic", "tries")
     return {**{name: getattr(item, name) for name in names}, **times}

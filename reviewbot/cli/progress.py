@@ -116,9 +116,13 @@ class _LiveView:
         for line in lines:
             count = f"{line.done}/{line.total}" if line.total else ""
             grid.add_row(
-                self.spinner, Text(line.event.step, style="dim"), Text(line.event.what), Text(count, style="cyan"),
-                Text(line.time(now), style="yellow"), Text(line.text, style="dim", no_wrap=True, overflow="ellipsis"),
-            )  # fmt: skip
+                self.spinner,
+                Text(line.event.step, style="dim"),
+                Text(line.event.what),
+                Text(count, style="cyan"),
+                Text(line.time(now), style="yellow"),
+                Text(line.text, style="dim", no_wrap=True, overflow="ellipsis"),
+            )
         slow = [line.log for line in lines if line.log and now - line.since >= LOG_AFTER]
         return terminal.Harmless(Group(grid, *_where(slow)))
 

@@ -30,11 +30,17 @@ from reviewbot.store import RunFolder, Runs, Store
 @reviewbot.command("reproduce", short_help="Run one test, or all of a run, again.")
 @click.argument("run", type=values.Run())
 @click.argument("test", type=values.Word("TEST", values.run_tests), required=False)
-@click.option("--leg", "legs", multiple=True, type=values.Word("LEG", values.run_legs),
-              help="In this leg; repeatable [default: where it did not pass, else wherever it ran].")  # fmt: skip
+@click.option(
+    "--leg",
+    "legs",
+    multiple=True,
+    type=values.Word("LEG", values.run_legs),
+    help="In this leg; repeatable [default: where it did not pass, else wherever it ran].",
+)
 @click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Each in a machine of its own.")
-@click.option("--print-command", is_flag=True,
-              help="Run nothing; print a QEMU command that boots to a shell on the console.")  # fmt: skip
+@click.option(
+    "--print-command", is_flag=True, help="Run nothing; print a QEMU command that boots to a shell on the console."
+)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def reproduce_command(
@@ -115,24 +121,36 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     part_only = any(problem.kind == "part-only" for problem in posting.problems)
     names = posting.asked or (posting.top,) if part_only else (posting.top, *posting.asked)
     return Request(
-        names=names, part_only=part_only, mbox=(folder.path / "mails.mbox",),
+        names=names,
+        part_only=part_only,
+        mbox=(folder.path / "mails.mbox",),
         legs=tuple(leg.leg for leg in planned.legs),
-        suites=planned.suites, tests=planned.tests, bases=bases, rfc=planned.rfc, fresh=True,
-        compare=planned.compare, blame=planned.blame, compat=planned.compat, prefixes=planned.prefixes,
+        suites=planned.suites,
+        tests=planned.tests,
+        bases=bases,
+        rfc=planned.rfc,
+        fresh=True,
+        compare=planned.compare,
+        blame=planned.blame,
+        compat=planned.compat,
+        prefixes=planned.prefixes,
         deep=planned.deep,
         command=command_words(),
         variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),
-    ), stack_name  # fmt: skip
+    ), stack_name
 
 
 def _row(recorded: Recorded, one: Repeated) -> dict[str, Any]:
     was = one.case.was
     return {
-        "run": recorded.folder.id, "leg": one.case.leg.name, "suite": one.case.suite, "test": one.case.test,
+        "run": recorded.folder.id,
+        "leg": one.case.leg.name,
+        "suite": one.case.suite,
+        "test": one.case.test,
         "recorded": was.model_dump(mode="json") if was else None,
         "results": [result.model_dump(mode="json") for result in one.results],
         "notes": list(recorded.notes),
-    }  # fmt: skip
+    }
 
 
 def _show(recorded: Recorded, found: list[Repeated]) -> None:

@@ -104,9 +104,11 @@ def _line(patch: PatchReview, names: int, titles: int) -> Text:
         built += f", {clock(patch.build.seconds)}"
     said = counts(patch)
     return Text.assemble(
-        (mark, colour), f" {patch.name:<{names}}  {_short(patch.title):<{titles}}  ", (built, "dim"),
+        (mark, colour),
+        f" {patch.name:<{names}}  {_short(patch.title):<{titles}}  ",
+        (built, "dim"),
         (f"  {said}" if said else "", "yellow"),
-    )  # fmt: skip
+    )
 
 
 def _short(subject: str, width: int = 60) -> str:

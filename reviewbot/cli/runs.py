@@ -53,10 +53,17 @@ class Row:
     def plain(self) -> dict[str, Any]:
         """As `--json` gives it."""
         return {
-            "run": self.run, "verdict": self.state, "subject": self.subject, "path": self.path,
-            "started": self.started.isoformat() if self.started else None, "seconds": self.seconds,
-            "command": self.command, "line": list(self.line), "legs": list(self.legs), "suites": list(self.suites),
-        }  # fmt: skip
+            "run": self.run,
+            "verdict": self.state,
+            "subject": self.subject,
+            "path": self.path,
+            "started": self.started.isoformat() if self.started else None,
+            "seconds": self.seconds,
+            "command": self.command,
+            "line": list(self.line),
+            "legs": list(self.legs),
+            "suites": list(self.suites),
+        }
 
     def what(self) -> str:
         """`apply-and-test ext4,fuse4fs`: what was asked for, short."""
@@ -95,11 +102,17 @@ def row_of(folder: RunFolder, now: datetime.datetime) -> Row:
     posting = planned.get("posting")
     command = line[0] if line else ("apply-and-test" if legs else "review" if planned else "")
     return Row(
-        run=folder.id, state=_state(folder, running, bool(record and record.ended and record.shards)), started=started,
-        seconds=(end - started).total_seconds() if started and end else None, command=command, line=line, legs=legs,
-        suites=tuple(map(str, _list(planned, "suites"))), path=str(folder.path),
+        run=folder.id,
+        state=_state(folder, running, bool(record and record.ended and record.shards)),
+        started=started,
+        seconds=(end - started).total_seconds() if started and end else None,
+        command=command,
+        line=line,
+        legs=legs,
+        suites=tuple(map(str, _list(planned, "suites"))),
+        path=str(folder.path),
         subject=str(posting.get("subject", "")) if isinstance(posting, dict) else "",
-    )  # fmt: skip
+    )
 
 
 def _state(folder: RunFolder, running: bool, in_shards: bool) -> str:
@@ -149,9 +162,11 @@ def _show(rows: Sequence[tuple[Row, int]], now: datetime.datetime) -> None:
     widths = [max(len(cells[place]) for _, cells, _ in lines) for place in range(4)]
     for row, (run, old, took, state), subject in lines:
         first = Text.assemble(
-            f"{run:<{widths[0]}}  ", (f"{old:>{widths[1]}}", "dim"), f"  {took:>{widths[2]}}  ",
+            f"{run:<{widths[0]}}  ",
+            (f"{old:>{widths[1]}}", "dim"),
+            f"  {took:>{widths[2]}}  ",
             (f"{state:<{widths[3]}}", _colour(state)),
-        )  # fmt: skip
+        )
         rest = Text.assemble((row.what(), "dim"), "  ", subject)
         if console.width >= _WIDE:
             console.print(Text.assemble(first, "  ", rest), no_wrap=True, overflow="ellipsis")

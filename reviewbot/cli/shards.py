@@ -20,8 +20,13 @@ from reviewbot.store import Store
 
 @reviewbot.command("run-shard", short_help="Run one shard of a run that was cut into shards.")
 @click.argument("shard", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="RESULT.json",
-              help="Where the result goes; its logs go beside it [default: SHARD.result.json].")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="RESULT.json",
+    help="Where the result goes; its logs go beside it [default: SHARD.result.json].",
+)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="The result on stdout, too.")
 def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json: bool) -> int:

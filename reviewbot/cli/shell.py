@@ -34,11 +34,14 @@ from reviewbot.store import Runs, Store
     default="",
     help="Which leg's machine [default: the run's only leg].",
 )
-@click.option("--suite", type=click.Choice(["smoke", "fstests"]), default=None,
-              help="Set it up as for this suite [default: fstests if the run has them].")  # fmt: skip
+@click.option(
+    "--suite",
+    type=click.Choice(["smoke", "fstests"]),
+    default=None,
+    help="Set it up as for this suite [default: fstests if the run has them].",
+)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
-@click.option("--json", "as_json", is_flag=True,
-              help="Start nothing; print what the machine would be made of.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Start nothing; print what the machine would be made of.")
 def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, as_json: bool) -> int:
     """A root shell in a leg's machine, as the tests of RUN saw it.
 
@@ -70,9 +73,7 @@ def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, a
     words.begin()
     with at_work(quiet=True), tempfile.TemporaryDirectory(prefix="reviewbot-shell-") as folder:
         try:
-            reply = lab.run_session(
-                job, accelerator, Path(folder), ends, on_reply=words.answered, progress=words.hear
-            )  # fmt: skip
+            reply = lab.run_session(job, accelerator, Path(folder), ends, on_reply=words.answered, progress=words.hear)
         except lab.Left:
             click.echo("\nreviewbot: you ended the machine", err=True)
             return ExitStatus.INTERRUPTED
@@ -103,8 +104,10 @@ class _Words:
         for note in self.recorded.notes:
             self.say(note, always=True)
         conditions = self.recorded.conditions
-        self.say(f"{self.leg.name} of run {self.recorded.folder.id}: booting "
-                 f"({self.accelerator.name}, {conditions.memory} MiB, {conditions.cpus} CPUs)")  # fmt: skip
+        self.say(
+            f"{self.leg.name} of run {self.recorded.folder.id}: booting "
+            f"({self.accelerator.name}, {conditions.memory} MiB, {conditions.cpus} CPUs)"
+        )
 
     def answered(self, reply: StepReply) -> None:
         if reply.name.startswith("setup/"):

@@ -27,7 +27,7 @@ from reviewbot.report.html.site import (
     index_page,
     trends,
     trends_page,
-)  # fmt: skip
+)
 from reviewbot.store import RunFolder, Runs
 
 _INDEX = TypeAdapter(tuple[SiteRun, ...])
@@ -116,11 +116,19 @@ def _write_run(run: RunFolder, place: Path, state: str, files: str) -> SiteRun:
     posting = planned.get("posting")
     about = posting if isinstance(posting, dict) else {}
     made = SiteRun(
-        run=run.id, kind=str(judged.get("kind", "")), summary=str(judged.get("summary", ""))[:400],
-        subject=row.subject, author=str(about.get("author", "")), topic=str(about.get("top", "")),
-        started=row.started.isoformat() if row.started else "", command=row.command,
-        variant=str(results.get("variant", "")), legs=names, counts=counts, source=state,
-    )  # fmt: skip
+        run=run.id,
+        kind=str(judged.get("kind", "")),
+        summary=str(judged.get("summary", ""))[:400],
+        subject=row.subject,
+        author=str(about.get("author", "")),
+        topic=str(about.get("top", "")),
+        started=row.started.isoformat() if row.started else "",
+        command=row.command,
+        variant=str(results.get("variant", "")),
+        legs=names,
+        counts=counts,
+        source=state,
+    )
     place.mkdir(parents=True, exist_ok=True)
     page = run.path / "report.html"
     text = page.read_text("utf-8") if page.exists() else report.html_page(report.load(run.path))

@@ -76,8 +76,14 @@ def console(*, stderr: bool = False) -> Console:
 def say(out: Console, words: str, *, indent: int = 0, style: str = "") -> None:
     """One paragraph, wrapped between words; a path or URL that is longer than a line is not broken."""
     blanks = " " * indent
-    text = textwrap.fill(flat(words), max(40, out.width), initial_indent=blanks, subsequent_indent=blanks,
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    text = textwrap.fill(
+        flat(words),
+        max(40, out.width),
+        initial_indent=blanks,
+        subsequent_indent=blanks,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     out.print(Text(text, style=style), soft_wrap=True)
 
 

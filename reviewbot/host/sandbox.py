@@ -24,7 +24,7 @@ from reviewbot.host.process import (
     LimitExceeded,
     background,
     run,
-)  # fmt: skip
+)
 from reviewbot.host.stage import TOP
 from reviewbot.host.walls import SCRIPT, Wall, WallMissing, judge, read
 from reviewbot.host.way_in import WayIn, way_in
@@ -93,10 +93,22 @@ class Sandbox:
     root: Path
 
     def run(
-        self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: Path, log_limit: int, timeout: float,
-        env: Mapping[str, str] | None = None, cwd: str = "/src", check: bool = True, stdin: bytes = b"",
-        stdout: Path | None = None, memory: int = MEMORY, file_size: int = 8 << 30, limits: Limits | None = None,
-    ) -> Completed:  # fmt: skip
+        self,
+        argv: Sequence[str],
+        *,
+        binds: Mapping[str, Bind],
+        log: Path,
+        log_limit: int,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/src",
+        check: bool = True,
+        stdin: bytes = b"",
+        stdout: Path | None = None,
+        memory: int = MEMORY,
+        file_size: int = 8 << 30,
+        limits: Limits | None = None,
+    ) -> Completed:
         """Run to the end; output goes to `log`, but stdout to its own file if one is named.
 
         log_limit: bytes that go to the log; what is said beyond is dropped. memory (of addresses), file_size: bytes per
@@ -110,10 +122,19 @@ class Sandbox:
         with self._entered(argv, binds, env or {}, cwd, each, limits, ()) as entry:
             try:
                 done = run(
-                    entry.words, env=entry.env, bare=True, log=log, log_limit=log_limit, timeout=timeout, check=check,
-                    stdin=stdin, stdout=stdout, stdout_limit=file_size, output_limit=limits.output,
+                    entry.words,
+                    env=entry.env,
+                    bare=True,
+                    log=log,
+                    log_limit=log_limit,
+                    timeout=timeout,
+                    check=check,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stdout_limit=file_size,
+                    output_limit=limits.output,
                     pass_fds=entry.files,
-                )  # fmt: skip
+                )
             except CommandFailed as error:
                 if exceeded := _read(entry.report, argv, error.tail):
                     raise exceeded from None
@@ -128,11 +149,21 @@ class Sandbox:
 
     @contextmanager
     def background(
-        self, argv: Sequence[str], *, binds: Mapping[str, Bind], log: IO[bytes] | None = None,
-        env: Mapping[str, str] | None = None, cwd: str = "/", stdin: int = subprocess.DEVNULL,
-        stdout: int | None = None, pass_fds: Sequence[int] = (), devices: Sequence[str] = (),
-        memory: int = MEMORY, file_size: int = 8 << 30, limits: Limits | None = None,
-    ) -> Iterator[Running]:  # fmt: skip
+        self,
+        argv: Sequence[str],
+        *,
+        binds: Mapping[str, Bind],
+        log: IO[bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
+        pass_fds: Sequence[int] = (),
+        devices: Sequence[str] = (),
+        memory: int = MEMORY,
+        file_size: int = 8 << 30,
+        limits: Limits | None = None,
+    ) -> Iterator[Running]:
         """A command that lives as long as the `with` block, as `process.background`. pass_fds: open files that it gets
         under the same numbers. devices: such as /dev/kvm, if we may open them.
 
@@ -143,17 +174,28 @@ class Sandbox:
         with (
             self._entered(argv, binds, env or {}, cwd, each, limits or rules().limits, devices) as entry,
             background(
-                entry.words, env=entry.env, bare=True, log=log, stdin=stdin, stdout=stdout,
+                entry.words,
+                env=entry.env,
+                bare=True,
+                log=log,
+                stdin=stdin,
+                stdout=stdout,
                 pass_fds=(*entry.files, *pass_fds),
             ) as process,
-        ):  # fmt: skip
+        ):
             yield Running(process, entry.report)
 
     @contextmanager
     def _entered(
-        self, argv: Sequence[str], binds: Mapping[str, Bind], env: Mapping[str, str], cwd: str,
-        each: Mapping[str, int], limits: Limits, devices: Sequence[str],
-    ) -> Iterator["_Entry"]:  # fmt: skip
+        self,
+        argv: Sequence[str],
+        binds: Mapping[str, Bind],
+        env: Mapping[str, str],
+        cwd: str,
+        each: Mapping[str, int],
+        limits: Limits,
+        devices: Sequence[str],
+    ) -> Iterator["_Entry"]:
         """How the command is started: by stage.py, which gets its plan as an open file. Raises ToolMissing."""
         way = way_in()
         with contextlib.ExitStack() as stack:
@@ -173,13 +215,25 @@ class Sandbox:
             # The watchdog is to see that there are too many: that takes a while on a busy machine.
             more = {} if "processes" in counted else {"NPROC": 2 * limits.processes}
             plan = {
-                "bwrap": way.bwrap, "argv": list(argv), "owner": way.owner, "rootless": os.geteuid() != 0,
-                "places": self._places(binds), "limits": {**each, **more}, "report": report.fileno(), "words": words,
-                "devices": list(devices), "overlay": rules().overlay,
-                "join": group.join, "events": [[event.what, event.file, event.key] for event in group.events],
-                "sums": {"memory": limits.bytes_of_memory, "processes": limits.processes, "disk": limits.disk,
-                         "inodes": limits.inodes},
-            }  # fmt: skip
+                "bwrap": way.bwrap,
+                "argv": list(argv),
+                "owner": way.owner,
+                "rootless": os.geteuid() != 0,
+                "places": self._places(binds),
+                "limits": {**each, **more},
+                "report": report.fileno(),
+                "words": words,
+                "devices": list(devices),
+                "overlay": rules().overlay,
+                "join": group.join,
+                "events": [[event.what, event.file, event.key] for event in group.events],
+                "sums": {
+                    "memory": limits.bytes_of_memory,
+                    "processes": limits.processes,
+                    "disk": limits.disk,
+                    "inodes": limits.inodes,
+                },
+            }
             file_of_plan = stack.enter_context(tempfile.TemporaryFile("w+"))
             json.dump(plan, file_of_plan)
             file_of_plan.seek(0)

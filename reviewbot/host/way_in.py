@@ -11,7 +11,7 @@ from reviewbot.host.box import owner
 from reviewbot.host.process import (
     ToolMissing,
     run,
-)  # fmt: skip
+)
 from reviewbot.host.rootless import as_root
 from reviewbot.host.stage import Refused, subordinate
 from reviewbot.model.errors import InfraError

@@ -14,7 +14,7 @@ from reviewbot.lab.machine import Places, make_disks
 from reviewbot.lab.machine_run import MachineRun
 from reviewbot.lab.ports import (
     NotRestored,
-)  # fmt: skip
+)
 from reviewbot.lab.room import Bounds
 from reviewbot.lab.snapshot.saved import Start, find_start, note_start
 from reviewbot.lab.step_files import StepFiles
@@ -24,11 +24,18 @@ from reviewbot.store import Store
 
 
 def run_job(
-    job: GuestJob, accelerator: Accelerator, folder: Path, *, store: Store | None = None,
-    on_reply: Callable[[StepReply], None] | None = None, progress: Progress = silent,
-    take: Callable[[GuestStep], bool] = lambda step: True, stop: threading.Event | None = None,
-    bounds: Bounds | None = None, ports: Mapping[str, socket.socket] | None = None,
-) -> JobReply:  # fmt: skip
+    job: GuestJob,
+    accelerator: Accelerator,
+    folder: Path,
+    *,
+    store: Store | None = None,
+    on_reply: Callable[[StepReply], None] | None = None,
+    progress: Progress = silent,
+    take: Callable[[GuestStep], bool] = lambda step: True,
+    stop: threading.Event | None = None,
+    bounds: Bounds | None = None,
+    ports: Mapping[str, socket.socket] | None = None,
+) -> JobReply:
     """Start a machine, run the steps in order, and tell what became of each.
 
     store: where saved machines are kept, to begin from one where that is faster; None: the machine is booted.
@@ -48,9 +55,17 @@ def run_job(
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as sockets:
         places = Places(Path(sockets), logs / "disks", logs)
         run = MachineRun(
-            job, accelerator, places, StepFiles(folder, logs), on_reply or (lambda reply: None), progress, take=take,
-            stop=stop or threading.Event(), bounds=bounds or Bounds(), ports=ports or {},
-        )  # fmt: skip
+            job,
+            accelerator,
+            places,
+            StepFiles(folder, logs),
+            on_reply or (lambda reply: None),
+            progress,
+            take=take,
+            stop=stop or threading.Event(),
+            bounds=bounds or Bounds(),
+            ports=ports or {},
+        )
         run.saved, run.notes = start.saved, list(start.notes)
         try:
             make_disks(job, places)

@@ -42,7 +42,7 @@ from reviewbot.lab.ports import (
     greeting,
     guests_doing,
     or_ended,
-)  # fmt: skip
+)
 from reviewbot.lab.rescue import last_look
 from reviewbot.lab.room import OVERDUE, Bounds
 from reviewbot.lab.servers import forget
@@ -121,11 +121,18 @@ class MachineRun:
         self.notes += self.wires.notes()
         self._account_for_rest()
         return JobReply(
-            name=self.job.name, complete=self.complete and not self.problem, problem=self.problem, hello=self.hello,
-            replies=tuple(self.replies), notes=tuple(self.notes), accelerator=self.accelerator.name,
-            restored=self.saved is not None, started=began, seconds=time.monotonic() - started,
+            name=self.job.name,
+            complete=self.complete and not self.problem,
+            problem=self.problem,
+            hello=self.hello,
+            replies=tuple(self.replies),
+            notes=tuple(self.notes),
+            accelerator=self.accelerator.name,
+            restored=self.saved is not None,
+            started=began,
+            seconds=time.monotonic() - started,
             agent_seconds=self.agent_seconds,
-        )  # fmt: skip
+        )
 
     def _lost_machine(self, lost: Lost, running: Running, seconds: float) -> None:
         """It is of no more use. Raises NotRestored when it never spoke; DiskFull, BoxBroken for a fault of the host."""
@@ -275,8 +282,17 @@ class MachineRun:
         forget(self.step_files.folder(step))
         marks, began = self.wires.marks(), time.monotonic()
         env = {"REVIEWBOT_UMOUNT_LIMIT": f"{50 + 10 * slow:.0f}", **step.env}  # for a server's end after its unmount
-        control.say({"op": protocol.RUN, "name": step.name, "argv": step.argv, "env": env, "timeout": asked.limit,
-                     "collect": step.collect, "measure": step.measure})  # fmt: skip
+        control.say(
+            {
+                "op": protocol.RUN,
+                "name": step.name,
+                "argv": step.argv,
+                "env": env,
+                "timeout": asked.limit,
+                "collect": step.collect,
+                "measure": step.measure,
+            }
+        )
         self.progress(Event("lab", self.job.name, "note", step.name))
         hang: dict[str, Any] = {}
         started = False
@@ -345,8 +361,9 @@ class MachineRun:
         """Every step has an answer, and what a lost machine had collected is not lost."""
         told = {reply.name for reply in self.replies}
         if self.problem:
-            self.step_files.recover(self.places.results_disk, [s for s in self.job.steps if s.name in told],
-                                  self.bounds.room)  # fmt: skip
+            self.step_files.recover(
+                self.places.results_disk, [s for s in self.job.steps if s.name in told], self.bounds.room
+            )
         self.replies += [StepReply(name=s.name, status="skipped") for s in self.job.steps if s.name not in told]
         if self.notes:
             (self.places.logs / "notes.txt").write_text("\n".join(self.notes) + "\n")

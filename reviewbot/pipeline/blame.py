@@ -47,7 +47,7 @@ class Parts:
 
 def blame(
     comparison: Comparison, legs: Sequence[LegSpec], parts: Parts, *, budget: float, selection: str = ""
-) -> Comparison:  # fmt: skip
+) -> Comparison:
     """With the guilty repository and patch of what is new. budget: seconds per cause. selection: of fstests on head.
 
     A search that cannot go on, as on a full disk, says so, and the verdict stands. Raises Stopping.
@@ -63,9 +63,10 @@ def blame(
 
     tests = tuple(
         test.model_copy(update={"blame": blamed(cause_of(test), of_test(test, specs[test.leg], selection))})
-        if test.kind in (Class.NEW, Class.NEWLY_NOTRUN) else test
+        if test.kind in (Class.NEW, Class.NEWLY_NOTRUN)
+        else test
         for test in comparison.tests
-    )  # fmt: skip
+    )
     figures = tuple(
         change.model_copy(update={"blame": blamed(f"figure {change.figure}", of_figure(change, specs[change.leg]))})
         for change in comparison.figures

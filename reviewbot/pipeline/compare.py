@@ -91,9 +91,12 @@ def compared(
 
 
 def _with_mixes(
-    found: Comparison, chosen: Sequence[LegSpec], results: Sequence[LegResult], head: Head,
+    found: Comparison,
+    chosen: Sequence[LegSpec],
+    results: Sequence[LegResult],
+    head: Head,
     base: Callable[[], Context],
-) -> Comparison:  # fmt: skip
+) -> Comparison:
     planned = head.run.plan
 
     def mixed() -> Mixed:

@@ -21,9 +21,12 @@ SMOKE = "smoke"
 
 
 def with_costs(
-    comparison: Comparison, legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context,
+    comparison: Comparison,
+    legs: Sequence[LegSpec],
+    results: Sequence[LegResult],
+    head: Context,
     base: Callable[[], Context],
-) -> Comparison:  # fmt: skip
+) -> Comparison:
     """The comparison with what head costs a server more, and what its kernel says more. Raises Stopping, OSError."""
     if not any(leg.server for leg in legs):
         return comparison
@@ -79,7 +82,7 @@ class Costs:
 
 def smoke(
     leg: LegSpec, context: Context, name: str, number: str = "", checks: tuple[str, ...] = (), rerun: str = ""
-) -> LegResult:  # fmt: skip
+) -> LegResult:
     """The suite in one leg. name: of the folder for its logs. number: makes another run of the same. checks: those that
     run; empty: all. rerun: which run it is, when the number does not say it.
     """

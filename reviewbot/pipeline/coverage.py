@@ -25,12 +25,15 @@ def with_coverage(record: Record, run: RunFolder, progress: Progress) -> Record:
     progress(Event("coverage", "patched lines", "start"))
     try:
         made = coverage.measure(
-            run.id, record.tool, record.trees, record.artifacts,
+            run.id,
+            record.tool,
+            record.trees,
+            record.artifacts,
             legs={leg.leg: run.logs(leg.leg) for leg in record.results.legs if leg.available},
             names={p.commit: verdict.patch_ref(p, record.trees, record.posting).name for p in patches if p.commit},
             logs=run.logs("coverage"),
             notes=[f"{leg.leg}: {note}" for leg in record.results.legs for note in suites.about_counters(leg.notes)],
-        )  # fmt: skip
+        )
     except InfraError as error:
         progress(Event("coverage", "patched lines", "failed", str(error)))
         if record.verdict is None:

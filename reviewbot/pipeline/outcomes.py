@@ -55,19 +55,29 @@ def flakes(entries: Sequence[Entry]) -> Counts:
 
 def recalled(side: Side, number: int, entry: Entry) -> Rerun:
     """An outcome that the history has."""
-    return Rerun(side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason,
-                 fingerprint=entry.fingerprint)  # fmt: skip
+    return Rerun(
+        side=side, number=number, outcome=Outcome(entry.outcome), reason=entry.reason, fingerprint=entry.fingerprint
+    )
 
 
 def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context) -> Entry:
     """An outcome as the history keeps it."""
     return Entry(
-        run=context.run.id, host=platform.node(), accelerator=context.accelerator.name, side=side, number=number,
-        leg=measured_as(leg.name, context.build.variant.name), suite=test.suite, test=test.test,
+        run=context.run.id,
+        host=platform.node(),
+        accelerator=context.accelerator.name,
+        side=side,
+        number=number,
+        leg=measured_as(leg.name, context.build.variant.name),
+        suite=test.suite,
+        test=test.test,
         inputs=inputs(leg, test, context),
-        outcome=test.outcome, reason=test.reason, fingerprint=test.fingerprint, seconds=test.seconds,
+        outcome=test.outcome,
+        reason=test.reason,
+        fingerprint=test.fingerprint,
+        seconds=test.seconds,
         stack=_stack(leg, context),
-    )  # fmt: skip
+    )
 
 
 def _stack(leg: LegSpec, context: Context) -> str:

@@ -42,9 +42,18 @@ def review_posting(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Rev
         builds = build_each(run, trees, built) if job.request.build else {}
         root = Path(built["buildroot"].path) / "root" if "buildroot" in built else None
         made = review.review(
-            found.posting, found.mails, trees, builds, root=root, reviewers=run.site.reviewers,
-            scratch=run.store.scratch(LOGS), logs=logs, run=run.folder.id, tool=TOOL, progress=run.progress,
-        )  # fmt: skip
+            found.posting,
+            found.mails,
+            trees,
+            builds,
+            root=root,
+            reviewers=run.site.reviewers,
+            scratch=run.store.scratch(LOGS),
+            logs=logs,
+            run=run.folder.id,
+            tool=TOOL,
+            progress=run.progress,
+        )
         if not _passing_trouble(made, run.site.reviewers):
             _keep(job, inputs, made, logs)
     run.folder.write("review.json", made)

@@ -49,9 +49,15 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         if p.component in wanted
     )
     time = expected(
-        chosen, planned.suites, planned.tests, tuple(source.component for source in sources), site, cache_dir(),
-        variant=planned.variant.name, budget=planned.budget,
-    )  # fmt: skip
+        chosen,
+        planned.suites,
+        planned.tests,
+        tuple(source.component for source in sources),
+        site,
+        cache_dir(),
+        variant=planned.variant.name,
+        budget=planned.budget,
+    )
     return planned.model_copy(update={"sources": sources, "expected": time}), found
 
 
@@ -90,18 +96,31 @@ def try_bases(
     if any(problem.blocking for problem in found.posting.problems):
         return planned
     tried = trees.try_bases(
-        found.posting, found.mails, stack, components=tuple(component.name for component in stack.components),
-        bases=bases_of(request, found), cache=cache_dir(), rfc=request.rfc, progress=progress,
-        from_manifest=from_manifest_of(request, found), network=network,
-    )  # fmt: skip
+        found.posting,
+        found.mails,
+        stack,
+        components=tuple(component.name for component in stack.components),
+        bases=bases_of(request, found),
+        cache=cache_dir(),
+        rfc=request.rfc,
+        progress=progress,
+        from_manifest=from_manifest_of(request, found),
+        network=network,
+    )
     return planned.model_copy(update={"trees": tried})
 
 
 def take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
     ask = Ask(
-        names=request.names, mbox=request.mbox, manifest=request.manifest, part_only=request.part_only,
-        wait=request.wait, latest=request.latest, rfc=request.rfc, bases=tuple(request.bases),
-    )  # fmt: skip
+        names=request.names,
+        mbox=request.mbox,
+        manifest=request.manifest,
+        part_only=request.part_only,
+        wait=request.wait,
+        latest=request.latest,
+        rfc=request.rfc,
+        bases=tuple(request.bases),
+    )
     found = intake.take_in(ask, stack, site, cache_dir(), progress)
     return found if request.rfc else intake.leave_out_rfc(found)
 

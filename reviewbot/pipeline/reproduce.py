@@ -89,9 +89,11 @@ def read_run(folder: RunFolder, site: Site) -> Recorded:
         stack, machine = load_stack(lock.stack, site), site.machine
         begun = {leg.leg for leg in legs}
         conditions = Conditions(
-            legs=tuple(leg for leg in stack.legs if leg.name in begun), disks=suites.disks(machine.scratch_gib),
-            memory=machine.memory, cpus=machine.cpus,
-        )  # fmt: skip
+            legs=tuple(leg for leg in stack.legs if leg.name in begun),
+            disks=suites.disks(machine.scratch_gib),
+            memory=machine.memory,
+            cpus=machine.cpus,
+        )
         notes.append("this run did not record its machines: memory, CPUs, disks and legs are today's")
     return Recorded(folder, lock, conditions, legs, tuple(notes))
 

@@ -128,18 +128,33 @@ class _Case:
 
     def compared(self) -> Compared:
         return Compared(
-            leg=self.leg.name, suite=self.first.suite, test=self.first.test, outcome=self.first.outcome,
-            reason=self.first.reason, fingerprint=self.first.fingerprint,
-            kind=self.kind or Class.UNCOMPARED, head=self.counts(Side.HEAD), base=self.counts(Side.BASE),
-            reruns=tuple(self.reruns), flakes=self.flakes, earlier=self.earlier, quarantine=self.quarantine,
+            leg=self.leg.name,
+            suite=self.first.suite,
+            test=self.first.test,
+            outcome=self.first.outcome,
+            reason=self.first.reason,
+            fingerprint=self.first.fingerprint,
+            kind=self.kind or Class.UNCOMPARED,
+            head=self.counts(Side.HEAD),
+            base=self.counts(Side.BASE),
+            reruns=tuple(self.reruns),
+            flakes=self.flakes,
+            earlier=self.earlier,
+            quarantine=self.quarantine,
             after=self.before[0] if self.kind is Class.CONSEQUENCE else "",
-        )  # fmt: skip
+        )
 
 
 def compare(
-    legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, base: Callable[[], Context], *,
-    history: History, design: Design = DEFAULT, quarantine: Sequence[quarantines.Entry] = (),
-) -> Comparison:  # fmt: skip
+    legs: Sequence[LegSpec],
+    results: Sequence[LegResult],
+    head: Context,
+    base: Callable[[], Context],
+    *,
+    history: History,
+    design: Design = DEFAULT,
+    quarantine: Sequence[quarantines.Entry] = (),
+) -> Comparison:
     """What each test that did not pass on head does on base, and again on head.
 
     base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
@@ -195,7 +210,7 @@ def _company(check: str) -> str:
 
 def _failed_before(
     specs: Mapping[str, LegSpec], results: Sequence[LegResult], head: Context, history: History
-) -> tuple[Compared, ...]:  # fmt: skip
+) -> tuple[Compared, ...]:
     """Tests whose PASS was taken from an earlier run, and that failed in another run of the same inputs."""
     found = []
     for leg in (leg for leg in results if leg.available and leg.reused):
@@ -303,9 +318,16 @@ class _Comparer:
                 continue
             log = f"reruns/{context.run.path.name}/{test.log}" if test.log else ""
             case.reruns.append(
-                Rerun(side=side, number=number, outcome=test.outcome, alone=case.alone, reason=test.reason,
-                      fingerprint=test.fingerprint, log=log)
-            )  # fmt: skip
+                Rerun(
+                    side=side,
+                    number=number,
+                    outcome=test.outcome,
+                    alone=case.alone,
+                    reason=test.reason,
+                    fingerprint=test.fingerprint,
+                    log=log,
+                )
+            )
             entries.append(entry_of(case.leg, test, side, number, context))
         self.history.add(entries)
 
@@ -339,6 +361,7 @@ def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, 
 
 
 def _said(group: Sequence[_Case], side: Side) -> str:
-    failed = sum(bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken
-                 for case in group)  # fmt: skip
+    failed = sum(
+        bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken for case in group
+    )
     return f"{failed} of {len(group)} failed"

@@ -44,9 +44,14 @@ def _build(job: Job, resolved: Trees) -> tuple[Artifacts, tuple[build.BuildFails
     run = job.run
     try:
         return build.build_components(
-            resolved, run.stack, store=run.store, site=run.site, kinds=run.kinds if job.request.build else (),
-            logs=run.folder.logs("build"), progress=run.progress,
-        )  # fmt: skip
+            resolved,
+            run.stack,
+            store=run.store,
+            site=run.site,
+            kinds=run.kinds if job.request.build else (),
+            logs=run.folder.logs("build"),
+            progress=run.progress,
+        )
     except InfraError as error:
         if job.request.build:
             raise
@@ -55,9 +60,12 @@ def _build(job: Job, resolved: Trees) -> tuple[Artifacts, tuple[build.BuildFails
 
 
 def blamed(
-    judged: Verdict, builds: Mapping[str, PatchBuild], error: build.BuildFails | build.BaseFails, resolved: Trees,
+    judged: Verdict,
+    builds: Mapping[str, PatchBuild],
+    error: build.BuildFails | build.BaseFails,
+    resolved: Trees,
     posting: Posting,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """With the first bad patch of a component whose base builds, by how its patches build."""
     tree = resolved.get(error.component)
     if tree is None or isinstance(error, build.BaseFails):

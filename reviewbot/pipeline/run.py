@@ -68,10 +68,15 @@ class Run:
     def build(self, found: Trees, side: str = HEAD) -> Build:
         """The stack at the heads of these trees, built for machines. Raises BuildFails, BaseFails, InfraError."""
         artifacts = build.build_all(
-            found, self.stack, store=self.store, site=self.site, kinds=self.kinds, progress=self.progress,
+            found,
+            self.stack,
+            store=self.store,
+            site=self.site,
+            kinds=self.kinds,
+            progress=self.progress,
             logs=self.folder.logs("build") if side == HEAD else self.folder.logs("builds", side),
             variant=self.plan.variant,
-        )  # fmt: skip
+        )
         artifacts = artifacts.model_copy(update={"unprovable": self.unprovable(found)})
         return Build(side=side, trees=found, artifacts=artifacts, variant=self.plan.variant)
 
@@ -117,9 +122,14 @@ class Job:
 
 
 def carry_out(
-    request: Request, planned: Plan, found: Intake, stack: Stack, site: Site, progress: Progress,
+    request: Request,
+    planned: Plan,
+    found: Intake,
+    stack: Stack,
+    site: Site,
+    progress: Progress,
     work: Callable[[Job, Record], Record],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Begin a run, do the work, write the reports. An error of the work becomes the run's verdict."""
     begun = Runs(data_dir() / "runs").begin(f"reviewbot {version()}", request.command, shards=bool(request.shard_dir))
     with begun as folder:
@@ -170,9 +180,16 @@ def resolve(job: Job) -> Trees:
     if request.review:
         wanted |= partners(job.found.posting, rfc=request.rfc)
     resolved = trees.resolve(
-        job.found.posting, job.found.mails, run.stack, components=wanted, bases=bases_of(request, job.found),
-        cache=cache_dir(), rfc=request.rfc, progress=run.progress,
-        from_manifest=from_manifest_of(request, job.found), network=run.site.network,
-    )  # fmt: skip
+        job.found.posting,
+        job.found.mails,
+        run.stack,
+        components=wanted,
+        bases=bases_of(request, job.found),
+        cache=cache_dir(),
+        rfc=request.rfc,
+        progress=run.progress,
+        from_manifest=from_manifest_of(request, job.found),
+        network=run.site.network,
+    )
     run.folder.write("trees.json", resolved)
     return resolved

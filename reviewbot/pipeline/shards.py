@@ -39,12 +39,17 @@ def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Pr
     durations = durations_for(Durations(cache_dir() / "durations.json"), lock.artifacts, patched)
     legs = shard_files.merge(plan, begun.legs, found, lock.artifacts, durations, notruns, patched)
     shard_files.take_logs(plan, found, run)
-    record = Record(run=run.id, tool=TOOL, posting=planned.posting, plan=planned, artifacts=lock.artifacts,
-                    url=site.reports.of(run.id), install=installable(),
-                    started=first.started if (first := run.record()) else None)  # fmt: skip
-    record = record.model_copy(
-        update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})}
-    )  # fmt: skip
+    record = Record(
+        run=run.id,
+        tool=TOOL,
+        posting=planned.posting,
+        plan=planned,
+        artifacts=lock.artifacts,
+        url=site.reports.of(run.id),
+        install=installable(),
+        started=first.started if (first := run.record()) else None,
+    )
+    record = record.model_copy(update={**report.known(run.path), "results": begun.model_copy(update={"legs": legs})})
     if planned.compare:
         begun_here = Run.of(run, planned, load_stack(lock.stack, site), site, progress)
         comparison = merged(begun_here, lock, legs, _comparison(folder / "run"))

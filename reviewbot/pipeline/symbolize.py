@@ -20,9 +20,14 @@ _TRACE = 4096
 
 
 def explained(
-    results: Results, trees: Trees, artifacts: Artifacts, variant: Variant, store: Store, run: RunFolder,
+    results: Results,
+    trees: Trees,
+    artifacts: Artifacts,
+    variant: Variant,
+    store: Store,
+    run: RunFolder,
     progress: Progress,
-) -> Results:  # fmt: skip
+) -> Results:
     """The results of a run of these trees."""
     tree = trees.get("kernel")
     kernel, root = artifacts.artifacts.get("kernel"), artifacts.artifacts.get("buildroot")

@@ -121,9 +121,14 @@ def _blame(job: Job, resolved: Trees, error: BuildFails) -> Verdict:
         return judged
     try:
         built, _ = build.build_components(
-            resolved, run.stack, store=run.store, site=run.site, logs=run.folder.logs("build"), progress=run.progress,
+            resolved,
+            run.stack,
+            store=run.store,
+            site=run.site,
+            logs=run.folder.logs("build"),
+            progress=run.progress,
             kinds=build.needs(run.stack.component(error.component).recipe),
-        )  # fmt: skip
+        )
         builds = build_each(run, resolved, built.artifacts, error.component)
     except InfraError as trouble:
         return judged.model_copy(update={"lacks": {"blame": str(trouble)}})

@@ -88,9 +88,14 @@ def put_github(report: GithubReport, target: Target, api: str, outbox: Outbox) -
     payload = _Payload(target=target, report=report).model_dump_json().encode()
     place = target.sha or f"#{target.issue}"
     return outbox.put(
-        f"github {api} {target.repository} {place} {target.component} {report.run}", GITHUB, run=report.run,
-        topic=report.topic, about=report.title, goes_to=f"{target.repository} {place}", payload=payload,
-    )  # fmt: skip
+        f"github {api} {target.repository} {place} {target.component} {report.run}",
+        GITHUB,
+        run=report.run,
+        topic=report.topic,
+        about=report.title,
+        goes_to=f"{target.repository} {place}",
+        payload=payload,
+    )
 
 
 def marker(report: GithubReport) -> str:
@@ -125,9 +130,16 @@ class Github:
         target, report = wanted.target, wanted.report
         repository = f"/repos/{target.repository}"
         name = f"reviewbot {target.component}".strip()
-        there = next((one for one in self._api.all(f"{repository}/commits/{target.sha}/check-runs", "check_runs",
-                                                   check_name=name, filter="latest")
-                      if one.get("external_id") == report.run), None)  # fmt: skip
+        there = next(
+            (
+                one
+                for one in self._api.all(
+                    f"{repository}/commits/{target.sha}/check-runs", "check_runs", check_name=name, filter="latest"
+                )
+                if one.get("external_id") == report.run
+            ),
+            None,
+        )
         left = list(report.annotations.get(target.component, ()))
         if there is None:
             first = _fields(name, report, left[:_BATCH]) | {"head_sha": target.sha}
@@ -180,9 +192,7 @@ class _Api(Server):
 
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=0))  # it says in headers of its own when to ask again
-        self._session.headers.update(
-            {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-        )  # fmt: skip
+        self._session.headers.update({"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"})
         self._base, self.sleep = settings.api, sleep
 
     def ask(self, method: str, path: str, value: object = None, **query: str) -> Any:
@@ -235,13 +245,20 @@ def _pause(answer: Any) -> float:
 
 def _fields(name: str, report: GithubReport, annotations: list[Annotation]) -> dict[str, Any]:
     output = {
-        "title": report.title, "summary": report.summary,
+        "title": report.title,
+        "summary": report.summary,
         "annotations": [
-            {"path": one.path, "start_line": one.line, "end_line": one.line, "annotation_level": one.level,
-             "title": one.title, "message": one.message}
+            {
+                "path": one.path,
+                "start_line": one.line,
+                "end_line": one.line,
+                "annotation_level": one.level,
+                "title": one.title,
+                "message": one.message,
+            }
             for one in annotations
         ],
-    }  # fmt: skip
+    }
     fields = {"name": name, "external_id": report.run, "status": "completed", "conclusion": report.conclusion}
     return {**fields, "output": output} | ({"details_url": report.url} if report.url else {})
 

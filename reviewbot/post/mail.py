@@ -73,9 +73,16 @@ class Sender:
 
 
 def mail(
-    folder: Path, sender: Sender, *, send: bool = False, to: Sequence[str] = (), cc: Sequence[str] = (),
-    uncompared: bool = False, posting: Posting | None = None, mails: Mapping[str, bytes] | None = None,
-) -> tuple[Delivery, ...]:  # fmt: skip
+    folder: Path,
+    sender: Sender,
+    *,
+    send: bool = False,
+    to: Sequence[str] = (),
+    cc: Sequence[str] = (),
+    uncompared: bool = False,
+    posting: Posting | None = None,
+    mails: Mapping[str, bytes] | None = None,
+) -> tuple[Delivery, ...]:
     """Deliver the replies in a run's folder: at once, later, or not at all, as the policy says.
 
     to: instead of the author, cc: besides what the policy says; both are for all replies. uncompared: send failures,
@@ -114,9 +121,14 @@ class _Letter:
 
     @classmethod
     def read(
-        cls, path: Path, settings: MailSettings, to: Sequence[str], cc: Sequence[str], posting: Posting | None,
+        cls,
+        path: Path,
+        settings: MailSettings,
+        to: Sequence[str],
+        cc: Sequence[str],
+        posting: Posting | None,
         mails: Mapping[str, bytes],
-    ) -> "_Letter":  # fmt: skip
+    ) -> "_Letter":
         head, blank, text = path.read_bytes().partition(b"\n\n")
         address = parseaddr(settings.sender)[1].encode("ascii", "replace")
         text = text.replace(f"<{_PLACEHOLDER}>".encode(), b"<%s>" % address)
@@ -135,13 +147,24 @@ class _Letter:
             if value:
                 _replace(message, name, value)
         _own(message, settings.sender)
-        return cls(key=key, run=path.parent.name, topic=posting.top if posting else parent, kind=kind, author=author,
-                   message=message, answered=plain, posting=posting, named=bool(to))  # fmt: skip
+        return cls(
+            key=key,
+            run=path.parent.name,
+            topic=posting.top if posting else parent,
+            kind=kind,
+            author=author,
+            message=message,
+            answered=plain,
+            posting=posting,
+            named=bool(to),
+        )
 
     def deliver(self, sender: Sender, settings: MailSettings, *, send: bool, uncompared: bool) -> Delivery:
         if send and self.kind is VerdictKind.FAILURES and not uncompared:
-            raise UsageError("these failures are not compared with base: they may be older than the series",
-                             hint="--uncompared sends them all the same")  # fmt: skip
+            raise UsageError(
+                "these failures are not compared with base: they may be older than the series",
+                hint="--uncompared sends them all the same",
+            )
         decided = self._decided(sender)
         there = {address.lower() for address in recipients_of(self.message)}
         if more := [address for address in decided.cc if address.lower() not in there]:
@@ -153,9 +176,16 @@ class _Letter:
         if not send:
             return self._delivery("dry run", why, settings, raw)
         item = sender.outbox.put(
-            f"mail {self.key}", MAIL, run=self.run, topic=self.topic, about=str(self.message["Subject"]),
-            goes_to=", ".join(recipients_of(self.message)), payload=raw, held=decided.held, not_before=decided.until,
-        )  # fmt: skip
+            f"mail {self.key}",
+            MAIL,
+            run=self.run,
+            topic=self.topic,
+            about=str(self.message["Subject"]),
+            goes_to=", ".join(recipients_of(self.message)),
+            payload=raw,
+            held=decided.held,
+            not_before=decided.until,
+        )
         _refuse_second(item)
         if item.state is State.PENDING and item.tries:  # it waits for its next try, and somebody wants it now
             item = sender.outbox.release(item.id)
@@ -181,10 +211,15 @@ class _Letter:
 
     def _delivery(self, state: str, why: str, settings: MailSettings, raw: bytes, item: Item | None = None) -> Delivery:
         return Delivery(
-            state=state, why=why, number=item.id if item else 0, message_id=str(self.message["Message-ID"]),
-            sender=settings.sender, recipients=recipients_of(self.message), server=settings.server,
+            state=state,
+            why=why,
+            number=item.id if item else 0,
+            message_id=str(self.message["Message-ID"]),
+            sender=settings.sender,
+            recipients=recipients_of(self.message),
+            server=settings.server,
             mail=raw.decode("utf-8", errors="replace"),
-        )  # fmt: skip
+        )
 
 
 def recipients_of(message: EmailMessage) -> tuple[str, ...]:
@@ -204,15 +239,20 @@ def _send(item: Item, sender: Sender, settings: MailSettings) -> Item:
     try:
         done = sender.outbox.send(item.id, carry)
     except (OSError, ValueError) as error:
-        raise InfraError(f"{settings.server} may have taken the mail, or not: {error or type(error).__name__}",
-                         hint=f"`reviewbot outbox release {item.id}` sends it again") from error  # fmt: skip
+        raise InfraError(
+            f"{settings.server} may have taken the mail, or not: {error or type(error).__name__}",
+            hint=f"`reviewbot outbox release {item.id}` sends it again",
+        ) from error
     if done.state is State.SENT and done.why:
-        raise InfraError(f"sent, but {settings.server} refused some recipients: {done.why}",
-                         hint="the others have it: to send it again would reach them twice")  # fmt: skip
+        raise InfraError(
+            f"sent, but {settings.server} refused some recipients: {done.why}",
+            hint="the others have it: to send it again would reach them twice",
+        )
     if done.state is State.REFUSED or (done.state is State.PENDING and done.tries):
         later = "`reviewbot outbox send` tries again later; " if done.state is State.PENDING else ""
-        raise InfraError(f"{settings.server} did not take the mail: {done.why}",
-                         hint=f"{later}check git's sendemail.* settings")  # fmt: skip
+        raise InfraError(
+            f"{settings.server} did not take the mail: {done.why}", hint=f"{later}check git's sendemail.* settings"
+        )
     return done
 
 

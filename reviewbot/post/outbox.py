@@ -85,9 +85,18 @@ class Outbox:
         self._path = path
 
     def put(
-        self, key: str, channel: str, *, run: str, topic: str, about: str, goes_to: str, payload: bytes, held: str = "",
+        self,
+        key: str,
+        channel: str,
+        *,
+        run: str,
+        topic: str,
+        about: str,
+        goes_to: str,
+        payload: bytes,
+        held: str = "",
         not_before: datetime | None = None,
-    ) -> Item:  # fmt: skip
+    ) -> Item:
         """Put something in, or find it: what is there stays as it is, unless it was refused before.
 
         held: why it waits for somebody to release it; empty: it may go.
@@ -124,9 +133,10 @@ class Outbox:
     def sent_since(self, channel: str, when: datetime, topic: str = "") -> tuple[Item, ...]:
         """What went out, or may have, at `when` or later; about one posting, or about any."""
         return tuple(
-            item for item in self.all(State.SENT, State.SENDING)
+            item
+            for item in self.all(State.SENT, State.SENDING)
             if item.channel == channel and (item.changed or when) >= when and topic in ("", item.topic)
-        )  # fmt: skip
+        )
 
     def hold(self, number: int, why: str = "held by hand") -> Item:
         """Let it wait. Raises UsageError when it went out, or may have."""
@@ -164,8 +174,13 @@ class Outbox:
                 tries = item.tries + 1
                 later = error.again and tries < _TRIES
                 pause = timedelta(seconds=_PAUSES[min(tries, len(_PAUSES)) - 1])
-                self._set(number, State.PENDING if later else State.REFUSED, str(error), tries=tries,
-                          not_before=_now() + pause if later else None)  # fmt: skip
+                self._set(
+                    number,
+                    State.PENDING if later else State.REFUSED,
+                    str(error),
+                    tries=tries,
+                    not_before=_now() + pause if later else None,
+                )
             else:
                 self._set(number, State.SENT, remark)
             return self.get(number)
@@ -221,5 +236,10 @@ def _time(text: str) -> datetime | None:
 
 def _item(row: sqlite3.Row) -> Item:
     found = {name: row[name] for name in ("id", "key", "channel", "run", "topic", "about", "goes_to", "why", "tries")}
-    return Item(**found, payload=bytes(row["payload"]), state=State(row["state"]), not_before=_time(row["not_before"]),
-                changed=_time(row["changed"]))  # fmt: skip
+    return Item(
+        **found,
+        payload=bytes(row["payload"]),
+        state=State(row["state"]),
+        not_before=_time(row["not_before"]),
+        changed=_time(row["changed"]),
+    )

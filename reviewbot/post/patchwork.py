@@ -47,8 +47,17 @@ def put_checks(checks: PatchChecks, url: str, outbox: Outbox, topic: str) -> tup
         payload = json.dumps(check.model_dump(), sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")
         digest = hashlib.sha256(payload).hexdigest()[:32]
         about = f"{check.state} {check.context}: {check.message_id}"
-        found.append(outbox.put(f"patchwork {url} {digest}", PATCHWORK, run=checks.run, topic=topic, about=about,
-                                goes_to=url, payload=payload))  # fmt: skip
+        found.append(
+            outbox.put(
+                f"patchwork {url} {digest}",
+                PATCHWORK,
+                run=checks.run,
+                topic=topic,
+                about=about,
+                goes_to=url,
+                payload=payload,
+            )
+        )
     return tuple(found)
 
 
@@ -64,8 +73,11 @@ class Patchwork:
         """One check. Raises NotTaken. The server keeps all that it gets, so the last one is looked at first."""
         check = PatchCheck.model_validate_json(item.payload)
         patch = f"{self._settings.url}/api/1.2/patches/{self._patch(check.message_id)}/checks/"
-        there = [one for one in _objects(self._server.get(patch, per_page="250", context=check.context))
-                 if one.get("context") == check.context]  # fmt: skip
+        there = [
+            one
+            for one in _objects(self._server.get(patch, per_page="250", context=check.context))
+            if one.get("context") == check.context
+        ]
         newest = max(there, key=lambda one: str(one.get("date", "")), default={})
         if (newest.get("state"), newest.get("target_url") or "") == (check.state, check.target_url):
             return "it was there"

@@ -98,9 +98,13 @@ def addresses(mail: EmailMessage) -> frozenset[str]:
 
 
 def decide(
-    policy: Policy, kind: VerdictKind, author: str, answered: EmailMessage, posting: Posting | None,
+    policy: Policy,
+    kind: VerdictKind,
+    author: str,
+    answered: EmailMessage,
+    posting: Posting | None,
     sent: Mapping[str, tuple[datetime, ...]],
-) -> Decision:  # fmt: skip
+) -> Decision:
     """author: address. answered: the mail, or an empty one. sent: when mails went out in the last day: `all`, and about
     the same posting `posting`.
     """

@@ -46,15 +46,21 @@ def read_settings(folder: Path) -> MailSettings:
     if encryption not in ("", "tls", "ssl", "none"):
         raise UsageError(f"sendemail.smtpEncryption is neither tls nor ssl: {encryption}")
     return MailSettings(
-        server=server, port=int(port or 0), encryption=encryption.replace("none", ""), user=get("smtpuser"),
-        password=get("smtppass"), sender=sender, domain=get("smtpdomain"),
-    )  # fmt: skip
+        server=server,
+        port=int(port or 0),
+        encryption=encryption.replace("none", ""),
+        user=get("smtpuser"),
+        password=get("smtppass"),
+        sender=sender,
+        domain=get("smtpdomain"),
+    )
 
 
 def config(folder: Path, sections: str) -> dict[str, str]:
     """Key in lower case (git keeps the case of the middle part) -> last value. sections: `a|b`."""
-    where = {name: value for name, value in os.environ.items()
-             if name.startswith("GIT_CONFIG") or name == "XDG_CONFIG_HOME"}  # fmt: skip
+    where = {
+        name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG") or name == "XDG_CONFIG_HOME"
+    }
     command = ["git", "config", "--null", "--get-regexp", rf"^({sections})\."]
     try:
         said = run(command, cwd=folder, env=where, split=True).output

@@ -19,9 +19,12 @@ _TIMEOUT = 60.0
 
 
 def carry(
-    message: EmailMessage, raw: bytes, settings: MailSettings, recipients: Sequence[str],
+    message: EmailMessage,
+    raw: bytes,
+    settings: MailSettings,
+    recipients: Sequence[str],
     pauses: Sequence[float] = PAUSES,
-) -> str:  # fmt: skip
+) -> str:
     """Returns who was refused while others were not, and why; empty when all were taken.
 
     raw: the mail as it goes to a program. Raises NotTaken; other exceptions mean that the mail may have arrived.

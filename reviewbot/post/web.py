@@ -32,10 +32,19 @@ class Server:
         from urllib3.util import Retry
 
         retry = Retry(
-            total=6, connect=2, read=0, other=0, redirect=0, status=4, status_forcelist=(429, 503),
-            allowed_methods=None, backoff_factor=BACKOFF, respect_retry_after_header=True, raise_on_status=False,
+            total=6,
+            connect=2,
+            read=0,
+            other=0,
+            redirect=0,
+            status=4,
+            status_forcelist=(429, 503),
+            allowed_methods=None,
+            backoff_factor=BACKOFF,
+            respect_retry_after_header=True,
+            raise_on_status=False,
             retry_after_max=_LONGEST_PAUSE,
-        )  # fmt: skip
+        )
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": f"reviewbot/{__version__}"})
         self._token = token

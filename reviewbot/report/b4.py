@@ -38,8 +38,11 @@ def patch_text(record: Record, message_id: str, diff: str) -> str:
     for file, line, words in _remarks(record, message_id):
         at.setdefault((file, line), []).append(words)
     annotated = "\n".join(_annotated(diff, at))
-    found = [words for (file, line), some in at.items() for words in (f"{place(file, line)}: {one}" if file else one
-                                                                       for one in some)]  # fmt: skip
+    found = [
+        words
+        for (file, line), some in at.items()
+        for words in (f"{place(file, line)}: {one}" if file else one for one in some)
+    ]
     notes = [_unquoted(wrapped(words, "* ", "  ")) for words in (*_blame(record, message_id), *found)]
     if "\n\n" not in annotated and not notes:
         return ""

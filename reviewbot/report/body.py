@@ -47,14 +47,33 @@ def body(record: Record, threads: int = 1) -> str:
     missed, far = unreached(record.coverage, _UNREACHED) if record.coverage else ([], 0)
     compilers = (one.tool for one in verdict.findings if one.kind is FindingKind.HEAD and one.tool)
     told = [note.text for note in notes(record) if not (note.operator or note.told)]
-    text = environment().get_template("reply.txt").render(
-        record=record, verdict=verdict, threads=threads, headline=headline(record), findings=found[:FINDINGS],
-        others=len(found) - FINDINGS, asides=_asides(record, verdict), stack=_stack(record), table=_legs(record),
-        tests=test_lines(record), differing=_differing(record) + mix_lines(record), lines=lines, more=more,
-        compiler=next(compilers, ""), commands=reproducer(record),
-        missed=missed, far=far, unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
-        notes=told[:_NOTES], left=len(told) - _NOTES, may_tag=_may_tag(record),
-    )  # fmt: skip
+    text = (
+        environment()
+        .get_template("reply.txt")
+        .render(
+            record=record,
+            verdict=verdict,
+            threads=threads,
+            headline=headline(record),
+            findings=found[:FINDINGS],
+            others=len(found) - FINDINGS,
+            asides=_asides(record, verdict),
+            stack=_stack(record),
+            table=_legs(record),
+            tests=test_lines(record),
+            differing=_differing(record) + mix_lines(record),
+            lines=lines,
+            more=more,
+            compiler=next(compilers, ""),
+            commands=reproducer(record),
+            missed=missed,
+            far=far,
+            unknown=missing(record.coverage)[:_UNREACHED] if record.coverage else [],
+            notes=told[:_NOTES],
+            left=len(told) - _NOTES,
+            may_tag=_may_tag(record),
+        )
+    )
     return without_trailers(fitted(re.sub(r"\n{3,}", "\n\n", text)))
 
 

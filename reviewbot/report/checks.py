@@ -39,14 +39,22 @@ def _of_tests(record: Record) -> Iterator[PatchCheck]:
                 blamed.setdefault(guilty.message_id, words)
     for patch in _patches(record):
         if verdict.kind.exit_status is ExitStatus.PASS:
-            yield PatchCheck(message_id=patch.message_id, context="reviewbot-tests", state="success", description=said,
-                             target_url=record.url)  # fmt: skip
+            yield PatchCheck(
+                message_id=patch.message_id,
+                context="reviewbot-tests",
+                state="success",
+                description=said,
+                target_url=record.url,
+            )
             continue
         uncertain = verdict.kind is VerdictKind.FAILURES or (blamed and patch.message_id not in blamed)
         yield PatchCheck(
-            message_id=patch.message_id, context="reviewbot-tests", state="warning" if uncertain else "fail",
-            description=blamed.get(patch.message_id, said), target_url=record.url,
-        )  # fmt: skip
+            message_id=patch.message_id,
+            context="reviewbot-tests",
+            state="warning" if uncertain else "fail",
+            description=blamed.get(patch.message_id, said),
+            target_url=record.url,
+        )
 
 
 def _of_review(record: Record) -> Iterator[PatchCheck]:
@@ -54,8 +62,13 @@ def _of_review(record: Record) -> Iterator[PatchCheck]:
     for patch in record.review.patches if record.review else ():
         if patch.message_id and not patch.prerequisite:
             said = "; ".join(filter(None, (build_words(patch.build), counts(patch) or "no remarks")))
-            yield PatchCheck(message_id=patch.message_id, context="reviewbot-review", state=_state(patch),
-                             description=one_line(said, _LONG), target_url=record.url)  # fmt: skip
+            yield PatchCheck(
+                message_id=patch.message_id,
+                context="reviewbot-review",
+                state=_state(patch),
+                description=one_line(said, _LONG),
+                target_url=record.url,
+            )
 
 
 def _state(patch: PatchReview) -> str:

@@ -28,8 +28,11 @@ def _words(leg: LegResult) -> str:
     said = []
     seconds = [figures.cpu_seconds for _, figures in measured if figures.cpu_seconds is not None]
     if seconds:
-        said.append(f"servers used {sum(seconds):.3g} s of CPU" if sum(seconds) < 100 else
-                    f"servers used {sum(seconds):.0f} s of CPU")  # fmt: skip
+        said.append(
+            f"servers used {sum(seconds):.3g} s of CPU"
+            if sum(seconds) < 100
+            else f"servers used {sum(seconds):.0f} s of CPU"
+        )
     if peak := _highest(measured, lambda figures: figures.pss_kib):
         said.append(f"at most {peak[1] / 1024:.1f} MiB each ({peak[0]})")
     if asked := _requests(figures.requests for _, figures in measured):

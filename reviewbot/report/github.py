@@ -43,12 +43,17 @@ def github_report(record: Record) -> GithubReport:
     for component, one in _annotations(record):
         found.setdefault(component, []).append(one)
     return GithubReport(
-        run=record.run, topic=record.posting.top, conclusion=_CONCLUSIONS[verdict.kind],
-        title=one_line(f"{verdict.kind}: {verdict.summary}", 200), summary=cut(summary_markdown(record)),
-        annotations={name: tuple(sorted(dict.fromkeys(some), key=lambda one: _ORDER.index(one.level))[:_MOST])
-                     for name, some in found.items()},
+        run=record.run,
+        topic=record.posting.top,
+        conclusion=_CONCLUSIONS[verdict.kind],
+        title=one_line(f"{verdict.kind}: {verdict.summary}", 200),
+        summary=cut(summary_markdown(record)),
+        annotations={
+            name: tuple(sorted(dict.fromkeys(some), key=lambda one: _ORDER.index(one.level))[:_MOST])
+            for name, some in found.items()
+        },
         url=record.url,
-    )  # fmt: skip
+    )
 
 
 def cut(markdown: str, room: int = _ROOM) -> str:
@@ -83,8 +88,14 @@ def _annotations(record: Record) -> Iterator[tuple[str, Annotation]]:
             yield from _of_patch(review)
     for covered in record.coverage.patches if record.coverage else ():
         for line in covered.not_reached[:1]:
-            yield from _on_line(covered.component, covered.file, line, "notice", covered.patch,
-                                f"no test reached lines {covered.where()}")  # fmt: skip
+            yield from _on_line(
+                covered.component,
+                covered.file,
+                line,
+                "notice",
+                covered.patch,
+                f"no test reached lines {covered.where()}",
+            )
 
 
 def _of_patch(review: PatchReview) -> Iterator[tuple[str, Annotation]]:
@@ -95,8 +106,9 @@ def _of_patch(review: PatchReview) -> Iterator[tuple[str, Annotation]]:
         return
     if review.build.own_error and not review.build.of_base:
         file, line = split_place(review.build.place)
-        yield from _on_line(review.component, file, line, "failure", f"{review.name} does not build",
-                            review.build.error)  # fmt: skip
+        yield from _on_line(
+            review.component, file, line, "failure", f"{review.name} does not build", review.build.error
+        )
     for warning in review.build.warnings:
         title = f"{review.name} [{warning.tool}]"
         yield from _on_line(review.component, warning.file, warning.line, "warning", title, warning.message)
@@ -107,5 +119,9 @@ def _on_line(
 ) -> Iterator[tuple[str, Annotation]]:
     """Nothing for a remark on no line, or on a file outside the tree."""
     if line > 0 and _PATH.fullmatch(path) and plain(message).strip():
-        yield component, Annotation(path=plain(path), line=line, level=level, title=one_line(title, 255),
-                                    message=one_line(message, 10_000))  # fmt: skip
+        yield (
+            component,
+            Annotation(
+                path=plain(path), line=line, level=level, title=one_line(title, 255), message=one_line(message, 10_000)
+            ),
+        )

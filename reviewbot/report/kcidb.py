@@ -39,10 +39,17 @@ def kcidb(record: Record, mails: Mapping[str, bytes]) -> dict[str, Any]:
     issues = [*_new_issues(record), *_known_issues(record)] if found["builds"] else []
     found["issues"] = list({issue["id"]: issue for issue, _ in issues}.values())
     found["incidents"] = [
-        {"id": f"{test}:{issue['id'].rpartition(':')[2]}", "origin": ORIGIN, "issue_id": issue["id"],
-         "issue_version": 1, "test_id": test, "present": True}
-        for issue, tests in issues for test in tests
-    ]  # fmt: skip
+        {
+            "id": f"{test}:{issue['id'].rpartition(':')[2]}",
+            "origin": ORIGIN,
+            "issue_id": issue["id"],
+            "issue_version": 1,
+            "test_id": test,
+            "present": True,
+        }
+        for issue, tests in issues
+        for test in tests
+    ]
     return found
 
 
@@ -66,10 +73,15 @@ def _checkout(record: Record, component: str, components: Sequence[str], mails: 
     stack = [_id(record, other) for other in components if other != component]
     refused = [f for f in _findings(record) if f.kind is FindingKind.APPLY and f.component == component]
     found: dict[str, Any] = {
-        "id": _id(record, component), "origin": ORIGIN, "tree_name": one_line(component), "valid": not refused,
-        "comment": one_line(record.posting.subject, 500), **_patchset(record, parts, mails), **_excerpt(refused),
+        "id": _id(record, component),
+        "origin": ORIGIN,
+        "tree_name": one_line(component),
+        "valid": not refused,
+        "comment": one_line(record.posting.subject, 500),
+        **_patchset(record, parts, mails),
+        **_excerpt(refused),
         "misc": {"reviewbot": {"run": record.run, "component": component, "stack": stack}},
-    }  # fmt: skip
+    }
     if record.started:
         found["start_time"] = record.started.isoformat()
     if tree and tree.provider == "git":
@@ -98,8 +110,10 @@ def _patchset(record: Record, parts: Sequence[Part], mails: Mapping[str, bytes])
 
 
 def _quoted(message_id: str) -> str:
-    return "".join(char if re.match(r"[A-Za-z0-9@+=.,_~-]", char) else "".join(f"%{b:02X}" for b in _utf8(char))
-                   for char in message_id)  # fmt: skip
+    return "".join(
+        char if re.match(r"[A-Za-z0-9@+=.,_~-]", char) else "".join(f"%{b:02X}" for b in _utf8(char))
+        for char in message_id
+    )
 
 
 def _utf8(text: str) -> bytes:
@@ -125,10 +139,15 @@ def _builds(record: Record, components: Sequence[str]) -> Iterator[dict[str, Any
             continue
         failed = record.verdict is not None and record.verdict.kind is VerdictKind.BUILD_FAILS and bool(broken)
         build: dict[str, Any] = {
-            "checkout_id": _id(record, component), "id": _id(record, component), "origin": ORIGIN,
-            "architecture": "x86_64", "config_name": _clean(variant), "status": "FAIL" if failed else "PASS",
-            **_excerpt(broken), "misc": {"reviewbot": {"variant": variant}},
-        }  # fmt: skip
+            "checkout_id": _id(record, component),
+            "id": _id(record, component),
+            "origin": ORIGIN,
+            "architecture": "x86_64",
+            "config_name": _clean(variant),
+            "status": "FAIL" if failed else "PASS",
+            **_excerpt(broken),
+            "misc": {"reviewbot": {"variant": variant}},
+        }
         if artifact and artifact.seconds:
             build["duration"] = round(artifact.seconds, 3)
         if compiler := next((one.tool for one in broken if one.tool), ""):
@@ -150,13 +169,18 @@ def _test(record: Record, leg: LegResult, test: TestResult) -> dict[str, Any]:
     below = "kernel" if "kernel" in components else components[0]
     text = test.trace or test.dmesg if test.crash else evidence(test.death) if test.death else test.diff or test.excerpt
     found: dict[str, Any] = {
-        "build_id": _id(record, below), "id": _test_id(record, leg.leg, test.suite, test.test), "origin": ORIGIN,
+        "build_id": _id(record, below),
+        "id": _test_id(record, leg.leg, test.suite, test.test),
+        "origin": ORIGIN,
         "path": ".".join((_SUITES.get(test.suite, _path(test.suite)), *map(_path, test.test.split("/")))),
-        "status": _STATUS[test.outcome], "duration": round(test.seconds, 3),
-        "environment": {"comment": one_line(f"QEMU x86_64, leg {leg.leg}, {leg.accelerator}"),
-                        "misc": {"leg": leg.leg, "accelerator": leg.accelerator}},
+        "status": _STATUS[test.outcome],
+        "duration": round(test.seconds, 3),
+        "environment": {
+            "comment": one_line(f"QEMU x86_64, leg {leg.leg}, {leg.accelerator}"),
+            "misc": {"leg": leg.leg, "accelerator": leg.accelerator},
+        },
         "misc": {"reviewbot": {"outcome": str(test.outcome), "fingerprint": plain(test.fingerprint)}},
-    }  # fmt: skip
+    }
     if test.reason:
         found["comment"] = one_line(test.reason, 500)
     if text:
@@ -173,10 +197,13 @@ def _new_issues(record: Record) -> Iterator[tuple[dict[str, Any], list[str]]]:
     for number, one in enumerate((f for f in _findings(record) if f.compared), 1):
         patches = [patch.message_id or patch.commit for patch in one.suspects]
         issue = {
-            "id": _id(record, "new", str(number)), "version": 1, "origin": ORIGIN,
+            "id": _id(record, "new", str(number)),
+            "version": 1,
+            "origin": ORIGIN,
             "report_subject": one_line(sentence(one), 500),
-            "culprit": {"code": True, "tool": False, "harness": False}, "misc": {"reviewbot": {"patches": patches}},
-        }  # fmt: skip
+            "culprit": {"code": True, "tool": False, "harness": False},
+            "misc": {"reviewbot": {"patches": patches}},
+        }
         also = [(leg, *name.split("/", 1)) for leg, _, name in (other.partition(" ") for other in one.also)]
         yield issue, [_test_id(record, *words) for words in ((one.leg, one.suite, one.test), *also)]
 

@@ -20,7 +20,12 @@ def missing(coverage: Coverage) -> list[str]:
 def by_file(coverage: Coverage) -> list[tuple[str, str, str, str, str]]:
     """Per patch and file: patch, file, executable lines, reached, which ones were not."""
     return [
-        (one.patch or one.commit[:12], one.file, str(len(one.executable)),
-         str(len(one.executable) - len(one.not_reached)), one.where())
+        (
+            one.patch or one.commit[:12],
+            one.file,
+            str(len(one.executable)),
+            str(len(one.executable) - len(one.not_reached)),
+            one.where(),
+        )
         for one in coverage.patches
-    ]  # fmt: skip
+    ]

@@ -86,12 +86,18 @@ def load(folder: Path) -> Record:
         begun, lock = _read(folder / "run.json", RunRecord), _read(folder / "lock.json", Lock)
         head = _read(folder / "report.json", Heading)
         return Record(
-            run=judged.run, tool=head.tool if head else begun.tool if begun else "reviewbot", posting=plan.posting,
-            plan=plan, artifacts=lock.artifacts if lock else None, url=head.url if head else "",
-            install=head.install if head else "", started=head.started if head else begun.started if begun else None,
+            run=judged.run,
+            tool=head.tool if head else begun.tool if begun else "reviewbot",
+            posting=plan.posting,
+            plan=plan,
+            artifacts=lock.artifacts if lock else None,
+            url=head.url if head else "",
+            install=head.install if head else "",
+            started=head.started if head else begun.started if begun else None,
             **known(folder),
-            coverage=_read(folder / "coverage.json", Coverage), verdict=_unsaid(judged),
-        )  # fmt: skip
+            coverage=_read(folder / "coverage.json", Coverage),
+            verdict=_unsaid(judged),
+        )
     except ValueError as error:
         raise UsageError(
             f"run {folder.name} cannot be read: {str(error).splitlines()[0]}",
@@ -134,6 +140,9 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name, model in PUBLISHED.items():
         schema = model.model_json_schema(mode="serialization")
         version = model.model_fields["schema_version"].default
-        found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema",
-                       "$id": f"urn:reviewbot:{name}:{version}", **schema}  # fmt: skip
+        found[name] = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:reviewbot:{name}:{version}",
+            **schema,
+        }
     return found

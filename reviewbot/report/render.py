@@ -15,9 +15,21 @@ def environment() -> "jinja2.Environment":
     import jinja2  # only a finished run needs it, and it costs every command 30 ms
 
     engine = jinja2.Environment(
-        loader=jinja2.PackageLoader("reviewbot.report"), undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
-    engine.filters |= {"md": markdown, "code": code_block, "span": code_span, "counted": counted, "html": html_text,
-                       "quote": quoted, "wrap": wrapped, "line": one_line}  # fmt: skip
+        loader=jinja2.PackageLoader("reviewbot.report"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    engine.filters |= {
+        "md": markdown,
+        "code": code_block,
+        "span": code_span,
+        "counted": counted,
+        "html": html_text,
+        "quote": quoted,
+        "wrap": wrapped,
+        "line": one_line,
+    }
     return engine

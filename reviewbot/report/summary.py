@@ -21,14 +21,29 @@ def summary_markdown(record: Record) -> str:
     verdict = said(record)
     shown = any(found.detail or found.log or not found.in_summary for found in verdict.findings)
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
-    return environment().get_template("summary.md").render(
-        record=record, verdict=verdict, apart=apart(record), notes=notes(record), shown=shown,
-        legs=differential(record), compat=compat_table(record), prefixes=prefix_table(record),
-        mark=_MARK.get(verdict.kind, "❌"), rows=rows, header=header,
-        servers=server_lines(record), leftout=over_budget(record), stack=stack_rows(record), notrun=not_run(record),
-        known=known_failures(record),
-        patches=patch_rows(record.review) if record.review else [],
-        groups=grouped(record.review) if record.review else [],
-        reach=by_file(record.coverage) if record.coverage else [],
-        unknown=missing(record.coverage) if record.coverage else [],
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("summary.md")
+        .render(
+            record=record,
+            verdict=verdict,
+            apart=apart(record),
+            notes=notes(record),
+            shown=shown,
+            legs=differential(record),
+            compat=compat_table(record),
+            prefixes=prefix_table(record),
+            mark=_MARK.get(verdict.kind, "❌"),
+            rows=rows,
+            header=header,
+            servers=server_lines(record),
+            leftout=over_budget(record),
+            stack=stack_rows(record),
+            notrun=not_run(record),
+            known=known_failures(record),
+            patches=patch_rows(record.review) if record.review else [],
+            groups=grouped(record.review) if record.review else [],
+            reach=by_file(record.coverage) if record.coverage else [],
+            unknown=missing(record.coverage) if record.coverage else [],
+        )
+    )

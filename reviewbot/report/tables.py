@@ -86,9 +86,15 @@ def stack_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for tree in record.trees.trees if record.trees else ():
         patches = _patches(tree)
-        rows.append((tree.component, public_words(tree.source),
-                     f"{tree.base_commit[:12]}, {public_words(tree.base_why)}", patches,
-                     f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}"))  # fmt: skip
+        rows.append(
+            (
+                tree.component,
+                public_words(tree.source),
+                f"{tree.base_commit[:12]}, {public_words(tree.base_why)}",
+                patches,
+                f"{tree.head_commit[:12]}, tree {tree.head_tree[:12]}",
+            )
+        )
     return rows
 
 
@@ -137,8 +143,10 @@ def aligned(rows: Sequence[Sequence[str]], right_from: int = 99, gap: str = "  "
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [cell.rjust(width) if column >= right_from else cell.ljust(width)
-                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        cells = [
+            cell.rjust(width) if column >= right_from else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
 

@@ -47,8 +47,13 @@ def code_block(text: str, limit: int = 3000) -> str:
 
 def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int = 72) -> str:
     """A paragraph for mail. hanging: indent of all lines but the first [the same]. A word that is wider is broken."""
-    return textwrap.fill(one_line(text, 2000), width, initial_indent=indent,
-                         subsequent_indent=indent if hanging is None else hanging, break_on_hyphens=False)  # fmt: skip
+    return textwrap.fill(
+        one_line(text, 2000),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
+        break_on_hyphens=False,
+    )
 
 
 def quoted(text: str, limit: int = 12, width: int = 72) -> str:

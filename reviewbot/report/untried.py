@@ -20,6 +20,8 @@ def not_tried(results: Results) -> list[str]:
     notes += [left_out(left)] if left else []
     learned = sum(test.learned for leg in results.legs for test in leg.tests)
     if learned:
-        notes.append(f"NOTRUN(learned): {counted(learned, 'test')} not tried again, for earlier runs found that they "
-                     "cannot run here, and nothing that this depends on has changed")  # fmt: skip
+        notes.append(
+            f"NOTRUN(learned): {counted(learned, 'test')} not tried again, for earlier runs found that they "
+            "cannot run here, and nothing that this depends on has changed"
+        )
     return notes

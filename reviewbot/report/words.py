@@ -32,8 +32,10 @@ def said(record: Record) -> SaidVerdict:
     reviewed = (f"review: {record.review.words()}",) if record.review and beside else ()
     texts = (*reviewed, *(note.text for note in notes(record)))
     return SaidVerdict(
-        **{**dict(verdict), "findings": findings}, summary=text, notes=texts,
-    )  # fmt: skip
+        **{**dict(verdict), "findings": findings},
+        summary=text,
+        notes=texts,
+    )
 
 
 def sentence(found: Finding) -> str:
@@ -127,8 +129,7 @@ def _change(found: Finding) -> str:
     change = found.change
     if change is None:
         return found.said
-    was, now = (_amount(max(values) if low else min(values), change.unit)
-                for values, low in ((change.base, True), (change.head, False)))  # fmt: skip
+    was, now = _amount(max(change.base), change.unit), _amount(min(change.head), change.unit)
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
     others = [name.partition(" ")[2] for name in change.also]
@@ -213,11 +214,17 @@ def _better(results: Results | None, comparison: Comparison) -> list[str]:
 _APART = (
     (Class.PRE_EXISTING, "fails on base, too", "fail on base, too"),
     (Class.FLAKY, "passes and fails with the same patches", "pass and fail with the same patches"),
-    (Class.CONSEQUENCE, "failed after a check that hung or crashed, and passes alone",
-     "failed after a check that hung or crashed, and pass alone"),
-    (Class.UNDECIDED, "failed again on head and never on base, too seldom to tell",
-     "failed again on head and never on base, too seldom to tell"),
-)  # fmt: skip
+    (
+        Class.CONSEQUENCE,
+        "failed after a check that hung or crashed, and passes alone",
+        "failed after a check that hung or crashed, and pass alone",
+    ),
+    (
+        Class.UNDECIDED,
+        "failed again on head and never on base, too seldom to tell",
+        "failed again on head and never on base, too seldom to tell",
+    ),
+)
 
 
 def _patch(found: Finding) -> str:
@@ -253,8 +260,10 @@ def _effect(found: Finding) -> str:
 
 
 _VERBS: dict[Outcome | None, str] = {
-    Outcome.CRASH: "crashes", Outcome.HANG: "hangs", Outcome.NOTRUN: "can no longer run",
-}  # fmt: skip
+    Outcome.CRASH: "crashes",
+    Outcome.HANG: "hangs",
+    Outcome.NOTRUN: "can no longer run",
+}
 
 
 def _since(found: Finding) -> str:
@@ -327,8 +336,11 @@ def _tests(record: Record, results: Results) -> tuple[str, bool]:
     findings = record.verdict.findings if record.verdict else ()
     if new := [one for one in findings if one.is_new]:
         return _regression(new, passed), len(findings) == 1
-    decided = {(one.leg, one.suite, one.test) for one in (record.comparison.tests if record.comparison else ())
-               if one.kind is not Class.UNCOMPARED}  # fmt: skip
+    decided = {
+        (one.leg, one.suite, one.test)
+        for one in (record.comparison.tests if record.comparison else ())
+        if one.kind is not Class.UNCOMPARED
+    }
     if left := [(leg, test) for leg, test in broken if (leg.leg, test.suite, test.test) not in decided]:
         return f"{counted(len(left), 'test')} {UNCOMPARED}: {_named(left)}; {passed} passed", len(tests) == 1
     if unknown or not passed:

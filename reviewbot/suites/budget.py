@@ -107,7 +107,7 @@ def _caps(wanted: Sequence[Wanted]) -> list[float]:
 
 def _fill(
     order: Sequence[tuple[float, Wanted]], longest: float, budget: float, host: Host
-) -> tuple[float, list[Wanted]]:  # fmt: skip
+) -> tuple[float, list[Wanted]]:
     value, spent, taken = 0.0, 0.0, []
     for worth, one in order:
         after = spent + _cost(one)

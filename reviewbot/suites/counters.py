@@ -14,9 +14,12 @@ _NAME = "coverage"
 def counters_step(leg: LegSpec) -> GuestStep:
     """For a machine's last step. Its files come back to the machine's own log folder, below `coverage/gcov/`."""
     return GuestStep(
-        name=_NAME, argv=(*PYTHON, "coverage"), env=dict(leg_env(leg)), timeout=_TIMEOUT,
+        name=_NAME,
+        argv=(*PYTHON, "coverage"),
+        env=dict(leg_env(leg)),
+        timeout=_TIMEOUT,
         collect=("/run/reviewbot/gcov",),
-    )  # fmt: skip
+    )
 
 
 def about_counters(notes: Iterable[str]) -> tuple[str, ...]:

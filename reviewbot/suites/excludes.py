@@ -74,8 +74,15 @@ class Exclude(Model):
 
     def exclusion(self, tests: Sequence[str]) -> Exclusion:
         """As the results tell it."""
-        return Exclusion(by=self.by, pattern=self.pattern, reason=self.reason, link=self.link, when=self.when,
-                         expires=self.expires, tests=tuple(sorted(tests)))  # fmt: skip
+        return Exclusion(
+            by=self.by,
+            pattern=self.pattern,
+            reason=self.reason,
+            link=self.link,
+            when=self.when,
+            expires=self.expires,
+            tests=tuple(sorted(tests)),
+        )
 
 
 class Excludes(Model):

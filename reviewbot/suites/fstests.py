@@ -57,9 +57,12 @@ def steps(
     """
     env = dict(leg_env(leg))
     prepare = GuestStep(
-        name=PREPARE, argv=("/stack/suites/fstests/prepare",), env=env | {"SOAK_DURATION": str(soak)}, timeout=60,
+        name=PREPARE,
+        argv=("/stack/suites/fstests/prepare",),
+        env=env | {"SOAK_DURATION": str(soak)},
+        timeout=60,
         gate=True,
-    )  # fmt: skip
+    )
     limits = {
         test: limit((known or {}).get(f"fstests/{test}"), selection.groups.get(test, ()), soak)
         for test in selection.tests
@@ -72,9 +75,13 @@ def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> Gu
         argv = ("/bin/sh", "-c", f'echo "$1"; exit {protocol.NOTRUN}', "excluded", why_not)
         return GuestStep(name=f"fstests/{test}", argv=argv, timeout=10, known=why_not)
     return GuestStep(
-        name=f"fstests/{test}", argv=("/stack/suites/fstests/run", test), env=dict(env), timeout=seconds,
-        collect=(f"/results/{test}",), measure=bool(env["LEG_SERVER"]),
-    )  # fmt: skip
+        name=f"fstests/{test}",
+        argv=("/stack/suites/fstests/run", test),
+        env=dict(env),
+        timeout=seconds,
+        collect=(f"/results/{test}",),
+        measure=bool(env["LEG_SERVER"]),
+    )
 
 
 def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda name: None) -> tuple[TestResult, ...]:
@@ -96,15 +103,25 @@ def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda na
             excuse = known(leg.name, f"fstests/{test}", said, entries, fact, fsck)
         found.append(
             TestResult(
-                suite="fstests", test=test, outcome=Outcome.KNOWN if excuse else judged.outcome,
-                reason=judged.reason if excuse else with_hint(judged, reply), known=excuse,
-                seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply),
+                suite="fstests",
+                test=test,
+                outcome=Outcome.KNOWN if excuse else judged.outcome,
+                reason=judged.reason if excuse else with_hint(judged, reply),
+                known=excuse,
+                seconds=reply.seconds,
+                excerpt=tail(reply.output),
+                dmesg=kernel_excerpt(reply),
                 diff=diff_of(reply.output)[:_DIFF],
-                crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, fsck=checked(reply),
-                server=reply.server, death=reply.death, server_errors=reply.server_errors,
+                crash=reply.crash,
+                fingerprint=fingerprint(reply),
+                hang=reply.hang,
+                fsck=checked(reply),
+                server=reply.server,
+                death=reply.death,
+                server_errors=reply.server_errors,
                 learned=reply.status == "known" and not _is_excluded(reply),
             )
-        )  # fmt: skip
+        )
     return tuple(found)
 
 

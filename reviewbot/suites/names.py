@@ -130,8 +130,9 @@ def _may_be_new(name: str, known: Names) -> bool:
     if not _TEST.fullmatch(test):
         return False
     folder, _, number = test.partition("/")
-    highest = max((int(other.partition("/")[2][:3]) for other in known.tests if other.startswith(f"{folder}/")),
-                  default=0)  # fmt: skip
+    highest = max(
+        (int(other.partition("/")[2][:3]) for other in known.tests if other.startswith(f"{folder}/")), default=0
+    )
     return int(number[:3]) > highest > 0
 
 

@@ -98,9 +98,15 @@ def said(entry: NotRun) -> str:
 
 
 def learn(
-    known: Known, leg: str, results: Iterable[TestResult], parts: Mapping[str, str], run: str, today: datetime.date,
-    *, confirmed: bool = True,
-) -> Known:  # fmt: skip
+    known: Known,
+    leg: str,
+    results: Iterable[TestResult],
+    parts: Mapping[str, str],
+    run: str,
+    today: datetime.date,
+    *,
+    confirmed: bool = True,
+) -> Known:
     """What is known after the results of a leg. confirmed: nothing in its stack was patched.
 
     A test that did run where it should not have takes its entry with it, and all that give the same reason.
@@ -126,7 +132,7 @@ def learn(
 
 def _found(
     entry: NotRun | None, reason: str, parts: Mapping[str, str], run: str, today: datetime.date, confirmed: bool
-) -> NotRun | None:  # fmt: skip
+) -> NotRun | None:
     """A real run said NOTRUN."""
     rule = _rule(reason)
     if (rule and rule.never) or len(reason) > LONGEST:

@@ -22,8 +22,12 @@ def rules_digest() -> str:
     here = Path(__file__).parent
     crash, lab = here.parent / "crash", here.parent / "lab"
     data = (data_path(SPLATS), data_path(SERVERS), data_path("qemu/suites/fstests/telling"))
-    judges = (*sorted((*here.glob("*.py"), *here.glob("*.yaml"), *crash.glob("*.py"))), *data,
-              lab / "console.py", lab / "servers.py")  # fmt: skip
+    judges = (
+        *sorted((*here.glob("*.py"), *here.glob("*.yaml"), *crash.glob("*.py"))),
+        *data,
+        lab / "console.py",
+        lab / "servers.py",
+    )
     for path in judges:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     today = datetime.date.today()

@@ -90,9 +90,13 @@ def read_groups(fstests: Path) -> Groups:
 
 
 def choose(
-    words: Words, groups: Groups, leg: LegSpec, excludes: Sequence[Exclude], fact: FactOf = lambda name: None,
+    words: Words,
+    groups: Groups,
+    leg: LegSpec,
+    excludes: Sequence[Exclude],
+    fact: FactOf = lambda name: None,
     today: datetime.date | None = None,
-) -> Selection:  # fmt: skip
+) -> Selection:
     """The tests in order of their names. Raises UsageError for an unknown test or group, or when none is left.
 
     Without names and groups: group `auto`, as `check` does. Excludes by group do not touch what was named, nor a

@@ -86,19 +86,34 @@ def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[T
         found, problem = _read(reply.output) if reply.name.startswith("setup/") else ({}, "")
         if found.get("unproven") and reply.exit_status:
             return (
-                TestResult(suite=suite, test="setup", outcome=Outcome.NOTRUN, reason=problem, seconds=reply.seconds,
-                           excerpt=tail(reply.output), log=f"{logs}/{reply.name}"),
-            )  # fmt: skip
+                TestResult(
+                    suite=suite,
+                    test="setup",
+                    outcome=Outcome.NOTRUN,
+                    reason=problem,
+                    seconds=reply.seconds,
+                    excerpt=tail(reply.output),
+                    log=f"{logs}/{reply.name}",
+                ),
+            )
         judged = beyond_the_test(reply) if reply.name.startswith("setup/") else None
         if judged and judged.outcome is Outcome.CRASH:
             return (
                 TestResult(
-                    suite=suite, test="setup", outcome=Outcome.CRASH, reason=f"during {reply.name}: {judged.reason}",
-                    seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), crash=reply.crash,
-                    fingerprint=fingerprint(reply), log=f"{logs}/{reply.name}", death=reply.death,
+                    suite=suite,
+                    test="setup",
+                    outcome=Outcome.CRASH,
+                    reason=f"during {reply.name}: {judged.reason}",
+                    seconds=reply.seconds,
+                    excerpt=tail(reply.output),
+                    dmesg=kernel_excerpt(reply),
+                    crash=reply.crash,
+                    fingerprint=fingerprint(reply),
+                    log=f"{logs}/{reply.name}",
+                    death=reply.death,
                     server_errors=reply.server_errors,
                 ),
-            )  # fmt: skip
+            )
     return ()
 
 

@@ -32,10 +32,16 @@ def steps(leg: LegSpec, only: Collection[str] = ()) -> tuple[GuestStep, ...]:
     """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all."""
     env = dict(leg_env(leg))
     return tuple(
-        GuestStep(name=f"smoke/{check}", argv=(*PYTHON, "smoke", check), env=env,
-                  timeout=_TIMEOUTS.get(check, _TIMEOUT) / (_AGAIN if only else 1), measure=bool(leg.server))
-        for check in CHECKS if check in only or not only
-    )  # fmt: skip
+        GuestStep(
+            name=f"smoke/{check}",
+            argv=(*PYTHON, "smoke", check),
+            env=env,
+            timeout=_TIMEOUTS.get(check, _TIMEOUT) / (_AGAIN if only else 1),
+            measure=bool(leg.server),
+        )
+        for check in CHECKS
+        if check in only or not only
+    )
 
 
 def alone(wanted: Collection[str]) -> tuple[str, ...]:
@@ -66,17 +72,25 @@ def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda na
     )
 
 
-def _result(
-    leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming], fact: FactOf
-) -> TestResult:  # fmt: skip
+def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortcoming], fact: FactOf) -> TestResult:
     judged = by_status(reply)
     failed = judged.outcome is Outcome.FAIL
     excuse = known(leg.name, f"smoke/{check}", [judged.reason], entries, fact) if failed else None
     return TestResult(
-        suite="smoke", test=check, outcome=Outcome.KNOWN if excuse else judged.outcome,
-        reason=judged.reason if excuse else with_hint(judged, reply), known=excuse,
-        seconds=reply.seconds, excerpt=tail(reply.output), dmesg=kernel_excerpt(reply), loud=loud_lines(reply),
-        crash=reply.crash, fingerprint=fingerprint(reply), hang=reply.hang, death=reply.death,
-        server_errors=reply.server_errors, server=reply.server,
+        suite="smoke",
+        test=check,
+        outcome=Outcome.KNOWN if excuse else judged.outcome,
+        reason=judged.reason if excuse else with_hint(judged, reply),
+        known=excuse,
+        seconds=reply.seconds,
+        excerpt=tail(reply.output),
+        dmesg=kernel_excerpt(reply),
+        loud=loud_lines(reply),
+        crash=reply.crash,
+        fingerprint=fingerprint(reply),
+        hang=reply.hang,
+        death=reply.death,
+        server_errors=reply.server_errors,
+        server=reply.server,
         costs=costs(reply.output) if check == "costs" else {},
-    )  # fmt: skip
+    )

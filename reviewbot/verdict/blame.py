@@ -57,9 +57,12 @@ class Search:
         guilty = self._components()
         patches = () if self.undivided else tuple(self._patch(one, guilty) for one in guilty)
         return Blame(
-            components=tuple(one.component for one in guilty), patches=patches, runs=self.runs,
-            untestable=tuple(self.untestable), undivided=self.undivided,
-        )  # fmt: skip
+            components=tuple(one.component for one in guilty),
+            patches=patches,
+            runs=self.runs,
+            untestable=tuple(self.untestable),
+            undivided=self.undivided,
+        )
 
     def _components(self) -> tuple[Changed, ...]:
         """The smallest set that fails; all of them when the budget ends before any is found."""

@@ -77,8 +77,11 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
     for name in both:
         known = {change.figure for change in changes}
         more = _changes([before[name]], [after[name]], limits)
-        changes += [change.model_copy(update={"test": name}) for change in more
-                    if change.figure.startswith("requests ") and change.figure not in known]  # fmt: skip
+        changes += [
+            change.model_copy(update={"test": name})
+            for change in more
+            if change.figure.startswith("requests ") and change.figure not in known
+        ]
     return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes)
 
 

@@ -41,9 +41,11 @@ def judge(
     unknown = [key for key in unknown if not (key[0] in stopped and key[1] == "smoke")]  # the fault ended its machine
     rest = tuple(_finding(*tests[key]) for key in (*open_, *unknown))
     return Verdict(
-        run=run, kind=kind, findings=(*new, *rest),
+        run=run,
+        kind=kind,
+        findings=(*new, *rest),
         compared_with="base" if comparison and not comparison.base_problem else None,
-    )  # fmt: skip
+    )
 
 
 _ORDER = (VerdictKind.REGRESSION, VerdictKind.FAILURES, VerdictKind.INFRA, VerdictKind.PASS)
@@ -82,9 +84,7 @@ def _new(
         leg, test = tests[first.leg, first.suite, first.test]
         also = tuple(f"{one.leg} {one.suite}/{one.test}" for one in group[1:])
         suspects = _suspects(first.blame.patches if first.blame else (), name_of)
-        found.append(
-            _finding(leg, test).model_copy(update={"compared": first, "also": also, "suspects": suspects})
-        )  # fmt: skip
+        found.append(_finding(leg, test).model_copy(update={"compared": first, "also": also, "suspects": suspects}))
     for change in comparison.figures:
         suspects = _suspects(change.blame.patches if change.blame else (), name_of)
         found.append(
@@ -145,7 +145,13 @@ def _finding(leg: LegResult, test: TestResult) -> Finding:
     splat = (test.trace or test.dmesg) if test.crash else ""  # messages begin with the splat
     detail = test.hang or splat or (evidence(test.death) if test.death else "") or test.diff or test.excerpt
     return Finding(
-        kind=FindingKind.TEST, leg=leg.leg, suite=test.suite, test=test.test, outcome=test.outcome,
-        fingerprint=test.fingerprint, said=test.reason, detail="\n".join(detail.splitlines()[:20])[:4096],
+        kind=FindingKind.TEST,
+        leg=leg.leg,
+        suite=test.suite,
+        test=test.test,
+        outcome=test.outcome,
+        fingerprint=test.fingerprint,
+        said=test.reason,
+        detail="\n".join(detail.splitlines()[:20])[:4096],
         log=test.log,
-    )  # fmt: skip
+    )

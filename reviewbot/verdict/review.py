@@ -54,13 +54,15 @@ def patch_ref(patch: AppliedPatch, trees: Trees, posting: Posting) -> PatchRef:
     for part in posting.parts:
         for mail in part.patches:
             if mail.message_id == patch.message_id:
-                return PatchRef(component=part.component, part=part.counter, number=mail.number,
-                                total=len(part.patches), **known)  # fmt: skip
+                return PatchRef(
+                    component=part.component, part=part.counter, number=mail.number, total=len(part.patches), **known
+                )
     for tree in trees.trees:
         commits = [applied.commit for applied in tree.patches if not applied.merged]
         if patch.commit in commits:
-            return PatchRef(component=tree.component, number=commits.index(patch.commit) + 1, total=len(commits),
-                            **known)  # fmt: skip
+            return PatchRef(
+                component=tree.component, number=commits.index(patch.commit) + 1, total=len(commits), **known
+            )
     return PatchRef(component="", number=1, total=1, **known)
 
 
@@ -81,9 +83,11 @@ def _with_heads(run: str, heads: Sequence[Verdict], review: Review, errors: tupl
     worst = next((head for head in heads if head.kind is VerdictKind.BUILD_FAILS), heads[0])
     at_fault = worst.kind is VerdictKind.BUILD_FAILS or bool(broken)
     return Verdict(
-        run=run, kind=VerdictKind.BUILD_FAILS if at_fault else worst.kind, findings=(*told, *broken, *errors),
+        run=run,
+        kind=VerdictKind.BUILD_FAILS if at_fault else worst.kind,
+        findings=(*told, *broken, *errors),
         hint=worst.hint,
-    )  # fmt: skip
+    )
 
 
 def _broken(review: Review) -> tuple[Finding, ...]:
@@ -92,11 +96,19 @@ def _broken(review: Review) -> tuple[Finding, ...]:
     for patch in review.broken:
         if build := patch.build:
             file, line = split_place(build.place)
-            found.append(Finding(
-                kind=FindingKind.PATCH, component=patch.component, patch=patch.ref, file=file, line=line,
-                said=build.error or build.why, came_with=build.came_with,
-                detail=build.detail[:4096] if build.own_error else "", log=build.log,
-            ))  # fmt: skip
+            found.append(
+                Finding(
+                    kind=FindingKind.PATCH,
+                    component=patch.component,
+                    patch=patch.ref,
+                    file=file,
+                    line=line,
+                    said=build.error or build.why,
+                    came_with=build.came_with,
+                    detail=build.detail[:4096] if build.own_error else "",
+                    log=build.log,
+                )
+            )
     return tuple(found)
 
 
@@ -110,6 +122,13 @@ def _errors(review: Review) -> tuple[Finding, ...]:
 
 def _remark(patch: PatchRef | None, one: ReviewFinding) -> Finding:
     return Finding(
-        kind=FindingKind.REMARK, severity=one.severity, component=patch.component if patch else "", patch=patch,
-        file=one.file, line=one.line, tool=one.tool, said=one.message, detail=one.detail[:4096],
-    )  # fmt: skip
+        kind=FindingKind.REMARK,
+        severity=one.severity,
+        component=patch.component if patch else "",
+        patch=patch,
+        file=one.file,
+        line=one.line,
+        tool=one.tool,
+        said=one.message,
+        detail=one.detail[:4096],
+    )

@@ -58,9 +58,11 @@ class PatchSearch:
         # The library counts from the newest commit: index i is the state after patch `patches - i`.
         self._search = Bisector(
             weights[::-1],
-            alpha_new=_UNKNOWN + self.head.failed, beta_new=_UNKNOWN + self.head.runs - self.head.failed,
-            alpha_old=_UNKNOWN + self.base.failed, beta_old=_UNKNOWN + self.base.runs - self.base.failed,
-        )  # fmt: skip
+            alpha_new=_UNKNOWN + self.head.failed,
+            beta_new=_UNKNOWN + self.head.runs - self.head.failed,
+            alpha_old=_UNKNOWN + self.base.failed,
+            beta_old=_UNKNOWN + self.base.runs - self.base.failed,
+        )
 
     def probabilities(self) -> tuple[float, ...]:
         """Per patch, that it brought the failure."""

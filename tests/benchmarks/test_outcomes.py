@@ -7,8 +7,15 @@ from reviewbot.model.lock import Lock
 from reviewbot.model.results import Known, LegResult, Outcome, Results, TestResult
 from reviewbot.model.trees import Trees
 
-LOCK = Lock(run="r", tool="t", stack="fuse", top="", mails_sha256="", trees=Trees(trees=()),
-            artifacts=Artifacts(artifacts={}, unavailable={}))  # fmt: skip
+LOCK = Lock(
+    run="r",
+    tool="t",
+    stack="fuse",
+    top="",
+    mails_sha256="",
+    trees=Trees(trees=()),
+    artifacts=Artifacts(artifacts={}, unavailable={}),
+)
 KNOWN = Known(reason="the server forgets it", link="https://example.org/1", components=("e2fsprogs",))
 
 

@@ -63,10 +63,17 @@ class Series:
 
     def tree(self) -> Tree:
         return Tree(
-            component=self.component, repository=str(self.repository), source="handmade", base_commit=self.base,
-            base_tree=tree_of(self.repository, self.base), base_why="handmade", head_commit=self.head,
-            head_tree=tree_of(self.repository, self.head), head_date=1700000000, patches=tuple(self.patches),
-        )  # fmt: skip
+            component=self.component,
+            repository=str(self.repository),
+            source="handmade",
+            base_commit=self.base,
+            base_tree=tree_of(self.repository, self.base),
+            base_why="handmade",
+            head_commit=self.head,
+            head_tree=tree_of(self.repository, self.head),
+            head_date=1700000000,
+            patches=tuple(self.patches),
+        )
 
 
 def newest_import(repository: Path, provider: str = "deb") -> str | None:

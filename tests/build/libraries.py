@@ -17,9 +17,12 @@ library('fuse3', 'lib/a.c', 'lib/b.c', version: '1.0', include_directories: incl
 """
 SOURCE = '#include "fuse.h"\nint {0}(void)\n{{\n\treturn 0;\n}}\n'
 FILES = {
-    "meson.build": MESON, "meson_options.txt": OPTIONS, "include/fuse.h": "int a(void);\nint b(void);\n",
-    "lib/a.c": SOURCE.format("a"), "lib/b.c": "static int old;\n" + SOURCE.format("b"),
-}  # fmt: skip
+    "meson.build": MESON,
+    "meson_options.txt": OPTIONS,
+    "include/fuse.h": "int a(void);\nint b(void);\n",
+    "lib/a.c": SOURCE.format("a"),
+    "lib/b.c": "static int old;\n" + SOURCE.format("b"),
+}
 
 
 def small_library(folder: Path) -> Series:

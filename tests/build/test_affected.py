@@ -20,7 +20,7 @@ from reviewbot.build.affected import (
     load_unaffecting,
     parse_cmd,
     profiled,
-)  # fmt: skip
+)
 from tests.build.commits import Series
 
 CMD = """\

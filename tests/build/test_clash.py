@@ -47,9 +47,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def together(folder: Path, *trees: Tree) -> Artifacts:
     return build_all(
-        Trees(trees=trees), load_stack(), store=Store(folder / "cache"), site=Site(), logs=folder / "logs",
+        Trees(trees=trees),
+        load_stack(),
+        store=Store(folder / "cache"),
+        site=Site(),
+        logs=folder / "logs",
         kinds=[tree.component for tree in trees],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -234,9 +234,14 @@ class Workshop:
         log = self.logs / "run.log"
         box = Sandbox(Path(root.path) / "root")
         return box.run(
-            argv, binds={"/stack": Bind(folder)}, log=log, log_limit=1 << 20, timeout=60, cwd="/tmp",
+            argv,
+            binds={"/stack": Bind(folder)},
+            log=log,
+            log_limit=1 << 20,
+            timeout=60,
+            cwd="/tmp",
             check=False,
-        ).output  # fmt: skip
+        ).output
 
 
 @pytest.fixture

@@ -41,9 +41,15 @@ class Compilers:
         """Builds that are killed, whatever the tree says."""
 
     def recipe(
-        self, recipe: Recipe, store: Store, tree: Tree, root: Artifact, built: Mapping[str, Artifact], log: Path,
+        self,
+        recipe: Recipe,
+        store: Store,
+        tree: Tree,
+        root: Artifact,
+        built: Mapping[str, Artifact],
+        log: Path,
         *_: Any,
-    ) -> Artifact:  # fmt: skip
+    ) -> Artifact:
         self.built.append((recipe.name, tree.head_commit))
         said = git(Path(tree.repository), "cat-file", "blob", f"{tree.head_commit}:build").output.strip()
         needed = " ".join(artifact.path for name, artifact in built.items() if name in recipe.needs)
@@ -88,9 +94,13 @@ def _becomes(text: str, _: str) -> str:
 
 def build(folder: Path, *trees: Tree) -> tuple[Artifacts, tuple[InfraError | BuildFails, ...]]:
     return steps.build_components(
-        Trees(trees=trees), load_stack(), store=Store(folder / "cache"), site=Site(), logs=folder / "logs",
+        Trees(trees=trees),
+        load_stack(),
+        store=Store(folder / "cache"),
+        site=Site(),
+        logs=folder / "logs",
         kinds=[tree.component for tree in trees],
-    )  # fmt: skip
+    )
 
 
 def failure(folder: Path, *trees: Tree) -> InfraError | BuildFails:

@@ -113,9 +113,7 @@ def test_a_build_that_fails_is_the_series_fault_and_names_place_words_and_log(tm
     found = first_error((LOGS / "header.txt").read_text())
     assert found is not None
     error = BuildFails("e2fsprogs", found, tmp_path / "e2fsprogs.log")
-    assert str(error) == (
-        "e2fsprogs does not build: misc/fuse2fs.c:40: fuse_loopdev.h: No such file or directory"
-    )  # fmt: skip
+    assert str(error) == ("e2fsprogs does not build: misc/fuse2fs.c:40: fuse_loopdev.h: No such file or directory")
     assert str(tmp_path / "e2fsprogs.log") in error.hint
     assert (error.verdict, error.exit_status) == (VerdictKind.BUILD_FAILS, ExitStatus.SERIES)
     assert "compilation terminated." in error.details

@@ -111,8 +111,13 @@ def test_an_honest_kernel_is_the_same_after_a_hostile_one(
     cache: Cache, clean: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     hostile = small_kernel(tmp_path)
-    hostile.patch("poison", {"fs/fuse/Makefile": lambda text: f"{text}$(shell {HOSTILE[name]})\n$(info it ran)\n",
-                             "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"')})  # fmt: skip
+    hostile.patch(
+        "poison",
+        {
+            "fs/fuse/Makefile": lambda text: f"{text}$(shell {HOSTILE[name]})\n$(info it ran)\n",
+            "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"'),
+        },
+    )
     with contextlib.suppress(CommandFailed):
         cache.kernel(hostile)
     assert "it ran" in cache.log.read_text()
@@ -128,8 +133,13 @@ def test_without_overlays_an_honest_kernel_is_the_same_too(
     monkeypatch.setattr(limits, "_rules", replace(limits.rules(), overlay=False))
     hostile = small_kernel(tmp_path)
     poison = HOSTILE["an object dated tomorrow"]
-    hostile.patch("poison", {"fs/fuse/Makefile": lambda text: f"{text}$(shell {poison})\n",
-                             "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"')})  # fmt: skip
+    hostile.patch(
+        "poison",
+        {
+            "fs/fuse/Makefile": lambda text: f"{text}$(shell {poison})\n",
+            "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"'),
+        },
+    )
     with contextlib.suppress(CommandFailed):
         cache.kernel(hostile)
     assert content(cache.kernel(honest(hostile))) == clean

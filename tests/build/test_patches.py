@@ -32,8 +32,17 @@ def tree_of_states(*states: str) -> tuple[dict[str, PatchBuild], Tree]:
     builds = {
         f"{n}": PatchBuild.model_validate({"commit": f"{n}", "state": s}) for n, s in enumerate(states) if s in STATES
     }
-    tree = Tree(component="kernel", repository="", source="", base_commit="", base_tree="", base_why="",
-                head_commit="", head_tree="", patches=applied)  # fmt: skip
+    tree = Tree(
+        component="kernel",
+        repository="",
+        source="",
+        base_commit="",
+        base_tree="",
+        base_why="",
+        head_commit="",
+        head_tree="",
+        patches=applied,
+    )
     return builds, tree
 
 
@@ -90,8 +99,14 @@ class Review:
 
     def __call__(self, *series: Series, **more: Artifact) -> list[PatchBuild]:
         trees = Trees(trees=tuple(one.tree() for one in series))
-        found = build_patches(trees, load_stack(), store=self.store, built={"buildroot": self.root, **more},
-                              logs=self.logs, progress=self.heard.append)  # fmt: skip
+        found = build_patches(
+            trees,
+            load_stack(),
+            store=self.store,
+            built={"buildroot": self.root, **more},
+            logs=self.logs,
+            progress=self.heard.append,
+        )
         return [found[p.commit] for one in series for p in one.patches if p.commit in found]
 
 
@@ -247,9 +262,15 @@ def test_a_series_to_fs_fuse_of_a_real_kernel(tmp_path: Path, shared: Review) ->
         series.patch(subject, {path: edit})
     builds = dict(zip((subject for subject, *_ in STORY), shared(series), strict=True))
     assert {name: (build.state, build.compiled) for name, build in builds.items()} == {
-        "good": ("built", 1), "warns": ("built", 1), "breaks": ("failed", 1), "mends": ("built", 1),
-        "sparse": ("built", 1), "header": ("built", 1), "text": ("not-affected", 0), "elsewhere": ("not-affected", 0),
-    }  # fmt: skip
+        "good": ("built", 1),
+        "warns": ("built", 1),
+        "breaks": ("failed", 1),
+        "mends": ("built", 1),
+        "sparse": ("built", 1),
+        "header": ("built", 1),
+        "text": ("not-affected", 0),
+        "elsewhere": ("not-affected", 0),
+    }
     assert builds["breaks"].place.startswith("fs/fuse/xattr.c:") and "nix" in builds["breaks"].error
     found = {name: [(w.tool, w.file, w.message) for w in build.warnings] for name, build in builds.items()}
     assert found.pop("warns") == [("gcc", "fs/fuse/acl.c", "'fuse_warns' defined but not used [-Wunused-function]")]
@@ -278,9 +299,13 @@ def test_a_header_that_a_makefile_of_e2fsprogs_forgot_is_followed_all_the_same(t
     if libfuse is None:
         pytest.skip("no libfuse is in the cache: `make demo` builds one")
     series = imported("e2fsprogs", tmp_path)
-    series.patch("a header that no makefile names", {
-        "misc/new.h": after("#define NEW 1\n"), "misc/lsattr.c": after('#include "new.h"\nint new = NEW;\n'),
-    })  # fmt: skip
+    series.patch(
+        "a header that no makefile names",
+        {
+            "misc/new.h": after("#define NEW 1\n"),
+            "misc/lsattr.c": after('#include "new.h"\nint new = NEW;\n'),
+        },
+    )
     series.patch("breaks it", {"misc/new.h": instead("1", "nix")})
     series.patch("man page", {"misc/lsattr.1.in": after(".PP\n")})
     new, breaks, text = shared(series, libfuse=libfuse)

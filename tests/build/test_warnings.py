@@ -46,11 +46,15 @@ def test_a_kbuild_log_gives_the_warnings_of_each_object_by_tool() -> None:
     assert set(found) == {"fs/fuse/acl.o", "arch/x86/lib/memcpy_64.o", "fs/fuse/dev.o"}
     assert [(w.tool, w.file, w.line, w.message) for w in found["fs/fuse/acl.o"]] == [
         ("gcc", "fs/fuse/acl.c", 169, "unused variable 'unused' [-Wunused-variable]"),
-        ("sparse", "fs/fuse/acl.c", 170,
-         "incorrect type in return expression (different base types); expected restricted __be32; got int"),
+        (
+            "sparse",
+            "fs/fuse/acl.c",
+            170,
+            "incorrect type in return expression (different base types); expected restricted __be32; got int",
+        ),
         ("sparse", "fs/fuse/acl.c", 171, "error: undefined identifier 'nix'"),
         ("kernel-doc", "fs/fuse/acl.c", 175, "Excess function parameter 'x' description in 'baz'"),
-    ]  # fmt: skip
+    ]
     assert found["fs/fuse/dev.o"] == ()
 
 
@@ -64,9 +68,13 @@ def test_kernel_doc_of_newer_kernels_is_read_as_well() -> None:
     )
     assert [(w.tool, w.file, w.line, w.message) for w in parse(log)["fs/fuse/iomap.o"]] == [
         ("kernel-doc", "fs/fuse/iomap.c", 31, "function parameter 'fm' not described in 'fuse_iomap_begin'"),
-        ("kernel-doc", "fs/fuse/iomap.c", 44,
-         "expecting prototype for fuse_end(). Prototype was for fuse_iomap_end() instead"),
-    ]  # fmt: skip
+        (
+            "kernel-doc",
+            "fs/fuse/iomap.c",
+            44,
+            "expecting prototype for fuse_end(). Prototype was for fuse_iomap_end() instead",
+        ),
+    ]
 
 
 def test_the_recipe_looks_for_kernel_doc_where_the_host_does() -> None:

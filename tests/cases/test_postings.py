@@ -77,7 +77,7 @@ CASES = {
         ],
         [("kernel", 1, None, ["b@x"])],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", sorted(CASES))

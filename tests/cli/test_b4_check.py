@@ -102,7 +102,7 @@ def test_the_cover_has_the_verdict_and_what_the_review_says_of_its_part(data: Pa
     assert found["reviewbot/review"]["summary"] == "2 errors, 1 warning, 1 note"
     assert ("fail", "libfuse patch 1/3: no Signed-off-by: of the author Dana Example <dana@example.org> [message]") in (
         described(found["reviewbot/review"])
-    )  # fmt: skip
+    )
     assert ("pass", "libfuse patch 1/3: builds") in described(found["reviewbot/build"])
 
 
@@ -119,7 +119,7 @@ def test_a_patch_has_its_own_build_and_remarks(data: Path) -> None:
     assert statuses(second) == {"reviewbot/build": "fail", "reviewbot/review": "pass"}
     assert second["reviewbot/build"]["summary"] == (
         "fails: lib/fuse.c:2871: ‘struct fuse’ has no member named ‘rename’"
-    )  # fmt: skip
+    )
     assert statuses(third) == {"reviewbot/build": "warn", "reviewbot/review": "pass"}
     assert described(third["reviewbot/build"])[0][1].startswith("lib/fuse.c:2874: variable ‘err’ set but not used")
     assert third["reviewbot/review"]["summary"] == "nothing to remark"
@@ -208,8 +208,11 @@ def test_a_run_of_a_version_without_the_list_of_mails_is_found_by_its_plan(data:
 
 def test_a_plan_that_names_the_mail_elsewhere_is_about_the_posting(data: Path) -> None:
     stranger = POSTING.model_copy(update={"top": "other@example.org"})
-    put(data, "20261101-000000-aaaa", reviewed(review_clean()).model_copy(
-        update={"plan": PLAN.model_copy(update={"posting": stranger})}))  # fmt: skip
+    put(
+        data,
+        "20261101-000000-aaaa",
+        reviewed(review_clean()).model_copy(update={"plan": PLAN.model_copy(update={"posting": stranger})}),
+    )
     assert "reviewbot" in ask(TOP)
 
 
@@ -307,12 +310,23 @@ def b4_checks(folder: Path, data: Path) -> dict[str, list[dict[str, str]]]:
     git(tree, "config", "--add", "b4.review-series-check-cmd", f"{command} --series")
     git(tree, "config", "--add", "b4.review-perpatch-check-cmd", command)
     mails = [(i, mail(i, f"[PATCH {n}/3] x", diff("a")).decode()) for n, i in enumerate((COVER, *PATCHES))]
-    own = {"REVIEWBOT_DATA": str(data), "HOME": str(folder), "XDG_DATA_HOME": str(folder / "xdg"),
-           "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}  # fmt: skip
+    own = {
+        "REVIEWBOT_DATA": str(data),
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder / "xdg"),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", CHECKS], cwd=tree, input=json.dumps(mails), capture_output=True, text=True, check=False,
-        timeout=600, env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
+        [sys.executable, "-c", CHECKS],
+        cwd=tree,
+        input=json.dumps(mails),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
     assert done.returncode == 0, done.stderr
     perpatch, series, known = json.loads(done.stdout)
     assert (perpatch, series) == ([command], [f"{command} --series"])

@@ -110,9 +110,13 @@ def test_bash_itself_completes_with_these_words(data: Path, tmp_path: Path) -> N
         '_reviewbot_completion reviewbot; echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, check=False, timeout=120,
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "REVIEWBOT_DATA": str(data)},
-    )  # fmt: skip
+    )
     assert done.stdout.split() == [
         f"ext4,fuse4fs{more}" for more in ("", "-iomap", "-iomap-1k", "-iomap-2k", "-service")
     ], done.stderr

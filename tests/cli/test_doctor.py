@@ -110,8 +110,12 @@ def test_each_program_names_its_package() -> None:
 
 def test_the_install_line_names_each_missing_package_once() -> None:
     assert install_line((Check("git", True, "", "git"),)) == ""
-    checks = (Check("b", False, "", "two"), Check("a", False, "", "one"), Check("c", False, "", "two"),
-              Check("disk", False, "full"))  # fmt: skip
+    checks = (
+        Check("b", False, "", "two"),
+        Check("a", False, "", "one"),
+        Check("c", False, "", "two"),
+        Check("disk", False, "full"),
+    )
     assert install_line(checks) == "apt-get install --no-install-recommends one two"
 
 

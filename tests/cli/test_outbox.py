@@ -18,8 +18,16 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
     monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path))
     outbox = Outbox(outbox_file(tmp_path))
     for key, held in (("one", ""), ("two", "the posting is an RFC")):
-        outbox.put(key, MAIL, run="r", topic="t@x", about=f"Re: {key}\x1b[31m\nforged", goes_to="dana@example.org",
-                   payload=b"To: dana@example.org\n\nhello\n", held=held)  # fmt: skip
+        outbox.put(
+            key,
+            MAIL,
+            run="r",
+            topic="t@x",
+            about=f"Re: {key}\x1b[31m\nforged",
+            goes_to="dana@example.org",
+            payload=b"To: dana@example.org\n\nhello\n",
+            held=held,
+        )
     return outbox
 
 

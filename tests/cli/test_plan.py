@@ -14,8 +14,9 @@ from tests.mails import TOP, diff, mail, mbox, posting
 RFC = [m.replace(b"[PATCHSET v2 1/1] lib", b"[PATCHSET RFC v2 1/1] lib") for m in posting()]
 
 
-def plan(folder: Path, *arguments: str, mails: list[bytes] = RFC, status: int = 0, stdin: bytes = b"",
-         columns: str = "200") -> str:  # fmt: skip
+def plan(
+    folder: Path, *arguments: str, mails: list[bytes] = RFC, status: int = 0, stdin: bytes = b"", columns: str = "200"
+) -> str:
     (folder / "thread.mbox").write_bytes(mbox(mails))
     folders = {"REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_SITE": str(folder / "site.yaml")}
     done = called("plan", *arguments, cwd=folder, env={**os.environ, **folders, "COLUMNS": columns}, said=stdin)
@@ -114,8 +115,11 @@ def test_json_has_all_that_intake_found(site: Path) -> None:
     mails = [mail("a@x", "[PATCH v2] fuse: x", diff("fs/fuse/file.c") + trailer)]
     found = json.loads(plan(site, "--json", "--mbox", "thread.mbox", mails=mails, status=3))
     (part,) = found["facts"]
-    assert (part["version"], part["base_commit"], part["routed_by"]) == (2, "0123456789abcdef" * 2 + "01234567",
-                                                                         "paths, e.g. fs/fuse/file.c")  # fmt: skip
+    assert (part["version"], part["base_commit"], part["routed_by"]) == (
+        2,
+        "0123456789abcdef" * 2 + "01234567",
+        "paths, e.g. fs/fuse/file.c",
+    )
     (below,) = part["prerequisites"]
     assert (below["kind"], below["value"], below["status"], below["patches"]) == ("message-id", "b@x", "missing", [])
     assert part["attestation"]["a@x"]["dkim"] == "none"

@@ -152,9 +152,12 @@ def at_a_terminal(term: str, *, needed: str) -> str:
     ours, theirs = pty.openpty()
     env = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS", "NO_COLOR")}
     process = subprocess.Popen(
-        [sys.executable, "-c", TELLS], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=theirs,
+        [sys.executable, "-c", TELLS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
         env={**env, "TERM": term, "COLUMNS": "80"},
-    )  # fmt: skip
+    )
     os.close(theirs)
     said = b""
     try:

@@ -58,8 +58,11 @@ def test_the_demos_posting_is_reviewed_patch_by_patch_and_b4_is_told(user: User)
     review = user.file("review.json")
     jsonschema.validate(review, schemas()["review"])
     assert [(p["component"], p["number"], p["build"]["state"]) for p in review["patches"]] == [
-        ("kernel", 1, "built"), ("libfuse", 1, "built"), ("libfuse", 2, "built"), ("e2fsprogs", 1, "built"),
-    ]  # fmt: skip
+        ("kernel", 1, "built"),
+        ("libfuse", 1, "built"),
+        ("libfuse", 2, "built"),
+        ("e2fsprogs", 1, "built"),
+    ]
     told: dict[str, list[str]] = {}
     for raw in posting:
         for entry in json.loads(user.call("b4-check", raw=raw).stdout):

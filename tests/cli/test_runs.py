@@ -75,8 +75,12 @@ def test_a_run_of_an_older_version_is_listed_with_what_it_recorded(world: World)
     plan = {"posting": {"subject": "[PATCH] fuse: do this"}, "legs": [{"leg": "ext4"}], "suites": ["smoke"]}
     (folder / "plan.json").write_text(json.dumps(plan))
     (row,) = rows(world)
-    assert (row["verdict"], row["command"], row["legs"], row["seconds"]) == ("interrupted", "apply-and-test", ["ext4"],
-                                                                             None)  # fmt: skip
+    assert (row["verdict"], row["command"], row["legs"], row["seconds"]) == (
+        "interrupted",
+        "apply-and-test",
+        ["ext4"],
+        None,
+    )
     assert row["started"] == "2026-11-01T10:11:12+00:00"
 
 

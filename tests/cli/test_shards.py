@@ -14,10 +14,16 @@ from reviewbot.model.shard import IMAGES, Need, Shard
 from tests.command import called
 
 SHARD = Shard(
-    run="20261125-130000-abcd", nonce="00ff", leg=load_stack().leg("ext4"), suite="fstests", release="7.1", memory=512,
-    cpus=1, steps=(GuestStep(name="fstests/generic/001", argv=("true",), timeout=1),),
+    run="20261125-130000-abcd",
+    nonce="00ff",
+    leg=load_stack().leg("ext4"),
+    suite="fstests",
+    release="7.1",
+    memory=512,
+    cpus=1,
+    steps=(GuestStep(name="fstests/generic/001", argv=("true",), timeout=1),),
     needs=tuple(Need.model_validate({"kind": kind, "key": "0123"}) for kind in IMAGES),
-)  # fmt: skip
+)
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

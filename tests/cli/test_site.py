@@ -46,8 +46,10 @@ def test_each_run_has_a_page_and_each_page_a_twin(runs: World) -> None:
     folder = made(runs)
     index = json.loads((folder / "index.json").read_text())
     assert [(one["run"], one["kind"]) for one in index] == [
-        (THIRD, "BUILD-FAILS"), (SECOND, "REGRESSION"), (FIRST, "PASS"),
-    ]  # fmt: skip
+        (THIRD, "BUILD-FAILS"),
+        (SECOND, "REGRESSION"),
+        (FIRST, "PASS"),
+    ]
     page = (folder / "index.html").read_text()
     for one in index:
         assert f'href="runs/{one["run"]}/index.html"' in page
@@ -149,8 +151,12 @@ def test_the_site_works_in_a_browser(runs: World) -> None:
             page.wait_for_selector("#differs tbody tr")
             assert page.inner_text("#said") == "PASS and REGRESSION: 8 outcomes differ."
             assert page.inner_text("#differs tbody tr:first-child").split("\t") == [
-                "fuse2fs", "smoke/rename", "PASS", "FAIL", "fails now",
-            ]  # fmt: skip
+                "fuse2fs",
+                "smoke/rename",
+                "PASS",
+                "FAIL",
+                "fails now",
+            ]
             page.select_option("[name=b]", FIRST)
             page.wait_for_function("document.querySelector('#said').textContent.includes('no outcome differs')")
             assert page.url.endswith(f"#a={FIRST}&b={FIRST}")

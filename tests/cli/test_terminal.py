@@ -37,8 +37,13 @@ def hostile() -> list[bytes]:
 def environment(folder: Path) -> dict[str, str]:
     (folder / "thread.mbox").write_bytes(mbox(hostile()))
     (folder / "site.yaml").write_text("archive: http://127.0.0.1:9/all\n")
-    return {**os.environ, "REVIEWBOT_CACHE": str(folder / "cache"), "REVIEWBOT_DATA": str(folder / "data"),
-            "REVIEWBOT_SITE": str(folder / "site.yaml"), "TERM": "xterm-256color"}  # fmt: skip
+    return {
+        **os.environ,
+        "REVIEWBOT_CACHE": str(folder / "cache"),
+        "REVIEWBOT_DATA": str(folder / "data"),
+        "REVIEWBOT_SITE": str(folder / "site.yaml"),
+        "TERM": "xterm-256color",
+    }
 
 
 def harmless(said: str) -> bool:

@@ -41,8 +41,9 @@ def test_a_wrong_name_is_refused_before_the_archive_is_asked(
 
 def test_emptied_options_are_as_if_they_were_not_given(world: World) -> None:
     """A form or a workflow hands an emptied field on as an empty word."""
-    said = world.call("plan", "--json", "--mbox", world.thread(posting()), "--suites=", "--legs=", "--tests=",
-                      "--variant=")  # fmt: skip
+    said = world.call(
+        "plan", "--json", "--mbox", world.thread(posting()), "--suites=", "--legs=", "--tests=", "--variant="
+    )
     plain = world.call("plan", "--json", "--mbox", world.thread(posting()))
     assert said.stdout == plain.stdout and said.returncode == 0
 
@@ -67,9 +68,15 @@ def test_fstests_from_elsewhere_may_have_any_names_until_they_are_fetched(world:
 def of(folder: Path) -> Trees:
     commit = git(folder, "rev-parse", "HEAD").strip()
     tree = Tree(
-        component="fstests", repository=str(folder / ".git"), source="a folder", base_commit=commit, base_tree="",
-        base_why="", head_commit=commit, head_tree="",
-    )  # fmt: skip
+        component="fstests",
+        repository=str(folder / ".git"),
+        source="a folder",
+        base_commit=commit,
+        base_tree="",
+        base_why="",
+        head_commit=commit,
+        head_tree="",
+    )
     return Trees(trees=(tree,))
 
 

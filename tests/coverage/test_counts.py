@@ -55,15 +55,28 @@ def test_functions_have_their_first_line_and_calls() -> None:
 
 
 def test_what_is_not_of_the_tree_or_not_asked_for_is_passed_over() -> None:
-    said = [document(("/usr/include/stdio.h", [line(1, 1)]), ("/src/fs/open.c", [line(1, 1)]),
-                     ("include/generated/x.h", [line(1, 1)]), ("/src/../etc/passwd", [line(1, 1)]))]  # fmt: skip
+    said = [
+        document(
+            ("/usr/include/stdio.h", [line(1, 1)]),
+            ("/src/fs/open.c", [line(1, 1)]),
+            ("include/generated/x.h", [line(1, 1)]),
+            ("/src/../etc/passwd", [line(1, 1)]),
+        )
+    ]
     assert parse(said, (*WANTED, "etc/passwd", "stdio.h")) == {}
 
 
 def test_words_of_gcov_that_are_no_counts_are_passed_over() -> None:
-    broken: list[str] = ["", "dir.gcda:stamp mismatch with notes file", "[1, 2]", '{"files": 3}', '{"files": [1]}',
-                         '{"files": [{"file": 1, "lines": {}}]}', "[" * 100_000,
-                         document((SOURCE, [{"line_number": "3", "count": 1}, line(-1, 1)]))]  # fmt: skip
+    broken: list[str] = [
+        "",
+        "dir.gcda:stamp mismatch with notes file",
+        "[1, 2]",
+        '{"files": 3}',
+        '{"files": [1]}',
+        '{"files": [{"file": 1, "lines": {}}]}',
+        "[" * 100_000,
+        document((SOURCE, [{"line_number": "3", "count": 1}, line(-1, 1)])),
+    ]
     assert lines_of(parse([*broken, document((SOURCE, [line(3, 1)]))], WANTED)) == {"fs/fuse/dir.c": {3: 1}}
 
 

@@ -49,20 +49,29 @@ class Machine:
         start = Series.from_nothing(folder, "e2fsprogs")
         start.patch("base", {path: partial(str.__add__, text) for path, text in BASE.items()})
         self.series = Series(start.repository, start.head, "e2fsprogs")
-        self.artifacts = Artifacts(artifacts={
-            "buildroot": root, "e2fsprogs": Artifact(kind="e2fsprogs", key="0", path=str(folder / "built"))
-        })  # fmt: skip
+        self.artifacts = Artifacts(
+            artifacts={"buildroot": root, "e2fsprogs": Artifact(kind="e2fsprogs", key="0", path=str(folder / "built"))}
+        )
 
     def build(self) -> None:
         for name in ("src", "obj", "built/gcno"):
             (self.folder / name).mkdir(parents=True)
         tree = self.series.tree()
         lay_out(Path(tree.repository), tree.head_commit, self.folder / "src")
-        binds = {"/src": Bind(self.folder / "src"), "/obj": Bind(self.folder / "obj", writable=True),
-                 "/out": Bind(self.folder / "built", writable=True)}  # fmt: skip
+        binds = {
+            "/src": Bind(self.folder / "src"),
+            "/obj": Bind(self.folder / "obj", writable=True),
+            "/out": Bind(self.folder / "built", writable=True),
+        }
         flags = choose_variant(["gcov"]).flags("e2fsprogs")
-        self.box.run(["bash", "-euc", BUILD], binds=binds, env=flags, log=self.folder / "build.log",
-                     log_limit=1 << 20, timeout=60)  # fmt: skip
+        self.box.run(
+            ["bash", "-euc", BUILD],
+            binds=binds,
+            env=flags,
+            log=self.folder / "build.log",
+            log_limit=1 << 20,
+            timeout=60,
+        )
 
     def run(self, leg: str, *arguments: str, machine: str = "smoke") -> Path:
         """Run the program; the folder that its counters came back in."""
@@ -83,9 +92,14 @@ class Machine:
         tree = self.series.tree()
         names = {patch.commit: f"patch {number}" for number, patch in enumerate(tree.patches, 1)}
         return measure(
-            "run", "reviewbot", Trees(trees=(tree,)), self.artifacts,
-            {leg: self.folder / "logs" / leg for leg in legs}, names, self.folder / "gcov",
-        )  # fmt: skip
+            "run",
+            "reviewbot",
+            Trees(trees=(tree,)),
+            self.artifacts,
+            {leg: self.folder / "logs" / leg for leg in legs},
+            names,
+            self.folder / "gcov",
+        )
 
 
 @pytest.fixture

@@ -46,8 +46,14 @@ def test_a_new_file_is_wholly_patched(tmp_path: Path) -> None:
 def test_touched_are_the_sources_of_head_that_the_posting_changes(tmp_path: Path) -> None:
     made = series(tmp_path)
     made.patch("below", {"fs/open.c": lambda _: "int x;\n"}, prerequisite=True)
-    made.patch("one", {"fs/fuse/gone.c": lambda _: "int x;\n", "fs/fuse/Makefile": lambda text: text + "# x\n",
-                       "include/linux/x y.h": lambda _: "int x;\n"})  # fmt: skip
+    made.patch(
+        "one",
+        {
+            "fs/fuse/gone.c": lambda _: "int x;\n",
+            "fs/fuse/Makefile": lambda text: text + "# x\n",
+            "include/linux/x y.h": lambda _: "int x;\n",
+        },
+    )
     made.patch("two", {"fs/fuse/gone.c": lambda _: None, "fs/fuse/file.c": lambda text: text + "int x;\n"})
     assert touched(made.tree()) == ("fs/fuse/file.c", "include/linux/x y.h")
 

@@ -38,8 +38,9 @@ def test_the_kernels_counters_come_back_and_say_what_ran(machine_images: Images,
     kernel = kernel_that_counts("fs/fuse")
     leg = load_stack().leg("fuse2fs")
     steps = [step for step in smoke.steps(leg) if step.name in ("smoke/mkfs", "smoke/mount", "smoke/files")]
-    job = machine_images.job(*suites.setup_steps(leg), *steps, name=leg.name, disks=suites.disks(1),
-                             release=str(kernel.facts["release"]))  # fmt: skip
+    job = machine_images.job(
+        *suites.setup_steps(leg), *steps, name=leg.name, disks=suites.disks(1), release=str(kernel.facts["release"])
+    )
     last = suites.counters_step(leg).model_copy(update={"name": f"{job.name}/coverage"})
     job = job.model_copy(update={"kernel": str(Path(kernel.path) / "bzImage"), "last": last})
     reply = run_job(job, TCG, tmp_path)

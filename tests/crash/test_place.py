@@ -74,11 +74,18 @@ def test_a_deadlock_is_where_the_lock_is_taken_unless_that_is_noise() -> None:
 
 def test_a_lock_order_is_named_by_the_trace_that_made_the_lock_safe() -> None:
     title, _ = told(
-        "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected", "fsx/400 is trying to acquire:",
-        "ffff888026df22b8 (&x){.+.+}-{2:2}, at: kill_fasync+0x14b/0x460", "... which became HARDIRQ-irq-safe at:",
-        "  lock_acquire+0x29d/0x740", "  _raw_spin_lock_irqsave+0x39/0x50", "  fuse_timeout+0x6f/0x3d0", "",
-        "stack backtrace:", "Call Trace:", " kill_fasync+0x14b/0x460",
-    )  # fmt: skip
+        "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+        "fsx/400 is trying to acquire:",
+        "ffff888026df22b8 (&x){.+.+}-{2:2}, at: kill_fasync+0x14b/0x460",
+        "... which became HARDIRQ-irq-safe at:",
+        "  lock_acquire+0x29d/0x740",
+        "  _raw_spin_lock_irqsave+0x39/0x50",
+        "  fuse_timeout+0x6f/0x3d0",
+        "",
+        "stack backtrace:",
+        "Call Trace:",
+        " kill_fasync+0x14b/0x460",
+    )
     assert title == "possible deadlock in fuse_timeout"
 
 
@@ -104,8 +111,9 @@ def test_a_loop_is_named_by_who_began_it_but_in_what_is_tested_by_where_it_is() 
         return told(*(line.replace("{inner}", name) for line in LOOP))
 
     assert stuck_in("xas_load") == (
-        "BUG: soft lockup in drm_ioctl", "drm_ioctl:find_get_pages:__x64_sys_ioctl",
-    )  # fmt: skip
+        "BUG: soft lockup in drm_ioctl",
+        "drm_ioctl:find_get_pages:__x64_sys_ioctl",
+    )
     assert stuck_in("fuse_readahead")[0] == "BUG: soft lockup in fuse_readahead"
 
 
@@ -137,9 +145,19 @@ def test_a_line_that_only_sounds_like_a_splat_hides_no_panic() -> None:
 
 
 def test_a_report_without_a_trace_takes_that_of_the_panic_it_makes() -> None:
-    (block,) = splat_blocks("\n".join(
-        ("BUG: scheduling while atomic: fsx/400/0x00000002", "Kernel panic - not syncing: scheduling while atomic",
-         "Call Trace:", " <TASK>", " panic+0x1/0x2", " __schedule_bug+0x1/0x2", " schedule+0x1/0x2",
-         " fuse_wait+0x1/0x2", " </TASK>")
-    ))  # fmt: skip
+    (block,) = splat_blocks(
+        "\n".join(
+            (
+                "BUG: scheduling while atomic: fsx/400/0x00000002",
+                "Kernel panic - not syncing: scheduling while atomic",
+                "Call Trace:",
+                " <TASK>",
+                " panic+0x1/0x2",
+                " __schedule_bug+0x1/0x2",
+                " schedule+0x1/0x2",
+                " fuse_wait+0x1/0x2",
+                " </TASK>",
+            )
+        )
+    )
     assert (block.kind, block.title) == ("bug", "BUG: scheduling while atomic in fuse_wait")

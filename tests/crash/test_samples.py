@@ -39,10 +39,13 @@ def samples() -> dict[str, tuple[str, str, Block | None]]:
     """Name -> syzbot's title, its function, and what is found."""
     index = json.loads((FOLDER / "index.json").read_text())
     return {
-        name: (said["title"] or "", said["function"] or "",
-               judge(splat_blocks((FOLDER / name).read_text(errors="replace"))).worst)
+        name: (
+            said["title"] or "",
+            said["function"] or "",
+            judge(splat_blocks((FOLDER / name).read_text(errors="replace"))).worst,
+        )
         for name, said in index.items()
-    }  # fmt: skip
+    }
 
 
 def crashes() -> dict[str, tuple[str, str, Block | None]]:

@@ -24,8 +24,11 @@ SYMLINK = "fuse_symlink:vfs_symlink:do_symlinkat:__x64_sys_symlink"
 OTHER = "[   99.000001][  T333] EXT4-fs (vdc): mounted filesystem 8b6f6a0e-0001 r/w with ordered data mode."
 NULL = "BUG: unable to handle kernel NULL pointer dereference"
 IN_READPAGE = f"{NULL} in fuse_do_readpage"
-SYSRQ = ("panic", "kernel panic: sysrq triggered crash",
-         "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write")  # fmt: skip
+SYSRQ = (
+    "panic",
+    "kernel panic: sysrq triggered crash",
+    "sysrq_handle_crash:__handle_sysrq:write_sysrq_trigger:proc_reg_write:vfs_write",
+)
 LOGS: dict[str, list[tuple[str, str, str]]] = {
     "oops-null": [("oops", IN_READPAGE, READPAGE)],
     "oops-null-again": [("oops", IN_READPAGE, READPAGE)],
@@ -243,9 +246,11 @@ def test_of_several_splats_the_cause_is_told_before_what_follows() -> None:
 
 
 ALLOWED = AllowedSplat(
-    pattern="at drop_nlink", reason="the unpatched kernel does it too", link="https://x.org/1",
+    pattern="at drop_nlink",
+    reason="the unpatched kernel does it too",
+    link="https://x.org/1",
     until=datetime.date(2026, 6, 30),
-)  # fmt: skip
+)
 
 
 @pytest.fixture

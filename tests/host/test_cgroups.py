@@ -53,8 +53,11 @@ def test_a_group_of_version_2_has_the_limits_and_tells_what_it_refused(top: Path
         assert place.parent == top / "user.slice"
         written = {path.name: path.read_text() for path in place.iterdir()}
         assert written == {
-            "memory.max": str(1 << 30), "memory.swap.max": "0", "memory.oom.group": "1", "pids.max": "100",
-        }  # fmt: skip
+            "memory.max": str(1 << 30),
+            "memory.swap.max": "0",
+            "memory.oom.group": "1",
+            "pids.max": "100",
+        }
         plan = {
             "sums": {"memory": 1 << 30, "processes": 100, "disk": 1 << 40, "inodes": 1 << 20},
             "events": [[event.what, event.file, event.key] for event in group.events],

@@ -75,11 +75,14 @@ def test_files_folders_and_links_inside_come_out_as_the_hosts_own(made: Gate) ->
     accepted = made.take()
     digest = hashlib.sha256(b"text").hexdigest()
     assert accepted == Accepted(
-        files={"stack/bin/tool": File(7, hashlib.sha256(b"program").hexdigest(), True),
-               "stack/notes": File(4, digest, False), "stack/same": File(4, digest, False)},
+        files={
+            "stack/bin/tool": File(7, hashlib.sha256(b"program").hexdigest(), True),
+            "stack/notes": File(4, digest, False),
+            "stack/same": File(4, digest, False),
+        },
         folders=frozenset({"stack", "stack/bin", "empty"}),
         links={"stack/bin/alias": "../bin/./tool", "stack/missing": "nothing"},
-    )  # fmt: skip
+    )
     assert (made.target / "stack/bin/alias").read_bytes() == b"program"
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in made.target.rglob("*") if not p.is_symlink()}
     assert modes == {"stack": 0o755, "bin": 0o755, "tool": 0o755, "notes": 0o644, "same": 0o644, "empty": 0o755}
@@ -252,9 +255,12 @@ def test_what_its_own_box_may_not_read_is_refused(made: Gate) -> None:
 def test_what_a_box_itself_wrote_is_taken(made: Gate, tmp_path: Path) -> None:
     made.box.run(
         ["bash", "-euc", "mkdir -p stack/bin; echo hello > stack/bin/x; chmod 700 stack/bin/x; ln -s x stack/bin/y"],
-        binds={"/out": Bind(made.source, writable=True)}, cwd="/out", log=tmp_path / "log", log_limit=1 << 20,
+        binds={"/out": Bind(made.source, writable=True)},
+        cwd="/out",
+        log=tmp_path / "log",
+        log_limit=1 << 20,
         timeout=60,
-    )  # fmt: skip
+    )
     assert made.take().files["stack/bin/x"].executable
     assert (made.target / "stack/bin/y").read_text() == "hello\n"
 

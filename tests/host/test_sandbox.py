@@ -254,19 +254,31 @@ def test_a_bind_may_go_where_the_root_has_no_folder(box: Box) -> None:
     more = {**box.binds, "/other": Bind(box.folder / "other")}
     done = Sandbox(box.folder / "root").run(
         ["sh", "-c", "cat /other/file /src/file; ! touch /new; ! touch /other/new; ls -d /src /out"],
-        binds=more, log=box.folder / "log", log_limit=1 << 20, timeout=60,
-    )  # fmt: skip
+        binds=more,
+        log=box.folder / "log",
+        log_limit=1 << 20,
+        timeout=60,
+    )
     assert [line for line in done.output.splitlines() if "touch" not in line] == [
-        "there", "of the tree", "/out", "/src",
-    ]  # fmt: skip
+        "there",
+        "of the tree",
+        "/out",
+        "/src",
+    ]
     assert not (box.folder / "root" / "other").exists()
 
 
 def test_stdout_can_be_kept_apart_and_has_its_limit(box: Box) -> None:
     out = box.folder / "stdout"
     done = Sandbox(box.folder / "root").run(
-        ["sh", "-c", "echo said; echo complained >&2; head -c 100000 /dev/zero"], binds=box.binds,
-        log=box.folder / "log", log_limit=1 << 20, timeout=60, stdout=out, file_size=5000, check=False,
-    )  # fmt: skip
+        ["sh", "-c", "echo said; echo complained >&2; head -c 100000 /dev/zero"],
+        binds=box.binds,
+        log=box.folder / "log",
+        log_limit=1 << 20,
+        timeout=60,
+        stdout=out,
+        file_size=5000,
+        check=False,
+    )
     assert done.output.startswith("complained\n")
     assert out.read_bytes().startswith(b"said\n") and out.stat().st_size == 5000

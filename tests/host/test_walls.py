@@ -101,9 +101,13 @@ def test_the_limits_of_the_site_hold_for_every_box(tmp_path: Path) -> None:
     use_rules(Rules(Limits(room=1 << 20)))
     try:
         done = Sandbox(Path("/")).run(
-            ["sh", "-c", "head -c 2000000 /dev/zero > /tmp/x; stat -c %s /tmp/x"], binds={}, cwd="/",
-            log=tmp_path / "log", log_limit=1000, timeout=60,
-        )  # fmt: skip
+            ["sh", "-c", "head -c 2000000 /dev/zero > /tmp/x; stat -c %s /tmp/x"],
+            binds={},
+            cwd="/",
+            log=tmp_path / "log",
+            log_limit=1000,
+            timeout=60,
+        )
     finally:
         use_rules(Rules())
     assert done.output.splitlines()[-1] == str(1 << 20)

@@ -50,10 +50,20 @@ def main(folder: Path, wishes: Wishes) -> Told:
     limits = Limits(**wishes.limits)
     status, exceeded, limit = None, "", 0.0
     try:
-        status = Sandbox(root).run(
-            ["bash", "-c", wishes.script], binds={**binds, "/out": Bind(out, writable=True)}, cwd="/out", log=log,
-            log_limit=wishes.log_limit, timeout=wishes.timeout, limits=limits, check=False,
-        ).status  # fmt: skip
+        status = (
+            Sandbox(root)
+            .run(
+                ["bash", "-c", wishes.script],
+                binds={**binds, "/out": Bind(out, writable=True)},
+                cwd="/out",
+                log=log,
+                log_limit=wishes.log_limit,
+                timeout=wishes.timeout,
+                limits=limits,
+                check=False,
+            )
+            .status
+        )
     except LimitExceeded as error:
         exceeded, limit = error.what, error.limit
     said = log.read_bytes() if log.exists() else b""

@@ -53,13 +53,28 @@ class Caller:
             fcntl.ioctl(terminal or 0, termios.TIOCSCTTY, 0)
 
         return subprocess.run(
-            [*self.python, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=600,
-            cwd="/", env={"PATH": os.environ["PATH"], "HOME": str(self.home), **SECRET, **(env or {})},
-            pass_fds=() if terminal is None else (terminal,), preexec_fn=None if terminal is None else take_terminal,
-        )  # fmt: skip
+            [*self.python, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home), **SECRET, **(env or {})},
+            pass_fds=() if terminal is None else (terminal,),
+            preexec_fn=None if terminal is None else take_terminal,
+        )
 
-    def attack(self, script: str, *, counted: bool = True, log_limit: int = 1 << 20, timeout: float = 300.0,
-               terminal: int | None = None, **limits: int) -> tuple[Told, Path]:  # fmt: skip
+    def attack(
+        self,
+        script: str,
+        *,
+        counted: bool = True,
+        log_limit: int = 1 << 20,
+        timeout: float = 300.0,
+        terminal: int | None = None,
+        **limits: int,
+    ) -> tuple[Told, Path]:
         """What the script said in a box of this caller, and the folder that was /out."""
         folder = self.home / f"attack-{secrets.token_hex(8)}"
         folder.mkdir()
@@ -67,7 +82,7 @@ class Caller:
         wishes = Wishes(script, limits, counted, log_limit, timeout)
         done = self.run(
             "-m", "tests.hostile.attack", str(folder), stdin=json.dumps(dataclasses.asdict(wishes)), terminal=terminal
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         return Told(**json.loads(done.stdout)), folder / "out"
 

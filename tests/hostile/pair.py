@@ -57,10 +57,12 @@ def main(folder: Path, script: str) -> Told:
         built(hostile, "cache", log)
     after = built(honest, "cache", folder / "honest" / "kernel.log")
     return Told(
-        ran="it ran" in log.read_text(), after=after, clean=built(honest, "empty", folder / "clean" / "kernel.log"),
+        ran="it ran" in log.read_text(),
+        after=after,
+        clean=built(honest, "empty", folder / "clean" / "kernel.log"),
         said=tuple(event.text for event in said if event.state == "say"),
         compiled=(folder / "honest" / "kernel.log").read_text().count("CC "),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

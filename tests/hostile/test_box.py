@@ -196,7 +196,7 @@ def test_the_terminal_is_out_of_reach(caller: Caller) -> None:
             + perl("""my $c = "x"; for my $fd (0, 1, 2) { try("sti $fd", 16, $fd, 0x5412, $c) }
                    try("linux", 16, 0, 0x541C, $c);"""),
             terminal=slave,
-        )  # fmt: skip
+        )
     finally:
         os.close(slave)
         os.close(master)

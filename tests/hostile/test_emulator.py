@@ -15,7 +15,15 @@ def test_machines_of_an_ordinary_user_run_in_their_box_and_are_saved_and_restore
     with user_calls(tmp_path) as user:
         seen = REPOSITORY if user.uid == REPOSITORY.stat().st_uid else user.home / "repository"
         done = user.run(
-            "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(user.home / "base"), "-k",
-            "nobody_of_the_host or place or descriptors", str(seen / "tests" / "lab" / "test_wires.py"),
-        )  # fmt: skip
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--basetemp",
+            str(user.home / "base"),
+            "-k",
+            "nobody_of_the_host or place or descriptors",
+            str(seen / "tests" / "lab" / "test_wires.py"),
+        )
         assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]

@@ -85,9 +85,11 @@ def loud(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> To
     """Steps that send files and words without end; the last of them ends its machine."""
     folder = tmp_path_factory.mktemp("loud")
     job = machine_images.job(
-        python("files", FLOOD), shell("after", "mkdir /r; echo kept > /r/file", collect=["/r"]),
-        shell("words", f"{CONSOLES.format(bytes=SAID)}; {PANIC}", timeout=300), name="loud",
-    )  # fmt: skip
+        python("files", FLOOD),
+        shell("after", "mkdir /r; echo kept > /r/file", collect=["/r"]),
+        shell("words", f"{CONSOLES.format(bytes=SAID)}; {PANIC}", timeout=300),
+        name="loud",
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reviewbot.lab.room.STEP_BYTES", 8 * SIZE)
         return Told(run_job(job, TCG, folder, bounds=Bounds(room=Room(bytes=16 * SIZE))), folder)
@@ -106,8 +108,10 @@ def size(folder: Path) -> int:
 def test_files_are_bounded_by_sum_and_those_of_the_next_step_have_room(loud: Told) -> None:
     assert loud.step("files").output == "sent\n"
     assert 7 * SIZE < size(loud.folder / "files") <= 8 * SIZE + (200 << 10)
-    assert any(note.endswith("files of the guest were left out: there were too many, or too large ones")
-               for note in loud.reply.notes)  # fmt: skip
+    assert any(
+        note.endswith("files of the guest were left out: there were too many, or too large ones")
+        for note in loud.reply.notes
+    )
     assert (loud.folder / "after" / "r" / "file").read_text() == "kept\n"
 
 

@@ -26,9 +26,21 @@ def test_products_of_an_ordinary_users_boxes(tmp_path: Path) -> None:
     with user_calls(tmp_path) as caller:
         folder = caller.home / "repository" / "tests"
         done = caller.run(
-            "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp", str(caller.home / "tmp"),
-            "--rootdir", str(folder.parent), "-c", str(folder.parent / "pyproject.toml"),
-            *(str(folder / name) for name in TESTS), env={"PYTHONDONTWRITEBYTECODE": "1"},
-        )  # fmt: skip
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "--basetemp",
+            str(caller.home / "tmp"),
+            "--rootdir",
+            str(folder.parent),
+            "-c",
+            str(folder.parent / "pyproject.toml"),
+            *(str(folder / name) for name in TESTS),
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+        )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout and " failed" not in done.stdout

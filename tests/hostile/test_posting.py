@@ -81,7 +81,13 @@ def test_a_build_that_takes_all_is_ended_and_the_host_goes_on(
 ) -> None:
     mib = 1 << 20
     built = build(
-        caller, root, attack, memory=1000 * mib, processes=300, disk=300 * mib, inodes=20_000,
-    )  # fmt: skip
+        caller,
+        root,
+        attack,
+        memory=1000 * mib,
+        processes=300,
+        disk=300 * mib,
+        inodes=20_000,
+    )
     assert (built.exceeded, built.error) == (what, "")
     assert built.log <= 64 * mib

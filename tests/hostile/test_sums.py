@@ -49,8 +49,9 @@ def test_memory_that_looks_like_files(caller: Caller, counted: bool) -> None:
     told, _ = caller.attack(
         "for place in /tmp /dev/shm; do head -c 300000000 /dev/zero > $place/x; stat -c %s $place/x; done;"
         "echo x > /dev/x; echo x > /x",
-        counted=counted, room=8 * MIB,
-    )  # fmt: skip
+        counted=counted,
+        room=8 * MIB,
+    )
     sizes = [line for line in told.output.splitlines() if line.isdigit()]
     assert sizes == [str(8 * MIB)] * 2
     if counted:
@@ -97,8 +98,12 @@ def test_a_build_within_its_limits_is_left_alone(caller: Caller, counted: bool) 
     told, _ = caller.attack(
         "for i in $(seq 20); do (perl -e '$x = \"a\" x 2_000_000; select(undef, undef, undef, 0.5)') & done; wait;"
         "head -c 20000000 /dev/zero > file; echo made",
-        counted=counted, memory=400 * MIB, processes=150, disk=150 * MIB, inodes=3000,
-    )  # fmt: skip
+        counted=counted,
+        memory=400 * MIB,
+        processes=150,
+        disk=150 * MIB,
+        inodes=3000,
+    )
     assert (told.status, told.output) == (0, "made\n")
 
 

@@ -53,9 +53,13 @@ def root() -> Artifact:
 def failure(tmp_path: Path, root: Artifact, monkeypatch: pytest.MonkeyPatch, series: Series) -> BuildFails | BaseFails:
     monkeypatch.setattr(steps, "buildroot", lambda *_: root)
     _, (error,) = build_components(
-        Trees(trees=(series.tree(),)), load_stack(), store=Store(tmp_path / "cache"), site=Site(),
-        logs=tmp_path / "logs", kinds=["libfuse"],
-    )  # fmt: skip
+        Trees(trees=(series.tree(),)),
+        load_stack(),
+        store=Store(tmp_path / "cache"),
+        site=Site(),
+        logs=tmp_path / "logs",
+        kinds=["libfuse"],
+    )
     return error
 
 

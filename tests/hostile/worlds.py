@@ -103,9 +103,13 @@ class World(ABC):
     def begin(self, name: str) -> "subprocess.Popen[str]":
         """The command, in the background."""
         env = {
-            **os.environ, "REVIEWBOT_CACHE": str(self.cache(name)), "REVIEWBOT_DATA": str(self.folder / name / "data"),
-            "REVIEWBOT_SITE": str(self.folder / "site.yaml"), "CI": "", "GITHUB_ACTIONS": "",
-        }  # fmt: skip
+            **os.environ,
+            "REVIEWBOT_CACHE": str(self.cache(name)),
+            "REVIEWBOT_DATA": str(self.folder / name / "data"),
+            "REVIEWBOT_SITE": str(self.folder / "site.yaml"),
+            "CI": "",
+            "GITHUB_ACTIONS": "",
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "reviewbot", *self.words()],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=env,
@@ -120,12 +124,13 @@ class World(ABC):
             raise AssertionError(said)
         made = {path.name: path for path in (cache / "artifacts").iterdir() if not path.is_symlink()}
         return Left(
-            status=process.returncode, verdict=json.loads((run / "verdict.json").read_bytes())["kind"],
+            status=process.returncode,
+            verdict=json.loads((run / "verdict.json").read_bytes())["kind"],
             outcomes=self.outcomes(run),
             artifacts={name: _content(path) if self.same(name) else "" for name, path in sorted(made.items())},
             layers=tuple(sorted(path.name for path in (cache / "layers").iterdir())),
             half_made=(*(path.name for path in (cache / "building").iterdir()), *_left_behind(cache, process.pid)),
-        )  # fmt: skip
+        )
 
 
 def _left_behind(cache: Path, pid: int) -> list[str]:
@@ -209,8 +214,11 @@ class WholeRun(World):
 
     def outcomes(self, run: Path) -> tuple[tuple[str, ...], ...]:
         results: Any = json.loads((run / "results.json").read_bytes())
-        return tuple((leg["leg"], test["suite"], test["test"], test["outcome"])
-                     for leg in results["legs"] for test in leg["tests"])  # fmt: skip
+        return tuple(
+            (leg["leg"], test["suite"], test["test"], test["outcome"])
+            for leg in results["legs"]
+            for test in leg["tests"]
+        )
 
     def same(self, artifact: str) -> bool:
         return artifact.startswith(("kernel-", "payload-"))

@@ -16,23 +16,39 @@ CHANGE = "20261101-base-aaaa"
 
 
 def series(
-    name: str, tag: str, title: str, words: tuple[str, ...] = ("x",), *, day: int = 2, trailers: str = "",
-    path: str = "fs/fuse/dev.c", parent: str = "", to: str = "linux-fsdevel@vger.kernel.org", below: str = "",
-) -> list[bytes]:  # fmt: skip
+    name: str,
+    tag: str,
+    title: str,
+    words: tuple[str, ...] = ("x",),
+    *,
+    day: int = 2,
+    trailers: str = "",
+    path: str = "fs/fuse/dev.c",
+    parent: str = "",
+    to: str = "linux-fsdevel@vger.kernel.org",
+    below: str = "",
+) -> list[bytes]:
     """A cover `NAME@x` and one patch `NAME.N@x` per word. tag: `v2 0/2`; below: end of the last patch's mail."""
     kind = "PATCH" if " 0/" in f" {tag}" else "PATCHSET"
     mails = [mail(f"{name}@x", f"[{kind} {tag}] {title}", f"Hi.\n\n---\n{trailers}", day=day, parent=parent, to=to)]
     for number, word in enumerate(words, 1):
         body = diff(path, word=word) + (below if number == len(words) else "")
         mails.append(
-            mail(f"{name}.{number}@x", f"[PATCH {number}/{len(words)}] {title} {number}", body, parent=f"{name}@x",
-                 day=day, to=to)
-        )  # fmt: skip
+            mail(
+                f"{name}.{number}@x",
+                f"[PATCH {number}/{len(words)}] {title} {number}",
+                body,
+                parent=f"{name}@x",
+                day=day,
+                to=to,
+            )
+        )
     return mails
 
 
-def lone(name: str, tag: str, title: str, word: str = "x", *, day: int = 2, end: str = "",
-         path: str = "fs/fuse/dev.c") -> bytes:  # fmt: skip
+def lone(
+    name: str, tag: str, title: str, word: str = "x", *, day: int = 2, end: str = "", path: str = "fs/fuse/dev.c"
+) -> bytes:
     """One patch without a cover."""
     return mail(f"{name}@x", f"[{tag}] {title}", diff(path, word=word) + end, day=day)
 
@@ -46,8 +62,9 @@ def history() -> list[bytes]:
         name = f"all{number}"
         mails.append(mail(f"{name}@x", f"[PATCHBOMB v{number}] all of it", day=day))
         for part, path in (("k", "fs/fuse/all.c"), ("l", "lib/all.c")):
-            mails += series(f"{name}{part}", "1/1", f"all of {part}", (f"{name}{part}",), day=day, path=path,
-                            parent=f"{name}@x")  # fmt: skip
+            mails += series(
+                f"{name}{part}", "1/1", f"all of {part}", (f"{name}{part}",), day=day, path=path, parent=f"{name}@x"
+            )
     mails += series("lib2", "v2 1/1", "upload BPF programs", ("lib2",), day=6, path="lib/bpf.c", to=LIBFUSE)
     mails += series("v7", "v7 0/1", "fuse: iomap for everyone", ("seven",), day=3)
     mails += series("v8", "v8 0/1", "fuse: iomap for everyone", ("eight",), day=4)

@@ -33,9 +33,12 @@ def signed(raw: bytes, domain: str = "example.org", *, selector: str = "s1", len
     """With a DKIM-Signature on top."""
     d = dkim.DKIM(raw, signature_algorithm=b"ed25519-sha256")
     header = d.sign(
-        selector.encode(), domain.encode(), base64.b64encode(bytes(KEY)), length=length,
+        selector.encode(),
+        domain.encode(),
+        base64.b64encode(bytes(KEY)),
+        length=length,
         include_headers=[b"from", b"subject", b"date"],
-    )  # fmt: skip
+    )
     return bytes(header).replace(b"\r\n", b"\n") + raw
 
 
@@ -223,11 +226,29 @@ def test_a_silent_name_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 WHOLE = taken([PATCH])
 TAGS = st.lists(
-    st.sampled_from(["v=1", "a=ed25519-sha256", "a=rsa-sha256", "d=example.org", "s=s1", "s=default", "h=from:subject",
-                     "bh=AAAA", "b=AAAA", "b=!", "l=3", "i=dev@example.org", "t=1", "c=relaxed/simple", "m=1", "=",
-                     "\xe9"]),
+    st.sampled_from(
+        [
+            "v=1",
+            "a=ed25519-sha256",
+            "a=rsa-sha256",
+            "d=example.org",
+            "s=s1",
+            "s=default",
+            "h=from:subject",
+            "bh=AAAA",
+            "b=AAAA",
+            "b=!",
+            "l=3",
+            "i=dev@example.org",
+            "t=1",
+            "c=relaxed/simple",
+            "m=1",
+            "=",
+            "\xe9",
+        ]
+    ),
     max_size=12,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60)

@@ -41,8 +41,11 @@ def test_a_patch_of_fifty_megabytes_is_not_looked_into(tmp_path: Path) -> None:
     count = 50 * (1 << 20) // 100
     body = diff(PATH).replace("+1,2 @@", f"+1,{count + 1} @@").replace("+new\n", ("+" + "x" * 98 + "\n") * count)
     path = tmp_path / "big.mbox"
-    mails = [mail("c@x", "[PATCH 0/2] fuse: big"), mail("1@x", "[PATCH 1/2] fuse: small", diff(PATH), parent="c@x"),
-             mail("2@x", "[PATCH 2/2] fuse: big", body, parent="c@x")]  # fmt: skip
+    mails = [
+        mail("c@x", "[PATCH 0/2] fuse: big"),
+        mail("1@x", "[PATCH 1/2] fuse: small", diff(PATH), parent="c@x"),
+        mail("2@x", "[PATCH 2/2] fuse: big", body, parent="c@x"),
+    ]
     path.write_bytes(mbox(mails))
     found = split(read_mbox(path), None, STACK).posting
     (problem,) = (problem for problem in found.problems if problem.kind == "truncated-patch")
@@ -234,8 +237,10 @@ def test_two_mails_with_one_message_id_and_two_diffs_block() -> None:
 def test_the_part_that_was_asked_for_alone_is_no_excuse_for_two_mails() -> None:
     mails = [mail("t@x", "[PATCHBLIZZARD] all")]
     for n in (1, 2):
-        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/2] fuse: {n}", parent="t@x"),
-                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: {n}", diff(PATH), parent=f"c{n}@x")]  # fmt: skip
+        mails += [
+            mail(f"c{n}@x", f"[PATCHSET {n}/2] fuse: {n}", parent="t@x"),
+            mail(f"p{n}@x", f"[PATCH 1/1] fuse: {n}", diff(PATH), parent=f"c{n}@x"),
+        ]
     mails.append(mail("p1@x", "[PATCH 1/1] fuse: 1", diff(PATH, word="evil"), parent="c1@x"))
     (piece,) = pieces(Mailbag("test", tuple(mails)), ["c1@x"], STACK, part_only=True)
     assert "conflicting-copies" in [problem.kind for problem in piece.problems if problem.blocking]

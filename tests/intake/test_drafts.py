@@ -145,9 +145,11 @@ def test_covers_that_git_gave_one_message_id_are_two(work: Path, library: Path, 
     assert len(set(covers)) == 2 and all(cover in found.mails for cover in covers)
     (tmp_path / "stored").write_bytes(mbox_bytes(found.mails))
     again = take_in(
-        Ask(names=(found.posting.top, *found.posting.asked), mbox=(tmp_path / "stored",)), load_stack(),
-        Site(archive="http://127.0.0.1:9/all"), tmp_path,
-    )  # fmt: skip
+        Ask(names=(found.posting.top, *found.posting.asked), mbox=(tmp_path / "stored",)),
+        load_stack(),
+        Site(archive="http://127.0.0.1:9/all"),
+        tmp_path,
+    )
     assert again.posting.parts == found.posting.parts
 
 

@@ -27,8 +27,10 @@ def test_a_whole_thread_from_public_inbox(archive: str, tmp_path: Path, message_
     bag = fetch_thread(message_id, archive, tmp_path)
     found = split(bag, message_id, load_stack()).posting
     assert [(part.component, len(part.patches)) for part in found.parts] == [
-        ("kernel", 2), ("libfuse", 2), ("e2fsprogs", 2),
-    ]  # fmt: skip
+        ("kernel", 2),
+        ("libfuse", 2),
+        ("e2fsprogs", 2),
+    ]
     assert found.problems == ()
 
 

@@ -27,8 +27,11 @@ def test_files_of_bases_are_known_and_nothing_else(cache: Path) -> None:
     exists = known_trees(cache)
     paths = ("src/locktest.c", "src", "src/fat.c", "no\nsuch", "src/locktest.c/x")
     assert exists("fstests", paths) == {
-        "src/locktest.c": True, "src": True, "src/fat.c": False, "src/locktest.c/x": False,
-    }  # fmt: skip
+        "src/locktest.c": True,
+        "src": True,
+        "src/fat.c": False,
+        "src/locktest.c/x": False,
+    }
     assert exists("kernel", paths) is None
     init_bare(cache / "repos" / "libfuse.git")
     assert exists("libfuse", paths) is None

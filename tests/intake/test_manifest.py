@@ -52,15 +52,19 @@ parts:
     assert (posting_.subject, posting_.author) == ("ext4 in a container", "D <d@example.org>")
     assert found.bases == {"kernel": "v7.0-rc1", "libfuse": "fuse-3.18"}
     assert [(part.component, part.subject, len(part.patches), part.rfc) for part in posting_.parts] == [
-        ("kernel", "kernel: change it", 2, False), ("kernel", "tags/more_2026-02-23", 0, False),
-        ("libfuse", "iomap", 0, False), ("e2fsprogs", "fuse4fs-fork_2026-04-09", 0, True),
+        ("kernel", "kernel: change it", 2, False),
+        ("kernel", "tags/more_2026-02-23", 0, False),
+        ("libfuse", "iomap", 0, False),
+        ("e2fsprogs", "fuse4fs-fork_2026-04-09", 0, True),
         ("e2fsprogs", "e2fsprogs: change it", 2, False),
-    ]  # fmt: skip
+    ]
     assert [part.pull for part in posting_.parts] == [
-        None, Pull(url=GIT, ref="tags/more_2026-02-23", base="v7.0"), Pull(url=GIT, ref="v1.x-iomap", base="master"),
+        None,
+        Pull(url=GIT, ref="tags/more_2026-02-23", base="v7.0"),
+        Pull(url=GIT, ref="v1.x-iomap", base="master"),
         Pull(url=STACK.component("e2fsprogs").source.url, ref="refs/tags/fuse4fs-fork_2026-04-09", base="v1.47.3"),
         None,
-    ]  # fmt: skip
+    ]
     assert posting_.problems == ()
     assert {part.cover for part in posting_.parts if part.cover} <= set(found.mails)
 
@@ -81,8 +85,10 @@ def test_a_letter_brings_all_its_parts_and_they_must_be_complete(tmp_path: Path)
 
 def test_parts_of_a_component_keep_the_order_of_the_file(tmp_path: Path) -> None:
     mails = [m.replace(b"[PATCHSET v2 1/1] lib", b"[PATCHSET v2 2/2] lib") for m in posting()]
-    extra = [mail("l1@x", "[PATCHSET v2 1/2] libfuse: another", parent=TOP),
-             mail("l1.1@x", "[PATCH 1/1] libfuse: one more", diff("lib/fuse.c"), parent="l1@x")]  # fmt: skip
+    extra = [
+        mail("l1@x", "[PATCHSET v2 1/2] libfuse: another", parent=TOP),
+        mail("l1.1@x", "[PATCH 1/1] libfuse: one more", diff("lib/fuse.c"), parent="l1@x"),
+    ]
     text = "parts:\n- message_id: libfuse@example.org\n- message_id: kernel@example.org\n- message_id: l1@x\n"
     found = take(tmp_path, text, mails + extra).posting
     assert [part.subject for part in found.parts] == ["kernel: change it", "libfuse: change it", "libfuse: another"]

@@ -87,8 +87,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_broken_encodings_cost_nothing_but_letters(tmp_path: Path) -> None:
     mails = posting()
-    mails[3] = mails[3].replace(b"From: A Developer", b"From: =?utf-8?q?J=FCrgen?= \xff\xfe").replace(
-        b"charset=\"utf-8\"", b"charset=\"no-such-charset\"")  # fmt: skip
+    mails[3] = (
+        mails[3]
+        .replace(b"From: A Developer", b"From: =?utf-8?q?J=FCrgen?= \xff\xfe")
+        .replace(b'charset="utf-8"', b'charset="no-such-charset"')
+    )
     mails[4] = mails[4].replace(b"Content-Transfer-Encoding: 8bit", b"Content-Transfer-Encoding: qp?")
     mails[5] = mails[5].replace(b"Do it.", b"Do \xe9\xff\x00 it.")
     found = split(read_mbox(write(tmp_path, mbox(mails))), None, load_stack())

@@ -151,8 +151,10 @@ def _multipart(text: bytes, how: str) -> bytes:
             ]
         case "octets":
             named = b"Content-Disposition: attachment; filename=x.patch\n"
-            parts = [part % (b"text/plain", b"7bit", b"", b"See below."),
-                     part % (b"application/octet-stream", b"base64", named, base64.encodebytes(text))]  # fmt: skip
+            parts = [
+                part % (b"text/plain", b"7bit", b"", b"See below."),
+                part % (b"application/octet-stream", b"base64", named, base64.encodebytes(text)),
+            ]
         case "signed":
             kind = b'signed; micalg=pgp-sha256; protocol="application/pgp-signature"'
             sign = b"-----BEGIN PGP SIGNATURE-----\n\niQIzBAEBCAAdFiEE\n-----END PGP SIGNATURE-----"
@@ -317,9 +319,11 @@ JUNK = b"From x Mon Nov  2 09:00:00 2026\nSubject: junk\n\n\xff\x00\n"
 
 
 @given(
-    kind=st.sampled_from(KINDS), quoting=st.sampled_from(("mboxo", "mboxrd", "mboxcl", "none")), crlf=st.booleans(),
+    kind=st.sampled_from(KINDS),
+    quoting=st.sampled_from(("mboxo", "mboxrd", "mboxcl", "none")),
+    crlf=st.booleans(),
     junk=st.sampled_from((b"", b"\n", b"\n\n\n", b"From nobody\n\n", JUNK)),
-)  # fmt: skip
+)
 def test_every_kind_of_mailbox_holds_the_same_thread(kind: str, quoting: str, crlf: bool, junk: bytes) -> None:
     mails = ORIGINALS[kind]
     data = as_mbox(mails, quoting, junk)

@@ -27,21 +27,37 @@ def mail(number: int, kind: str = "patches") -> dict[str, object]:
 
 def series(number: int, *, cover: int | None, patches: tuple[int, ...]) -> dict[str, object]:
     return {
-        "id": number, "url": f"https://pw/api/1.2/series/{number}/", "project": {"id": 1}, "name": "x", "version": 7,
-        "total": len(patches), "received_total": len(patches), "received_all": True,
-        "cover_letter": None if cover is None else mail(cover, "covers"), "patches": [mail(n) for n in patches],
-    }  # fmt: skip
+        "id": number,
+        "url": f"https://pw/api/1.2/series/{number}/",
+        "project": {"id": 1},
+        "name": "x",
+        "version": 7,
+        "total": len(patches),
+        "received_total": len(patches),
+        "received_all": True,
+        "cover_letter": None if cover is None else mail(cover, "covers"),
+        "patches": [mail(n) for n in patches],
+    }
 
 
 PAGES: Mapping[str, object] = {
-    "/api/1.2/patches/12345/": {**mail(12345), "project": {"id": 1}, "commit_ref": None, "pull_url": None,
-                                "state": "new", "archived": False, "series": [], "content": "", "diff": ""},
+    "/api/1.2/patches/12345/": {
+        **mail(12345),
+        "project": {"id": 1},
+        "commit_ref": None,
+        "pull_url": None,
+        "state": "new",
+        "archived": False,
+        "series": [],
+        "content": "",
+        "diff": "",
+    },
     "/api/1.2/covers/77/": {**mail(77, "covers"), "content": "x", "series": []},
     "/api/1.2/series/98765/": series(98765, cover=77, patches=(12345,)),
     "/api/1.2/series/5/": series(5, cover=None, patches=(12346, 12347)),
     "/api/1.2/series/6/": series(6, cover=None, patches=()),
     "/pw/api/1.2/patches/1/": mail(1),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -63,9 +63,14 @@ def test_what_git_request_pull_writes() -> None:
     assert (found.url, found.ref, found.base, found.tip) == (URL, "tags/fuse4fs-fork_2026-04-09", BASE, TIP)
     assert found.refused == ""
     assert found.paths == (
-        "fuse4fs/Makefile.in", "misc/fuse2fs.c", "misc/fuse.c", "debian/control", "doc/control",
-        "lib/support/logo.png", "fuse4fs/fuse4fs.c",
-    )  # fmt: skip
+        "fuse4fs/Makefile.in",
+        "misc/fuse2fs.c",
+        "misc/fuse.c",
+        "debian/control",
+        "doc/control",
+        "lib/support/logo.png",
+        "fuse4fs/fuse4fs.c",
+    )
 
 
 def test_a_request_without_a_ref_is_for_its_tip() -> None:
@@ -204,8 +209,10 @@ def test_a_request_whose_paths_tell_nothing_goes_by_its_list() -> None:
 
 def test_patches_win_over_the_repository_that_their_cover_names() -> None:
     text = "kernel git tree:\nhttps://git.kernel.org/x/xfs-linux.git/log/?h=fuse\n\n" + request(stat="")
-    mails = [mail("c@x", "[PATCHSET v7 1/1] libfuse: x", text),
-             mail("1@x", "[PATCH 1/1] libfuse: do it", diff(PATHS["libfuse"]), parent="c@x")]  # fmt: skip
+    mails = [
+        mail("c@x", "[PATCHSET v7 1/1] libfuse: x", text),
+        mail("1@x", "[PATCH 1/1] libfuse: do it", diff(PATHS["libfuse"]), parent="c@x"),
+    ]
     found = of(mails)
     (part,) = found.parts
     assert (part.component, part.pull, len(part.patches)) == ("libfuse", None, 1)
@@ -218,9 +225,12 @@ def test_a_cover_whose_patches_were_not_mailed_is_pulled() -> None:
 
 
 def test_a_cover_that_counts_patches_waits_for_them() -> None:
-    mails = [mail("t@x", "[PATCHBOMB] x"), mail("c@x", "[PATCH 0/3] fuse2fs: x", request(), parent="t@x"),
-             mail("d@x", "[PATCHSET 1/1] x", parent="t@x"),
-             mail("e@x", "[PATCH] fuse: x", diff("fs/fuse/dev.c"), parent="d@x")]  # fmt: skip
+    mails = [
+        mail("t@x", "[PATCHBOMB] x"),
+        mail("c@x", "[PATCH 0/3] fuse2fs: x", request(), parent="t@x"),
+        mail("d@x", "[PATCHSET 1/1] x", parent="t@x"),
+        mail("e@x", "[PATCH] fuse: x", diff("fs/fuse/dev.c"), parent="d@x"),
+    ]
     assert ("missing-patches", True) in [(p.kind, p.blocking) for p in of(mails).problems]
 
 
@@ -233,9 +243,11 @@ def test_an_answer_that_quotes_a_request_is_none() -> None:
 
 
 def mailed(counter: str = "1/1") -> list[bytes]:
-    return [mail("top@x", "[PATCHBOMB v5] containers"),
-            mail("c@x", f"[PATCHSET v5 {counter}] fuse4fs: serve", parent="top@x"),
-            mail("1@x", "[PATCH 1/1] fuse4fs: do it", diff(PATHS["e2fsprogs"]), parent="c@x")]  # fmt: skip
+    return [
+        mail("top@x", "[PATCHBOMB v5] containers"),
+        mail("c@x", f"[PATCHSET v5 {counter}] fuse4fs: serve", parent="top@x"),
+        mail("1@x", "[PATCH 1/1] fuse4fs: do it", diff(PATHS["e2fsprogs"]), parent="c@x"),
+    ]
 
 
 def test_a_request_that_answers_the_cover_of_mailed_patches_asks_for_these() -> None:

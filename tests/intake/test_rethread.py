@@ -12,9 +12,15 @@ BASE = "d9946fe286439c2aeaa7953b8c316efe5b83d515"
 
 
 def series(
-    name: str, *parents: str, tag: str = "PATCH", count: int = 2, day: int = 2, cover: str | None = None,
-    path: str = KERNEL, base: str = "",
-) -> list[bytes]:  # fmt: skip
+    name: str,
+    *parents: str,
+    tag: str = "PATCH",
+    count: int = 2,
+    day: int = 2,
+    cover: str | None = None,
+    path: str = KERNEL,
+    base: str = "",
+) -> list[bytes]:
     """`NAME1@x`, `NAME2@x`, … parents: of each, the last for all that follow. cover: parent of `NAME0@x` above them."""
     found = []
     if cover is not None:
@@ -23,9 +29,14 @@ def series(
     parents = parents or ((f"{name}0@x",) if cover is not None else ("",))
     for n in range(1, count + 1):
         found.append(
-            mail(f"{name}{n}@x", f"[{tag} {n}/{count}] fuse: do it {n}", diff(path, word=f"{name}{n}"),
-                 parent=parents[min(n, len(parents)) - 1], day=day)
-        )  # fmt: skip
+            mail(
+                f"{name}{n}@x",
+                f"[{tag} {n}/{count}] fuse: do it {n}",
+                diff(path, word=f"{name}{n}"),
+                parent=parents[min(n, len(parents)) - 1],
+                day=day,
+            )
+        )
     return found
 
 

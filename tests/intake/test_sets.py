@@ -29,10 +29,14 @@ def kinds(found: Posting) -> list[tuple[str, bool]]:
 def numbered(name: str, tag: str, path: str, *parents: str, count: int = 2) -> list[bytes]:
     """`NAME1@x`, `NAME2@x`, …; parents: of each, the last one for all that follow."""
     return [
-        mail(f"{name}{n}@x", f"[{tag} {n}/{count}] {name}: {n}", diff(path, word=f"{name}{n}"),
-             parent=parents[min(n, len(parents)) - 1])
+        mail(
+            f"{name}{n}@x",
+            f"[{tag} {n}/{count}] {name}: {n}",
+            diff(path, word=f"{name}{n}"),
+            parent=parents[min(n, len(parents)) - 1],
+        )
         for n in range(1, count + 1)
-    ]  # fmt: skip
+    ]
 
 
 COVER = mail("c@x", "[PATCH v3 0/2] fuse: a thing")
@@ -89,9 +93,12 @@ def test_a_single_test_that_answers_the_series_is_a_part(subject: str, paths: li
 
 
 def test_four_repositories_below_one_cover() -> None:
-    mails = [*SERIES, *numbered("l", "PATCH libfuse", LIBFUSE, "c@x", count=3),
-             mail("e@x", "[PATCH e2fsprogs] fuse2fs: use it", diff(E2FSPROGS), parent="c@x"),
-             mail("t@x", "[PATCH fstests] generic: test it", diff(FSTESTS), parent="k2@x")]  # fmt: skip
+    mails = [
+        *SERIES,
+        *numbered("l", "PATCH libfuse", LIBFUSE, "c@x", count=3),
+        mail("e@x", "[PATCH e2fsprogs] fuse2fs: use it", diff(E2FSPROGS), parent="c@x"),
+        mail("t@x", "[PATCH fstests] generic: test it", diff(FSTESTS), parent="k2@x"),
+    ]
     found = of(mails)
     assert [(part[0], len(part[3])) for part in parts(found)] == [
         ("kernel", 2),
@@ -154,8 +161,12 @@ def letter(*sets: tuple[str, str, str]) -> list[bytes]:
     mails = [mail("t@x", "[PATCHBOMB v5] all of it")]
     for number, (counter, path, title) in enumerate(sets, 1):
         mails.append(mail(f"s{number}@x", f"[PATCHSET v5 {counter}] {title}", parent="t@x"))
-        mails += [mail(f"s{number}.{n}@x", f"[PATCH {n}/2] {title} {n}", diff(path, word=f"{number}{n}"),
-                       parent=f"s{number}@x") for n in (1, 2)]  # fmt: skip
+        mails += [
+            mail(
+                f"s{number}.{n}@x", f"[PATCH {n}/2] {title} {n}", diff(path, word=f"{number}{n}"), parent=f"s{number}@x"
+            )
+            for n in (1, 2)
+        ]
     return mails
 
 

@@ -33,14 +33,21 @@ def kinds(found: Posting) -> list[tuple[str, bool]]:
 
 def pair() -> list[bytes]:
     """A cover and two patches."""
-    return [mail("c@x", "[PATCH v2 0/2] fuse: two things"),
-            mail("1@x", "[PATCH v2 1/2] fuse: one", diff(PATH), parent="c@x"),
-            mail("2@x", "[PATCH v2 2/2] fuse: two", diff("fs/fuse/file.c"), parent="c@x")]  # fmt: skip
+    return [
+        mail("c@x", "[PATCH v2 0/2] fuse: two things"),
+        mail("1@x", "[PATCH v2 1/2] fuse: one", diff(PATH), parent="c@x"),
+        mail("2@x", "[PATCH v2 2/2] fuse: two", diff("fs/fuse/file.c"), parent="c@x"),
+    ]
 
 
 def test_trailers_that_follow_change_nothing() -> None:
-    answer = mail("r@x", "Re: [PATCH v2 1/2] fuse: one", "> Do it.\n\nReviewed-by: A Reviewer <reviewer@example.org>\n",
-                  parent="1@x", author=OTHER)  # fmt: skip
+    answer = mail(
+        "r@x",
+        "Re: [PATCH v2 1/2] fuse: one",
+        "> Do it.\n\nReviewed-by: A Reviewer <reviewer@example.org>\n",
+        parent="1@x",
+        author=OTHER,
+    )
     found = read(*pair(), answer)
     assert (ids(found), kinds(found)) == (["1@x", "2@x"], [])
 
@@ -74,8 +81,10 @@ def test_a_replacement_without_a_number_blocks(subject: str) -> None:
 
 
 def test_a_resend_of_the_same_diff_is_told_and_of_another_blocks() -> None:
-    resent = [mail("2b@x", "[PATCH RESEND v2 2/2] fuse: two", diff("fs/fuse/file.c", word=word), parent="c@x")
-              for word in ("new", "other")]  # fmt: skip
+    resent = [
+        mail("2b@x", "[PATCH RESEND v2 2/2] fuse: two", diff("fs/fuse/file.c", word=word), parent="c@x")
+        for word in ("new", "other")
+    ]
     assert kinds(read(*pair(), resent[0])) == [("resent-patch", False)]
     assert kinds(read(*pair(), resent[1])) == [("duplicate-number", True)]
 
@@ -86,8 +95,10 @@ def test_a_cover_without_words_is_a_cover() -> None:
 
 
 def test_a_cover_with_an_interdiff_is_a_cover() -> None:
-    mails = [mail("c@x", "[PATCH v2 0/1] fuse: x", "Since v1:\n\n" + diff(PATH)),
-             mail("1@x", "[PATCH v2 1/1] fuse: x", diff(PATH), parent="c@x")]  # fmt: skip
+    mails = [
+        mail("c@x", "[PATCH v2 0/1] fuse: x", "Since v1:\n\n" + diff(PATH)),
+        mail("1@x", "[PATCH v2 1/1] fuse: x", diff(PATH), parent="c@x"),
+    ]
     assert (read(*mails).parts[0].cover, ids(read(*mails))) == ("c@x", ["1@x"])
 
 

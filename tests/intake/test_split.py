@@ -25,8 +25,10 @@ def kinds(found: Posting) -> list[tuple[str, bool]]:
 def test_one_part_per_cover_in_the_order_of_the_stack() -> None:
     found = parts_of(posting(("e2fsprogs", "kernel", "libfuse")))
     assert [(p.component, p.counter, p.version, len(p.patches)) for p in found.parts] == [
-        ("kernel", "1/1", 2, 2), ("libfuse", "1/1", 2, 2), ("e2fsprogs", "1/1", 2, 2),
-    ]  # fmt: skip
+        ("kernel", "1/1", 2, 2),
+        ("libfuse", "1/1", 2, 2),
+        ("e2fsprogs", "1/1", 2, 2),
+    ]
     assert found.problems == ()
 
 
@@ -84,8 +86,10 @@ def test_patches_whose_cover_never_came_block() -> None:
 def test_a_whole_part_that_is_missing_blocks() -> None:
     mails = [mail("t@x", "[PATCHBLIZZARD] all")]
     for n in (1, 3):
-        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: {n}", parent="t@x"),
-                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: {n}", diff("fs/fuse/dev.c"), parent=f"c{n}@x")]  # fmt: skip
+        mails += [
+            mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: {n}", parent="t@x"),
+            mail(f"p{n}@x", f"[PATCH 1/1] fuse: {n}", diff("fs/fuse/dev.c"), parent=f"c{n}@x"),
+        ]
     found = parts_of(mails)
     assert kinds(found) == [("missing-part", True)]
     assert "kernel: 1 of 3 parts are missing: 2" in found.problems[0].message
@@ -141,8 +145,10 @@ def test_a_message_id_that_is_not_there() -> None:
 
 
 def test_mails_that_answer_each_other_in_a_circle() -> None:
-    mails = [mail("a@x", "[PATCH 1/2] x", diff("fs/fuse/dev.c"), parent="b@x"),
-             mail("b@x", "[PATCH 2/2] y", diff("fs/fuse/dev.c"), parent="a@x")]  # fmt: skip
+    mails = [
+        mail("a@x", "[PATCH 1/2] x", diff("fs/fuse/dev.c"), parent="b@x"),
+        mail("b@x", "[PATCH 2/2] y", diff("fs/fuse/dev.c"), parent="a@x"),
+    ]
     assert [p.number for p in parts_of(mails, "a@x").parts[0].patches] == [1, 2]
 
 

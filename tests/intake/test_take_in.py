@@ -46,9 +46,11 @@ def test_two_names_of_one_thread_are_one(archive: str, tmp_path: Path) -> None:
 def test_two_threads_are_joined(archive: str, tmp_path: Path) -> None:
     found = taken(tmp_path, "other@example.org", TOP, archive=archive)
     assert [(part.component, part.subject) for part in found.parts] == [
-        ("kernel", "kernel: something else"), ("kernel", "kernel: change it"), ("libfuse", "libfuse: change it"),
+        ("kernel", "kernel: something else"),
+        ("kernel", "kernel: change it"),
+        ("libfuse", "libfuse: change it"),
         ("e2fsprogs", "e2fsprogs: change it"),
-    ]  # fmt: skip
+    ]
     assert found.top == "other@example.org" and found.asked == (TOP,)
 
 

@@ -68,8 +68,10 @@ def test_a_mailbox_is_not_waited_for(tmp_path: Path) -> None:
 def test_mails_of_other_threads_with_the_same_subject_are_no_part_of_the_thread(tmp_path: Path) -> None:
     if not installed():
         pytest.skip("public-inbox is not installed")
-    with serve([*series("one", "0/2", "fuse: same", ("a", "b")), *series("two", "0/2", "fuse: same", ("a", "b"))],
-               tmp_path / "inbox") as url:  # fmt: skip
+    with serve(
+        [*series("one", "0/2", "fuse: same", ("a", "b")), *series("two", "0/2", "fuse: same", ("a", "b"))],
+        tmp_path / "inbox",
+    ) as url:
         for name in ("one@x", "one.1@x", "one.2@x"):
             found = take_in(Ask(names=(name,)), STACK, Site(archive=url), tmp_path)
             assert [patch.message_id for part in found.posting.parts for patch in part.patches] == [

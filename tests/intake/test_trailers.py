@@ -32,8 +32,11 @@ def test_the_block_of_b4_in_a_cover() -> None:
     found = read_trailers(cover, has_diff=False)
     assert (found.base_commit, found.change_id) == (BASE, "20261102-fuse-x-0a1b2c")
     assert [(d.kind, d.value) for d in found.declared] == [
-        ("patch-id", TWO), ("change-id", "20240320-other-abc:v5"), ("patch-id", ONE), ("message-id", "a.b@x"),
-    ]  # fmt: skip
+        ("patch-id", TWO),
+        ("change-id", "20240320-other-abc:v5"),
+        ("patch-id", ONE),
+        ("message-id", "a.b@x"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +79,10 @@ def test_what_git_format_patch_writes(tmp_path: Path) -> None:
     text = git("format-patch", "--stdout", f"--base={base}", "-1")
     found = read_trailers(text, has_diff=True)
     shown = [git("show", f"HEAD~{n}") for n in (2, 1)]
-    ids = [subprocess.run(["git", "patch-id", "--stable"], input=s, capture_output=True, text=True, check=True).stdout
-           for s in shown]  # fmt: skip
+    ids = [
+        subprocess.run(["git", "patch-id", "--stable"], input=s, capture_output=True, text=True, check=True).stdout
+        for s in shown
+    ]
     assert found.base_commit == base
     assert [d.value for d in found.declared] == [line.split()[0] for line in ids]
 
@@ -127,9 +132,11 @@ def test_a_mail_cannot_speak_for_the_patch_id_of_another() -> None:
     inner = "From 0000000000000000000000000000000000000002 Mon Sep 17 00:00:00 2001\n" + diff(
         "fs/fuse/b.c", word="evil"
     )
-    mails = [mail("1@x", "[PATCH 1/2] fuse: a", diff("fs/fuse/a.c") + inner),
-             mail("2@x", "[PATCH 2/2] fuse: b", diff("fs/fuse/b.c"), parent="1@x"),
-             mail("3@x", "[PATCH] fuse: b", diff("fs/fuse/b.c"))]  # fmt: skip
+    mails = [
+        mail("1@x", "[PATCH 1/2] fuse: a", diff("fs/fuse/a.c") + inner),
+        mail("2@x", "[PATCH 2/2] fuse: b", diff("fs/fuse/b.c"), parent="1@x"),
+        mail("3@x", "[PATCH] fuse: b", diff("fs/fuse/b.c")),
+    ]
     series = split(Mailbag("test", tuple(mails)), "1@x", load_stack()).posting.parts[0].patches
     alone = split(Mailbag("test", tuple(mails)), "3@x", load_stack()).posting.parts[0].patches
     assert series[1].patch_id == alone[0].patch_id != ""
@@ -150,8 +157,11 @@ def test_blobs_before_the_patch() -> None:
         "diff --git a/pic b/pic\nindex ddddddd..eeeeeee 100644\nGIT binary patch\nliteral 3\nabc\n"
     )
     assert preimage_blobs(text) == {
-        "fs/a.c": "5c10be0d02538e", "old": "aaaaaaa", "gone": "ccccccc", "pic": "ddddddd",
-    }  # fmt: skip
+        "fs/a.c": "5c10be0d02538e",
+        "old": "aaaaaaa",
+        "gone": "ccccccc",
+        "pic": "ddddddd",
+    }
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,10 @@ def test_only_the_part_of_the_named_mail(name: str) -> None:
 def test_the_parts_before_it_are_named_and_not_missed() -> None:
     mails = [mail("t@x", "[PATCHBLIZZARD] all")]
     for n in (3, 1, 2):
-        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: set {n}", parent="t@x"),
-                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: do {n}", diff(FUSE), parent=f"c{n}@x")]  # fmt: skip
+        mails += [
+            mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: set {n}", parent="t@x"),
+            mail(f"p{n}@x", f"[PATCH 1/1] fuse: do {n}", diff(FUSE), parent=f"c{n}@x"),
+        ]
     found = of(mails, "p3@x", part_only=True)
     assert taken(found) == ["p3@x"] and kinds(found) == [("part-only", False)]
     assert found.problems[0].message.endswith("before it: “[PATCHSET 1/3] fuse: set 1”, “[PATCHSET 2/3] fuse: set 2”")
@@ -180,8 +182,10 @@ def test_the_parts_of_a_component_are_in_the_order_of_the_names() -> None:
 def test_sub_series_that_came_one_by_one_are_counted_together() -> None:
     mails = []
     for n in (1, 3):
-        mails += [mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: {n}"),
-                  mail(f"p{n}@x", f"[PATCH 1/1] fuse: do {n}", diff(FUSE), parent=f"c{n}@x")]  # fmt: skip
+        mails += [
+            mail(f"c{n}@x", f"[PATCHSET {n}/3] fuse: {n}"),
+            mail(f"p{n}@x", f"[PATCH 1/1] fuse: do {n}", diff(FUSE), parent=f"c{n}@x"),
+        ]
     found = of(mails, "c1@x", "c3@x")
     assert kinds(found) == [("missing-part", True)]
     assert "1 of 3 parts are missing: 2" in found.problems[0].message
@@ -214,8 +218,11 @@ def test_patches_whose_cover_was_lost_block() -> None:
     assert ("unplaced-patches", True) in kinds(of(lost))
 
 
-THREAD = [*series("old", "", count=3), *series("new", " v2", parent="old.0@x", count=3),
-          *series("last", " v3", parent="new.2@x", count=2)]  # fmt: skip
+THREAD = [
+    *series("old", "", count=3),
+    *series("new", " v2", parent="old.0@x", count=3),
+    *series("last", " v3", parent="new.2@x", count=2),
+]
 
 
 @given(st.data())
@@ -232,8 +239,10 @@ def test_versions_are_never_mixed_whatever_is_lost_or_reordered(data: st.DataObj
 
 
 def test_a_very_deep_thread_and_a_very_wide_one() -> None:
-    deep = [mail(f"{n}@x", f"[PATCH {n}/900] fuse: {n}", diff(FUSE), parent=f"{n - 1}@x" if n > 1 else "")
-            for n in range(1, 901)]  # fmt: skip
+    deep = [
+        mail(f"{n}@x", f"[PATCH {n}/900] fuse: {n}", diff(FUSE), parent=f"{n - 1}@x" if n > 1 else "")
+        for n in range(1, 901)
+    ]
     assert len(taken(of(deep))) == 900
     wide = [mail(f"{n}@x", f"[PATCH {n}/900] fuse: {n}", diff(FUSE)) for n in range(1, 901)]
     assert len(taken(of(wide))) == 900

@@ -91,8 +91,9 @@ def test_latest_takes_the_newest_of_a_plain_series(archive: Archive) -> None:
 def test_latest_replaces_one_part_and_leaves_the_others(archive: Archive) -> None:
     found = take_latest(find_versions(fetched(archive, "bomb@x"), archive), archive, STACK)
     assert [(p.component, p.cover, p.version) for p in found.posting.parts] == [
-        ("kernel", "ker@x", 1), ("libfuse", "lib2@x", 2),
-    ]  # fmt: skip
+        ("kernel", "ker@x", 1),
+        ("libfuse", "lib2@x", 2),
+    ]
     assert set(found.mails) == {"bomb@x", "ker@x", "ker.1@x", "lib2@x", "lib2.1@x"}
     assert notes(found) == [("replaced", False)]
     assert found.posting.problems[0].message_ids == ("lib@x", "lib2@x")
@@ -102,8 +103,9 @@ def test_a_newer_posting_is_said_once_and_replaces_all_parts(archive: Archive) -
     found = find_versions(fetched(archive, "all1@x"), archive)
     assert [(v.message_id, v.newer) for v in found.posting.versions] == [("all2@x", True)]
     assert [versions(found, part) for part in (0, 1)] == [
-        [("all2k@x", "subject", True)], [("all2l@x", "subject", True)],
-    ]  # fmt: skip
+        [("all2k@x", "subject", True)],
+        [("all2l@x", "subject", True)],
+    ]
     assert notes(found) == [("newer-version", False)]
     assert "the posting: a newer version exists: v2 of 2026-11-07, <all2@x>" in found.posting.problems[0].message
     latest = take_latest(found, archive, STACK)

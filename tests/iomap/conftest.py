@@ -47,9 +47,16 @@ def iomap_run(tmp_path_factory: pytest.TempPathFactory) -> IomapRun:
     with locked(shared / "iomap.lock"):
         if not told.exists():
             done = reviewbot(
-                shared / "iomap", "apply-and-test", "--no-review", "--no-compare", "--legs", LEGS, "--suites", "smoke",
+                shared / "iomap",
+                "apply-and-test",
+                "--no-review",
+                "--no-compare",
+                "--legs",
+                LEGS,
+                "--suites",
+                "smoke",
                 posting=as_mbox(),
-            )  # fmt: skip
+            )
             folder = (shared / "iomap" / "data" / "runs" / "latest").resolve()
             told.write_text(json.dumps([done.returncode, done.stdout + done.stderr, str(folder)]))
     status, output, folder_name = json.loads(told.read_text())

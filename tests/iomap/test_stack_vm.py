@@ -43,17 +43,21 @@ def test_no_data_of_the_leg_goes_through_the_server_and_all_of_the_control_does(
 @pytest.mark.parametrize("check", IO_CHECKS)
 def test_checks_of_file_io_pass_on_both_legs_and_stand_beside_ext4(iomap_run: IomapRun, check: str) -> None:
     found = {
-        leg["leg"]: test["outcome"] for leg in iomap_run.results["legs"] for test in leg["tests"]
+        leg["leg"]: test["outcome"]
+        for leg in iomap_run.results["legs"]
+        for test in leg["tests"]
         if test["test"] == check
-    }  # fmt: skip
+    }
     assert found == dict.fromkeys(("ext4", "fuse4fs", "fuse4fs-iomap"), "PASS")
 
 
 def test_holes_are_told_by_iomap_only(iomap_run: IomapRun) -> None:
     holes = {
-        leg["leg"]: test["outcome"] for leg in iomap_run.results["legs"] for test in leg["tests"]
+        leg["leg"]: test["outcome"]
+        for leg in iomap_run.results["legs"]
+        for test in leg["tests"]
         if test["test"] == "holes"
-    }  # fmt: skip
+    }
     assert holes == {"ext4": "PASS", "fuse4fs": "NOTRUN", "fuse4fs-iomap": "PASS"}
 
 

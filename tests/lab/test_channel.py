@@ -171,8 +171,9 @@ def test_what_is_no_finite_number_is_zero(value: object) -> None:
 
 def test_facts_leave_out_what_is_the_channels_own() -> None:
     assert facts({"t": "hello", "nonce": NONCE, "cpus": 2, "kernel_release": "7.1", "load": [1]}) == {
-        "cpus": 2, "kernel_release": "7.1",
-    }  # fmt: skip
+        "cpus": 2,
+        "kernel_release": "7.1",
+    }
 
 
 def tar(*members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
@@ -240,8 +241,23 @@ def test_a_name_that_is_taken_costs_only_its_file(tmp_path: Path) -> None:
     assert below(tmp_path) == {f"{STEP}/last/below": b"x"}
 
 
-NAMES = ("a\nb", "\x1b[2J", "a:b", 'q"', "x?", "a|b", "back\\slash", "end.", "end ", "con", "NUL.txt",
-         "\N{SNOWMAN}" * 200, "~", "\u202egnp.exe", "\udcff")  # fmt: skip
+NAMES = (
+    "a\nb",
+    "\x1b[2J",
+    "a:b",
+    'q"',
+    "x?",
+    "a|b",
+    "back\\slash",
+    "end.",
+    "end ",
+    "con",
+    "NUL.txt",
+    "\N{SNOWMAN}" * 200,
+    "~",
+    "\u202egnp.exe",
+    "\udcff",
+)
 
 
 def test_every_name_of_a_guest_becomes_one_that_file_systems_and_uploaders_take(tmp_path: Path) -> None:

@@ -30,8 +30,11 @@ def test_every_fault_has_words_for_a_table_and_a_known_outcome(found: Fault) -> 
 @pytest.mark.parametrize("name", ["test_watchdog_vm", "test_faults_vm"])
 def test_every_test_of_a_fault_is_in_the_table(name: str) -> None:
     path = f"tests/lab/{name}.py"
-    tests = [node.name for node in ast.parse((ROOT / path).read_text()).body
-             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]  # fmt: skip
+    tests = [
+        node.name
+        for node in ast.parse((ROOT / path).read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
     assert tests and {f"{path}::{test}" for test in tests} <= {found.proof for found in FAULTS}
 
 

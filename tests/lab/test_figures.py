@@ -13,8 +13,9 @@ TOLD = {"cpu_seconds": 1.5, "pss_kib": 34000, "pss_samples": 3, "mounts": 2, "um
         "umount_seconds_total": 0.4, "umounts_late": 0, "requests": {"GETATTR": 2, "LOOKUP": 7, "4097": 1}}  # fmt: skip
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(sorted(TOLD)), inner), max_leaves=20,
-)  # fmt: skip
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(sorted(TOLD)), inner),
+    max_leaves=20,
+)
 
 
 def test_what_the_agent_tells_is_taken_and_the_most_frequent_request_comes_first() -> None:

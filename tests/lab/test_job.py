@@ -68,16 +68,27 @@ class Guest:
         self.folder = folder
         job = GuestJob(name="ext4", kernel="k", root="r", payload="p", steps=(STEP,))
         places = Places(folder, folder / "disks", folder / "machine")
-        self.run = MachineRun(job, Accelerator("tcg", "a test"), places, StepFiles(folder, folder / "machine"),
-                        lambda reply: None, silent, NONCE, wires=wires)  # fmt: skip
+        self.run = MachineRun(
+            job,
+            Accelerator("tcg", "a test"),
+            places,
+            StepFiles(folder, folder / "machine"),
+            lambda reply: None,
+            silent,
+            NONCE,
+            wires=wires,
+        )
 
     def console(self, text: str) -> None:
         os.write(self.run.wires.numbers["console"], text.encode())
 
     def step(
-        self, *said: Mapping[str, Any], earlier: Mapping[str, Any] | None = None, dying: str = "",
+        self,
+        *said: Mapping[str, Any],
+        earlier: Mapping[str, Any] | None = None,
+        dying: str = "",
         step: GuestStep = STEP,
-    ) -> StepReply:  # fmt: skip
+    ) -> StepReply:
         """Its reply; of a guest that goes away, what is known of it."""
 
         async def talk(port: Port, files: Files) -> None:
@@ -89,9 +100,12 @@ class Guest:
         return self.run.replies[-1]
 
     def job(
-        self, *, after: str = "", run: Sequence[Mapping[str, Any]] = (START, DONE),
+        self,
+        *,
+        after: str = "",
+        run: Sequence[Mapping[str, Any]] = (START, DONE),
         hello: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """All of it: what the agent says of its step, and the kernel after it."""
 
         async def talk(port: Port, files: Files) -> None:
@@ -101,9 +115,12 @@ class Guest:
         asyncio.run(self._talk(talk, answers, {"off": after}, "off"))
 
     async def _talk(
-        self, talk: Callable[[Port, Files], Awaitable[None]], answers: Mapping[str, Sequence[Mapping[str, Any]]],
-        kernel: Mapping[str, str], last: str,
-    ) -> None:  # fmt: skip
+        self,
+        talk: Callable[[Port, Files], Awaitable[None]],
+        answers: Mapping[str, Sequence[Mapping[str, Any]]],
+        kernel: Mapping[str, str],
+        last: str,
+    ) -> None:
         gone = asyncio.Event()
         watch = cast("asyncio.Task[None]", asyncio.create_task(gone.wait()))
         reader = asyncio.StreamReader()
@@ -163,8 +180,9 @@ def test_what_a_step_hung_in_is_told_after_what_ended_it(guest: Guest) -> None:
     reply = guest.step(START, HANG, ENDED)
     assert (reply.status, reply.exit_status, reply.limit, reply.unclean) == ("timeout", -9, 1.0, "")
     assert reply.hang.splitlines() == [
-        "was killed; aborting its fuse connections did not end it", "fuse connection 42: requests waiting: 3",
-    ]  # fmt: skip
+        "was killed; aborting its fuse connections did not end it",
+        "fuse connection 42: requests waiting: 3",
+    ]
 
 
 @pytest.mark.parametrize(("dying", "status"), [("", "timeout"), (log("oops-null"), "crash")])
@@ -283,8 +301,10 @@ def test_a_slow_factor_is_believed_as_far_as_this_host_bears_it_out(
     guest.job(hello={"slow_factor": claim, "kernel_release": "7.1", "sha256:/stack/bin/fuse2fs": "lie"})
     assert guest.run.replies[0].limit == (8.0 if claim in (40, 1e9) else 1.0)
     assert guest.run.hello == {
-        "kernel_release": "7.1", "start": "booted", "slow_factor": f"{guest.run.replies[0].limit}",
-    }  # fmt: skip
+        "kernel_release": "7.1",
+        "start": "booted",
+        "slow_factor": f"{guest.run.replies[0].limit}",
+    }
     assert [note.endswith("8.0 is possible here") for note in guest.run.notes] == ([True] if claim in (40, 1e9) else [])
 
 

@@ -25,10 +25,15 @@ needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is n
 
 def job_in(folder: Path, *scratch: Disk, cpus: int = 1) -> GuestJob:
     return GuestJob(
-        name="fuse2fs-smoke", kernel=str(folder / "bzImage"), root=str(folder / "root.img"),
-        payload=str(folder / "payload.img"), disks=scratch or disks(1), memory=512, cpus=cpus,
+        name="fuse2fs-smoke",
+        kernel=str(folder / "bzImage"),
+        root=str(folder / "root.img"),
+        payload=str(folder / "payload.img"),
+        disks=scratch or disks(1),
+        memory=512,
+        cpus=cpus,
         steps=(GuestStep(name="setup/leg", argv=("true",), timeout=1),),
-    )  # fmt: skip
+    )
 
 
 def places_in(folder: Path) -> Places:

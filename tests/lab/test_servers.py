@@ -201,8 +201,11 @@ def test_errors_in_a_log_are_counted_by_their_entry() -> None:
     ]  # fmt: skip
     found = server_errors(log)
     assert [(error.kind, error.count) for error in found] == [
-        ("corruption", 2), ("corruption", 1), *[("internal", 1)] * 5, ("corruption", 1)
-    ]  # fmt: skip
+        ("corruption", 2),
+        ("corruption", 1),
+        *[("internal", 1)] * 5,
+        ("corruption", 1),
+    ]
     assert found[0].line == log[1]
 
 

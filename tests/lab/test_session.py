@@ -126,9 +126,11 @@ def person(act: "list[tuple[bytes, bytes]]") -> Iterator[Ends]:
 
 def test_a_person_has_a_terminal_whose_keys_all_go_to_the_guest() -> None:
     act = [
-        (b"guest> ", b"stty size; sh -c 'echo be\"\"gun; exec sleep 1000'\r"), (b"20 50\r\nbegun", b"\x03"),
-        (b"guest> ", b"echo status=$?\r"), (b"status=130", b"exit 6\r"),
-    ]  # fmt: skip
+        (b"guest> ", b"stty size; sh -c 'echo be\"\"gun; exec sleep 1000'\r"),
+        (b"20 50\r\nbegun", b"\x03"),
+        (b"guest> ", b"echo status=$?\r"),
+        (b"status=130", b"exit 6\r"),
+    ]
     with person(act) as ends, Guest(tty=True) as guest:
         Line(guest.port, ends).carry()
         assert guest.process.wait(60) == 6

@@ -147,8 +147,9 @@ def test_a_machine_whose_kernel_no_longer_checks_itself_takes_no_other_step(
         f'rm -f /run/large; python3 -S -c "{large}" & until [ -e /run/large ]; do sleep 0.1; done; '
         "echo f > /proc/sysrq-trigger; wait; true"  # the kernel kills the largest process, and says so
     )
-    job = machine_images.job(shell("gate", said, gate=True), shell("fine", "true"), shell("warned", said),
-                             shell("next", "true")).model_copy(update={"renew": True})  # fmt: skip
+    job = machine_images.job(
+        shell("gate", said, gate=True), shell("fine", "true"), shell("warned", said), shell("next", "true")
+    ).model_copy(update={"renew": True})
     reply = run_job(job, TCG, tmp_path)
     assert [step.status for step in reply.replies] == ["crash", "done", "crash", "skipped"]
     assert reply.complete
@@ -166,8 +167,9 @@ def test_what_a_program_writes_into_the_kernels_log_is_no_splat(machine_images: 
 def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_path: Path) -> None:
     job = machine_images.job(
         shell("before", "echo done > /kept", collect=["/kept"]),
-        shell("crash", "echo c > /proc/sysrq-trigger; sleep 60", timeout=60), shell("never", "true"),
-    ).model_copy(update={"last": shell("test/at-last", "true")})  # fmt: skip
+        shell("crash", "echo c > /proc/sysrq-trigger; sleep 60", timeout=60),
+        shell("never", "true"),
+    ).model_copy(update={"last": shell("test/at-last", "true")})
     reply = run_job(job, TCG, tmp_path)
     assert not reply.complete and reply.problem
     assert reply.notes == ("test/at-last was lost with the machine",)
@@ -183,9 +185,11 @@ def test_a_kernel_crash_is_told_from_a_lost_machine(machine_images: Images, tmp_
 def test_qemu_killed_from_outside_loses_one_step_only(machine_images: Images, tmp_path: Path) -> None:
     heard: list[StepReply] = []
     job = machine_images.job(
-        shell("before", "echo done > /kept", collect=["/kept"]), shell("during", "sleep 100", timeout=100),
-        shell("never", "true"), name=f"victim{os.getpid()}",
-    )  # fmt: skip
+        shell("before", "echo done > /kept", collect=["/kept"]),
+        shell("during", "sleep 100", timeout=100),
+        shell("never", "true"),
+        name=f"victim{os.getpid()}",
+    )
 
     def shoot(event: Event) -> None:
         if event.text == "during":

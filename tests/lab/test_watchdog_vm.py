@@ -146,9 +146,16 @@ def many_machines(machine_images: Images, tmp_path_factory: pytest.TempPathFacto
     leg = LegSpec(name=f"many{os.getpid()}", why="", needs=(), fstyp="ext4")
     needs = (Need(kind="kernel", key="k"), Need(kind="guest", key="g"), Need(kind="payload", key="p"))
     shard = Shard(
-        run="run", leg=leg, suite="fstests", steps=steps, needs=needs, release=machine_images.release, disks=DISKS,
-        memory=512, cpus=1,
-    )  # fmt: skip
+        run="run",
+        leg=leg,
+        suite="fstests",
+        steps=steps,
+        needs=needs,
+        release=machine_images.release,
+        disks=DISKS,
+        memory=512,
+        cpus=1,
+    )
     images = {"kernel": machine_images.kernel, "guest": machine_images.root, "payload": machine_images.payload}
     told = Told({}, folder)
 

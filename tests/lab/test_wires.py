@@ -42,9 +42,12 @@ def folder() -> Iterator[Path]:
 
 
 def at_machine(
-    folder: Path, act: Callable[[QMPClient, Wires], Awaitable[None]], memory: Memory | None = None, *more: str,
+    folder: Path,
+    act: Callable[[QMPClient, Wires], Awaitable[None]],
+    memory: Memory | None = None,
+    *more: str,
     accelerator: str = "tcg",
-) -> Wires:  # fmt: skip
+) -> Wires:
     """Do something with a machine, and end it; its wires, which have recorded what it said."""
     job, places = job_in(folder), places_in(folder)
     with wired(places.logs, places.keyboard, held(job, places, memory)) as wires:

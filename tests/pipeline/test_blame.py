@@ -24,9 +24,15 @@ from tests.trees.series import DAY, FILE, START, edited, new_repository, resolve
 LINES = (10, 20, 30, 40)
 """One patch for each; each changes one line."""
 NEW = Compared(
-    leg=LEG.name, suite="fstests", test=TESTS[0], outcome=Outcome.FAIL, reason="content differs", kind=Class.NEW,
-    head=Counts(failed=4, runs=4), base=Counts(runs=4),
-)  # fmt: skip
+    leg=LEG.name,
+    suite="fstests",
+    test=TESTS[0],
+    outcome=Outcome.FAIL,
+    reason="content differs",
+    kind=Class.NEW,
+    head=Counts(failed=4, runs=4),
+    base=Counts(runs=4),
+)
 """It fails in every run on head, and never on base."""
 
 
@@ -69,9 +75,11 @@ class Posting:
         """Of each of these tests."""
         self._head = self.world.context()
         parts = Parts(
-            Trees(trees=(self.tree,)), load_stack(), lambda commits: self.context(self._name(commits)),
+            Trees(trees=(self.tree,)),
+            load_stack(),
+            lambda commits: self.context(self._name(commits)),
             lambda component, commit: self.context(f"without-{self._number(commit)}"),
-        )  # fmt: skip
+        )
         with self.world.playing(lab):
             found = blame(Comparison(tests=tests or (NEW,)), [LEG], parts, budget=budget)
         return [test.blame for test in found.tests if test.blame]

@@ -28,9 +28,15 @@ LEGS = STACK.default_legs
 
 
 def request_for(
-    folder: Path, mails: list[bytes] | None = None, *, legs: tuple[str, ...] = (),
-    suites: tuple[str, ...] = SUITES, tests: str = "", bases: dict[str, str] | None = None, rfc: bool = True,
-) -> Request:  # fmt: skip
+    folder: Path,
+    mails: list[bytes] | None = None,
+    *,
+    legs: tuple[str, ...] = (),
+    suites: tuple[str, ...] = SUITES,
+    tests: str = "",
+    bases: dict[str, str] | None = None,
+    rfc: bool = True,
+) -> Request:
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
     return Request(mbox=(path,), legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
@@ -89,8 +95,9 @@ def test_progress_says_what_the_posting_has(tmp_path: Path) -> None:
     events: list[Event] = []
     make_plan(request_for(tmp_path, posting(("kernel",), patches=1)), STACK, Site(), events.append)
     assert [(event.step, event.state, event.text) for event in events] == [
-        ("intake", "start", ""), ("intake", "done", "1 part, 1 patch"),
-    ]  # fmt: skip
+        ("intake", "start", ""),
+        ("intake", "done", "1 part, 1 patch"),
+    ]
 
 
 RFC = [

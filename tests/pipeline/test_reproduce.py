@@ -44,8 +44,17 @@ def record(
 ) -> RunFolder:
     """A run. tests: leg -> outcome of generic/001."""
     folder = world.context().run
-    lock = Lock(run=folder.id, tool="", stack="fuse", top="a@b", mails_sha256="", trees=Trees(trees=()),
-                artifacts=world.artifacts, accelerator="tcg", conditions=conditions)  # fmt: skip
+    lock = Lock(
+        run=folder.id,
+        tool="",
+        stack="fuse",
+        top="a@b",
+        mails_sha256="",
+        trees=Trees(trees=()),
+        artifacts=world.artifacts,
+        accelerator="tcg",
+        conditions=conditions,
+    )
     folder.write("lock.json", lock)
     legs = tuple(
         LegResult(leg=leg, available=True, tests=(TestResult(suite="fstests", test=TESTS[0], outcome=outcome),))
@@ -191,8 +200,9 @@ def test_a_file_that_another_version_wrote_is_named(world: World) -> None:
 
 def test_a_shell_has_the_legs_setup_and_no_gate_before_it(world: World) -> None:
     run = recorded(world)
-    context = reproduce.context_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
-                           Store(world.folder), world.folder)  # fmt: skip
+    context = reproduce.context_of(
+        run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)), Store(world.folder), world.folder
+    )
     job = reproduce.shell_job(LEG, "fstests", Ends(), context)
     assert [step.name for step in job.steps] == [SETUP, "setup/fstests", "shell"]
     assert not any(step.gate for step in job.steps)
@@ -207,8 +217,9 @@ def test_a_variant_is_run_as_the_variant_it_was(world: World) -> None:
     lock = Lock.model_validate_json((folder.path / "lock.json").read_bytes())
     folder.write("lock.json", lock.model_copy(update={"variant": "kmemleak,lockdep"}))
     run = reproduce.read_run(folder, Site())
-    context = reproduce.context_of(run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)),
-                           Store(world.folder), world.folder)  # fmt: skip
+    context = reproduce.context_of(
+        run, reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder)), Store(world.folder), world.folder
+    )
     job = reproduce.shell_job(LEG, "smoke", Ends(), context)
     assert job.kernel_line == choose_variant(("kmemleak", "lockdep")).kernel_line != ()
     assert job.slow == choose_variant(("kmemleak", "lockdep")).slow > 1

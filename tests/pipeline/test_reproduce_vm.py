@@ -45,9 +45,14 @@ class Terminal:
         self.slave = slave
         self.seen = ""
         self.process = subprocess.Popen(
-            argv, stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env={**os.environ, "TERM": "vt100", **env},
+            argv,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            env={**os.environ, "TERM": "vt100", **env},
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

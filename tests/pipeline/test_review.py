@@ -51,9 +51,7 @@ class Builds:
             raise self.trouble
         return Artifacts(), tuple(self.failure(name, logs) for name in self.heads if name in kinds)
 
-    def everything(
-        self, trees: Trees, stack: Stack, *, kinds: tuple[str, ...], logs: Path, **_: Any
-    ) -> Artifacts:  # fmt: skip
+    def everything(self, trees: Trees, stack: Stack, *, kinds: tuple[str, ...], logs: Path, **_: Any) -> Artifacts:
         for name in self.heads:
             raise self.failure(name, logs)
         facts: dict[str, Fact] = {"release": "6.12.0"}
@@ -79,11 +77,16 @@ class Builds:
             end = next((end for end in self.broken if patch.subject.endswith(end)), None)
             (logs / f"{patch.commit}.log").write_text("said")
             found[patch.commit] = PatchBuild(
-                commit=patch.commit, state="built" if end is None else "failed", seconds=1.0, compiled=1,
-                error="" if end is None else "no such thing", place="" if end is None else "lib/fuse.c:2",
-                of_base=self.broken.get(end or "") == OF_BASE, came_with=self.came_with(end),
+                commit=patch.commit,
+                state="built" if end is None else "failed",
+                seconds=1.0,
+                compiled=1,
+                error="" if end is None else "no such thing",
+                place="" if end is None else "lib/fuse.c:2",
+                of_base=self.broken.get(end or "") == OF_BASE,
+                came_with=self.came_with(end),
                 log=f"logs/review/{patch.commit}.log",
-            )  # fmt: skip
+            )
         return found
 
 
@@ -139,15 +142,29 @@ def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: Wor
     assert "nothing was booted or tested" in verdict.summary
     names = {path.name for path in outcome.folder.path.iterdir()}
     assert names == {
-        "mails.mbox", "message-ids", "plan.json", "trees.json", "review.json", "verdict.json", "summary.md",
-        "reply.eml", "report.json", "junit.xml", "logs", "run.json", ".lock",
-    }  # fmt: skip
+        "mails.mbox",
+        "message-ids",
+        "plan.json",
+        "trees.json",
+        "review.json",
+        "verdict.json",
+        "summary.md",
+        "reply.eml",
+        "report.json",
+        "junit.xml",
+        "logs",
+        "run.json",
+        ".lock",
+    }
     plan = json.loads((outcome.folder.path / "plan.json").read_bytes())
     assert (plan["legs"], plan["suites"]) == ([], [])
     assert outcome.record.review is not None
     assert [(p.component, p.number, p.total) for p in outcome.record.review.patches] == [
-        ("kernel", 1, 2), ("kernel", 2, 2), ("libfuse", 1, 2), ("libfuse", 2, 2),
-    ]  # fmt: skip
+        ("kernel", 1, 2),
+        ("kernel", 2, 2),
+        ("libfuse", 1, 2),
+        ("libfuse", 2, 2),
+    ]
     command = (outcome.folder.path / "reply.eml").read_text().partition("To reproduce:")[2].partition("--\n")[0]
     assert command.split()[:2] == ["reviewbot", "review"] and TOP in command.split()
 
@@ -180,7 +197,7 @@ def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_revie
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary == (
         "libfuse does not build: lib/fuse.c:2: no such thing; from libfuse patch 2/2 on (libfuse: step 2)"
-    )  # fmt: skip
+    )
     blamed = verdict.findings[0].patch
     assert blamed is not None and blamed.message_id == "libfuse.2@example.org"
     assert outcome.record.review is not None and len(outcome.record.review.patches) == 4

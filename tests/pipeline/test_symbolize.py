@@ -83,8 +83,10 @@ def test_registers_guesses_and_noise_do_not_tell() -> None:
     assert said.count("fuse_do_readpage") == 1
     report = splat_blocks((GOLDEN / "splats" / "kasan-uaf.txt").read_text())[0].text
     assert [line.strip() for line in telling_lines(report)][-6:-3] == [
-        "fuse_get_req+0x1d2/0x5a0", "Freed by task 602:", "fuse_put_request+0x9c/0x1b0",
-    ]  # fmt: skip
+        "fuse_get_req+0x1d2/0x5a0",
+        "Freed by task 602:",
+        "fuse_put_request+0x9c/0x1b0",
+    ]
 
 
 def test_what_the_trees_script_says_is_read_with_care() -> None:
@@ -114,10 +116,18 @@ def crash(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.vm
-@fault("a kernel that warns (WARN) in a test that passes", collected="the splat with source lines, its fingerprint",
-       outcome="CRASH", machine="goes on")  # fmt: skip
-@fault("a kernel that oopses", collected="the splat with source lines, its fingerprint", outcome="CRASH",
-       machine="ends with its kernel")  # fmt: skip
+@fault(
+    "a kernel that warns (WARN) in a test that passes",
+    collected="the splat with source lines, its fingerprint",
+    outcome="CRASH",
+    machine="goes on",
+)
+@fault(
+    "a kernel that oopses",
+    collected="the splat with source lines, its fingerprint",
+    outcome="CRASH",
+    machine="ends with its kernel",
+)
 def test_a_mail_names_the_lines_of_the_patch_that_crash(crash: Path) -> None:
     (leg,) = json.loads((crash / "results.json").read_bytes())["legs"]
     tests = {test["test"]: test for test in leg["tests"]}

@@ -140,11 +140,13 @@ def judged(name: str, folder: Path) -> Judged:
     subjects = {patch.commit: patch.subject for tree in trees.trees for patch in tree.patches}
     blames = [test.blame for test in found.tests if test.blame] + [one.blame for one in found.figures if one.blame]
     return Judged(
-        name, load(name), str(verdict["kind"]),
+        name,
+        load(name),
+        str(verdict["kind"]),
         tuple(sorted({component for blame in blames for component in blame.components})),
         tuple(sorted({tuple(map(_title, (subjects[c] for c in one.commits))) for b in blames for one in b.patches})),
         float((folder / "seconds").read_text()),
-    )  # fmt: skip
+    )
 
 
 def _title(subject: str) -> str:

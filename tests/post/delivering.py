@@ -18,10 +18,17 @@ def outbox(folder: Path) -> Outbox:
 
 
 def mail(
-    folder: Path, *, send: bool = False, to: Sequence[str] = (), cc: Sequence[str] = (), uncompared: bool = False,
-    policy: Policy = OPEN, posting: Posting | None = None, mails: Mapping[str, bytes] | None = None,
+    folder: Path,
+    *,
+    send: bool = False,
+    to: Sequence[str] = (),
+    cc: Sequence[str] = (),
+    uncompared: bool = False,
+    policy: Policy = OPEN,
+    posting: Posting | None = None,
+    mails: Mapping[str, bytes] | None = None,
     pauses: Sequence[float] = (),
-) -> Delivery:  # fmt: skip
+) -> Delivery:
     """Of a run with one reply."""
     sender = Sender(outbox(folder), policy, pauses=pauses)
     (one,) = deliver(folder, sender, send=send, to=to, cc=cc, uncompared=uncompared, posting=posting, mails=mails)

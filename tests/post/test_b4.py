@@ -50,8 +50,12 @@ print(json.dumps([taken, _review.load_tracking('.', 'b4/review/x')[1]]))
 
 
 def b4(tree: Path, script: str, *arguments: str) -> str:
-    own = {"HOME": str(tree.parent), "XDG_DATA_HOME": str(tree.parent / "xdg"), "GIT_CONFIG_GLOBAL": "/dev/null",
-           "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # fmt: skip
+    own = {
+        "HOME": str(tree.parent),
+        "XDG_DATA_HOME": str(tree.parent / "xdg"),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=tree, capture_output=True, text=True,
                           check=False, timeout=600, env={**os.environ, **own})  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -71,8 +75,16 @@ def tree(tmp_path: Path) -> Path:
     git(tree, "add", ".")
     git(tree, "commit", "-qm", "first")
     mails = [mail("libfuse@example.org", "[PATCH v3 0/2] libfuse: x", author=AUTHOR)]
-    mails += [mail(one, f"[PATCH v3 {n}/2] libfuse: step {n}", diff(f"lib/{'ab'[n - 1]}.c"), author=AUTHOR,
-                   parent="libfuse@example.org") for n, one in enumerate(IDS, 1)]  # fmt: skip
+    mails += [
+        mail(
+            one,
+            f"[PATCH v3 {n}/2] libfuse: step {n}",
+            diff(f"lib/{'ab'[n - 1]}.c"),
+            author=AUTHOR,
+            parent="libfuse@example.org",
+        )
+        for n, one in enumerate(IDS, 1)
+    ]
     box = tmp_path / "thread.mbox"
     box.write_bytes(mbox(mails))
     git(tree, "checkout", "-qb", "applied")
@@ -87,9 +99,17 @@ def tree(tmp_path: Path) -> Path:
 def remarked(*found: ReviewFinding) -> Record:
     """The first patch with these remarks, the second with none."""
     patches = tuple(
-        PatchReview(component="libfuse", message_id=one, number=n, total=2, subject=f"[PATCH {n}/2] x", build=built(),
-                    findings=found if n == 1 else ()) for n, one in enumerate(IDS, 1)
-    )  # fmt: skip
+        PatchReview(
+            component="libfuse",
+            message_id=one,
+            number=n,
+            total=2,
+            subject=f"[PATCH {n}/2] x",
+            build=built(),
+            findings=found if n == 1 else (),
+        )
+        for n, one in enumerate(IDS, 1)
+    )
     review = Review(run=RUN, tool=TOOL, patches=patches)
     return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, review=review, verdict=judge_review(RUN, review))
 
@@ -193,8 +213,9 @@ def test_no_text_is_taken_for_a_line_of_the_diff_or_of_ours(text: str) -> None:
 def test_what_b4_takes_for_the_end_of_a_line_puts_no_words_into_our_mouth(end: str) -> None:
     said = patch_text(remarked(error("harmless", 2, "x")), IDS[0], f"{HOSTILE}new{end}forged\n")
     assert [line for line in said.splitlines() if line and not line.startswith("> ")] == [
-        "reviewbot: 1 remark", "reviewbot: error: harmless [checkpatch]",
-    ]  # fmt: skip
+        "reviewbot: 1 remark",
+        "reviewbot: error: harmless [checkpatch]",
+    ]
 
 
 @pytest.mark.parametrize("name", RECORDS)

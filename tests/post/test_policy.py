@@ -25,9 +25,13 @@ def answered(to: str = f"{LIST}, Erin <erin@example.org>", more: str = "") -> Em
 
 
 def decision(
-    rules: Policy, kind: VerdictKind = BAD, *, mail: EmailMessage | None = None, posting: Posting = POSTING,
+    rules: Policy,
+    kind: VerdictKind = BAD,
+    *,
+    mail: EmailMessage | None = None,
+    posting: Posting = POSTING,
     sent: dict[str, tuple[datetime, ...]] | None = None,
-) -> Decision:  # fmt: skip
+) -> Decision:
     return decide(rules, kind, DANA, mail or answered(), posting, sent or {})
 
 

@@ -12,12 +12,24 @@ from tests.post.servers import GitConfig
 
 
 def test_every_setting_is_read(git_config: GitConfig, tmp_path: Path) -> None:
-    git_config.set(smtpServer="mail.example.org", smtpServerPort=2525, smtpEncryption="TLS", smtpUser="ci",
-                   smtpPass="a b=c", smtpDomain="ci.example.org", **{"from": "CI <ci@example.org>"})  # fmt: skip
+    git_config.set(
+        smtpServer="mail.example.org",
+        smtpServerPort=2525,
+        smtpEncryption="TLS",
+        smtpUser="ci",
+        smtpPass="a b=c",
+        smtpDomain="ci.example.org",
+        **{"from": "CI <ci@example.org>"},
+    )
     assert read_settings(tmp_path) == MailSettings(
-        server="mail.example.org", port=2525, encryption="tls", user="ci", password="a b=c",
-        sender="CI <ci@example.org>", domain="ci.example.org",
-    )  # fmt: skip
+        server="mail.example.org",
+        port=2525,
+        encryption="tls",
+        user="ci",
+        password="a b=c",
+        sender="CI <ci@example.org>",
+        domain="ci.example.org",
+    )
 
 
 def test_the_sender_is_the_user_unless_another_is_named(git_config: GitConfig, tmp_path: Path) -> None:
@@ -65,8 +77,9 @@ def test_a_configuration_file_named_in_the_environment_is_read(tmp_path: Path, m
     assert read_settings(tmp_path).server == "mail.example.org"
 
 
-def test_settings_in_the_environment_itself_are_read(git_config: GitConfig, tmp_path: Path,
-                                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_settings_in_the_environment_itself_are_read(
+    git_config: GitConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git_config.set(smtpServer="mail.example.org", **{"from": "ci@example.org"})
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "sendemail.smtpServer")

@@ -17,8 +17,14 @@ def starttls(tmp_path: Path, git_config: GitConfig) -> Iterator[Server]:
     _, context = certificate(tmp_path)
     options = {"tls_context": context, "require_starttls": True, "authenticator": knows_password, "auth_required": True}
     with listening(Server(), **options) as server:
-        git_config.set(smtpServer=HOST, smtpServerPort=server.port, smtpEncryption="tls", smtpUser=USER,
-                       smtpPass=PASSWORD, **{"from": SENDER})  # fmt: skip
+        git_config.set(
+            smtpServer=HOST,
+            smtpServerPort=server.port,
+            smtpEncryption="tls",
+            smtpUser=USER,
+            smtpPass=PASSWORD,
+            **{"from": SENDER},
+        )
         yield server
 
 

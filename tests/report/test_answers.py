@@ -55,8 +55,11 @@ def test_two_threads_have_an_answer_each_to_their_own_author() -> None:
 
 
 def test_parts_of_one_thread_have_one_answer() -> None:
-    below = {**MAILS, "two@x": mail("two@x", "[PATCH 0/1] two", parent="between@x"),
-             "between@x": mail("between@x", "Re: x", parent="one@x")}  # fmt: skip
+    below = {
+        **MAILS,
+        "two@x": mail("two@x", "[PATCH 0/1] two", parent="between@x"),
+        "between@x": mail("between@x", "Re: x", parent="one@x"),
+    }
     assert list(replies(TWO, below)) == ["reply.eml"]
     assert b" threads;" not in replies(TWO, below)["reply.eml"]
     siblings = {**MAILS, "two@x": mail("two@x", "[PATCH 0/1] two", parent="older@x")}

@@ -13,8 +13,10 @@ from tests.report.records import PARENT, RECORDS, TOP, TREES
 HOME = "/srv/canary/home"
 TOKEN = "canarytoken"
 SOURCES = (
-    f"git {HOME}/linux.git", f"folder {HOME}/src/e2fsprogs", f"git https://user:{TOKEN}@git.example.org/linux.git",
-)  # fmt: skip
+    f"git {HOME}/linux.git",
+    f"folder {HOME}/src/e2fsprogs",
+    f"git https://user:{TOKEN}@git.example.org/linux.git",
+)
 
 
 def told(record: Record) -> dict[str, str]:
@@ -30,11 +32,15 @@ def told(record: Record) -> dict[str, str]:
 def test_where_sources_are_on_this_machine_is_not_told(name: str) -> None:
     trees = [
         tree.model_copy(
-            update={"source": source, "base_why": f"default of the stack: {source}", "repository": f"{HOME}/cache",
-                    "attempts": (*tree.attempts, *(one.model_copy(update={"what": source}) for one in tree.attempts))}
+            update={
+                "source": source,
+                "base_why": f"default of the stack: {source}",
+                "repository": f"{HOME}/cache",
+                "attempts": (*tree.attempts, *(one.model_copy(update={"what": source}) for one in tree.attempts)),
+            }
         )
         for tree, source in zip(TREES.trees, SOURCES, strict=True)
-    ]  # fmt: skip
+    ]
     changed = TREES.model_copy(update={"trees": tuple(trees), "unavailable": {"lkl": f"{SOURCES[0]} cannot be had"}})
     record = RECORDS[name]().model_copy(update={"trees": changed})
     for file, text in told(record).items():

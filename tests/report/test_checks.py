@@ -39,8 +39,11 @@ def test_the_verdict_is_at_each_patch_and_the_blame_at_the_guilty_one(name: str,
 
 def test_a_review_says_how_each_patch_builds() -> None:
     assert states("review-errors", "reviewbot-review") == {
-        "libfuse.1": "fail", "libfuse.2": "fail", "libfuse.3": "warning", "e2fsprogs.1": "success",
-    }  # fmt: skip
+        "libfuse.1": "fail",
+        "libfuse.2": "fail",
+        "libfuse.3": "warning",
+        "e2fsprogs.1": "success",
+    }
 
 
 @given(TEXTS)

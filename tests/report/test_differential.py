@@ -16,11 +16,17 @@ def legs(comparison: Comparison | None = None, **outcomes: str) -> Differential 
     """ext4="PFN": outcomes of generic/001, 002, …; `-`: not planned there."""
     kinds = {"P": P, "F": F, "N": N, "K": Outcome.KNOWN}
     results = tuple(
-        LegResult(leg=leg, available=True, tests=tuple(
-            TestResult(suite="fstests", test=f"generic/{n:03}", outcome=kinds[one])
-            for n, one in enumerate(said, 1) if one != "-"))
+        LegResult(
+            leg=leg,
+            available=True,
+            tests=tuple(
+                TestResult(suite="fstests", test=f"generic/{n:03}", outcome=kinds[one])
+                for n, one in enumerate(said, 1)
+                if one != "-"
+            ),
+        )
         for leg, said in outcomes.items()
-    )  # fmt: skip
+    )
     found = Results(run=RUN, tool="reviewbot 0", legs=results)
     return differential(Record(run=RUN, tool="reviewbot 0", posting=POSTING, results=found, comparison=comparison))
 

@@ -6,10 +6,23 @@ from reviewbot.report import files
 from reviewbot.report.figures import server_lines
 from tests.report.records import PARENT, TOP, case, judged, leg, results
 
-SMALL = ServerFigures(cpu_seconds=1.25, pss_kib=30 << 10, pss_samples=2, mounts=1, umounts=1, umount_seconds_max=0.8,
-                      umount_seconds_total=0.8, requests={"LOOKUP": 60, "READ": 40})  # fmt: skip
-BIG = ServerFigures(cpu_seconds=80.0, pss_kib=41 << 10, pss_samples=9, umount_seconds_max=0.1,
-                    requests={"LOOKUP": 1_199_900, "WRITE": 1})  # fmt: skip
+SMALL = ServerFigures(
+    cpu_seconds=1.25,
+    pss_kib=30 << 10,
+    pss_samples=2,
+    mounts=1,
+    umounts=1,
+    umount_seconds_max=0.8,
+    umount_seconds_total=0.8,
+    requests={"LOOKUP": 60, "READ": 40},
+)
+BIG = ServerFigures(
+    cpu_seconds=80.0,
+    pss_kib=41 << 10,
+    pss_samples=9,
+    umount_seconds_max=0.1,
+    requests={"LOOKUP": 1_199_900, "WRITE": 1},
+)
 
 
 def lines(*figures: ServerFigures | None) -> list[str]:

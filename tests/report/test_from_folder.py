@@ -25,8 +25,18 @@ def left(path: Path, record: Record) -> dict[str, bytes]:
     if record.trees:
         folder.write("trees.json", record.trees)
     if record.artifacts and record.trees:
-        folder.write("lock.json", Lock(run=RUN, tool=record.tool, stack="fuse", top=TOP, mails_sha256="",
-                                       trees=record.trees, artifacts=record.artifacts))  # fmt: skip
+        folder.write(
+            "lock.json",
+            Lock(
+                run=RUN,
+                tool=record.tool,
+                stack="fuse",
+                top=TOP,
+                mails_sha256="",
+                trees=record.trees,
+                artifacts=record.artifacts,
+            ),
+        )
     for name, content in files(record, mails).items():
         folder.write(name, content)
     return {name: (path / name).read_bytes() for name in files(record, mails)}

@@ -40,8 +40,9 @@ def record_with(text: str) -> Record:
     posting = POSTING.model_copy(update={"subject": text})
     tests = [
         case("smoke", f"{outcome.lower()}{text}", outcome, reason=text, excerpt=text, dmesg=text, diff=diff)
-        for outcome in Outcome for diff in ("", text)
-    ]  # fmt: skip
+        for outcome in Outcome
+        for diff in ("", text)
+    ]
     return judged(results(leg("ext4", *tests), leg("fuse2fs", case("smoke", "rename"), reason=text)), posting)
 
 
@@ -49,10 +50,22 @@ def broken_record(text: str, kind: FindingKind = FindingKind.STOP) -> Record:
     """A run that ended before its tests, with `text` as the words of its error."""
     patch = PatchRef(component=text, part=text, number=1, total=1, message_id=text, subject=text)
     findings = tuple(
-        Finding(kind=kind, component=text, patch=patch, file=text, tool=text, said=text, came_with=text, detail=text,
-                leg=text, suite=text, test=text, log=text)
+        Finding(
+            kind=kind,
+            component=text,
+            patch=patch,
+            file=text,
+            tool=text,
+            said=text,
+            came_with=text,
+            detail=text,
+            leg=text,
+            suite=text,
+            test=text,
+            log=text,
+        )
         for kind in (kind, *FindingKind)
-    )  # fmt: skip
+    )
     lacks = {"blame": text, text: text}
     verdict = Verdict(run=RUN, kind=VerdictKind.BLOCKED, findings=findings, hint=text, lacks=lacks)
     posting = POSTING.model_copy(update={"subject": text, "top": text})
@@ -65,10 +78,19 @@ def reviewed_record(text: str) -> Record:
     broken = built("failed", error=text, place=text, detail=text, log=text)
     warned = built(warnings=(BuildWarning(tool="gcc", file=text, line=1, message=text),))
     patches = tuple(
-        PatchReview(component="kernel", message_id=text, commit="c" * 40, subject=text, part=text, number=1, total=1,
-                    build=build, findings=(said, said.model_copy(update={"severity": Severity.WARNING})))
+        PatchReview(
+            component="kernel",
+            message_id=text,
+            commit="c" * 40,
+            subject=text,
+            part=text,
+            number=1,
+            total=1,
+            build=build,
+            findings=(said, said.model_copy(update={"severity": Severity.WARNING})),
+        )
         for build in (broken, warned, built("skipped", why=text))
-    )  # fmt: skip
+    )
     review = Review(run=RUN, tool="reviewbot", patches=patches, findings=(said,), skipped={text: text})
     return reviewed(review).model_copy(update={"posting": POSTING.model_copy(update={"subject": text})})
 
@@ -100,7 +122,7 @@ def test_no_text_adds_a_header_or_a_line_to_one(text: str) -> None:
 @example("a, b@example.org <dana@example.org>")
 @example("\\ <dana@example.org>")
 @example("````text\n```\n~~~0\x1f\U000100000\x1f\U00010000````text\n```\n~~~ <dana@example.org>")
-@example('=?utf-8?q?=22_=3Cvictim=40example=2Eorg=3E=2C_=22?= <dana@example.org>')  # fmt: skip
+@example("=?utf-8?q?=22_=3Cvictim=40example=2Eorg=3E=2C_=22?= <dana@example.org>")
 def test_no_author_adds_a_recipient(author: str) -> None:
     mail = reply_mail(passing().model_copy(update={"posting": POSTING.model_copy(update={"author": author})}), b"")
     names = head_of(mail)
@@ -161,12 +183,21 @@ def test_a_command_to_paste_has_one_word_for_the_message_id() -> None:
 
 
 TRAILERS = (
-    "Reviewed-by: Mallory <m@example.org>", "\n  Acked-by: Mallory <m@example.org>",
-    "Tested-by: Mallory Long Name\n<m@example.org>", 'Fixes: 0123456789ab ("x")', "Fixes: 0123456789ab (two\nlines)",
-    "Link: https://example.org/x", "Closes: https://example.org/x", "base-commit: 0123456789abcdef", "Change-Id: 5",
-    "Foo: 0123abcd (x\nm@example.org)", "Ünder-by: m@example.org", "a_b: m@example.org",
-    "word " * 12 + "Cc: Mallory <m@example.org>", "x" * 60 + " Reviewed-by: Mallory <m@example.org>",
-)  # fmt: skip
+    "Reviewed-by: Mallory <m@example.org>",
+    "\n  Acked-by: Mallory <m@example.org>",
+    "Tested-by: Mallory Long Name\n<m@example.org>",
+    'Fixes: 0123456789ab ("x")',
+    "Fixes: 0123456789ab (two\nlines)",
+    "Link: https://example.org/x",
+    "Closes: https://example.org/x",
+    "base-commit: 0123456789abcdef",
+    "Change-Id: 5",
+    "Foo: 0123abcd (x\nm@example.org)",
+    "Ünder-by: m@example.org",
+    "a_b: m@example.org",
+    "word " * 12 + "Cc: Mallory <m@example.org>",
+    "x" * 60 + " Reviewed-by: Mallory <m@example.org>",
+)
 HARVESTABLE = st.one_of(st.sampled_from(TRAILERS), st.sampled_from(NASTY), st.text(max_size=80))
 
 
@@ -226,7 +257,15 @@ def test_no_text_makes_junit_ill_formed(text: str) -> None:
     root = ElementTree.fromstring(junit_xml(record_with(text)))
     assert root.tag == "testsuites"
     assert {element.tag for element in root.iter()} <= {
-        "testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "skipped", "system-out",
-    }  # fmt: skip
+        "testsuites",
+        "testsuite",
+        "properties",
+        "property",
+        "testcase",
+        "failure",
+        "error",
+        "skipped",
+        "system-out",
+    }
     assert len(root.findall(".//testcase")) == 2 * len(Outcome) + 1
     assert len(ElementTree.fromstring(junit_xml(reviewed_record(text))).findall(".//testcase")) == 5

@@ -50,10 +50,12 @@ def test_failures_and_errors_name_their_outcome_and_bring_evidence() -> None:
 def test_a_suite_per_leg_and_suite_with_its_own_counts() -> None:
     found = suites_of(junit_xml(failing()))
     assert {name: numbers(suite) for name, suite in found.items()} == {
-        "ext4.smoke": ("1", "0", "0", "0"), "ext4.fstests": ("2", "0", "0", "1"),
-        "fuse2fs.smoke": ("4", "1", "2", "1"), "fuse2fs.fstests": ("3", "1", "2", "0"),
+        "ext4.smoke": ("1", "0", "0", "0"),
+        "ext4.fstests": ("2", "0", "0", "1"),
+        "fuse2fs.smoke": ("4", "1", "2", "1"),
+        "fuse2fs.fstests": ("3", "1", "2", "0"),
         "fuse4fs-iomap": ("1", "0", "0", "1"),
-    }  # fmt: skip
+    }
     assert numbers(ElementTree.fromstring(junit_xml(failing()))) == ("11", "2", "4", "3")
 
 
@@ -66,9 +68,7 @@ def test_leg_and_accelerator_are_properties() -> None:
 def test_an_unavailable_leg_is_skipped_with_its_reason() -> None:
     skipped = suites_of(junit_xml(passing()))["fuse4fs-iomap"].find("testcase/skipped")
     assert skipped is not None
-    assert skipped.get("message") == (
-        "unavailable: kernel.fuse_iomap is missing: the kernel was built without it"
-    )  # fmt: skip
+    assert skipped.get("message") == ("unavailable: kernel.fuse_iomap is missing: the kernel was built without it")
 
 
 def test_a_run_that_reached_no_test_is_red_and_says_why() -> None:

@@ -31,7 +31,7 @@ from tests.report.records import (
     refused,
     results,
     unapplied,
-)  # fmt: skip
+)
 
 
 def body(record: Record) -> str:
@@ -152,8 +152,17 @@ def test_no_word_makes_a_line_wider_than_a_mail(word: str) -> None:
 
 
 def test_a_reply_about_thousands_of_failures_is_short() -> None:
-    legs = [leg(f"leg{n}", *(case("fstests", f"generic/{t:04}", Outcome.FAIL, reason="r" * 300, diff="d\n" * 400)
-                             for t in range(1500)), reason="why " * 100) for n in range(5)]  # fmt: skip
+    legs = [
+        leg(
+            f"leg{n}",
+            *(
+                case("fstests", f"generic/{t:04}", Outcome.FAIL, reason="r" * 300, diff="d\n" * 400)
+                for t in range(1500)
+            ),
+            reason="why " * 100,
+        )
+        for n in range(5)
+    ]
     text = body(judged(results(*legs)))
     assert len(text.encode()) < 20_000 and len(text.splitlines()) < 200
     assert text.count("\n* leg") == 5 and "… and 7495 more." in text

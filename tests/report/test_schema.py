@@ -36,8 +36,11 @@ def test_every_schema_is_documented_and_sound() -> None:
 def published(record: str) -> dict[str, Any]:
     deep = Deep(variant="kasan,lockdep", problem="no room")
     found = files(RECORDS[record]().model_copy(update={"deep": (deep,)}), {})
-    return {name: json.loads(model.model_dump_json()) for name in PUBLISHED
-            if isinstance(model := found.get(f"{name}.json"), Model)}  # fmt: skip
+    return {
+        name: json.loads(model.model_dump_json())
+        for name in PUBLISHED
+        if isinstance(model := found.get(f"{name}.json"), Model)
+    }
 
 
 @pytest.mark.parametrize("record", RECORDS)

@@ -13,15 +13,26 @@ LINK = "https://example.org/dangerous"
 GROUP = Exclusion(
     by="group", pattern="dangerous*", reason="hangs kernels", link=LINK, tests=("generic/068", "generic/390")
 )
-TEST = Exclusion(by="test", pattern="generic/013", reason="known since 1.47", link=LINK, when="kernel < 6.13",
-                 expires=datetime.date(2027, 1, 31), tests=("generic/013",))  # fmt: skip
+TEST = Exclusion(
+    by="test",
+    pattern="generic/013",
+    reason="known since 1.47",
+    link=LINK,
+    when="kernel < 6.13",
+    expires=datetime.date(2027, 1, 31),
+    tests=("generic/013",),
+)
 LEFT = LeftOut(suite="fstests", test="generic/269", seconds=1440.0, reason="does not fit into the budget")
 LEARNED = case("fstests", "generic/110", Outcome.NOTRUN, reason="Reflink not supported (learned 2026-11-25)")
 
 
 def reports() -> dict[str, str]:
-    ext4 = leg("ext4", case("fstests", "generic/001"), LEARNED.model_copy(update={"learned": True}),
-               case("fstests", "generic/013", Outcome.NOTRUN, reason=f"excluded: {TEST.reason} ({LINK})"))  # fmt: skip
+    ext4 = leg(
+        "ext4",
+        case("fstests", "generic/001"),
+        LEARNED.model_copy(update={"learned": True}),
+        case("fstests", "generic/013", Outcome.NOTRUN, reason=f"excluded: {TEST.reason} ({LINK})"),
+    )
     ext4 = ext4.model_copy(update={"excluded": (GROUP, TEST), "left_out": (LEFT,)})
     fuse = leg("fuse2fs", case("fstests", "generic/001"))
     fuse = fuse.model_copy(update={"excluded": (GROUP,), "left_out": (LEFT,)})

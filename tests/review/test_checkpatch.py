@@ -46,9 +46,11 @@ exit 1;
 def test_remarks_become_findings() -> None:
     found = parse(SAID, RULES, "kernel")
     assert [(f.severity, f.file, f.line, f.message.partition(":")[0]) for f in found] == [
-        ("warning", "", 0, "COMMIT_LOG_LONG_LINE"), ("error", "fs/fuse/file.c", 13, "SPACING"),
-        ("note", "fs/fuse/file.c", 14, "BRACES"), ("warning", "", 0, "MISSING_FIXES_TAG"),
-    ]  # fmt: skip
+        ("warning", "", 0, "COMMIT_LOG_LONG_LINE"),
+        ("error", "fs/fuse/file.c", 13, "SPACING"),
+        ("note", "fs/fuse/file.c", 14, "BRACES"),
+        ("warning", "", 0, "MISSING_FIXES_TAG"),
+    ]
     assert found[1].detail == "+int  y=1;\n       ^" and "\x1b" not in found[2].message
 
 

@@ -16,8 +16,14 @@ def finding(
 
 
 def test_the_worst_comes_first_then_file_and_line() -> None:
-    found = tidy([finding("n", severity=Severity.NOTE), finding("w", line=3), finding("v", line=2),
-                  finding("e", severity=Severity.ERROR, file="z.c")])  # fmt: skip
+    found = tidy(
+        [
+            finding("n", severity=Severity.NOTE),
+            finding("w", line=3),
+            finding("v", line=2),
+            finding("e", severity=Severity.ERROR, file="z.c"),
+        ]
+    )
     assert [f.message for f in found] == ["e", "v", "w", "n"]
 
 
@@ -40,9 +46,13 @@ def test_too_many_remarks_of_a_tool_end_in_their_number() -> None:
 
 def test_a_failed_build_is_an_error_with_its_place_and_warnings_are_warnings() -> None:
     build = PatchBuild(
-        commit="c", state="failed", error="unknown type", place="fs/a.c:12", detail="x\ny",
+        commit="c",
+        state="failed",
+        error="unknown type",
+        place="fs/a.c:12",
+        detail="x\ny",
         warnings=(BuildWarning(tool="sparse", file="fs/b.c", line=3, message="cast"),),
-    )  # fmt: skip
+    )
     assert [(f.tool, f.severity, f.file, f.line, f.message) for f in of_build(build)] == [
         ("sparse", "warning", "fs/b.c", 3, "cast"),
         ("build", "error", "fs/a.c", 12, "does not build with this patch: unknown type"),

@@ -48,16 +48,26 @@ def known() -> dict[str, Definition]:
 
 def test_definitions_with_their_lines(known: dict[str, Definition]) -> None:
     assert {name: found.line for name, found in known.items()} == {
-        "USER_TOO": 13, "MAGIC": 15, "IOC_ONE": 17, "F": 19, "struct one": 20, "OP_A": 25, "OP_B": 25, "OP_C": 25,
-        "OP_D": 25, "struct packed_one": 27,
-    }  # fmt: skip
+        "USER_TOO": 13,
+        "MAGIC": 15,
+        "IOC_ONE": 17,
+        "F": 19,
+        "struct one": 20,
+        "OP_A": 25,
+        "OP_B": 25,
+        "OP_C": 25,
+        "OP_D": 25,
+        "struct packed_one": 27,
+    }
     assert known["IOC_ONE"].text == "#define IOC_ONE _IOR(MAGIC, 1, struct one)"
 
 
 def test_members_are_spelled_alike_and_know_their_lines(known: dict[str, Definition]) -> None:
     assert [(m.text, m.line) for m in known["struct one"].members] == [
-        ("uint32_t a", 21), ("uint64_t b [ 2 ]", 22), ("union { char c ; uint16_t d ; } u", 23),
-    ]  # fmt: skip
+        ("uint32_t a", 21),
+        ("uint64_t b [ 2 ]", 22),
+        ("union { char c ; uint16_t d ; } u", 23),
+    ]
 
 
 def test_values_as_a_compiler_gives_them(known: dict[str, Definition]) -> None:

@@ -70,11 +70,13 @@ def test_only_names_that_both_files_have_are_compared_where_the_rule_says_so() -
 def test_the_stand_in_posting_says_the_same_in_kernel_and_library() -> None:
     added = {
         component: "\n".join(
-            line[1:] for path in sorted((POSTING / component).glob("*.patch"))
-            for line in header_of(path.read_text(), name).splitlines() if line.startswith("+")
+            line[1:]
+            for path in sorted((POSTING / component).glob("*.patch"))
+            for line in header_of(path.read_text(), name).splitlines()
+            if line.startswith("+")
         )
         for component, name in (("kernel", KERNEL), ("libfuse", LIBRARY))
-    }  # fmt: skip
+    }
     kernel, library = definitions(added["kernel"]), definitions(added["libfuse"])
     assert len([name for name in kernel if "iomap" in name.lower()]) > 40
     assert not [d for d in compare(kernel, library) if "iomap" in d.name.lower()]

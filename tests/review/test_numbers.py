@@ -27,9 +27,14 @@ E2FS = (
 
 
 def review(
-    folder: Path, kernel: str = KERNEL, e2fsprogs: str = E2FS, *, sandbox: Sandbox | None = None, old: str = E2FS,
+    folder: Path,
+    kernel: str = KERNEL,
+    e2fsprogs: str = E2FS,
+    *,
+    sandbox: Sandbox | None = None,
+    old: str = E2FS,
     old_kernel: str = KERNEL,
-) -> tuple[list[ReviewFinding], list[str]]:  # fmt: skip
+) -> tuple[list[ReviewFinding], list[str]]:
     trees = (
         make_tree(folder / "kernel", "kernel", {FS: old_kernel}, [("do", {FS: kernel, "x": "x"})]),
         make_tree(folder / "e2fsprogs", "e2fsprogs", {TUNE: old}, [("do", {TUNE: e2fsprogs, "x": "x"})]),
@@ -116,8 +121,13 @@ def test_the_compiler_has_the_last_word(tmp_path: Path) -> None:
     items = {("kernel", "c", "a.h", name): files for name in files.by_path["a.h"]}
     found = probe.measure(items, Sandbox(HOST), tmp_path, tmp_path / "log")
     assert {item[3]: value for item, value in found.items()} == {
-        "struct inner": 2, "struct outer": 16, "SIZE": 16, "IOC_A": 0xC0107801, "IOC_B": 0x7800, "IOC_ZERO": 0,
-    }  # fmt: skip
+        "struct inner": 2,
+        "struct outer": 16,
+        "SIZE": 16,
+        "IOC_A": 0xC0107801,
+        "IOC_B": 0x7800,
+        "IOC_ZERO": 0,
+    }
 
 
 def test_definitions_that_need_each_other_make_a_small_probe() -> None:

@@ -83,9 +83,17 @@ def test_a_flag_that_clashes_with_the_librarys_copy(real: Real, tmp_path: Path) 
     posting, mails, trees = posting_of(kernel, author="A <a@x>")
     reviewer = Reviewer(name="house", path=str(_reviewer(tmp_path)), command=("python3", "/reviewer/rules.py"))
     found = review(
-        posting, mails, trees.model_copy(update={"trees": (kernel, *others)}), {}, root=real.root,
-        reviewers=(reviewer,), scratch=tmp_path / "scratch", logs=tmp_path / "logs", run="r", tool="t",
-    )  # fmt: skip
+        posting,
+        mails,
+        trees.model_copy(update={"trees": (kernel, *others)}),
+        {},
+        root=real.root,
+        reviewers=(reviewer,),
+        scratch=tmp_path / "scratch",
+        logs=tmp_path / "logs",
+        run="r",
+        tool="t",
+    )
     assert found.skipped == {}
     (patch,) = found.patches
     said = [(f.tool, f.severity.value, f.file, f.message) for f in patch.findings]
@@ -111,9 +119,17 @@ def test_ioctls_of_three_real_repositories_agree(real: Real, tmp_path: Path) -> 
     kernel, libfuse = (t for t in real.trees.trees if t.component != "e2fsprogs")
     posting, mails, trees = posting_of(tree, author="A <a@x>")
     found = review(
-        posting, mails, trees.model_copy(update={"trees": (kernel, libfuse, tree)}), {}, root=real.root, reviewers=(),
-        scratch=tmp_path / "scratch", logs=tmp_path / "logs", run="r", tool="t",
-    )  # fmt: skip
+        posting,
+        mails,
+        trees.model_copy(update={"trees": (kernel, libfuse, tree)}),
+        {},
+        root=real.root,
+        reviewers=(),
+        scratch=tmp_path / "scratch",
+        logs=tmp_path / "logs",
+        run="r",
+        tool="t",
+    )
     assert found.patches[0].findings == ()
     assert [f.message.partition(" in ")[0] for f in found.findings] == ["FS_IOC_GETFSLABEL is 0x81009431"]
     assert "but 0x81009433 in e2fsprogs misc/tune2fs.c:87" in found.findings[0].message

@@ -150,8 +150,12 @@ def test_b4s_own_forms_are_read() -> None:
     raw = answer(tool="inner", details=details, url="javascript:x", summary="a\nb\x1b[0m").encode()
     (found,), problem = parse(raw, 1, "", "outer")
     assert (found.tool, found.message, found.detail, found.url, problem) == (
-        "outer", "inner: a b�[0m", "fail: one\nwarn: two", "", "",
-    )  # fmt: skip
+        "outer",
+        "inner: a b�[0m",
+        "fail: one\nwarn: two",
+        "",
+        "",
+    )
     assert parse(b'{"status": "pass"}', 0, "", "x") == ([], "") == parse(b" \n", 0, "", "x")
 
 
@@ -186,5 +190,9 @@ JSON = st.recursive(
 @given(JSON)
 def test_any_json_is_survived(value: object) -> None:
     parse(json.dumps(value).encode(), 0, "", "x")
-    parse(json.dumps([{"status": "warn", "tool": value, "summary": value, "details": value, "url": value}]).encode(), 0,
-          "", "x")  # fmt: skip
+    parse(
+        json.dumps([{"status": "warn", "tool": value, "summary": value, "details": value, "url": value}]).encode(),
+        0,
+        "",
+        "x",
+    )

@@ -22,15 +22,27 @@ def kernel(folder: Path, count: int = 2) -> Tree:
 
 
 def run(
-    folder: Path, *trees: Tree, builds: dict[str, PatchBuild] | None = None, root: Path | None = None,
-    reviewers: tuple[Reviewer, ...] = (), events: list[Event] | None = None,
-) -> Review:  # fmt: skip
+    folder: Path,
+    *trees: Tree,
+    builds: dict[str, PatchBuild] | None = None,
+    root: Path | None = None,
+    reviewers: tuple[Reviewer, ...] = (),
+    events: list[Event] | None = None,
+) -> Review:
     posting, mails, found = posting_of(*trees, author="A <a@x>")
     return review(
-        posting, mails, found, builds or {}, root=root, reviewers=reviewers, scratch=folder / "scratch",
-        logs=folder / "logs", run="20260101-000000-0000", tool="reviewbot test",
+        posting,
+        mails,
+        found,
+        builds or {},
+        root=root,
+        reviewers=reviewers,
+        scratch=folder / "scratch",
+        logs=folder / "logs",
+        run="20260101-000000-0000",
+        tool="reviewbot test",
         progress=(events if events is not None else []).append,
-    )  # fmt: skip
+    )
 
 
 def test_each_patch_is_named_with_its_place_in_the_posting(tmp_path: Path) -> None:
@@ -68,24 +80,36 @@ def test_patches_of_a_pull_request_have_no_mail(tmp_path: Path) -> None:
     bare = tuple(AppliedPatch(message_id="", subject=p.subject, commit=p.commit) for p in tree.patches)
     posting, _, trees = posting_of(tree.model_copy(update={"patches": bare}))
     found = review(
-        posting.model_copy(update={"parts": (posting.parts[0].model_copy(update={"patches": ()}),)}), {}, trees, {},
-        root=None, reviewers=(), scratch=tmp_path / "s", logs=tmp_path / "l", run="r", tool="t",
-    )  # fmt: skip
+        posting.model_copy(update={"parts": (posting.parts[0].model_copy(update={"patches": ()}),)}),
+        {},
+        trees,
+        {},
+        root=None,
+        reviewers=(),
+        scratch=tmp_path / "s",
+        logs=tmp_path / "l",
+        run="r",
+        tool="t",
+    )
     assert [(p.message_id, p.number, p.total) for p in found.patches] == [("", 1, 2), ("", 2, 2)]
 
 
 def test_builds_messages_and_whitespace_meet_in_one_list(tmp_path: Path) -> None:
     tree = make_tree(
-        tmp_path / "kernel", "kernel", {"fs/a.c": "int a;\n"},
+        tmp_path / "kernel",
+        "kernel",
+        {"fs/a.c": "int a;\n"},
         [("fs: do it\n\nBecause.\n", {"fs/a.c": "int a; \n"})],
-    )  # fmt: skip
+    )
     commit = tree.patches[0].commit
     build = PatchBuild(commit=commit, state="failed", error="no such type", place="fs/a.c:1")
     (patch,) = run(tmp_path, tree, builds={commit: build}).patches
     assert patch.build == build
     assert [(f.tool, f.severity, f.file, f.line) for f in patch.findings] == [
-        ("message", "error", "", 0), ("build", "error", "fs/a.c", 1), ("whitespace", "warning", "fs/a.c", 1),
-    ]  # fmt: skip
+        ("message", "error", "", 0),
+        ("build", "error", "fs/a.c", 1),
+        ("whitespace", "warning", "fs/a.c", 1),
+    ]
 
 
 def test_copies_out_of_step_are_a_finding_of_the_series(tmp_path: Path) -> None:
@@ -145,5 +169,7 @@ def test_a_merge_of_a_pulled_branch_is_not_taken_for_its_last_patch(tmp_path: Pa
     patches = tuple(AppliedPatch(message_id="", subject="", commit=name) for name in names)
     found = run(tmp_path, tree.model_copy(update={"head_commit": names[-1], "patches": patches}))
     assert {p.subject: [f.file for f in p.findings] for p in found.patches} == {
-        "fuse: step 1": [], "side: b": ["b.c"], "Merge side": [],
-    }  # fmt: skip
+        "fuse: step 1": [],
+        "side: b": ["b.c"],
+        "Merge side": [],
+    }

@@ -37,10 +37,16 @@ def make_tree(
         )
     head = git(folder, "rev-parse", "HEAD")
     return Tree(
-        component=component, repository=str(folder / ".git"), source="test", base_commit=start,
-        base_tree=git(folder, "rev-parse", f"{start}^{{tree}}"), base_why="test", head_commit=head,
-        head_tree=git(folder, "rev-parse", f"{head}^{{tree}}"), patches=tuple(patches),
-    )  # fmt: skip
+        component=component,
+        repository=str(folder / ".git"),
+        source="test",
+        base_commit=start,
+        base_tree=git(folder, "rev-parse", f"{start}^{{tree}}"),
+        base_why="test",
+        head_commit=head,
+        head_tree=git(folder, "rev-parse", f"{head}^{{tree}}"),
+        patches=tuple(patches),
+    )
 
 
 def posting_of(*trees: Tree, author: str = AUTHOR) -> tuple[Posting, dict[str, bytes], Trees]:

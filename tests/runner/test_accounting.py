@@ -11,10 +11,13 @@ from reviewbot.model.results import LegResult, Outcome, TestResult, accounted
 NAMES = st.sampled_from([f"generic/{number:03}" for number in range(6)])
 RESULTS = st.lists(
     st.builds(
-        TestResult, suite=st.sampled_from(["fstests", "smoke"]), test=NAMES, outcome=st.sampled_from(list(Outcome)),
+        TestResult,
+        suite=st.sampled_from(["fstests", "smoke"]),
+        test=NAMES,
+        outcome=st.sampled_from(list(Outcome)),
         reason=st.just("its own"),
     )
-)  # fmt: skip
+)
 
 
 @given(st.lists(NAMES), RESULTS)

@@ -32,8 +32,9 @@ def test_all_replies_become_results_with_proofs_and_logs(world: World) -> None:
     assert result.available and result.reason == "" and not result.reused
     assert [t.test for t in result.tests] == [*smoke.CHECKS, *TESTS]
     assert {test: o for test, o in outcomes(result).items() if o is not Outcome.PASS} == {
-        TESTS[2]: Outcome.FAIL, TESTS[5]: Outcome.HANG,
-    }  # fmt: skip
+        TESTS[2]: Outcome.FAIL,
+        TESTS[5]: Outcome.HANG,
+    }
     assert result.proofs == {"kernel_release": "7.1-rb", SERVER: "good"}
     assert result.tests[-1].log == f"logs/fuse2fs/fstests/{TESTS[-1]}"
     assert (result.accelerator, result.seconds, result.agent_seconds) == ("tcg", 20.0, 2.0)
@@ -318,8 +319,9 @@ def test_whoever_watches_hears_of_each_failure_once_before_the_suite_ends(world:
     told = [event for event in world.events if event.step == "lab"]
     bad = [event for event in told if event.state == "bad"]
     assert [(event.what, event.text.partition(":")[0]) for event in bad] == [
-        (f"fuse2fs fstests/{TESTS[1]}", "FAIL"), (f"fuse2fs fstests/{TESTS[3]}", "CRASH"),
-    ]  # fmt: skip
+        (f"fuse2fs fstests/{TESTS[1]}", "FAIL"),
+        (f"fuse2fs fstests/{TESTS[3]}", "CRASH"),
+    ]
     (end,) = (event for event in told if event.what == "fuse2fs fstests" and event.state == "failed")
     assert all(told.index(event) < told.index(end) for event in bad)
     logs = {test.test: test.log for test in result.tests}

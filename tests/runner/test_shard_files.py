@@ -227,16 +227,35 @@ def test_a_shard_from_a_stranger_reaches_no_other_place(cut: Cut) -> None:
     assert Shard.model_validate_json(json.dumps(good)).key == cut.plan.shards[0].key
     step, need = good["steps"][-1], good["needs"][0]
     bad: Sequence[dict[str, Any]] = [
-        {"run": "../../etc"}, {"run": ".hidden"}, {"leg": {**good["leg"], "name": "a/../../b"}},
-        {"leg": {**good["leg"], "name": "a b,file=/etc/passwd"}}, {"memory": 1 << 40}, {"cpus": 0}, {"surprise": 1},
-        {"disks": [{"serial": "../x", "size": 1}]}, {"needs": [{**need, "key": "../../x"}, *good["needs"][1:]]},
-        {"needs": [{**need, "kind": "shadow"}, *good["needs"][1:]]}, {"needs": good["needs"][1:]},
-        {"steps": [*good["steps"], step]}, {"suite": "smoke"}, {"nonce": "zz"}, {"schema_version": 2},
-        *({"steps": [*good["steps"], {**step, "name": name}]} for name in (
-            "fstests/../../x", "/etc/x", "fstests//x", "fstests/./x", "fstests/-x", "smoke/x", "fstests/x\n",
-            "fstests/",
-        )),
-    ]  # fmt: skip
+        {"run": "../../etc"},
+        {"run": ".hidden"},
+        {"leg": {**good["leg"], "name": "a/../../b"}},
+        {"leg": {**good["leg"], "name": "a b,file=/etc/passwd"}},
+        {"memory": 1 << 40},
+        {"cpus": 0},
+        {"surprise": 1},
+        {"disks": [{"serial": "../x", "size": 1}]},
+        {"needs": [{**need, "key": "../../x"}, *good["needs"][1:]]},
+        {"needs": [{**need, "kind": "shadow"}, *good["needs"][1:]]},
+        {"needs": good["needs"][1:]},
+        {"steps": [*good["steps"], step]},
+        {"suite": "smoke"},
+        {"nonce": "zz"},
+        {"schema_version": 2},
+        *(
+            {"steps": [*good["steps"], {**step, "name": name}]}
+            for name in (
+                "fstests/../../x",
+                "/etc/x",
+                "fstests//x",
+                "fstests/./x",
+                "fstests/-x",
+                "smoke/x",
+                "fstests/x\n",
+                "fstests/",
+            )
+        ),
+    ]
     for update in bad:
         with pytest.raises(ValidationError):
             Shard.model_validate_json(json.dumps({**good, **update}))
@@ -244,9 +263,12 @@ def test_a_shard_from_a_stranger_reaches_no_other_place(cut: Cut) -> None:
 
 NAMES = st.sampled_from([f"fstests/generic/{number:03}" for number in range(6)])
 MACHINES = st.builds(
-    JobReply, name=st.just("m"), complete=st.booleans(), seconds=st.integers(0, 9),
+    JobReply,
+    name=st.just("m"),
+    complete=st.booleans(),
+    seconds=st.integers(0, 9),
     replies=st.lists(st.builds(StepReply, name=NAMES, status=st.sampled_from(["done", "timeout", "lost"]))).map(tuple),
-)  # fmt: skip
+)
 RESULTS = st.lists(
     st.builds(
         ShardResult, shard=st.sampled_from("abc"), run=st.just("r"), machines=st.lists(MACHINES, max_size=2).map(tuple)

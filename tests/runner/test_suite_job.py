@@ -6,8 +6,10 @@ from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.runner import missing
 
 READY: dict[str, dict[str, Fact]] = {
-    "kernel": {"fuse_iomap": True}, "libfuse": {"iomap": True}, "e2fsprogs": {"fuse4fs": True, "fuse4fs_iomap": True},
-}  # fmt: skip
+    "kernel": {"fuse_iomap": True},
+    "libfuse": {"iomap": True},
+    "e2fsprogs": {"fuse4fs": True, "fuse4fs_iomap": True},
+}
 
 
 def built(unprovable: dict[str, str] | None = None, **facts: dict[str, Fact]) -> Artifacts:

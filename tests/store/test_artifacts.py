@@ -224,8 +224,10 @@ def test_what_an_older_version_made_is_built_again_without_a_word(tmp_path: Path
     (folder / "artifact.json").write_text(json.dumps(old))
     assert store.find("thing", {}) is None and list(store) == []
     assert sorted(p.name for p in Path(store.get("thing", {}, fill).path).iterdir()) == [
-        "artifact.json", "contents.json", "file",
-    ]  # fmt: skip
+        "artifact.json",
+        "contents.json",
+        "file",
+    ]
     assert told == []
 
 

@@ -215,8 +215,12 @@ def test_sources_and_objects_go_by_their_last_use_too(tmp_path: Path) -> None:
     (cache / "repos" / "kernel.git" / "FETCH_HEAD").touch()
     found = look(cache, Runs(tmp_path / "runs"), Limits(unused=30 * DAY))
     assert {str(item.path.relative_to(cache)) for item in found.remove} == {
-        "scratch/src/kernel", "scratch/obj/kernel-1", "layers/kernel-1", "lore/x", "apt/sid",
-    }  # fmt: skip
+        "scratch/src/kernel",
+        "scratch/obj/kernel-1",
+        "layers/kernel-1",
+        "lore/x",
+        "apt/sid",
+    }
 
 
 def test_what_is_removed_is_gone_and_is_built_again(tmp_path: Path) -> None:

@@ -40,8 +40,9 @@ def test_a_variant_learns_from_the_plain_stack_and_the_plain_stack_from_no_varia
     assert set(durations.tests("fuse2fs", "tcg")) == {"fstests/generic/001"}
     assert set(durations.tests("ext4[lockdep]", "tcg")) == {"fstests/generic/001"}
     assert durations.tests("fuse2fs[kasan]", "tcg") == {
-        "fstests/generic/001": TestSeconds(2.0, own=False), "fstests/generic/002": TestSeconds(30.0, own=False),
-    }  # fmt: skip
+        "fstests/generic/001": TestSeconds(2.0, own=False),
+        "fstests/generic/002": TestSeconds(30.0, own=False),
+    }
 
 
 def test_one_lucky_run_does_not_undo_what_was_known(durations: Durations) -> None:
@@ -68,8 +69,9 @@ def test_of_several_other_legs_the_slowest_is_believed() -> None:
 def test_what_is_typical_counts_where_no_leg_knows_better_and_is_scaled_like_a_leg() -> None:
     typical = {f"t{n}": 1.0 + n for n in range(8)}
     assert estimates({}, [{"t7": 2.0}], typical) == {
-        **{f"t{n}": TestSeconds(1.0 + n, own=False) for n in range(7)}, "t7": TestSeconds(2.0, own=False),
-    }  # fmt: skip
+        **{f"t{n}": TestSeconds(1.0 + n, own=False) for n in range(7)},
+        "t7": TestSeconds(2.0, own=False),
+    }
     own = {test: 3 * seconds for test, seconds in list(typical.items())[:5]}
     assert estimates(own, [], typical)["t7"] == TestSeconds(24.0, own=False)
 

@@ -18,9 +18,19 @@ import pytest
 from reviewbot.store import Entry, History, HistoryBroken
 
 ONE = Entry(
-    run="20261103-101502-7a3f", host="h", accelerator="tcg", side="base", number=1, leg="ext4", suite="fstests",
-    test="generic/013", inputs="ab", outcome="FAIL", reason="output differs", seconds=3.5,
-)  # fmt: skip
+    run="20261103-101502-7a3f",
+    host="h",
+    accelerator="tcg",
+    side="base",
+    number=1,
+    leg="ext4",
+    suite="fstests",
+    test="generic/013",
+    inputs="ab",
+    outcome="FAIL",
+    reason="output differs",
+    seconds=3.5,
+)
 
 
 def plain(entries: tuple[Entry, ...]) -> list[Entry]:

@@ -32,8 +32,9 @@ def test_what_is_merged_already_is_left_out(world: World) -> None:
     found = world.tries("merged@x", "--base", "kernel=master")
     assert found.status == 0
     assert [(patch["merged"], patch["commit"]) for patch in found.kernel["patches"]] == [
-        (True, git(world.repository, "rev-parse", "master~1")), (False, found.kernel["head_commit"]),
-    ]  # fmt: skip
+        (True, git(world.repository, "rev-parse", "master~1")),
+        (False, found.kernel["head_commit"]),
+    ]
 
 
 def test_nothing_applies_and_the_plan_says_where(world: World) -> None:
@@ -66,13 +67,17 @@ def test_an_unsigned_mail_is_refused_before_anything_is_fetched(world: World) ->
 
 
 def _new(path: str, text: str = "+x\n", mode: str = "100644", lines: int = 1) -> str:
-    return (f"Do it.\n---\ndiff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0000000..1111111\n--- /dev/null\n"
-            f"+++ b/{path}\n@@ -0,0 +1,{lines} @@\n{text}-- \n2.39.5\n")  # fmt: skip
+    return (
+        f"Do it.\n---\ndiff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0000000..1111111\n--- /dev/null\n"
+        f"+++ b/{path}\n@@ -0,0 +1,{lines} @@\n{text}-- \n2.39.5\n"
+    )
 
 
 LINK = _new("fs/fuse/evil", "+../../../../etc/passwd\n\\ No newline at end of file\n", "120000")
-BINARY = ("Do it.\n---\ndiff --git a/fs/b b/fs/b\nnew file mode 100644\nindex 0000000..1111111\n"
-          "Binary files /dev/null and b/fs/b differ\n-- \n2.39.5\n")  # fmt: skip
+BINARY = (
+    "Do it.\n---\ndiff --git a/fs/b b/fs/b\nnew file mode 100644\nindex 0000000..1111111\n"
+    "Binary files /dev/null and b/fs/b differ\n-- \n2.39.5\n"
+)
 
 
 @pytest.mark.parametrize(

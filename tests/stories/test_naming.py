@@ -21,8 +21,9 @@ def test_a_patch_in_the_middle_names_the_posting(world: World) -> None:
     assert found.status == 0
     assert (found.plan["top"], found.plan["asked"]) == ("bomb@x", ["k.1@x"])
     assert [(part["component"], part["patches"]) for part in found.plan["parts"]] == [
-        ("kernel", ["k.1@x", "k.2@x"]), ("libfuse", ["l.1@x"]),
-    ]  # fmt: skip
+        ("kernel", ["k.1@x", "k.2@x"]),
+        ("libfuse", ["l.1@x"]),
+    ]
     assert [source["component"] for source in found.plan["sources"]] == ["kernel", "libfuse", "e2fsprogs"]
     assert found.plan["attestation"] == {"dkim": {"none": 3}, "patatt": {"none": 3}}
     assert found.plan["trees"] is None
@@ -48,8 +49,10 @@ def test_a_manifest_of_a_mail_a_mailbox_and_a_range(world: World) -> None:
     assert (found.status, found.plan["subject"], found.plan["manifest"]) == (0, "all of it", "posting.yaml")
     assert found.kernel["base_why"] == "v6.1, named by the manifest"
     assert [patch["subject"].rpartition("] ")[2] for patch in found.kernel["patches"]] == [
-        "fuse: topic one", "fuse: topic two", "fuse: upon it",
-    ]  # fmt: skip
+        "fuse: topic one",
+        "fuse: topic two",
+        "fuse: upon it",
+    ]
     assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "upon^{tree}")
 
 
@@ -87,8 +90,10 @@ def test_prerequisites_are_applied_below_the_series(world: World) -> None:
     (part,) = found.plan["facts"]
     assert [(entry["status"], len(entry["patches"])) for entry in part["prerequisites"]] == [("found", 1), ("found", 1)]
     assert [(patch["subject"].rpartition("] ")[2], patch["prerequisite"]) for patch in found.kernel["patches"]] == [
-        ("fuse: topic one", True), ("fuse: topic two", True), ("fuse: upon it", False),
-    ]  # fmt: skip
+        ("fuse: topic one", True),
+        ("fuse: topic two", True),
+        ("fuse: upon it", False),
+    ]
     assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "upon^{tree}")
 
 

@@ -30,7 +30,7 @@ def letter(message_id: str, subject: str, text: str = "Hi.\n", *, parent: str = 
 
 def thread(
     name: str, title: str, patches: Sequence[bytes], *, tag: str = "", end: str = "", parent: str = "", day: int = 20
-) -> list[bytes]:  # fmt: skip
+) -> list[bytes]:
     """A cover `NAME@x`, the patches `NAME.N@x` below it; end: trailers of the cover."""
     found = [
         letter(f"{name}@x", f"[{tag or f'PATCH 0/{len(patches)}'}] {title}", f"Hi.\n{end}", parent=parent, day=day)

@@ -95,14 +95,23 @@ class Guest:
         (self.tree / "check").chmod(0o755)
 
     def start(self, test: str) -> subprocess.Popen[str]:
-        env = {**os.environ, "REVIEWBOT_RUN": str(self.folder), "REVIEWBOT_FSTESTS": str(self.tree),
-               "REVIEWBOT_RESULTS": str(self.folder / "results"),
-               "PATH": f"{HELPERS}:{os.environ['PATH']}:/usr/sbin:/sbin",
-               "LEG_MKFS_OPTIONS": "-O ^has_journal"}  # fmt: skip
+        env = {
+            **os.environ,
+            "REVIEWBOT_RUN": str(self.folder),
+            "REVIEWBOT_FSTESTS": str(self.tree),
+            "REVIEWBOT_RESULTS": str(self.folder / "results"),
+            "PATH": f"{HELPERS}:{os.environ['PATH']}:/usr/sbin:/sbin",
+            "LEG_MKFS_OPTIONS": "-O ^has_journal",
+        }
         return subprocess.Popen(
-            ["bash", SCRIPTS / "run", test], env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            ["bash", SCRIPTS / "run", test],
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def run(self, test: str) -> tuple[Outcome, str]:
         """Its outcome and what was said."""

@@ -11,17 +11,24 @@ from reviewbot.suites.worth import Judge, Lately
 
 NAMES = [f"generic/{number:03}" for number in range(12)]
 WANTED = st.lists(
-    st.builds(Wanted, leg=st.sampled_from(["ext4", "fuse4fs"]), test=st.sampled_from(NAMES),
-              seconds=st.one_of(st.floats(0, 3), st.floats(0, 200))),
-    max_size=24, unique_by=lambda one: (one.leg, one.test),
-)  # fmt: skip
+    st.builds(
+        Wanted,
+        leg=st.sampled_from(["ext4", "fuse4fs"]),
+        test=st.sampled_from(NAMES),
+        seconds=st.one_of(st.floats(0, 3), st.floats(0, 200)),
+    ),
+    max_size=24,
+    unique_by=lambda one: (one.leg, one.test),
+)
 GROUPS = st.dictionaries(
     st.sampled_from(NAMES), st.frozensets(st.sampled_from(["quick", "rw", "attr", "dir", "acl"]), max_size=3)
 )
 HOSTS = st.builds(
-    Host, machines=st.integers(1, 4), start=st.floats(0, 20),
+    Host,
+    machines=st.integers(1, 4),
+    start=st.floats(0, 20),
     smoke=st.fixed_dictionaries({"ext4": st.floats(0, 60), "fuse4fs": st.floats(0, 60)}),
-)  # fmt: skip
+)
 BUDGETS = st.floats(0, 2000)
 
 

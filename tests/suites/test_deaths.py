@@ -15,8 +15,17 @@ from reviewbot.suites.setup import setup_result
 from reviewbot.verdict import judge
 
 LEG = load_stack().leg("fuse2fs")
-DEATH = Death(server="fuse2fs", device="/dev/vdd", pid=7, status=139, signal="SIGSEGV", mounted=True,
-              backtrace="#0  op_read ()", fingerprint="op_read:fuse_lib_read", log="the end")  # fmt: skip
+DEATH = Death(
+    server="fuse2fs",
+    device="/dev/vdd",
+    pid=7,
+    status=139,
+    signal="SIGSEGV",
+    mounted=True,
+    backtrace="#0  op_read ()",
+    fingerprint="op_read:fuse_lib_read",
+    log="the end",
+)
 SAID = "fuse2fs (pid 7) died of SIGSEGV: op_read:fuse_lib_read"
 REPORT = ServerReport(kind="ubsan", title="fuse2fs.c: shift", text="fuse2fs.c:1:1: runtime error: shift")
 ALIVE = Death(server="fuse2fs", report=REPORT)
@@ -84,8 +93,10 @@ def test_errors_in_the_log_change_no_outcome(suite: str) -> None:
 
 def test_a_verdict_shows_what_tells_most_of_a_death() -> None:
     assert [evidence(death) for death in (DEATH, ALIVE, DEATH.model_copy(update={"backtrace": ""}))] == [
-        "#0  op_read ()", REPORT.text, "the end"
-    ]  # fmt: skip
+        "#0  op_read ()",
+        REPORT.text,
+        "the end",
+    ]
     test = TestResult(suite="smoke", test="fio", outcome=Outcome.CRASH, reason=SAID, death=DEATH, excerpt="cat: error")
     leg = LegResult(leg="fuse2fs", available=True, tests=(test,))
     (finding,) = judge("r", Results(run="r", tool="t", legs=(leg,))).findings

@@ -20,9 +20,11 @@ EXT4, FUSE = STACK.leg("ext4"), STACK.leg("fuse2fs")
 TODAY = datetime.date(2026, 11, 25)
 LINK = "https://example.org/1"
 GROUPS = {
-    "generic/001": frozenset({"auto", "quick"}), "generic/002": frozenset({"auto", "quick", "metadata"}),
-    "generic/003": frozenset({"auto", "dangerous"}), "generic/004": frozenset({"auto", "dangerous_fuzzers"}),
-}  # fmt: skip
+    "generic/001": frozenset({"auto", "quick"}),
+    "generic/002": frozenset({"auto", "quick", "metadata"}),
+    "generic/003": frozenset({"auto", "dangerous"}),
+    "generic/004": frozenset({"auto", "dangerous_fuzzers"}),
+}
 FACTS: dict[str, Fact] = {"kernel.release": "6.12.7-rb-1", "accelerator": "tcg"}
 
 
@@ -97,9 +99,8 @@ def test_an_entry_that_has_expired_excludes_no_more_and_says_so() -> None:
     late = chosen("-g quick", rule, today=TODAY + datetime.timedelta(days=1))
     assert chosen("-g quick", rule).why_not and not late.why_not and not late.excluded
     assert late.notes == (
-        "the exclude of test generic/001 expired on 2026-11-25, its tests run again: "
-        f"it hangs the server ({LINK})",
-    )  # fmt: skip
+        f"the exclude of test generic/001 expired on 2026-11-25, its tests run again: it hangs the server ({LINK})",
+    )
 
 
 def test_a_condition_decides_and_one_that_cannot_be_decided_is_said() -> None:
@@ -107,9 +108,7 @@ def test_a_condition_decides_and_one_that_cannot_be_decided_is_said() -> None:
     assert chosen("-g quick", entry(test="generic/001", when="kernel >= 6.13")).excluded == ()
     found = chosen("-g quick", entry(test="generic/001", when="e2fsprogs.verson < 2"))
     assert not found.why_not
-    assert found.notes == (
-        "the exclude of test generic/001 does not apply: nothing is known of e2fsprogs.verson here",
-    )  # fmt: skip
+    assert found.notes == ("the exclude of test generic/001 does not apply: nothing is known of e2fsprogs.verson here",)
 
 
 def test_when_nothing_is_left_it_is_an_error_of_who_asked() -> None:

@@ -48,8 +48,10 @@ STEPS = {
 @pytest.fixture(scope="module")
 def replies(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, StepReply]:
     leg = load_stack().leg("fuse2fs")
-    steps = [GuestStep(name=name, argv=("/bin/sh", "-c", f"opts={leg.mount_options}; {script}"), timeout=30,
-                       measure=True) for name, script in STEPS.items()]  # fmt: skip
+    steps = [
+        GuestStep(name=name, argv=("/bin/sh", "-c", f"opts={leg.mount_options}; {script}"), timeout=30, measure=True)
+        for name, script in STEPS.items()
+    ]
     job = machine_images.job(*suites.setup_steps(leg), *steps, disks=suites.disks(1))
     answers: Sequence[StepReply] = run_job(job, TCG, tmp_path_factory.mktemp("figures")).replies
     return {reply.name: reply for reply in answers}

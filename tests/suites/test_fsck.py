@@ -69,8 +69,11 @@ def test_all_that_e2fsck_says_of_lklfuses_orphans_is_known_and_no_more(guest: Gu
 def test_a_test_that_did_not_ask_for_test_dev_answers_for_it_all_the_same(guest: Guest) -> None:
     guest.test("generic/005", CORRUPT)
     assert [guest.result(f"generic/{name}").outcome for name in ("001", "005", "001", "003")] == [
-        Outcome.PASS, Outcome.FAIL, Outcome.PASS, Outcome.PASS,
-    ]  # fmt: skip
+        Outcome.PASS,
+        Outcome.FAIL,
+        Outcome.PASS,
+        Outcome.PASS,
+    ]
 
 
 def test_where_nobody_looked_it_is_said_since_when(guest: Guest) -> None:

@@ -77,8 +77,11 @@ def test_a_task_that_the_kernel_found_waiting_makes_a_crash_of_a_test_that_ended
 
 def test_a_failure_of_checks_own_look_at_dmesg_is_excused_only_if_all_it_looks_for_is_allowed() -> None:
     known = "------------[ cut here ]------------\nWARNING: fs/inode.c:422 at drop_nlink+0x31/0x50, CPU#1: rm/6064"
-    allowed = {"dmesg": f"[    1.000000] x\n[    2.000000] {known.splitlines()[1]}\n", "allowed": known,
-               "splat_note": "allowed until 2026-06-30: …"}  # fmt: skip
+    allowed = {
+        "dmesg": f"[    1.000000] x\n[    2.000000] {known.splitlines()[1]}\n",
+        "allowed": known,
+        "splat_note": "allowed until 2026-06-30: …",
+    }
     result = read("dmesg", "generic/002", 1, allowed)
     assert (result.outcome, result.reason) == (Outcome.PASS, "allowed until 2026-06-30: …")
     more = allowed | {"dmesg": allowed["dmesg"] + "XFS (vda): WARNING: Reset corrupted AGFL\n"}
@@ -133,8 +136,11 @@ def test_steps_that_never_ended_by_themselves() -> None:
         for status in ("timeout", "lost", "crash", "skipped")
     }
     assert outcomes == {
-        "timeout": Outcome.HANG, "lost": Outcome.INFRA, "crash": Outcome.CRASH, "skipped": Outcome.MISS,
-    }  # fmt: skip
+        "timeout": Outcome.HANG,
+        "lost": Outcome.INFRA,
+        "crash": Outcome.CRASH,
+        "skipped": Outcome.MISS,
+    }
 
 
 def test_an_excluded_test_is_notrun_with_its_reason() -> None:

@@ -61,8 +61,13 @@ def looked(folder: Path, seen: Seen) -> list[Any]:
     (folder / "server.log").write_text(seen.server)
     if seen.switch_there:
         (folder / "switch").write_text("Y\n")
-    told = {**asdict(seen), "log": str(folder / "kmsg"), "switch": str(folder / "switch"), "mount": str(folder),
-            "run": str(folder)}  # fmt: skip
+    told = {
+        **asdict(seen),
+        "log": str(folder / "kmsg"),
+        "switch": str(folder / "switch"),
+        "mount": str(folder),
+        "run": str(folder),
+    }
     done = subprocess.run(
         [sys.executable, "-S", "-c", SCRIPT, MODULES, json.dumps(told)], capture_output=True, text=True, check=True
     )
@@ -73,8 +78,12 @@ def looked(folder: Path, seen: Seen) -> list[Any]:
 def test_all_signs_are_proof(tmp_path: Path) -> None:
     facts, missing, _ = looked(tmp_path, Seen())
     assert missing == ""
-    assert facts == {"iomap_warning": True, "iomap_flags": 1, "iomap_extents": 1,
-                     "iomap_probe": "5 FUSE_IOMAP_BEGIN, 0 FUSE_READ, 0 FUSE_WRITE"}  # fmt: skip
+    assert facts == {
+        "iomap_warning": True,
+        "iomap_flags": 1,
+        "iomap_extents": 1,
+        "iomap_probe": "5 FUSE_IOMAP_BEGIN, 0 FUSE_READ, 0 FUSE_WRITE",
+    }
 
 
 def test_the_kernels_unfinished_warning_is_read_after_a_line_of_ours(tmp_path: Path) -> None:

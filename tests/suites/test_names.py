@@ -22,9 +22,10 @@ TREE = {
     "tests/generic/notes": "_begin_fstest none\n",
 }
 GROUPS = {
-    "generic/001": frozenset({"rw", "auto", "quick"}), "generic/002": frozenset({"auto", "ours"}),
+    "generic/001": frozenset({"rw", "auto", "quick"}),
+    "generic/002": frozenset({"auto", "ours"}),
     "ext4/301": frozenset({"aio", "dangerous"}),
-}  # fmt: skip
+}
 
 
 def put(folder: Path, files: dict[str, str]) -> Path:

@@ -17,8 +17,9 @@ from reviewbot.suites.fstests import judge
 from reviewbot.suites.notruns import DAYS, EVERY, KEPT, digest, learn, load_rules, said, usable
 
 DAY = datetime.date(2026, 11, 25)
-PARTS = {name: f"{name} 1" for name in
-         ("leg", "fstests", "ours", "guest", "disks", "machine", "config", "kernel", "stack")}  # fmt: skip
+PARTS = {
+    name: f"{name} 1" for name in ("leg", "fstests", "ours", "guest", "disks", "machine", "config", "kernel", "stack")
+}
 PROGRAM = "fsverity utility required, skipped this test"
 ABLE = {"kernel", "stack", "guest", "disks", "machine"}
 """What decides what a filesystem can do."""
@@ -224,11 +225,16 @@ def test_a_wrong_rule_is_a_config_error_with_its_line(tmp_path: Path, line: str,
 REASONS = st.sampled_from([PROGRAM, REFLINK, ODD, "scsi_debug module in use"])
 RESULTS = st.lists(
     st.builds(
-        TestResult, suite=st.just("fstests"), test=st.sampled_from([ONE, TWO, THREE]), reason=REASONS,
-        outcome=st.sampled_from([Outcome.NOTRUN, Outcome.PASS, Outcome.INFRA]), learned=st.booleans(),
+        TestResult,
+        suite=st.just("fstests"),
+        test=st.sampled_from([ONE, TWO, THREE]),
+        reason=REASONS,
+        outcome=st.sampled_from([Outcome.NOTRUN, Outcome.PASS, Outcome.INFRA]),
+        learned=st.booleans(),
     ),
-    max_size=6, unique_by=lambda result: result.test,
-)  # fmt: skip
+    max_size=6,
+    unique_by=lambda result: result.test,
+)
 
 
 @given(st.lists(RESULTS, max_size=5))

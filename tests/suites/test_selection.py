@@ -38,8 +38,10 @@ def test_groups_are_taken_from_generic_and_the_legs_own_folder(tree: Path) -> No
 
 def test_names_by_comma_space_and_pattern(tree: Path) -> None:
     assert selected(tree, "generic/002,generic/001  ext4/001", FUSE) == (
-        "ext4/001", "generic/001", "generic/002",
-    )  # fmt: skip
+        "ext4/001",
+        "generic/001",
+        "generic/002",
+    )
     assert selected(tree, "generic/00?", FUSE) == ("generic/001", "generic/002", "generic/003")
 
 

@@ -28,7 +28,7 @@ def test_proofs_are_collected_from_json_lines_among_other_words() -> None:
             StepReply(name="smoke/mount", status="done", exit_status=0, output='{"proof": {"not": "ours"}}'),
             reply('hello\n{"proof": {"sha256:/a": "ab"}}\n[]\n{"proof": {"iomap_flags": 3}}\n{"proof": 1}'),
         ]
-    )  # fmt: skip
+    )
     assert setup.ok and setup.reason == ""
     assert setup.proofs == {"sha256:/a": "ab", "iomap_flags": 3}
 

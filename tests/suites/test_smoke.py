@@ -54,8 +54,9 @@ def test_any_other_status_fails_with_the_last_line() -> None:
 
 def test_a_dead_server_is_a_crash() -> None:
     assert outcome(done(70, "log\nserver died: fuse2fs /dev/vdd pid 7 exit status 139")) == (
-        Outcome.CRASH, "server died: fuse2fs /dev/vdd pid 7 exit status 139",
-    )  # fmt: skip
+        Outcome.CRASH,
+        "server died: fuse2fs /dev/vdd pid 7 exit status 139",
+    )
 
 
 def test_a_server_that_did_not_end_after_its_unmount_is_a_hang() -> None:
@@ -65,9 +66,14 @@ def test_a_server_that_did_not_end_after_its_unmount_is_a_hang() -> None:
 
 
 OOPS = StepReply(
-    name="smoke/rename", status="crash", exit_status=0, splat="BUG: kernel NULL pointer dereference", crash="oops",
-    fingerprint="fuse_do_readpage:fuse_read_folio", splat_text="BUG: …",
-)  # fmt: skip
+    name="smoke/rename",
+    status="crash",
+    exit_status=0,
+    splat="BUG: kernel NULL pointer dereference",
+    crash="oops",
+    fingerprint="fuse_do_readpage:fuse_read_folio",
+    splat_text="BUG: …",
+)
 SAID = "oops: fuse_do_readpage:fuse_read_folio (BUG: kernel NULL pointer dereference)"
 
 
@@ -118,8 +124,9 @@ def test_a_lost_machine_is_a_crash_only_with_a_splat() -> None:
     lost = StepReply(name="smoke/fio", status="lost")
     assert outcome(lost)[0] is Outcome.INFRA
     assert outcome(lost.model_copy(update={"splat": "BUG: kernel NULL pointer"})) == (
-        Outcome.CRASH, "BUG: kernel NULL pointer",
-    )  # fmt: skip
+        Outcome.CRASH,
+        "BUG: kernel NULL pointer",
+    )
 
 
 def test_a_timeout_is_a_hang_and_a_step_never_started_a_miss() -> None:

@@ -81,8 +81,12 @@ def _started(suite: Path, argv: list[str]) -> tuple[int, str]:
     modules = str(data_path("qemu/agent"))
     done = subprocess.run(
         [sys.executable, "-ISE", "-c", AGENT, str(suite), modules, json.dumps(argv), json.dumps(ENV)],
-        capture_output=True, text=True, check=False, timeout=60, cwd="/",
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     return told["status"], told["said"]

@@ -135,9 +135,13 @@ def test_a_server_is_waited_for_however_it_mounted(tmp_path: Path, kind: str) ->
     for name, words in (("pid", "1"), ("ended", "0.00")):
         state.with_name(f"vdb.{name}").write_text(f"{words}\n")
     done = subprocess.run(
-        ["sh", str(tmp_path / "helper"), "/mnt/test"], env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        ["sh", str(tmp_path / "helper"), "/mnt/test"],
+        env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "ledger").read_text().startswith("umount vdb 0 gone ")
     assert [path.name for path in data_path("qemu/helpers").glob("umount.fuse*")].count(f"umount.{kind}") == 1
@@ -240,9 +244,12 @@ def test_a_new_mount_waits_for_the_last_word_on_the_server_before(tmp_path: Path
         (tmp_path / "servers" / "disk.pid").write_text(f"{dead.pid}\n")
         (tmp_path / "servers" / "disk.supervisor").write_text(f"{supervisor.pid}\n")
         with subprocess.Popen(
-            ["sh", HELPER, str(device), str(tmp_path / "mnt")], env=env, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        ) as mount:  # fmt: skip
+            ["sh", HELPER, str(device), str(tmp_path / "mnt")],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as mount:
             time.sleep(1.0)
             assert mount.poll() is None and not (tmp_path / "server.log").exists(), "the new server is not started"
             supervisor.kill()
@@ -271,9 +278,13 @@ def test_a_server_that_does_not_end_after_its_unmount_leaves_its_stacks_and_is_k
             time.sleep(0.01)
         pid = Path(f"{state}.pid").read_text().strip()
         done = subprocess.run(
-            ["sh", str(tmp_path / "helper"), "/mnt/test"], capture_output=True, text=True, timeout=60, check=False,
+            ["sh", str(tmp_path / "helper"), "/mnt/test"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={"PATH": os.environ["PATH"], "REVIEWBOT_RUN": str(tmp_path), "REVIEWBOT_UMOUNT_LIMIT": "1"},
-        )  # fmt: skip
+        )
         served.wait(60)
     assert done.returncode == 2
     record = (tmp_path / "dead" / pid).read_text()

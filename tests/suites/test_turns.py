@@ -24,8 +24,11 @@ def test_one_check_runs_test_after_test_and_each_is_told_alone(guest: Guest) -> 
     assert [outcome for outcome, _ in told] == [Outcome.PASS, Outcome.NOTRUN, Outcome.PASS, Outcome.PASS]
     assert len(guest.pids()) == 1
     assert told[1][1].splitlines() == [
-        "generic/002 [not run] no such thing", "Ran: generic/002", "Not run: generic/002", "Passed all 1 tests",
-    ]  # fmt: skip
+        "generic/002 [not run] no such thing",
+        "Ran: generic/002",
+        "Not run: generic/002",
+        "Passed all 1 tests",
+    ]
     assert told[2][1].splitlines() == ["generic/003 ", "Ran: generic/003", "Passed all 1 tests"]
     assert (guest.folder / "results/generic/003/generic/003.full").read_text() == "three\n"
 
@@ -54,8 +57,10 @@ def test_a_test_may_die_of_a_broken_pipe_although_the_agent_cannot(guest: Guest)
 
 def test_after_a_failure_check_unmounts_and_the_next_test_gets_a_new_one(guest: Guest) -> None:
     assert [guest.run(f"generic/{name}")[0] for name in ("001", "004", "001")] == [
-        Outcome.PASS, Outcome.FAIL, Outcome.PASS,
-    ]  # fmt: skip
+        Outcome.PASS,
+        Outcome.FAIL,
+        Outcome.PASS,
+    ]
     assert len(guest.pids()) == 2
     assert (guest.tree / "unmounts").read_text() == "unmounted\n"
 
@@ -90,8 +95,10 @@ def test_a_check_that_is_killed_costs_its_test_only(guest: Guest, before: list[s
 def test_a_check_that_tells_no_outcome_runs_its_one_test_and_ends(guest: Guest) -> None:
     guest.check(stash="_account")
     assert [guest.run(f"generic/{name}")[0] for name in ("001", "002", "004")] == [
-        Outcome.PASS, Outcome.NOTRUN, Outcome.FAIL,
-    ]  # fmt: skip
+        Outcome.PASS,
+        Outcome.NOTRUN,
+        Outcome.FAIL,
+    ]
     assert len(guest.pids()) == 3
 
 

@@ -63,11 +63,17 @@ def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_
     leg = load_stack().leg("fuse2fs")
     script = "(until pgrep -x fio; do sleep 0.1; done; kill -9 $(cat /run/reviewbot/servers/*.pid)) >/dev/null 2>&1 & :"
     slow = GuestStep(
-        name="smoke/fio", timeout=60, env=dict(suites.setup.leg_env(leg)),
-        argv=("/bin/sh", "-c", 'sed "s/--size=1m/--size=64m/" /stack/suites/smoke/load.py >/tmp/load.py; '
-              "mkdir -p /tmp/s/smoke; cp /stack/suites/*.py /tmp/s; cp /stack/suites/smoke/*.py /tmp/s/smoke; "
-              "cp /tmp/load.py /tmp/s/smoke; exec python3 -S /tmp/s/run.py smoke fio"),
-    )  # fmt: skip
+        name="smoke/fio",
+        timeout=60,
+        env=dict(suites.setup.leg_env(leg)),
+        argv=(
+            "/bin/sh",
+            "-c",
+            'sed "s/--size=1m/--size=64m/" /stack/suites/smoke/load.py >/tmp/load.py; '
+            "mkdir -p /tmp/s/smoke; cp /stack/suites/*.py /tmp/s; cp /stack/suites/smoke/*.py /tmp/s/smoke; "
+            "cp /tmp/load.py /tmp/s/smoke; exec python3 -S /tmp/s/run.py smoke fio",
+        ),
+    )
     steps = [slow if step.name == "smoke/fio" else step for step in between(leg, "fsync", script)]
     results = by_name(leg, boot(machine_images, leg, steps, tmp_path))
     assert results["fio"].outcome is Outcome.CRASH

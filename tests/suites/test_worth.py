@@ -12,18 +12,28 @@ def test_a_change_to_readdir_is_for_directories_and_one_to_xattrs_for_attributes
 
 
 def results(**legs: dict[str, Outcome]) -> Results:
-    return Results(run="r", tool="t", legs=tuple(
-        LegResult(leg=leg, available=True, tests=tuple(
-            TestResult(suite="fstests", test=test, outcome=outcome) for test, outcome in tests.items()))
-        for leg, tests in legs.items()))  # fmt: skip
+    return Results(
+        run="r",
+        tool="t",
+        legs=tuple(
+            LegResult(
+                leg=leg,
+                available=True,
+                tests=tuple(TestResult(suite="fstests", test=test, outcome=outcome) for test, outcome in tests.items()),
+            )
+            for leg, tests in legs.items()
+        ),
+    )
 
 
 def test_recent_runs_tell_what_failed_what_is_flaky_and_what_tells_legs_apart() -> None:
     one, two, three, four = (f"generic/00{number}" for number in range(1, 5))
-    found = lately([
-        results(ext4={one: Outcome.PASS, two: Outcome.FAIL, four: Outcome.NOTRUN}, fuse={one: Outcome.CRASH}),
-        results(ext4={one: Outcome.HANG, two: Outcome.PASS, three: Outcome.PASS, four: Outcome.INFRA}),
-    ])  # fmt: skip
+    found = lately(
+        [
+            results(ext4={one: Outcome.PASS, two: Outcome.FAIL, four: Outcome.NOTRUN}, fuse={one: Outcome.CRASH}),
+            results(ext4={one: Outcome.HANG, two: Outcome.PASS, three: Outcome.PASS, four: Outcome.INFRA}),
+        ]
+    )
     assert found.failed == {("ext4", one), ("fuse", one)}
     assert found.flaky == {("ext4", one), ("ext4", two)}
     assert found.different == {one}

@@ -90,10 +90,15 @@ def by_hand(
     ids = [f"{name}{number}@example.org" for number in range(1, len(raws) + 1)]
     mails = {key: f"Message-ID: <{key}>\n".encode() + raw for key, raw in zip(ids, raws, strict=True)}
     patches = tuple(
-        Patch(message_id=key, subject=subjects[n] if subjects else f"step {n + 1}", author="A <a@x>", number=n + 1,
-              paths=())
+        Patch(
+            message_id=key,
+            subject=subjects[n] if subjects else f"step {n + 1}",
+            author="A <a@x>",
+            number=n + 1,
+            paths=(),
+        )
         for n, key in enumerate(ids)
-    )  # fmt: skip
+    )
     facts = {"component": "kernel", "counter": counter, "rfc": False, "subject": name, "cover": f"{name}@example.org",
              "patches": patches, **more}  # fmt: skip
     return Series(Part.model_validate(facts), mails)
@@ -120,18 +125,29 @@ def local(path: Path, ref: str = "master") -> Source:
 
 
 def resolved(
-    found: Series | Sequence[Series], source: Source | Path, cache: Path, *, base: str = "",
-    candidates: Sequence[Candidate] = (), mails: Mapping[str, bytes] | None = None, network: Network | None = None,
-) -> Tree:  # fmt: skip
+    found: Series | Sequence[Series],
+    source: Source | Path,
+    cache: Path,
+    *,
+    base: str = "",
+    candidates: Sequence[Candidate] = (),
+    mails: Mapping[str, bytes] | None = None,
+    network: Network | None = None,
+) -> Tree:
     """The kernel's tree."""
     parts = [found] if isinstance(found, Series) else list(found)
     posting, raws = posting_of(*parts)
     source = local(source) if isinstance(source, Path) else source
     stack = stack_of({"kernel": source}, candidates={"kernel": tuple(candidates)})
     trees: Trees = resolve(
-        posting, {**raws, **(mails or {})}, stack, components=["kernel"], bases={"kernel": base} if base else {},
-        cache=cache, network=network,
-    )  # fmt: skip
+        posting,
+        {**raws, **(mails or {})},
+        stack,
+        components=["kernel"],
+        bases={"kernel": base} if base else {},
+        cache=cache,
+        network=network,
+    )
     return trees.trees[0]
 
 

@@ -58,8 +58,9 @@ def test_without_blob_ids_the_first_that_takes_all_patches_wins(kernel: Path, tm
     assert tree.base_commit == git(kernel, "rev-parse", "v1")
     assert (tree.base_why, tree.justified) == ("v1 (releases); all 2 patches apply", True)
     assert tried(tree)[0] == (
-        "master: test-apply", "stopped at kernel patch 1/2 “topic: first” at fs/fuse/file.c:27",
-    )  # fmt: skip
+        "master: test-apply",
+        "stopped at kernel patch 1/2 “topic: first” at fs/fuse/file.c:27",
+    )
     assert tried(tree)[-1] == ("v1: test-apply", "all 2 patches apply; chosen")
 
 
@@ -207,13 +208,20 @@ def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: P
         candidates={"kernel": (TAGS,)},
     )
     trees = try_bases(
-        posting, mails, stack, components=["kernel", "libfuse"], bases={}, cache=tmp_path / "c",
-    )  # fmt: skip
+        posting,
+        mails,
+        stack,
+        components=["kernel", "libfuse"],
+        bases={},
+        cache=tmp_path / "c",
+    )
     (tree,) = trees.trees
     assert (tree.head_commit, tree.patches, tree.justified) == (tree.base_commit, (), False)
     assert [what for what, _ in tried(tree) if "test-apply" in what] == [
-        "master: test-apply", "master as of 2023-11-25: test-apply", "v1: test-apply",
-    ]  # fmt: skip
+        "master: test-apply",
+        "master as of 2023-11-25: test-apply",
+        "v1: test-apply",
+    ]
     assert tried(tree)[-1][1].startswith("kernel patch 1/1 “topic: second” does not apply")
     good, mails = posting_of(series(kernel, "v1..topic"))
     assert tree.stopped is not None
@@ -232,9 +240,14 @@ def test_a_base_named_by_a_manifest_is_not_called_an_option(kernel: Path, tmp_pa
 
     def tree(ref: str) -> Tree:
         return resolve(
-            posting, mails, stack, components=["kernel"], bases={"kernel": ref}, cache=tmp_path / "c",
+            posting,
+            mails,
+            stack,
+            components=["kernel"],
+            bases={"kernel": ref},
+            cache=tmp_path / "c",
             from_manifest=["kernel"],
-        ).trees[0]  # fmt: skip
+        ).trees[0]
 
     assert tree("v1").base_why == "v1, named by the manifest"
     with pytest.raises(WrongBase, match=r"the manifest's base of kernel, v9: .* has no such commit"):

@@ -144,9 +144,12 @@ def test_the_headers_of_a_diff_are_read_as_git_means_them(tmp_path: Path) -> Non
     write(folder, {"made": "-- \n++ b/no\n"}, "all kinds")
     found = {file.new or file.old: file for file in files_of(raw_mail(folder, "HEAD"))}
     assert {name: (file.old, file.new) for name, file in found.items()} == {
-        "gone": ("gone", ""), "made": ("", "made"), "new name": ("old name", "new name"),
-        'q"uote': ('q"uote', 'q"uote'), "run": ("run", "run"),
-    }  # fmt: skip
+        "gone": ("gone", ""),
+        "made": ("", "made"),
+        "new name": ("old name", "new name"),
+        'q"uote': ('q"uote', 'q"uote'),
+        "run": ("run", "run"),
+    }
     assert found["run"].mode == "100755"
     assert found["made"].blob == ""
     assert found["gone"].blob

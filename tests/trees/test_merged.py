@@ -123,8 +123,11 @@ def test_prerequisites_are_applied_below_the_part_and_once(kernel: Path, tmp_pat
     part = above.but(prerequisites=(prerequisite(below),))
     tree = resolved([part, more], kernel, tmp_path / "c", mails=below.mails)
     assert [(patch.subject, patch.prerequisite) for patch in tree.patches] == [
-        ("change 10", True), ("change 30", True), ("change 50", False), ("change 55", False),
-    ]  # fmt: skip
+        ("change 10", True),
+        ("change 30", True),
+        ("change 50", False),
+        ("change 55", False),
+    ]
     log = git(Path(tree.repository), "log", "--reverse", "--format=%H", f"{tree.base_commit}..{tree.head_commit}")
     assert log.split() == [patch.commit for patch in tree.patches]
 
@@ -145,9 +148,12 @@ def test_a_prerequisite_that_base_has_is_skipped(kernel: Path, tmp_path: Path, b
     below = series(kernel, f"{git(kernel, 'rev-parse', 'topic~3')}..topic~1", name="below")
     part = series(kernel, "topic~1..topic", name="above")
     tree = resolved(
-        part.but(prerequisites=(prerequisite(below),), date=START + 5 * DAY), kernel, tmp_path / "c", base="master",
+        part.but(prerequisites=(prerequisite(below),), date=START + 5 * DAY),
+        kernel,
+        tmp_path / "c",
+        base="master",
         mails=below.mails,
-    )  # fmt: skip
+    )
     assert [(patch.prerequisite, patch.merged) for patch in tree.patches] == [
         (True, True),
         (True, True),

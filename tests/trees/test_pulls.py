@@ -65,9 +65,14 @@ def theirs(kernel: Path, tmp_path: Path) -> Path:
 
 def pull(url: Path | str, ref: str, *, counter: str = "1/1", **more: str) -> Series:
     part = Part(
-        component="kernel", counter=counter, rfc=False, subject=ref, cover=None, patches=(),
+        component="kernel",
+        counter=counter,
+        rfc=False,
+        subject=ref,
+        cover=None,
+        patches=(),
         pull=Pull(url=str(url), ref=ref, **more),
-    )  # fmt: skip
+    )
     return Series(part)
 
 

@@ -181,8 +181,9 @@ def test_a_source_that_is_away_uses_its_fallback_and_says_so(kernel: Path, tmp_p
     sources = {"kernel": source(tmp_path / "nowhere")}
     trees = run(taken(posting(("kernel",))), sources, tmp_path / "c", fallbacks={"kernel": source(kernel)})
     assert [attempt.what for attempt in trees.trees[0].attempts][:2] == [
-        f"git {tmp_path / 'nowhere'}", f"git {kernel}",
-    ]  # fmt: skip
+        f"git {tmp_path / 'nowhere'}",
+        f"git {kernel}",
+    ]
 
 
 @pytest.mark.parametrize(

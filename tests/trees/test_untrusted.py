@@ -34,8 +34,10 @@ HEAD = "From: A <a@x>\nSubject: [PATCH] x\nDate: Mon, 2 Nov 2026 09:00:00 +0000\
 
 
 def new_file(path: str, text: str = "x", mode: str = "100644") -> str:
-    return (f"diff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0000000..1111111\n--- /dev/null\n"
-            f"+++ b/{path}\n@@ -0,0 +1 @@\n+{text}\n")  # fmt: skip
+    return (
+        f"diff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0000000..1111111\n--- /dev/null\n"
+        f"+++ b/{path}\n@@ -0,0 +1 @@\n+{text}\n"
+    )
 
 
 def link(path: str, target: str) -> str:
@@ -255,8 +257,16 @@ def test_a_file_with_crlf_is_patched_whatever_the_mail_lost(tmp_path: Path, tran
         if transit == "quoted-printable":
             coded = quopri.encodestring(body.replace(b"\r", b"\x01")).replace(b"=01", b"=0D")
             kept = [row for row in head.split(b"\n") if b"Content-" not in row and b"MIME-" not in row]
-            return b"\n".join([*kept, b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=utf-8",
-                               b"Content-Transfer-Encoding: quoted-printable", b"", coded])  # fmt: skip
+            return b"\n".join(
+                [
+                    *kept,
+                    b"MIME-Version: 1.0",
+                    b"Content-Type: text/plain; charset=utf-8",
+                    b"Content-Transfer-Encoding: quoted-printable",
+                    b"",
+                    coded,
+                ]
+            )
         if transit == "carriage returns lost":
             return raw.replace(b"\r\n", b"\n")
         return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if transit == "all line ends changed" else raw
@@ -286,9 +296,11 @@ def test_base64_is_read_as_git_reads_it(kernel: Path, tmp_path: Path) -> None:
     coded = {}
     for key, raw in found.mails.items():
         head, _, body = raw.partition(b"\n\n")
-        coded[key] = head + b"\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n" + (
-            b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(body)
-        )  # fmt: skip
+        coded[key] = (
+            head
+            + b"\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+            + (b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(body))
+        )
     tree = resolved(Series(found.part, coded), kernel, tmp_path / "c")
     assert tree.head_tree == git(kernel, "rev-parse", "topic^{tree}")
     assert tree.base_why == "default of the stack: master; the one blob id matches"
@@ -317,10 +329,30 @@ def test_no_path_that_is_taken_leads_out_or_into_git(parts: list[str]) -> None:
     assert bool(unsafe_path("/".join(parts))) is bool(bad)
 
 
-@given(st.binary(max_size=400) | st.lists(st.sampled_from([
-    b"diff --git a/x b/x", b"--- a/x", b"+++ b/x", b"@@ -1 +1,2 @@", b"+y", b" z", b"-q", b"", b"rename from \"\\377",
-    b"index 1234567..89abcde 100644", b"GIT binary patch", b"> diff --git a/y b/y", b"diff --git \"a/\\303", b"@@ -9",
-]), max_size=30).map(b"\n".join))  # fmt: skip
+@given(
+    st.binary(max_size=400)
+    | st.lists(
+        st.sampled_from(
+            [
+                b"diff --git a/x b/x",
+                b"--- a/x",
+                b"+++ b/x",
+                b"@@ -1 +1,2 @@",
+                b"+y",
+                b" z",
+                b"-q",
+                b"",
+                b'rename from "\\377',
+                b"index 1234567..89abcde 100644",
+                b"GIT binary patch",
+                b"> diff --git a/y b/y",
+                b'diff --git "a/\\303',
+                b"@@ -9",
+            ]
+        ),
+        max_size=30,
+    ).map(b"\n".join)
+)
 def test_no_bytes_confuse_the_reader_of_diffs(data: bytes) -> None:
     for file in files_of(data):
         assert file.paths

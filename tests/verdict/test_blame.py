@@ -120,9 +120,12 @@ def test_a_patch_with_which_the_same_is_built_as_without_it_is_never_blamed() ->
     built = {1: "a", 2: "a", 3: "b", 4: "c"}
     dice = iter([True, False, True, True, False] * 40)
     search = Search(
-        [part("kernel", 4)], Counts(failed=3, runs=10), Counts(runs=10), lambda stack: next(dice),
+        [part("kernel", 4)],
+        Counts(failed=3, runs=10),
+        Counts(runs=10),
+        lambda stack: next(dice),
         content=lambda stack: built[int(stack["kernel"].rpartition("-")[2])],
-    )  # fmt: skip
+    )
     assert "kernel-2" not in search.run().patches[0].commits
 
 

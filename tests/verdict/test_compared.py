@@ -34,10 +34,17 @@ def compared(number: int, kind: Class, *, fingerprint: str = "", reason: str = "
         components=("libfuse",), patches=(BlamedPatch(component="libfuse", commits=("c2",), probability=1.0),)
     )
     return Compared(
-        leg="fuse4fs", suite="fstests", test=f"generic/{number:03}", outcome=Outcome.FAIL, kind=kind,
-        fingerprint=fingerprint, reason=reason, head=Counts(failed=4, runs=4), base=Counts(runs=4),
+        leg="fuse4fs",
+        suite="fstests",
+        test=f"generic/{number:03}",
+        outcome=Outcome.FAIL,
+        kind=kind,
+        fingerprint=fingerprint,
+        reason=reason,
+        head=Counts(failed=4, runs=4),
+        base=Counts(runs=4),
         blame=blame if kind is Class.NEW else None,
-    )  # fmt: skip
+    )
 
 
 def verdict(found: Results, *tests: Compared, **more: object) -> Verdict:

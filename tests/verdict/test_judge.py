@@ -76,8 +76,17 @@ def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -
     patch = AppliedPatch(message_id="a@b", subject="[PATCH] acl", commit="e" * 40)
 
     def found(component: str, patch: AppliedPatch) -> SaidVerdict:
-        tree = Tree(component=component, repository="/x", source="s", base_commit="a" * 40, base_tree="d" * 40,
-                    base_why="w", head_commit="b" * 40, head_tree="c" * 40, patches=(patch,))  # fmt: skip
+        tree = Tree(
+            component=component,
+            repository="/x",
+            source="s",
+            base_commit="a" * 40,
+            base_tree="d" * 40,
+            base_why="w",
+            head_commit="b" * 40,
+            head_tree="c" * 40,
+            patches=(patch,),
+        )
         return verdict(known("e2fsprogs"), trees=Trees(trees=(tree,)))
 
     changed = found("e2fsprogs", patch)
@@ -120,8 +129,11 @@ def test_broken_counts_before_unknown_and_its_findings_come_first() -> None:
         "2 tests failed on head and could not be compared with base: 2 in fuse2fs (smoke/0, smoke/2); 1 passed"
     )
     assert places(found) == [
-        "fuse2fs/smoke/0", "fuse2fs/smoke/2", "ext4/smoke/0", "ext4/smoke/1",
-    ]  # fmt: skip
+        "fuse2fs/smoke/0",
+        "fuse2fs/smoke/2",
+        "ext4/smoke/0",
+        "ext4/smoke/1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +148,15 @@ def test_a_run_in_which_nothing_passed_is_never_a_pass(legs: tuple[LegResult, ..
 
 
 def test_a_finding_has_the_reason_the_log_and_a_little_evidence() -> None:
-    test = TestResult(suite="fstests", test="generic/001", outcome=Outcome.FAIL, reason="output differs",
-                      excerpt="not this", diff="\n".join(f"+line {n}" for n in range(50)),
-                      log="logs/ext4/x")  # fmt: skip
+    test = TestResult(
+        suite="fstests",
+        test="generic/001",
+        outcome=Outcome.FAIL,
+        reason="output differs",
+        excerpt="not this",
+        diff="\n".join(f"+line {n}" for n in range(50)),
+        log="logs/ext4/x",
+    )
     (finding,) = verdict(LegResult(leg="ext4", available=True, tests=(test,))).findings
     assert finding.what == "ext4 fstests/generic/001 FAIL: output differs"
     assert finding.detail.splitlines() == [f"+line {n}" for n in range(20)]
@@ -158,12 +176,14 @@ def test_a_pass_needs_no_word_of_comparison() -> None:
 
 def test_notes_name_legs_that_were_unavailable_or_stopped() -> None:
     found = verdict(
-        leg("ext4", Outcome.PASS), unavailable("lklfuse", "lkl cannot be had"),
+        leg("ext4", Outcome.PASS),
+        unavailable("lklfuse", "lkl cannot be had"),
         leg("fuse2fs", Outcome.PASS, reason="stopped early: disk full"),
-    )  # fmt: skip
+    )
     assert found.notes == (
-        "leg lklfuse is unavailable: lkl cannot be had", "leg fuse2fs: stopped early: disk full",
-    )  # fmt: skip
+        "leg lklfuse is unavailable: lkl cannot be had",
+        "leg fuse2fs: stopped early: disk full",
+    )
 
 
 def test_notes_name_legs_whose_results_are_older() -> None:
@@ -179,25 +199,41 @@ def test_notes_say_that_and_why_a_cpu_was_emulated() -> None:
 
 
 def test_notes_tell_of_sources_that_could_not_be_had_and_of_what_was_tried() -> None:
-    tree = Tree(component="kernel", repository="/r", source="git x", base_commit="1" * 40, base_tree="2" * 40,
-                base_why="default", head_commit="1" * 40, head_tree="2" * 40,
-                attempts=(Attempt(what="base-commit: 333", result="git x does not have it"),))  # fmt: skip
+    tree = Tree(
+        component="kernel",
+        repository="/r",
+        source="git x",
+        base_commit="1" * 40,
+        base_tree="2" * 40,
+        base_why="default",
+        head_commit="1" * 40,
+        head_tree="2" * 40,
+        attempts=(Attempt(what="base-commit: 333", result="git x does not have it"),),
+    )
     found = verdict(leg("ext4", Outcome.PASS), trees=Trees(trees=(tree,), unavailable={"lkl": "no route to host"}))
     assert found.notes == (
         "component lkl is unavailable: no route to host",
         "kernel: base-commit: 333: git x does not have it",
-    )  # fmt: skip
+    )
 
 
 DOES_NOT_APPLY = DoesNotApply(
-    component="libfuse", part="2/6", number=3, total=5, message_id="p3@example.org", subject="use it",
-    file="lib/fuse.c:7", hunk="@@ -7 +7 @@\n-old\n+new", words="error: patch failed: lib/fuse.c:7", base="v3.18",
-)  # fmt: skip
+    component="libfuse",
+    part="2/6",
+    number=3,
+    total=5,
+    message_id="p3@example.org",
+    subject="use it",
+    file="lib/fuse.c:7",
+    hunk="@@ -7 +7 @@\n-old\n+new",
+    words="error: patch failed: lib/fuse.c:7",
+    base="v3.18",
+)
 BUILD_FAILS = BuildFails(
     "e2fsprogs",
     FirstError("‘x’ undeclared", "misc/fuse2fs.c:40", "int main()\nmisc/fuse2fs.c:40:1: error: ‘x’ undeclared"),
     Path(f"/home/dana/logs/runs/{RUN}/logs/build/e2fsprogs.log"),
-)  # fmt: skip
+)
 ERRORS: list[tuple[ReviewbotError, VerdictKind, ExitStatus]] = [
     (DOES_NOT_APPLY, VerdictKind.DOES_NOT_APPLY, ExitStatus.SERIES),
     (BUILD_FAILS, VerdictKind.BUILD_FAILS, ExitStatus.SERIES),
@@ -258,8 +294,11 @@ def test_a_failed_build_is_named_with_its_component_and_context() -> None:
     (finding,) = of_error(BUILD_FAILS).findings
     assert finding.what == "e2fsprogs does not build: misc/fuse2fs.c:40: ‘x’ undeclared"
     assert (finding.component, finding.file, finding.line, finding.said) == (
-        "e2fsprogs", "misc/fuse2fs.c", 40, "‘x’ undeclared",
-    )  # fmt: skip
+        "e2fsprogs",
+        "misc/fuse2fs.c",
+        40,
+        "‘x’ undeclared",
+    )
     assert finding.detail == "int main()\nmisc/fuse2fs.c:40:1: error: ‘x’ undeclared"
 
 
@@ -285,9 +324,19 @@ def test_an_error_without_a_hint_has_no_notes() -> None:
 
 
 def tree_with(*patches: AppliedPatch, attempts: tuple[Attempt, ...], justified: bool = True) -> Trees:
-    tree = Tree(component="kernel", repository="/r", source="git x", base_commit="1" * 40, base_tree="2" * 40,
-                base_why="default of the stack: master", head_commit="3" * 40, head_tree="4" * 40, patches=patches,
-                attempts=attempts, justified=justified)  # fmt: skip
+    tree = Tree(
+        component="kernel",
+        repository="/r",
+        source="git x",
+        base_commit="1" * 40,
+        base_tree="2" * 40,
+        base_why="default of the stack: master",
+        head_commit="3" * 40,
+        head_tree="4" * 40,
+        patches=patches,
+        attempts=attempts,
+        justified=justified,
+    )
     return Trees(trees=(tree,))
 
 

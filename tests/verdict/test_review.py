@@ -28,7 +28,7 @@ from tests.report.records import (
     results,
     review_clean,
     review_with_errors,
-)  # fmt: skip
+)
 
 
 def judge_review(run: str, review: Review, *, heads: Sequence[Verdict] = ()) -> SaidVerdict:
@@ -94,8 +94,10 @@ def test_a_patch_that_does_not_build_on_its_own_outranks_errors() -> None:
 
 def test_what_the_build_says_is_said_once() -> None:
     review = review_with_errors()
-    repeated = (ReviewFinding(tool="build", severity=Severity.ERROR, message="does not build with this patch: x"),
-                ReviewFinding(tool="gcc", severity=Severity.WARNING, message="unused"))  # fmt: skip
+    repeated = (
+        ReviewFinding(tool="build", severity=Severity.ERROR, message="does not build with this patch: x"),
+        ReviewFinding(tool="gcc", severity=Severity.WARNING, message="unused"),
+    )
     patches = tuple(patch.model_copy(update={"findings": (*patch.findings, *repeated)}) for patch in review.patches)
     same = review.model_copy(update={"patches": patches})
     assert same.words() == review.words() == "2 errors, 1 warning, 1 new compiler warning"

@@ -24,7 +24,7 @@ from guest import (
     run,
     umount,
     write,
-)  # fmt: skip
+)
 
 KIB, MIB = 1 << 10, 1 << 20
 

@@ -16,22 +16,62 @@ def fio() -> None:
     """Two threads of random writes in two files; fio reads all back and compares checksums."""
     place = folder("fio")
     _run(
-        "fio", "--name=verify", f"--directory={place}", "--thread", "--numjobs=2", "--rw=randwrite", "--bs=4k",
-        "--size=1m", "--ioengine=psync", "--fallocate=none", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
-        "--fsync=64", "--end_fsync=1", "--randrepeat=1", "--group_reporting",
-    )  # fmt: skip
+        "fio",
+        "--name=verify",
+        f"--directory={place}",
+        "--thread",
+        "--numjobs=2",
+        "--rw=randwrite",
+        "--bs=4k",
+        "--size=1m",
+        "--ioengine=psync",
+        "--fallocate=none",
+        "--verify=crc32c",
+        "--verify_fatal=1",
+        "--do_verify=1",
+        "--fsync=64",
+        "--end_fsync=1",
+        "--randrepeat=1",
+        "--group_reporting",
+    )
 
 
 def stress() -> None:
     """stress-ng's file stressors at the same time, each verifying its own work."""
     place = folder("stress")
     _run(
-        "stress-ng", "--temp-path", place, "--verify", "--timeout", "60s", "--no-rand-seed",
-        "--hdd", "1", "--hdd-bytes", "1m", "--hdd-write-size", "32k", "--hdd-ops", "64",
-        "--rename", "1", "--rename-ops", "150",
-        "--dentry", "1", "--dentries", "64", "--dentry-ops", "128",
-        "--seek", "1", "--seek-size", "1m", "--seek-ops", "64",
-    )  # fmt: skip
+        "stress-ng",
+        "--temp-path",
+        place,
+        "--verify",
+        "--timeout",
+        "60s",
+        "--no-rand-seed",
+        "--hdd",
+        "1",
+        "--hdd-bytes",
+        "1m",
+        "--hdd-write-size",
+        "32k",
+        "--hdd-ops",
+        "64",
+        "--rename",
+        "1",
+        "--rename-ops",
+        "150",
+        "--dentry",
+        "1",
+        "--dentries",
+        "64",
+        "--dentry-ops",
+        "128",
+        "--seek",
+        "1",
+        "--seek-size",
+        "1m",
+        "--seek-ops",
+        "64",
+    )
 
 
 def parallel() -> None:
@@ -41,10 +81,14 @@ def parallel() -> None:
         os.mkdir(f"{place}/{name}")
     a, b, log = f"{place}/a", f"{place}/b", f"{place}/log"
     works = [
-        lambda: _back_and_forth(a, b, "one"), lambda: _back_and_forth(b, a, "two"),
-        lambda: _churn(a), lambda: _churn(b), lambda: _list(place),
-        lambda: _append(log, b"1"), lambda: _append(log, b"2"),
-    ]  # fmt: skip
+        lambda: _back_and_forth(a, b, "one"),
+        lambda: _back_and_forth(b, a, "two"),
+        lambda: _churn(a),
+        lambda: _churn(b),
+        lambda: _list(place),
+        lambda: _append(log, b"1"),
+        lambda: _append(log, b"2"),
+    ]
     with ThreadPoolExecutor(len(works)) as pool:
         for done in [pool.submit(work) for work in works]:
             done.result()

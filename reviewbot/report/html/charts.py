@@ -29,14 +29,21 @@ _BARS = ("#2f74c0", "#c2621b", "#3b8f4a", "#8a5cc2", "#b04a6a", "#7d7d2a")
 def durations(record: Record) -> Markup | None:
     """The longest tests, one bar each; None for a run of few tests."""
     legs = tested(record)
-    tests = [(test.seconds, number, f"{leg.leg} {test.test}") for number, leg in enumerate(legs)
-             for test in leg.tests if test.seconds]  # fmt: skip
+    tests = [
+        (test.seconds, number, f"{leg.leg} {test.test}")
+        for number, leg in enumerate(legs)
+        for test in leg.tests
+        if test.seconds
+    ]
     if len(tests) < _FEW:
         return None
     longest = sorted(tests, key=lambda one: (-one[0], one[2]))[:_LONGEST]
     with _axes("durations", len(longest), "seconds inside the guest") as (axes, done):
-        axes.barh(range(len(longest)), [seconds for seconds, _, _ in longest],
-                  color=[_BARS[number % len(_BARS)] for _, number, _ in longest])  # fmt: skip
+        axes.barh(
+            range(len(longest)),
+            [seconds for seconds, _, _ in longest],
+            color=[_BARS[number % len(_BARS)] for _, number, _ in longest],
+        )
         _name_rows(axes, [name for _, _, name in longest])
     return done[0]
 
@@ -49,9 +56,12 @@ def timeline(record: Record) -> Markup | None:
     begin = min(use.started for _, _, use in uses)
     uses.sort(key=lambda one: (one[2].started, one[2].name))
     with _axes("timeline", len(uses), "seconds since the first machine was started") as (axes, done):
-        axes.barh(range(len(uses)), [use.seconds for _, _, use in uses],
-                  left=[(use.started - begin).total_seconds() for _, _, use in uses],
-                  color=[_BARS[number % len(_BARS)] for number, _, _ in uses])  # fmt: skip
+        axes.barh(
+            range(len(uses)),
+            [use.seconds for _, _, use in uses],
+            left=[(use.started - begin).total_seconds() for _, _, use in uses],
+            color=[_BARS[number % len(_BARS)] for number, _, _ in uses],
+        )
         _name_rows(axes, [use.name + (" (restored)" if use.restored else "") for _, _, use in uses])
     return done[0]
 

@@ -28,9 +28,13 @@ def environment() -> "jinja2.Environment":
     import jinja2  # only a finished run needs it, and it costs every command 30 ms
 
     engine = jinja2.Environment(
-        loader=jinja2.PackageLoader(_TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, autoescape=True, finalize=_shown,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+        finalize=_shown,
+    )
     engine.filters |= {"counted": counted, "line": one_line, "about": about, "path": link_path}
     return engine
 
@@ -56,5 +60,7 @@ def policy(script: str, connect: str = "'none'") -> str:
     """
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (EARLY, script))
     sources = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data:; "
-            f"connect-src {connect}; base-uri 'none'; form-action 'none'")  # fmt: skip
+    return (
+        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data:; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )

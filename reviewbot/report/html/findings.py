@@ -127,9 +127,14 @@ class _Room:
 
 
 def _of_test(
-    record: Record, leg: LegResult, test: TestResult, room: _Room, *,
-    found: SaidFinding | None = None, counts: Compared | None = None,
-) -> Told:  # fmt: skip
+    record: Record,
+    leg: LegResult,
+    test: TestResult,
+    room: _Room,
+    *,
+    found: SaidFinding | None = None,
+    counts: Compared | None = None,
+) -> Told:
     name = f"{test.suite}/{test.test}"
     title = found.what if found else f"{leg.leg} {name} {test.outcome}{f': {test.reason}' if test.reason else ''}"
     facts = {"fingerprint": test.fingerprint} if test.fingerprint else {}
@@ -139,14 +144,18 @@ def _of_test(
     facts |= _known_of(counts) if counts else {}
     facts |= {f"e2fsck {check.device}": f"status {check.status} {check.said}" for check in test.fsck if check.status}
     return Told(
-        anchor=anchor(leg.leg, test.suite, test.test), title=title, kind=_kind(test, counts), facts=facts,
+        anchor=anchor(leg.leg, test.suite, test.test),
+        title=title,
+        kind=_kind(test, counts),
+        facts=facts,
         rates=rates(counts) if counts and (counts.head.runs or counts.base.runs) else "",
         blame=tuple(_blame(counts.blame, found)) if counts and counts.blame else (),
         also=found.also if found else (),
         strips=_strips(counts) if counts else (),
-        evidence=tuple(room.take(_pieces(test))), log=test.log,
+        evidence=tuple(room.take(_pieces(test))),
+        log=test.log,
         reproduce=_reproduce(record, leg, test),
-    )  # fmt: skip
+    )
 
 
 def _reproduce(record: Record, leg: LegResult, test: TestResult) -> str:
@@ -177,11 +186,15 @@ def _told(found: SaidFinding, number: int, room: _Room) -> Told:
     blame = found.change.blame if found.change else None
     facts = {"fingerprint": found.fingerprint} if found.fingerprint else {}
     return Told(
-        anchor=f"f-{number}", title=found.what, kind=found.kind, facts=facts,
-        blame=tuple(_blame(blame, found)) if blame else (), also=found.also,
+        anchor=f"f-{number}",
+        title=found.what,
+        kind=found.kind,
+        facts=facts,
+        blame=tuple(_blame(blame, found)) if blame else (),
+        also=found.also,
         evidence=tuple(room.take([("evidence", found.detail)])),
         log=found.log or (found.cell.log if found.cell else ""),
-    )  # fmt: skip
+    )
 
 
 def _kind(test: TestResult, counts: Compared | None) -> str:
@@ -227,8 +240,14 @@ def _strips(counts: Compared) -> tuple[Strip, ...]:
 
 def _reruns(counts: Compared) -> tuple[Strip, ...]:
     return tuple(
-        Strip(f"runs on {side}", tuple(
-            Run(rerun.outcome, f"{side} {rerun.number}: {rerun.outcome} {rerun.reason}".strip(), rerun.log)
-            for rerun in counts.reruns if rerun.side is side))
-        for side in Side if any(rerun.side is side for rerun in counts.reruns)
-    )  # fmt: skip
+        Strip(
+            f"runs on {side}",
+            tuple(
+                Run(rerun.outcome, f"{side} {rerun.number}: {rerun.outcome} {rerun.reason}".strip(), rerun.log)
+                for rerun in counts.reruns
+                if rerun.side is side
+            ),
+        )
+        for side in Side
+        if any(rerun.side is side for rerun in counts.reruns)
+    )

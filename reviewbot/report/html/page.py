@@ -42,28 +42,58 @@ def html_page(record: Record, files: str = "") -> str:
     table = rows(record, {one.anchor for one in (*told, *beside)})
     script = asset("page.js")
     legs, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
-    return environment().get_template("page.html").render(
-        record=record, verdict=verdict, tone=_TONE[verdict.kind.exit_status], files=files,
-        policy=policy(script), script=Markup(script), early=Markup(EARLY), style=Markup(asset("page.css")),
-        counts=_counts(record, verdict), findings=told, others=beside, groups=_by_kind(beside),
-        table=table, legs=[leg.leg for leg in tested(record)], quiet=_quiet(table),
-        leg_rows=legs, leg_header=header, side_by_side=differential(record), stack=stack_rows(record),
-        parts=_parts(record), command="\n".join(reproducer(record)), mixes=_mixes(record),
-        messages=record.comparison.messages if record.comparison else (), notes=notes(record),
-        servers=_servers(record), changes=record.comparison.figures if record.comparison else (), amount=_amount,
-        durations=charts.durations(record), timeline=charts.timeline(record),
-        patches=patch_rows(record.review) if record.review else [],
-        remarks=grouped(record.review) if record.review else [],
-        reach=by_file(record.coverage) if record.coverage else [],
-        unmeasured=missing(record.coverage) if record.coverage else [],
-        known=known_failures(record), notrun=not_run(record), leftout=over_budget(record),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            record=record,
+            verdict=verdict,
+            tone=_TONE[verdict.kind.exit_status],
+            files=files,
+            policy=policy(script),
+            script=Markup(script),
+            early=Markup(EARLY),
+            style=Markup(asset("page.css")),
+            counts=_counts(record, verdict),
+            findings=told,
+            others=beside,
+            groups=_by_kind(beside),
+            table=table,
+            legs=[leg.leg for leg in tested(record)],
+            quiet=_quiet(table),
+            leg_rows=legs,
+            leg_header=header,
+            side_by_side=differential(record),
+            stack=stack_rows(record),
+            parts=_parts(record),
+            command="\n".join(reproducer(record)),
+            mixes=_mixes(record),
+            messages=record.comparison.messages if record.comparison else (),
+            notes=notes(record),
+            servers=_servers(record),
+            changes=record.comparison.figures if record.comparison else (),
+            amount=_amount,
+            durations=charts.durations(record),
+            timeline=charts.timeline(record),
+            patches=patch_rows(record.review) if record.review else [],
+            remarks=grouped(record.review) if record.review else [],
+            reach=by_file(record.coverage) if record.coverage else [],
+            unmeasured=missing(record.coverage) if record.coverage else [],
+            known=known_failures(record),
+            notrun=not_run(record),
+            leftout=over_budget(record),
+        )
+    )
 
 
 def _counts(record: Record, verdict: SaidVerdict) -> list[tuple[str, str]]:
     """Words for the card: what class, how many of it."""
-    found = [("finding" if verdict.kind.exit_status is ExitStatus.SERIES else "quiet",
-              counted(len(verdict.findings), "finding"))]  # fmt: skip
+    found = [
+        (
+            "finding" if verdict.kind.exit_status is ExitStatus.SERIES else "quiet",
+            counted(len(verdict.findings), "finding"),
+        )
+    ]
     classes = Counter(test.kind for test in record.comparison.tests) if record.comparison else Counter[Class]()
     outcomes = Counter(test.outcome for leg in tested(record) for test in leg.tests)
     found += [(kind, f"{classes[kind]} {words}") for kind, words in _CLASSES.items() if classes[kind]]
@@ -116,10 +146,9 @@ def _parts(record: Record) -> list[dict[str, Any]]:
         return f"{archive}{quote(plain(message_id), safe='@')}/" if archive and message_id else ""
 
     return [
-        {"part": part, "link": link(part.cover),
-         "patches": [(patch, link(patch.message_id)) for patch in part.patches]}
+        {"part": part, "link": link(part.cover), "patches": [(patch, link(patch.message_id)) for patch in part.patches]}
         for part in record.posting.parts
-    ]  # fmt: skip
+    ]
 
 
 def _servers(record: Record) -> list[tuple[str, str, str, str, str, str]]:
@@ -134,12 +163,16 @@ def _servers(record: Record) -> list[tuple[str, str, str, str, str, str]]:
             requests.update(one.requests or {})
         peaks = [one.pss_kib for one in figures if one.pss_kib is not None]
         ends = [one.umount_seconds_max for one in figures if one.umount_seconds_max is not None]
-        found.append((
-            leg.leg, f"{sum(one.cpu_seconds or 0.0 for one in figures):.1f} s",
-            sized(max(peaks) * 1024) if peaks else "", f"{requests.total():,}".replace(",", "\N{NO-BREAK SPACE}"),
-            ", ".join(f"{name} {100 * count / requests.total():.0f} %" for name, count in requests.most_common(3)),
-            f"{max(ends):.1f} s" if ends else "",
-        ))  # fmt: skip
+        found.append(
+            (
+                leg.leg,
+                f"{sum(one.cpu_seconds or 0.0 for one in figures):.1f} s",
+                sized(max(peaks) * 1024) if peaks else "",
+                f"{requests.total():,}".replace(",", "\N{NO-BREAK SPACE}"),
+                ", ".join(f"{name} {100 * count / requests.total():.0f} %" for name, count in requests.most_common(3)),
+                f"{max(ends):.1f} s" if ends else "",
+            )
+        )
     return found
 
 

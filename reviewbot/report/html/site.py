@@ -82,8 +82,15 @@ def trends(leg: str, runs: Sequence[SiteTests]) -> Trends:
         failed = [one.run.run for one, outcome in zip(chosen, outcomes, strict=True) if outcome in _BROKEN]
         ran = sum(outcome in _BROKEN or outcome == Outcome.PASS for outcome in outcomes)
         if any(outcomes):
-            found.append(Trend(test=name, strip="".join(map(_letter, outcomes)), failed=len(failed), ran=ran,
-                               last=failed[-1] if failed else ""))  # fmt: skip
+            found.append(
+                Trend(
+                    test=name,
+                    strip="".join(map(_letter, outcomes)),
+                    failed=len(failed),
+                    ran=ran,
+                    last=failed[-1] if failed else "",
+                )
+            )
     found.sort(key=lambda one: (-(one.failed / one.ran if one.ran else 0), one.test))
     return Trends(leg=leg, runs=tuple(one.run.run for one in chosen), trends=tuple(found))
 
@@ -116,7 +123,14 @@ def _tones(kinds: Mapping[str, int]) -> dict[str, str]:
 
 def _page(template: str, **facts: object) -> str:
     script = asset("site.js")
-    return environment().get_template(template).render(
-        policy=policy(script, "'self'"), script=Markup(script), early=Markup(EARLY), style=Markup(asset("page.css")),
-        **facts,
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            policy=policy(script, "'self'"),
+            script=Markup(script),
+            early=Markup(EARLY),
+            style=Markup(asset("page.css")),
+            **facts,
+        )
+    )

@@ -54,8 +54,9 @@ def tested(record: Record) -> tuple[LegResult, ...]:
     found = list(record.results.legs) if record.results else []
     for deep in record.deep:
         for leg in deep.results.legs if deep.results else ():
-            tests = [test.model_copy(update={"log": f"{deep.folder}/{test.log}" if test.log else ""})
-                     for test in leg.tests]  # fmt: skip
+            tests = [
+                test.model_copy(update={"log": f"{deep.folder}/{test.log}" if test.log else ""}) for test in leg.tests
+            ]
             found.append(leg.model_copy(update={"leg": in_variant(leg.leg, deep.variant), "tests": tuple(tests)}))
     return tuple(leg for leg in found if leg.available and leg.tests)
 
@@ -63,8 +64,12 @@ def tested(record: Record) -> tuple[LegResult, ...]:
 def compared(record: Record) -> dict[tuple[str, str, str], Compared]:
     """By leg (as `tested` names it), suite and test."""
     sides = [("", record.comparison), *((deep.variant, deep.comparison) for deep in record.deep)]
-    return {(in_variant(test.leg, variant), test.suite, test.test): test
-            for variant, comparison in sides if comparison for test in comparison.tests}  # fmt: skip
+    return {
+        (in_variant(test.leg, variant), test.suite, test.test): test
+        for variant, comparison in sides
+        if comparison
+        for test in comparison.tests
+    }
 
 
 def in_variant(leg: str, variant: str) -> str:

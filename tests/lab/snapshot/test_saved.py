@@ -32,9 +32,14 @@ class Shelf:
             (folder / name).write_text(name)
         step = GuestStep(name="setup/leg", argv=("true",), timeout=1)
         self.job = GuestJob(
-            name="ext4-smoke", kernel=str(folder / "kernel"), root=str(folder / "root"),
-            payload=str(folder / "payload"), disks=(Disk(serial="TEST_DEV", size=1 << 20),), memory=512, steps=(step,),
-        )  # fmt: skip
+            name="ext4-smoke",
+            kernel=str(folder / "kernel"),
+            root=str(folder / "root"),
+            payload=str(folder / "payload"),
+            disks=(Disk(serial="TEST_DEV", size=1 << 20),),
+            memory=512,
+            steps=(step,),
+        )
 
     def key(self, **changes: Any) -> str:
         return Store.key(KIND, inputs_of(self.job.model_copy(update=changes), TCG))

@@ -62,9 +62,10 @@ def copies(machine_images: Images, tmp_path_factory: pytest.TempPathFactory) -> 
     steps = [
         *(shell(name, script) for name, script in RANDOM.items()),
         shell("clock", "date +%s; cut -d. -f1 /proc/uptime"),
-        shell("boot", "dmesg | grep -c 'Linux version'"), shell("write", "echo mine > /mine; ls /mine"),
+        shell("boot", "dmesg | grep -c 'Linux version'"),
+        shell("write", "echo mine > /mine; ls /mine"),
         shell("files", "mkdir /r; echo kept > /r/file", collect=["/r"]),
-    ]  # fmt: skip
+    ]
 
     def start(number: int) -> JobReply:
         job = machine_images.job(*steps, name=f"copy{number}", disks=DISKS)
@@ -86,8 +87,13 @@ def test_one_machine_is_saved_and_both_begin_there(copies: Copies) -> None:
     assert {step.status for reply in copies.replies for step in reply.replies} == {"done"}
     (saved,) = copies.store.of(KIND)
     assert sorted(p.name for p in Path(saved.path).iterdir()) == [
-        "artifact.json", "console.log", "devices", "memory", "qemu.log", "serial.log",
-    ]  # fmt: skip
+        "artifact.json",
+        "console.log",
+        "devices",
+        "memory",
+        "qemu.log",
+        "serial.log",
+    ]
     assert (Path(saved.path) / "memory").stat().st_blocks * 512 < 512 << 20, "sparse"
     (starts,) = starts_here(copies.store.root).values()
     assert (len(starts.booted), len(starts.restored)) == (1, 2)

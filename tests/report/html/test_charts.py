@@ -15,10 +15,11 @@ START = datetime.datetime(2026, 11, 3, 10, 15, tzinfo=datetime.UTC)
 
 def with_machines(count: int) -> Record:
     uses = tuple(
-        MachineUse(name=f"fuse2fs-smoke.{n}", started=START + datetime.timedelta(seconds=40 * n), seconds=30.0,
-                   restored=n > 0)
+        MachineUse(
+            name=f"fuse2fs-smoke.{n}", started=START + datetime.timedelta(seconds=40 * n), seconds=30.0, restored=n > 0
+        )
         for n in range(count)
-    )  # fmt: skip
+    )
     return judged(results(leg("fuse2fs", case("smoke", "rename")).model_copy(update={"machines": uses})))
 
 

@@ -101,8 +101,14 @@ def rerun(side: Side, number: int, outcome: Outcome) -> Rerun:
 )  # fmt: skip
 def test_runs_on_base_are_one_word(outcomes: tuple[Outcome, ...], words: str) -> None:
     reruns = [rerun(Side.BASE, number, outcome) for number, outcome in enumerate(outcomes, 1)]
-    test = Compared(leg="x", suite="smoke", test="y", outcome=Outcome.FAIL, kind=Class.FLAKY,
-                    reruns=(rerun(Side.HEAD, 1, Outcome.HANG), *reruns))  # fmt: skip
+    test = Compared(
+        leg="x",
+        suite="smoke",
+        test="y",
+        outcome=Outcome.FAIL,
+        kind=Class.FLAKY,
+        reruns=(rerun(Side.HEAD, 1, Outcome.HANG), *reruns),
+    )
     assert on_base(test) == words
 
 
