@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the page says, and what its words can do."""
 
+import datetime
 import functools
 import html
 import re
@@ -10,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 
-from reviewbot.model.comparison import Class, Compared, Rerun, Side
+from reviewbot.model.comparison import Class, Compared, Counts, Earlier, Quarantine, Rerun, Side
 from reviewbot.model.deep import Deep
 from reviewbot.model.results import Outcome
 from reviewbot.model.verdict import Finding, FindingKind
@@ -81,6 +82,25 @@ def test_a_new_failure_has_its_runs_its_patch_and_how_to_do_it_again() -> None:
     assert "libfuse patch 2/3: [PATCH 2/3] libfuse: step 2 (97%)" in text
     assert f"reviewbot reproduce {RUN} smoke/rename --leg fuse2fs" in text
     assert f"reviewbot reproduce {RUN} generic/001 --leg fuse2fs" in text
+
+
+def test_the_last_outcomes_and_what_is_known_of_a_test_stand_beside_its_failure() -> None:
+    record = compared()
+    assert record.comparison
+    earlier = tuple(
+        Earlier(run=f"2026110{n}-000000-0000", side=Side.BASE, outcome=outcome)
+        for n, outcome in enumerate((Outcome.PASS, Outcome.HANG), 1)
+    )
+    held = Quarantine(reason="waits for a fix", link="https://example.org/q", expires=datetime.date(2026, 12, 31))
+    known = {"earlier": earlier, "quarantine": held, "flakes": Counts(failed=6, runs=20)}
+    tests = tuple(
+        test.model_copy(update=known) if test.kind is Class.FLAKY else test for test in record.comparison.tests
+    )
+    comparison = record.comparison.model_copy(update={"tests": tests})
+    text = " ".join(Seen(html_page(record.model_copy(update={"comparison": comparison}))).text.split())
+    assert "other runs PASS HANG" in text
+    assert "known to fail on base 6/20 times" in text
+    assert "quarantine until 2026-12-31: waits for a fix (https://example.org/q)" in text
 
 
 def test_files_of_the_run_may_lie_elsewhere() -> None:
