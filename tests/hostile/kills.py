@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
 
 from reviewbot.host.paths import cache_dir
-from tests.hostile.worlds import SmallReview, WholeRun, World
+from tests.hostile.worlds import Left, SmallReview, WholeRun, World
 
 
 def kills(world: World, times: int, seed: int) -> list[str]:
@@ -34,12 +35,18 @@ def kills(world: World, times: int, seed: int) -> list[str]:
                 time.sleep(moment)
                 os.kill(process.pid, signal.SIGKILL)
         found = world.finish(name)
-        words = "same" if found == wanted else f"DIFFERS: {found} instead of {wanted}"
+        words = "same" if found == wanted else f"DIFFERS: {differences(found, wanted)}"
         sys.stderr.write(f"{number}: killed after {', '.join(f'{m:.1f} s' for m in moments)}: {words}\n")
         if found != wanted:
-            wrong.append(f"{number}, killed after {moments}: {found} instead of {wanted}")
+            wrong.append(f"{number}, killed after {moments}: {differences(found, wanted)}")
         subprocess.run(["rm", "-rf", world.folder / name], check=True)
     return wrong
+
+
+def differences(found: Left, wanted: Left) -> str:
+    """Field by field."""
+    rows = ((field.name, getattr(found, field.name), getattr(wanted, field.name)) for field in fields(Left))
+    return "; ".join(f"{name}: {one} instead of {other}" for name, one, other in rows if one != other)
 
 
 def main() -> int:

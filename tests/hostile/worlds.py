@@ -127,10 +127,17 @@ class World(ABC):
             status=process.returncode,
             verdict=json.loads((run / "verdict.json").read_bytes())["kind"],
             outcomes=self.outcomes(run),
-            artifacts={name: _content(path) if self.same(name) else "" for name, path in sorted(made.items())},
+            artifacts={
+                _lasting(name): _content(path) if self.same(name) else "" for name, path in sorted(made.items())
+            },
             layers=tuple(sorted(path.name for path in (cache / "layers").iterdir())),
             half_made=(*(path.name for path in (cache / "building").iterdir()), *_left_behind(cache, process.pid)),
         )
+
+
+def _lasting(name: str) -> str:
+    """Of an artifact: a saved machine has another key each time it is saved."""
+    return "saved-machine" if name.startswith("saved-machine-") else name
 
 
 def _left_behind(cache: Path, pid: int) -> list[str]:
