@@ -54,6 +54,6 @@ def test_a_claim_is_believed_up_to_that_and_an_honest_one_on_a_busy_host_is_no_l
 
 def test_the_hosts_loop_is_the_guests() -> None:
     """Both count to the same number; a host that does nothing needs some milliseconds."""
-    guest = (Path(__file__).parents[2] / "qemu" / "suites" / "boot.py").read_text()
+    guest = (Path(__file__).parents[2] / "qemu" / "agent" / "boot.py").read_text()
     assert f"range({pace.LOOP:_})" in guest and f"/ {pace.DESKTOP}" in guest
     assert loop_seconds() > 0
