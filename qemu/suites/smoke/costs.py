@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each kind of operation costs, measured by doing it some hundred times: memory that stays, and time.
+"""What each kind of operation costs, measured by doing it a hundred times: memory that stays, and time.
 
 Says a line per kind, which `reviewbot.suites.costs` reads:
 `cost NAME OPERATIONS SERVER_KIB KERNEL_KIB TIMES`, `-` for what is not known. TIMES is the time of one operation as a
@@ -15,16 +15,14 @@ from guest import SERVER, folder, read, write
 
 from smoke.metadata import drop_caches
 
-BATCHES, BATCH = 8, 50
+BATCHES, BATCH = 4, 25
 """The quickest batch counts for the time: others were disturbed."""
-SLOW = {"rename": 10}
-"""Operations of a batch of what takes some servers long."""
 GROUP = "/sys/fs/cgroup/reviewbot.servers/cgroup.procs"
 Operation = Callable[[int], object]
 
 
 def costs() -> None:
-    """Hundreds of operations of each kind, one kind after the other."""
+    """A hundred operations of each kind, one kind after the other."""
     os.chdir(folder("costs"))
     pong = Pong()
     for name, work in _operations().items():
@@ -71,26 +69,25 @@ def _measure(name: str, work: Operation, pong: "Pong") -> None:
     except OSError as error:
         print(f"{name}: {error}")  # a check of its own says what is wrong
         return
-    size = SLOW.get(name, BATCH)
-    _batch(work, 0, size)  # caches of the server are filled
+    _batch(work, 0)  # caches of the server are filled
     memory, kernel = server_kib(), kernel_kib()
-    times = [(_batch(work, number * size, size), pong.seconds()) for number in range(BATCHES)]
+    times = [(_batch(work, number * BATCH), pong.seconds()) for number in range(BATCHES)]
     pace = min(seconds for seconds, _ in times) / min(seconds for _, seconds in times)
     server, slabs = _grown(memory, server_kib()), _grown(kernel, kernel_kib())
-    print(f"cost {name} {BATCHES * size} {server} {slabs} {pace:.2f}")
+    print(f"cost {name} {BATCHES * BATCH} {server} {slabs} {pace:.2f}")
 
 
 def _grown(was: int | None, now: int | None) -> str:
     return "-" if was is None or now is None else str(max(now - was, 0))
 
 
-def _batch(work: Operation, first: int, size: int) -> float:
+def _batch(work: Operation, first: int) -> float:
     """Seconds per operation."""
     drop_caches()
     started = time.monotonic()
-    for number in range(first, first + size):
+    for number in range(first, first + BATCH):
         work(number)
-    return (time.monotonic() - started) / size
+    return (time.monotonic() - started) / BATCH
 
 
 class Pong:

@@ -2,6 +2,7 @@
 """Names and attributes in numbers: what goes wrong once in a thousand calls, costs too much, or is only cached."""
 
 import ctypes
+import itertools
 import mmap as mapping
 import os
 import threading
@@ -72,7 +73,7 @@ def names() -> None:
 
 
 def many() -> None:
-    """Two thousand files are created, listed in small pieces, looked up uncached, and removed: each exactly once."""
+    """Two thousand files are created, listed in pieces, looked up while listed, and removed: each exactly once."""
     os.umask(0)
     os.chdir(folder("many"))
     wanted = {f"f{number:04d}" for number in range(ENTRIES)}
@@ -83,8 +84,9 @@ def many() -> None:
     equal(len(listed), ENTRIES, "entries of a directory that is read in small pieces")
     equal(set(listed), wanted, "their names")
     drop_caches()
-    for number, name in list(enumerate(sorted(wanted)))[::3]:
-        equal(os.stat(name).st_mode & 0o777, 0o600 + number % 64, f"mode of {name}")
+    for entry in itertools.islice(os.scandir("."), 500):  # a listing may bring what stat(2) tells
+        mode = 0o600 + int(entry.name[1:]) % 64
+        equal(entry.stat(follow_symlinks=False).st_mode & 0o777, mode, f"mode of {entry.name}")
     for name in sorted(wanted)[::2]:
         os.unlink(name)
     equal(set(listed_in_pieces(".", 512)), set(sorted(wanted)[1::2]), "names after removing every second")
@@ -94,7 +96,7 @@ def many() -> None:
 
 
 def caches() -> None:
-    """What was looked up, listed and read a moment ago is right when it is asked for again, over and over.
+    """What was looked up and read a moment ago is right when it is asked for again, over and over.
 
     How many requests that takes is compared with base: caches that are no longer used show there.
     """
@@ -102,15 +104,9 @@ def caches() -> None:
     os.makedirs("a/b/c")
     for name in ("f", "a/b/c/f"):
         write(name, name.encode() * 1000)
-    for _ in range(400):
+    for _ in range(150):
         equal((os.stat("f").st_size, os.stat("a/b/c/f").st_size), (1000, 7000), "sizes")
         equal(read("f")[-2:], b"ff", "content")
-    os.mkdir("listed")
-    for number in range(400):
-        write(f"listed/f{number}", b"x" * number)
-    drop_caches()
-    sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in os.scandir("listed")}
-    equal(sizes, {f"f{number}": number for number in range(400)}, "names and sizes that are listed")
 
 
 def follow() -> None:
