@@ -20,6 +20,7 @@ from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import BuildAt, changed_of
 from reviewbot.pipeline.costs import SMOKE, has_smoke, smoke
 from reviewbot.runner import Context
+from reviewbot.suites.smoke import QUICK
 
 KERNEL = "kernel"
 MOST = 3
@@ -51,7 +52,8 @@ class Mixed:
             stacks = self._all(leg) if full else self._two(leg)
             if stacks:
                 before = smoke(leg, self.base, Side.BASE)
-                cells += (self._cell(leg, patched, result, before, build) for patched, build in stacks.items())
+                checks = () if full else QUICK
+                cells += (self._cell(leg, patched, result, before, build, checks) for patched, build in stacks.items())
         return tuple(cells)
 
     def _two(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Context]]:
@@ -82,7 +84,13 @@ class Mixed:
         return stacks
 
     def _cell(
-        self, leg: LegSpec, patched: tuple[str, ...], head: LegResult, base: LegResult, build: Callable[[], Context]
+        self,
+        leg: LegSpec,
+        patched: tuple[str, ...],
+        head: LegResult,
+        base: LegResult,
+        build: Callable[[], Context],
+        wanted: tuple[str, ...],
     ) -> Cell:
         """Twice, when checks fail that pass on head and on base: one counts that fails in both runs."""
         name = "+".join(patched)
@@ -94,10 +102,11 @@ class Mixed:
             context = build()
         except (InfraError, SeriesAtFault) as error:
             return Cell(leg=leg.name, patched=patched, outcome=Outcome.INFRA, reason=str(error), built=False)
-        found = _read(leg, patched, smoke(leg, context, name), head, base, f"{name}.{SMOKE}")
+        found = _read(leg, patched, smoke(leg, context, name, checks=wanted), head, base, f"{name}.{SMOKE}", wanted)
         if not found.only_here:
             return found
-        again = _read(leg, patched, smoke(leg, context, name, "again"), head, base, f"{name}.{SMOKE}.again")
+        repeated = smoke(leg, context, name, "again", wanted)
+        again = _read(leg, patched, repeated, head, base, f"{name}.{SMOKE}.again", wanted)
         both = tuple(check for check in found.only_here if check in again.only_here)
         return found.model_copy(update={"only_here": both})
 
@@ -157,10 +166,19 @@ def with_mixed(
 
 
 def _read(
-    leg: LegSpec, patched: tuple[str, ...], here: LegResult, head: LegResult, base: LegResult, folder: str
+    leg: LegSpec,
+    patched: tuple[str, ...],
+    here: LegResult,
+    head: LegResult,
+    base: LegResult,
+    folder: str,
+    wanted: tuple[str, ...] = (),
 ) -> Cell:
-    """What fails here, and which of it passes on head and on base. folder: of the logs, below reruns/."""
-    checks = [test for test in here.tests if test.suite == SMOKE]
+    """What fails here, and which of it passes on head and on base.
+
+    folder: of the logs, below reruns/. wanted: the checks that ran; empty: all.
+    """
+    checks = [test for test in here.tests if test.suite == SMOKE and (not wanted or test.test in wanted)]
     failed = [test for test in checks if test.outcome.broken]
     fine = _fine(head) & _fine(base)
     lost = not here.available or not checks or any(test.outcome.unknown for test in checks)

@@ -18,6 +18,8 @@ CHECKS = (
     "caches", "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "fsck",
 )  # fmt: skip
 """In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
+QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")
+"""Does the filesystem work at all? One operation of each kind, and no load: a third of the time."""
 
 _BASIS = ("mkfs", "mount")
 _JUDGES = frozenset({"remount", "fsck"})

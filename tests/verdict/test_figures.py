@@ -55,7 +55,7 @@ def test_what_a_kind_of_operation_costs_is_compared_by_kind() -> None:
     assert [one.figure for one in grown(was, costs(2_800, 40, 30.0), "smoke")] == ["leak create"]
     assert [one.figure for one in grown(was, costs(400, 3_000, 30.0), "smoke")] == ["kernel-leak create"]
     assert [one.figure for one in grown(was, costs(400, 0, 190.0), "smoke")] == ["time create"]
-    assert grown(was, costs(900, None, 120.0), "smoke") == ()
+    assert grown(was, costs(840, None, 120.0), "smoke") == ()
 
 
 def test_little_things_that_grow_much_and_big_things_that_grow_little_are_noise() -> None:
