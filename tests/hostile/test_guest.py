@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest that says, sends and takes all that it can: what is left on the host is bounded, and so is the time."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,8 +146,8 @@ def test_a_test_is_over_at_its_limit_however_often_the_agent_says_that_it_lives(
     reply = run_job(job, TCG, tmp_path)
     judged = by_status(reply.replies[0])
     # Which of the two ends it first depends on how busy the host is.
-    ended = ("no answer to alive within 10 s after its limit of ", "silence during alive within 13 s")
-    assert judged.outcome is Outcome.HANG and any(words in judged.reason for words in ended)
+    assert judged.outcome is Outcome.HANG
+    assert re.search(r"no answer to alive within 10 s after its limit|silence during alive within 1\d s", judged.reason)
     assert "RIP=" in (tmp_path / "alive" / "machine.txt").read_text()
     assert [step.status for step in reply.replies] == ["timeout", "skipped"]
 
