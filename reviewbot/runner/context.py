@@ -36,6 +36,8 @@ class Budget:
 class Tests:
     """Which tests of a suite run."""
 
+    __test__ = False  # pytest: not a test class
+
     selection: str
     """For fstests."""
     fresh: bool = False
