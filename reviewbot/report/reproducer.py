@@ -12,7 +12,8 @@ from reviewbot.report.text import shell
 _EXTRA = ("--compat", "--prefixes", "--deep")
 _FLAGS = ("--try-bases", "--rfc", "--part-only", "--no-review", "--no-build", "--no-compare", *_EXTRA)
 """Options without a value."""
-_NOT_OF_PLAN = ("--no-review", "--no-build", "--no-compare")
+_NOT_OF_PLAN = ("--blame", "--no-review", "--no-build", "--no-compare", *_EXTRA)
+"""Options of a run that `reviewbot plan` does not take."""
 _CHOICE = ("--legs", "--suites", "--tests", "--budget")
 _MANY = 12
 """New failures from which on the command is that of the whole run."""
@@ -27,7 +28,7 @@ def reproducer(record: Record) -> list[str]:
     refused = any(one.kind is FindingKind.APPLY for one in findings)
     words = named(record, _choice(record))
     if refused:
-        words = ["reviewbot", "plan", "--try-bases", *(word for word in words[2:] if word not in _NOT_OF_PLAN)]
+        words = ["reviewbot", "plan", "--try-bases", *_without(_NOT_OF_PLAN, words[2:])]
     return [*install, command(words)]
 
 
@@ -46,14 +47,14 @@ def _choice(record: Record) -> list[str] | None:
     return [*words, *(word for word in (record.plan.arguments if record.plan else ()) if word == "--compat" and mixed)]
 
 
-def _without_choice(given: Sequence[str]) -> list[str]:
-    """Options of a run without those that choose legs and tests."""
+def _without(options: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Words of a command line without these options and their values."""
     kept, words = list[str](), iter(given)
     for word in words:
-        if word in _CHOICE:
-            next(words, None)
-        elif word not in _EXTRA:
+        if word not in options:
             kept.append(word)
+        elif word not in _FLAGS:
+            next(words, None)
     return kept
 
 
@@ -68,7 +69,7 @@ def named(record: Record, only: Sequence[str] | None = None) -> list[str]:
     words = ["reviewbot", record.command]
     words += ["--rfc"] if record.plan and record.plan.rfc and any(part.rfc for part in posting.parts) else []
     given = record.plan.arguments if record.plan else ()
-    words += map(shell, given if only is None else [*only, *_without_choice(given)])
+    words += map(shell, given if only is None else [*only, *_without((*_CHOICE, *_EXTRA), given)])
     based = {word.partition("=")[0] for option, word in itertools.pairwise(given) if option == "--base"}
     for tree in record.trees.trees if record.trees else ():
         if tree.patches and tree.provider == "git" and tree.component not in based:

@@ -130,6 +130,12 @@ def test_a_reproduction_of_a_regression_runs_only_what_is_new() -> None:
 
 def test_what_does_not_apply_is_tried_without_building_anything() -> None:
     assert "\n  reviewbot plan --try-bases --tests " in body(unapplied())
+    options = ("--legs", "ext4", "--blame", "60s", "--base", "libfuse=x", "--no-compare", "--compat", "--deep")
+    asked = unapplied().model_copy(update={"plan": PLAN.model_copy(update={"arguments": options})})
+    said = words(body(asked).partition("To reproduce:")[2].replace("\\\n", ""))
+    assert said.startswith(f"reviewbot plan --try-bases --legs ext4 --base libfuse=x {POSTING.top} "), (
+        "options that only a run takes are left out"
+    )
 
 
 def test_a_tested_by_is_offered_for_what_passed_only_and_never_a_reviewed_by() -> None:
