@@ -83,7 +83,7 @@ class Run:
     def unprovable(self, found: Trees) -> dict[str, str]:
         """Proofs that legs demand -> on what kernel and library do not agree, so that none can be given."""
         wanted = sorted({word for leg in self.legs for word in leg.prove})
-        words = {word: disagreement(found, word, self.store.scratch("review")) for word in wanted}
+        words = {word: disagreement(found, word) for word in wanted}
         return {word: why for word, why in words.items() if why}
 
     def context(self, build: Build, tests: Tests, conditions: Conditions | None = None) -> Context:

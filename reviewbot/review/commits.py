@@ -141,10 +141,10 @@ def read_commits(repository: Path, names: Sequence[str]) -> dict[str, Commit]:
     return found
 
 
-def git_bytes(repository: Path, *arguments: str, stdin: str = "", scratch: Path) -> bytes:
+def git_bytes(repository: Path, *arguments: str, scratch: Path) -> bytes:
     """What git prints, undecoded. Raises CommandFailed."""
     with tempfile.NamedTemporaryFile(dir=scratch, prefix="git-") as file:
-        git(repository, *arguments, stdin=stdin.encode(), stdout=Path(file.name))
+        git(repository, *arguments, stdout=Path(file.name))
         return Path(file.name).read_bytes()
 
 

@@ -192,7 +192,6 @@ def check_copies(
     trees: Trees,
     posted: Iterable[str],
     rules: Rules,
-    scratch: Path,
     skip: Callable[[str], None],
     origin: Origin = nobody,
 ) -> list[ReviewFinding]:
@@ -209,7 +208,7 @@ def check_copies(
                 f"{entry.master} is compared with {entry.copy_}, but the source of {' and '.join(missing)} is not here"
             )
         else:
-            texts = _texts(entry, master, copy, scratch)
+            texts = _texts(entry, master, copy)
         if isinstance(texts, str):
             if not entry.only:  # a tree may have these names nowhere, and what is missing is said for all names
                 skip(texts)
@@ -222,7 +221,7 @@ def check_copies(
 _Pair = tuple[Definitions, Definitions]
 
 
-def _texts(entry: Copy, master: Tree, copy: Tree, scratch: Path) -> tuple[_Pair, _Pair] | str:
+def _texts(entry: Copy, master: Tree, copy: Tree) -> tuple[_Pair, _Pair] | str:
     """Definitions of both files at base and at head, or why there are none."""
     pairs = []
     for commits in ((master.base_commit, copy.base_commit), (master.head_commit, copy.head_commit)):

@@ -9,20 +9,20 @@ from reviewbot.review.copies import Copy, Place, compare, load_rules
 from reviewbot.review.headers import Definitions, definitions
 
 
-def disagreement(trees: Trees, word: str, scratch: Path) -> str:
+def disagreement(trees: Trees, word: str) -> str:
     """The first name with this word on which a header and its copy differ, in one line; empty: none is known.
 
-    What only one of them has is no disagreement: a side may be newer. scratch: a folder for what git says.
+    What only one of them has is no disagreement: a side may be newer.
     """
     for entry in load_rules().copies:
-        master, copy = (_at_head(trees, place, scratch) for place in (entry.master, entry.copy_))
+        master, copy = (_at_head(trees, place) for place in (entry.master, entry.copy_))
         for difference in compare(master, copy, entry.only):
             if difference.kind in ("value", "layout") and word in difference.name.lower():
                 return _words(entry, difference.name, difference.master.text, difference.copy.text)
     return ""
 
 
-def _at_head(trees: Trees, place: Place, scratch: Path) -> Definitions:
+def _at_head(trees: Trees, place: Place) -> Definitions:
     tree = trees.get(place.component)
     if tree is None:
         return {}

@@ -41,7 +41,6 @@ def check_numbers(
     trees: Trees,
     posted: Iterable[str],
     rules: Rules,
-    scratch: Path,
     measure: Measure,
     skip: Callable[[str], None],
     origin: Origin = nobody,
@@ -51,9 +50,9 @@ def check_numbers(
     mine = {name for name in posted if name in sides}
     if not mine:
         return []
-    head = {name: _files(tree, tree.head_commit, _entry(rules, name), scratch) for name, tree in sides.items()}
+    head = {name: _files(tree, tree.head_commit, _entry(rules, name)) for name, tree in sides.items()}
     base = {
-        name: _files(tree, tree.base_commit, _entry(rules, name), scratch) if name in mine else head[name]
+        name: _files(tree, tree.base_commit, _entry(rules, name)) if name in mine else head[name]
         for name, tree in sides.items()
     }
     if missing := [entry.component for entry in rules.numbers if entry.component not in sides]:
@@ -93,7 +92,7 @@ def _entry(rules: Rules, component: str) -> Numbers:
     return next(entry for entry in rules.numbers if entry.component == component)
 
 
-def _files(tree: Tree, commit: str, entry: Numbers, scratch: Path) -> Files:
+def _files(tree: Tree, commit: str, entry: Numbers) -> Files:
     repository = Path(tree.repository)
     contents = read(repository, commit, listed(repository, commit, entry.paths))
     parsed = {

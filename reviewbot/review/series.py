@@ -182,7 +182,7 @@ class _Work:
         if item.commit.parents < 2:  # a merge of a pulled branch has a message of another kind
             found += message.check_message(item.commit, item.sender, component, self.rules.message)
             found += fixes.check_fixes(item.commit, self.histories[component], component, self.rules.message)
-        found += whitespace.check_whitespace(item, self.rules.excludes, self.scratch)
+        found += whitespace.check_whitespace(item, self.rules.excludes)
         found += self.checkpatch(item)
         found += of_build(build) if build else []
         mail = self.panel and (self.mails.get(item.message_id) or checkpatch.patch_text(item, self.scratch))
@@ -238,14 +238,14 @@ class _Work:
         return found
 
     def copies(self, posted: Sequence[str]) -> list[ReviewFinding]:
-        return copies.check_copies(self.trees, posted, self.rules.copies, self.scratch, self.skip_copies, self.origin)
+        return copies.check_copies(self.trees, posted, self.rules.copies, self.skip_copies, self.origin)
 
     def numbers(self, posted: Sequence[str]) -> list[ReviewFinding]:
         def measure(wanted: Mapping[numbers.Item, numbers.Files]) -> Mapping[numbers.Item, int]:
             return probe.measure(wanted, self.sandbox, self.scratch, self.logs / "probe.log")
 
         rules = self.rules.copies
-        return numbers.check_numbers(self.trees, posted, rules, self.scratch, measure, self.skip_copies, self.origin)
+        return numbers.check_numbers(self.trees, posted, rules, measure, self.skip_copies, self.origin)
 
     def origin(self, component: str, path: str, line: int) -> str:
         """Which patch brought a line, by git blame."""

@@ -55,7 +55,7 @@ class Remark(NamedTuple):
     """The line that it is about, with its sign; empty where git does not print it."""
 
 
-def check_whitespace(item: Item, excludes: Sequence[Exclude], scratch: Path) -> list[ReviewFinding]:
+def check_whitespace(item: Item, excludes: Sequence[Exclude]) -> list[ReviewFinding]:
     """Remarks on the lines that the commit adds."""
     repository, component = Path(item.tree.repository), item.tree.component
     said = git(

@@ -46,7 +46,7 @@ def review(
     )
     posted = [name for name, (_, text) in texts.items() if text]
     skipped: list[str] = []
-    found = check_copies(Trees(trees=trees), posted, load_rules(), folder, skipped.append)
+    found = check_copies(Trees(trees=trees), posted, load_rules(), skipped.append)
     assert not skipped
     return found
 
@@ -115,7 +115,7 @@ def test_a_posting_that_touches_neither_side_is_not_asked(tmp_path: Path) -> Non
 def test_without_the_other_tree_the_reason_is_said(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "kernel", "kernel", {KERNEL: BASE}, [("do", {KERNEL: BASE + "\n"})])
     skipped: list[str] = []
-    assert check_copies(Trees(trees=(tree,)), ["kernel"], load_rules(), tmp_path, skipped.append) == []
+    assert check_copies(Trees(trees=(tree,)), ["kernel"], load_rules(), skipped.append) == []
     assert skipped == [f"kernel {KERNEL} is compared with libfuse {LIBFUSE}, but the source of libfuse is not here"]
 
 

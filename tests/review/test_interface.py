@@ -31,7 +31,7 @@ def between(folder: Path, library: str, common: str = "", base: str = "") -> str
         make_tree(folder / "kernel", "kernel", {KERNEL: base or PROTOCOL}, [("do", {KERNEL: PROTOCOL})]),
         make_tree(folder / "libfuse", "libfuse", {LIBRARY: library, COMMON: common}, []),
     )
-    return disagreement(Trees(trees=trees), "iomap", folder)
+    return disagreement(Trees(trees=trees), "iomap")
 
 
 def test_the_same_protocol_is_no_disagreement_and_neither_is_a_difference_in_something_else(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_first_disagreement_is_named_with_both_files(tmp_path: Path, library
 
 def test_a_library_without_iomap_and_a_missing_tree_are_no_disagreement(tmp_path: Path) -> None:
     assert between(tmp_path, "#define FUSE_OTHER 1\n") == ""
-    assert disagreement(Trees(trees=()), "iomap", tmp_path) == ""
+    assert disagreement(Trees(trees=()), "iomap") == ""
 
 
 def test_only_names_that_both_files_have_are_compared_where_the_rule_says_so() -> None:

@@ -45,7 +45,7 @@ def review(
         return probe.measure(wanted, sandbox, folder, folder / "log")
 
     posted = ["kernel", "e2fsprogs"]
-    found = check_numbers(Trees(trees=trees), posted, load_rules(), folder, measure, skipped.append)
+    found = check_numbers(Trees(trees=trees), posted, load_rules(), measure, skipped.append)
     assert skipped[:1] == ["not compared with libfuse, whose source is not here"]
     return found, skipped[1:]
 

@@ -12,7 +12,7 @@ from tests.review.trees import make_tree, posting_of
 def findings(folder: Path, files: dict[str, str], component: str = "kernel") -> list[ReviewFinding]:
     tree = make_tree(folder / component, component, {"a": "a\n"}, [("do", files)])
     (item,) = patches_under_review(posting_of(tree)[0], tree)
-    return check_whitespace(item, load_excludes(), folder)
+    return check_whitespace(item, load_excludes())
 
 
 def test_each_remark_has_file_and_line(tmp_path: Path) -> None:
