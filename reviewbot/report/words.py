@@ -139,8 +139,8 @@ def _change(found: Finding) -> str:
 
 _FIGURES = {
     "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
-    "requests": "requests {}", "leak": "memory the server keeps after hundreds of “{}”",
-    "kernel-leak": "memory the kernel keeps after hundreds of “{}”", "time": "time of one “{}”",
+    "requests": "requests {}", "leak": "memory the server keeps after a hundred “{}” operations",
+    "kernel-leak": "memory the kernel keeps after a hundred “{}” operations", "time": "time of one “{}”",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ ALONE = ["mkfs", "mount", "costs"]
 
 @dataclass
 class LeakingLab(Lab):
-    """Servers keep so many KiB after hundreds of creates: on head, and on base."""
+    """Servers keep so many KiB after a hundred creates: on head, and on base."""
 
     head: tuple[int, ...] = (2_800, 2_800)
     base: int = 100
