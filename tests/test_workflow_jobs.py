@@ -40,6 +40,9 @@ match words[0]:
     case "apply-and-test" if {{fails!r}} == "plan":
         run("BUILD-FAILS")
         sys.exit(1)
+    case "apply-and-test" if {{fails!r}} == "blocked":
+        run("BLOCKED")
+        sys.exit(3)
     case "apply-and-test":
         assert (cache / "stack").read_text() == "unpatched"
         (cache / "stack").write_text("of a posting")
@@ -152,6 +155,17 @@ def test_a_series_that_does_not_build_ends_early_with_its_verdict_and_is_posted(
     }
     assert found["plan"].outputs["verdict"] == "BUILD-FAILS" and "BUILD-FAILS" in found["plan"].summary
     assert calls(tmp_path)[-1][-1] == f"./runs/{RUN}"
+
+
+@pytest.mark.parametrize(("only_series", "end"), [(False, "failure"), (True, "success")])
+def test_a_posting_that_is_blocked_makes_a_job_red_unless_only_the_series_may(
+    tmp_path: Path, only_series: bool, end: str
+) -> None:
+    found = host(tmp_path, fails="blocked", issue="7", **{"only-series-fails": only_series}).run(DATA["apply-and-test"])
+    assert ends(found) == {"base": "success", "plan": end, "shard": "skipped", "judge": "skipped", "post": "success"}
+    assert found["plan"].outputs["verdict"] == "BLOCKED" and "BLOCKED" in found["plan"].summary
+    assert ("::warning::BLOCKED" in found["plan"].log) is only_series
+    assert "Keep the shards" not in found["plan"].done
 
 
 @pytest.mark.parametrize("issue", ["", "7"])
