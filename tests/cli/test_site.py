@@ -4,7 +4,6 @@
 import functools
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.cli.world import World
 from tests.report.html.browser import browsing, opened, violations
 from tests.report.records import RECORDS
 from tests.report.test_from_folder import left
+from tests.web import serving
 
 FIRST, SECOND, THIRD = "20261101-000000-0001", "20261102-000000-0002", "20261103-000000-0003"
 
@@ -120,15 +120,8 @@ def served(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(functools.partial(Quiet, directory=str(folder))) as url:
+        yield url
 
 
 def test_the_site_works_in_a_browser(runs: World) -> None:

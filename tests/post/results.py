@@ -4,7 +4,6 @@
 import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kcidb_io import schema
+
+from tests.web import serving
 
 TOKEN = "0123canary4567"
 PROJECT = "fuse-devel"
@@ -108,13 +109,5 @@ def taking(taker: Taker) -> Iterator[Taker]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    taker.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as taker.url:
         yield taker
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -4,7 +4,6 @@
 import functools
 import http.server
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +33,7 @@ from tests.trees.series import (
     tried,
     write,
 )
+from tests.web import serving
 
 LOCAL = Network(private=("127.0.0.1",))
 
@@ -223,14 +223,8 @@ def served(folder: Path, redirect_to: str = "") -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    handler = functools.partial(Files, directory=str(folder / ".git"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(functools.partial(Files, directory=str(folder / ".git"))) as url:
+        yield url
 
 
 def test_a_redirection_is_a_place_like_all_others(kernel: Path, theirs: Path, tmp_path: Path) -> None:
