@@ -151,5 +151,5 @@ def test_the_site_works_in_a_browser(runs: World) -> None:
                 "fails now",
             ]
             page.select_option("[name=b]", FIRST)
-            page.wait_for_function("document.querySelector('#said').textContent.includes('no outcome differs')")
+            page.locator("#said", has_text="no outcome differs").wait_for()
             assert page.url.endswith(f"#a={FIRST}&b={FIRST}")
