@@ -52,7 +52,8 @@ class Bind:
     With `lower`, folders of which the first is the topmost, the box sees them all as one. What it changes goes to
     `path`, a folder that is thrown away, and `lower` stays as it is; where the machine has no overlayfs, or the site
     does without, `path` gets a copy. Without `writable`, what is in `path` itself lies above `lower`, and nothing can
-    be changed; whiteouts in it hide names of `lower` only where there is an overlay (`overlays`).
+    be changed; whiteouts in it hide names of `lower` where there is an overlay (`overlays`), and where there should be
+    one and cannot, there is no box.
 
     A writable `path` is given to the user that the box runs as, with all that is in it, unless it is that user's; so is
     what lies below it. Of any other the box reads what everybody may read.
@@ -325,7 +326,8 @@ def overlays() -> bool:
 @functools.cache
 def _examined() -> tuple[tuple[Wall, ...], bool]:
     """The walls, and whether layers are overlaid."""
-    found, no_box = "", ""
+    no_box = ""
+    told: dict[str, str] = {}
     way: WayIn | None = None
     with tempfile.TemporaryDirectory(prefix="reviewbot-") as name:
         root, binds = Path(name) / "root", {"/usr": Bind(Path("/usr"))}
@@ -340,15 +342,24 @@ def _examined() -> tuple[tuple[Wall, ...], bool]:
                 binds[str(place)] = Bind(place)
         try:
             way = way_in()
-            with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": 0}, Limits(), ()) as entry:
-                done = run(entry.words, env=entry.env, bare=True, pass_fds=entry.files, timeout=60, check=False)
-                found = done.output
-                _read(entry.report, (), found)
+            try:
+                told = _tried(root, binds)
+            except BoxBroken:
+                del binds["/layers"]
+                (root / "layers").rmdir()
+                told = _tried(root, binds)
         except (InfraError, OSError) as error:
             no_box = str(error)
-    told = read(found)
     walls = judge(told, own_user=way.own_user if way else "", no_seccomp=way.no_filter if way else "", no_box=no_box)
     return walls, told.get("layers") == "overlaid"
+
+
+def _tried(root: Path, binds: Mapping[str, Bind]) -> dict[str, str]:
+    """What a box says of its walls. Raises InfraError, OSError when there is none."""
+    with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": 0}, Limits(), ()) as entry:
+        done = run(entry.words, env=entry.env, bare=True, pass_fds=entry.files, timeout=60, check=False)
+        _read(entry.report, (), done.output)
+        return read(done.output)
 
 
 def _two_layers(folder: Path) -> Bind:

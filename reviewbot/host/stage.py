@@ -164,7 +164,9 @@ def _layer(
         if not overlay:
             raise OSError(errno.EOPNOTSUPP, "the site does without")
         _mount("overlay", str(place), "overlay", _NOSUID | _NODEV, options)
-    except OSError:
+    except OSError as error:
+        if overlay and not writable and _hides(top):
+            raise Refused(f"{error}, but what is deleted needs it; `box: {{layers: copied}}` does without") from None
         place = _copied(top, lower, names["copy"] if writable else place, owner if writable else None)
     _mount(str(place), str(top), "", _BIND | _REC, "")
 
@@ -182,6 +184,12 @@ def _copied(top: Path, lower: list[int], place: Path, owner: int | None) -> Path
     for source in sources if owner is not None else [*sources, f"{top}/."]:
         _command("cp", "-a", "--reflink=auto", source, str(place), pass_fds=lower)
     return place
+
+
+def _hides(top: Path) -> bool:
+    """Whether there is a whiteout, which a copy would show as a device."""
+    places = (os.lstat(Path(folder, name)) for folder, _, names in os.walk(top) for name in names)
+    return any(stat.S_ISCHR(place.st_mode) and place.st_rdev == 0 for place in places)
 
 
 def take_back(given: list[str]) -> None:

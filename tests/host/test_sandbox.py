@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -14,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.host import limits
+from reviewbot.host import limits, sandbox
 from reviewbot.host.box import give, owner, remove
 from reviewbot.host.process import CommandFailed, CommandTimeout, Completed, run
-from reviewbot.host.sandbox import USER, Bind, BoxBroken, Sandbox, overlays
+from reviewbot.host.sandbox import USER, Bind, BoxBroken, Sandbox, examine, overlays
 from tests.host.roots import host_root
 
 
@@ -159,6 +160,30 @@ def test_layers_can_be_read_as_one_folder_that_nobody_changes(box: Box, layers: 
     box = replace(box, binds={**box.binds, "/obj": Bind(top, lower=(low,))})
     assert box.sh("cat /obj/both /obj/low /obj/top; ! touch /obj/new 2> /dev/null").output == "toplowtop"
     assert sorted(path.name for path in top.iterdir()) == ["both", "top"]
+
+
+def test_a_deleted_name_is_never_seen_as_a_device(box: Box) -> None:
+    top, low = box.folder / "top", box.folder / "low"
+    for folder in (top, low):
+        folder.mkdir()
+    (low / "deleted").touch()
+    os.mknod(top / "deleted", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    too_many = (low,) * 400  # for overlayfs
+    with pytest.raises(BoxBroken) as caught:
+        replace(box, binds={**box.binds, "/obj": Bind(top, lower=too_many)}).sh("ls /obj")
+    assert "layers: copied" in str(caught.value)
+
+
+def test_a_machine_without_overlayfs_has_its_walls(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_layers = sandbox._two_layers
+
+    def too_many(folder: Path) -> Bind:
+        found = two_layers(folder)
+        return replace(found, lower=found.lower * 400)
+
+    monkeypatch.setattr(sandbox, "_two_layers", too_many)
+    walls, overlaid = sandbox._examined.__wrapped__()
+    assert (walls, overlaid) == (examine(), False)
 
 
 def test_a_link_is_not_bound(box: Box) -> None:
