@@ -129,7 +129,7 @@ def _change(found: Finding) -> str:
     change = found.change
     if change is None:
         return found.said
-    was, now = _amount(max(change.base), change.unit), _amount(min(change.head), change.unit)
+    was, now = amount(max(change.base), change.unit), amount(min(change.head), change.unit)
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
     others = [name.partition(" ")[2] for name in change.also]
@@ -139,29 +139,31 @@ def _change(found: Finding) -> str:
 
 _FIGURES = {
     "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
-    "requests": "requests {}", "leak": "memory the server keeps after a hundred “{}” operations",
+    "requests": "{} requests", "leak": "memory the server keeps after a hundred “{}” operations",
     "kernel-leak": "memory the kernel keeps after a hundred “{}” operations", "time": "time of one “{}”",
 }  # fmt: skip
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """A figure with its unit: `34 MiB`, `4126`, `1.2 s`."""
     if unit == "KiB":
         return sized(value * 1024)
     return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {_UNITS.get(unit, unit)}"
 
 
-_UNITS = {"exchanges": "times a byte's way to another process and back"}
+_UNITS = {"exchanges": "round trips of a byte between two processes"}
 
 
 def _mixed(found: Finding) -> str:
-    """`fuse2fs with only kernel patched: smoke/mount fails, and passes on head and on base: reason`."""
+    """`fuse2fs with only kernel patched: smoke/mount fails here, but not on head or on base: reason`."""
     cell = found.cell
     if cell is None:
         return found.said
     reason = f": {cell.reason}" if cell.reason else ""
     checks = listed([f"smoke/{check}" for check in cell.only_here])
     patched = " and ".join(cell.patched)
-    return f"{cell.leg} with only {patched} patched: {checks} fails, and passes on head and on base{reason}"
+    fail = "fails" if len(cell.only_here) == 1 else "fail"
+    return f"{cell.leg} with only {patched} patched: {checks} {fail} here, but not on head or on base{reason}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from reviewbot.report.record import Record
 from reviewbot.report.remarks import grouped, patch_rows
 from reviewbot.report.reproducer import reproducer
 from reviewbot.report.tables import known_failures, left_out, leg_header, leg_rows, not_run, over_budget, stack_rows
-from reviewbot.report.words import said
+from reviewbot.report.words import amount, said
 
 _TONE = {
     ExitStatus.PASS: "good",
@@ -72,7 +72,7 @@ def html_page(record: Record, files: str = "") -> str:
             notes=notes(record),
             servers=_servers(record),
             changes=record.comparison.figures if record.comparison else (),
-            amount=_amount,
+            amount=amount,
             durations=charts.durations(record),
             timeline=charts.timeline(record),
             patches=patch_rows(record.review) if record.review else [],
@@ -174,10 +174,6 @@ def _servers(record: Record) -> list[tuple[str, str, str, str, str, str]]:
             )
         )
     return found
-
-
-def _amount(value: float, unit: str) -> str:
-    return sized(value * 1024) if unit == "KiB" else f"{value:.6g} {unit}".strip()
 
 
 assert set(_TONE) >= {kind.exit_status for kind in VerdictKind}
