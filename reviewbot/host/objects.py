@@ -21,9 +21,11 @@ class Objects:
 
     def read(self, name: str) -> tuple[str, bytes] | None:
         """Kind (`blob`, `commit`, …) and content of `COMMIT`, `COMMIT:PATH` or an id; None: there is no such object."""
+        if "\n" in name:  # git would read a second name, or another one
+            return None
         try:
             _, kind, _, content = self._git.get_object_data(name)
-        except ValueError:  # also a name of more than one line, or of what is no text
+        except ValueError:  # also a name of what is no text
             return None
         return os.fsdecode(kind), content  # bytes, whatever its annotation says
 
@@ -34,6 +36,8 @@ class Objects:
 
     def size(self, name: str) -> int | None:
         """Bytes of an object; None: there is no such object."""
+        if "\n" in name:
+            return None
         try:
             return self._git.get_object_header(name)[2]
         except ValueError:

@@ -35,6 +35,12 @@ def test_a_name_that_stands_for_nothing_gives_nothing_and_the_next_is_answered(r
         assert found.blob(blob) == b"x"
 
 
+def test_a_name_that_ends_with_a_newline_is_not_the_one_without(repository: Path) -> None:
+    blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"x").output.strip()
+    with objects(repository) as found:
+        assert (found.blob(f"{blob}\n"), found.size(f"{blob}\n")) == (None, None)
+
+
 def test_a_repository_of_another_owner_is_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"x").output.strip()
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
