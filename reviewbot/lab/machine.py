@@ -77,7 +77,7 @@ def make_disks(job: GuestJob, places: Places) -> None:
             file.truncate(size)
 
 
-def kernel_line(*, accelerator: str, cpus: int, extra: Sequence[str] = ()) -> str:
+def kernel_line(*, accelerator: str, extra: Sequence[str] = ()) -> str:
     """Kernel command line."""
     words = [
         "root=/dev/vda", "ro", "init=/sbin/reviewbot-init",
@@ -117,7 +117,7 @@ def command(
         *_given(wires), "-sandbox", SANDBOX,
         "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory, wires) if memory else ()),
         "-kernel", _opened(KERNEL, job.kernel, wires),
-        "-append", kernel_line(accelerator=accelerator, cpus=cpus, extra=job.kernel_line),
+        "-append", kernel_line(accelerator=accelerator, extra=job.kernel_line),
         *_disk(Path(job.root), "root", wires, read_only=True),
         *_disk(Path(job.payload), "payload", wires, read_only=True),
         *_disk(places.results_disk, "results", wires, read_only=False),
@@ -218,7 +218,7 @@ def probe_command(
     kernel: Path, root: Path, accelerator: str, log: Path, wires: Mapping[str, int] | None = None
 ) -> list[str]:
     """argv of a machine that only shows that it can run the kernel up to init. wires: see `command`."""
-    line = kernel_line(accelerator=accelerator, cpus=1, extra=["reviewbot.probe"])
+    line = kernel_line(accelerator=accelerator, extra=["reviewbot.probe"])
     early = _quoted(log) if wires is None else f"/dev/fdset/{wires['early']},append=on"
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(accelerator),
@@ -236,7 +236,7 @@ def bare_command(job: GuestJob, accelerator: str, env: Mapping[str, str]) -> str
     """
     for_init = [f'{name}="{value}"' for name, value in env.items()]
     cpus = min(job.cpus, os.cpu_count() or 1)
-    line = kernel_line(accelerator=accelerator, cpus=cpus, extra=[*job.kernel_line, "reviewbot.shell", *for_init])
+    line = kernel_line(accelerator=accelerator, extra=[*job.kernel_line, "reviewbot.shell", *for_init])
     files = {disk.serial: Path("$disks") / f"{disk.serial}.img" for disk in job.disks}
     argv = [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,

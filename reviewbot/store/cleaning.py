@@ -77,7 +77,7 @@ class Found:
 
 
 @contextmanager
-def using(cache: Path, who: str = "", *, waiting: Waiting | None = None) -> Iterator[None]:
+def using(cache: Path, *, waiting: Waiting | None = None) -> Iterator[None]:
     """Nothing is removed from the cache while this lasts, but leftovers. waiting: told when we wait for a removal."""
     with shared(_in_use(cache), waiting=waiting):
         yield
