@@ -26,7 +26,7 @@ from reviewbot.report.tables import (
     test_lines,
 )
 from reviewbot.report.text import fitted, without_trailers
-from reviewbot.report.words import apart, headline, listed, said
+from reviewbot.report.words import apart, headline, listed, said, test_name
 
 FINDINGS = 5
 """In full; the others are counted."""
@@ -96,7 +96,7 @@ def _asides(record: Record, verdict: SaidVerdict) -> list[str]:
             lines.append(f"{counted(len(known), 'known failure')} {where}: {names}")
     unknown = [one for one in verdict.findings if one.outcome and one.outcome.unknown]
     if unknown:
-        names = listed([f"{one.leg} {one.suite}/{one.test}" for one in unknown])
+        names = listed([test_name(one) for one in unknown])
         lines.append(f"{counted(len(unknown), 'test')} got no result, for reasons of the test machine: {names}")
     return lines
 

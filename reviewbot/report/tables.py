@@ -30,9 +30,14 @@ def leg_rows(record: Record) -> list[tuple[str, ...]]:
             rows.append(_row(leg, suite))
     for deep in record.deep:
         for leg in deep.results.legs if deep.results else ():
-            named = leg.model_copy(update={"leg": f"{leg.leg} ({deep.variant})"})
+            named = leg.model_copy(update={"leg": in_variant(leg.leg, deep.variant)})
             rows += [_row(named, suite) for suite in dict.fromkeys(test.suite for test in leg.tests)]
     return rows
+
+
+def in_variant(leg: str, variant: str) -> str:
+    """`fuse2fs (kasan,lockdep)`, a leg in a variant of a deep run; without one `fuse2fs`."""
+    return f"{leg} ({variant})" if variant else leg
 
 
 def _row(leg: LegResult, suite: str) -> tuple[str, ...]:

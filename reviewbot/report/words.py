@@ -11,7 +11,7 @@ from reviewbot.model.words import counted, one_line, place, sized, untagged
 from reviewbot.report.notes import notes
 from reviewbot.report.rates import past, rates, spread
 from reviewbot.report.record import Record
-from reviewbot.report.tables import known_in_question
+from reviewbot.report.tables import in_variant, known_in_question
 
 UNTESTED = "nothing was booted or tested"
 UNCOMPARED = "failed on head and could not be compared with base"
@@ -75,7 +75,7 @@ def test_name(found: Finding) -> str:
 
 def leg_name(found: Finding) -> str:
     """`fuse2fs`, `fuse2fs (kasan,lockdep)`."""
-    return f"{found.leg} ({found.variant})" if found.variant else found.leg
+    return in_variant(found.leg, found.variant)
 
 
 def _compared(found: Finding) -> str:

@@ -138,6 +138,17 @@ def test_what_does_not_apply_is_tried_without_building_anything() -> None:
     )
 
 
+def test_a_test_without_a_result_names_its_variant() -> None:
+    record = RECORDS["fail"]()
+    assert record.verdict
+    deep = tuple(
+        one.model_copy(update={"variant": "kasan"}) if one.outcome and one.outcome.unknown else one
+        for one in record.verdict.findings
+    )
+    said = words(body(record.model_copy(update={"verdict": record.verdict.model_copy(update={"findings": deep})})))
+    assert "2 tests got no result, for reasons of the test machine: fuse2fs (kasan) smoke/links" in said
+
+
 def test_a_tested_by_is_offered_for_what_passed_only_and_never_a_reviewed_by() -> None:
     offers = {name: "| Tested-by: " in body(build()) for name, build in RECORDS.items()}
     assert {name for name, offered in offers.items() if offered} == {"pass", "pass-reviewed", "counted"}

@@ -9,6 +9,7 @@ from itertools import chain
 from reviewbot.model.comparison import Class, Compared, Side
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.report.record import Record
+from reviewbot.report.tables import in_variant
 
 _QUIET = frozenset({Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN})
 """Outcomes that nobody has to look at."""
@@ -70,11 +71,6 @@ def compared(record: Record) -> dict[tuple[str, str, str], Compared]:
         if comparison
         for test in comparison.tests
     }
-
-
-def in_variant(leg: str, variant: str) -> str:
-    """Name of a leg in a variant of a deep run; without one the leg's own."""
-    return f"{leg} ({variant})" if variant else leg
 
 
 def rows(record: Record, told: set[str]) -> list[Row]:
