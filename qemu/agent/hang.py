@@ -27,7 +27,8 @@ _KTHREAD = 0x00200000
 _GDB = ("gdb", "-nx", "-nh", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set width 0", "-ex", "thread 1",
         "-ex", "bt 64", "-ex", "echo \\n== all threads\\n", "-ex", "thread apply all -s bt 24", "-p")  # fmt: skip
 _GDB_LIMIT = 10.0
-"""Seconds; an emulated machine that does nothing else needs two."""
+"""Seconds for all servers together, half of what the agent gives `collect`; an emulated machine that does nothing else
+needs two for each."""
 _MOST_TRACED, _FRAMES = 2, 6
 _MNT_FORCE, _MNT_DETACH = 1, 2
 _PATIENCE = 5.0
@@ -144,8 +145,9 @@ def collect() -> str:
     for task in known:
         if task.state == "D":
             told += [f"blocked {task}: in {task.wchan}", *(f"    {line}" for line in task.stack[:8])]
+    until = time.monotonic() + _GDB_LIMIT
     for pid in sorted(servers)[:_MOST_TRACED]:
-        if where := backtrace(pid):
+        if where := backtrace(pid, max(0.0, until - time.monotonic())):
             told.append(f"server pid {pid} is in {' < '.join(where)}")
     if servers:
         told += [f"server said: {line}" for line in log.splitlines()[-3:]]
@@ -155,7 +157,7 @@ def collect() -> str:
     return "\n".join(told)[:EXCERPT]
 
 
-def backtrace(pid: int) -> list[str]:
+def backtrace(pid: int, limit: float) -> list[str]:
     """The innermost functions of a server's first thread; all threads go into a file below FOLDER."""
     import re
     import subprocess
@@ -164,7 +166,7 @@ def backtrace(pid: int) -> list[str]:
     try:
         with open(path, "wb") as file:
             debugger = subprocess.Popen([*_GDB, str(pid)], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-            debugger.wait(_GDB_LIMIT)
+            debugger.wait(limit)
     except subprocess.TimeoutExpired:
         debugger.kill()
     except OSError as error:
