@@ -5,7 +5,7 @@ import re
 
 from reviewbot.model.results import Known
 from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict, VerdictKind
-from reviewbot.model.words import counted, one_line
+from reviewbot.model.words import counted, one_line, plain
 from reviewbot.report.differential import differential
 from reviewbot.report.mixes import mix_lines
 from reviewbot.report.notes import notes
@@ -74,7 +74,7 @@ def body(record: Record, threads: int = 1) -> str:
             may_tag=_may_tag(record),
         )
     )
-    return without_trailers(fitted(re.sub(r"\n{3,}", "\n\n", text)))
+    return without_trailers(fitted(re.sub(r"\n{3,}", "\n\n", plain(text))))
 
 
 def _findings(verdict: SaidVerdict) -> list[SaidFinding]:

@@ -35,6 +35,13 @@ HEADERS = ["From", "To", "Subject", "Message-ID", "In-Reply-To", "References", "
 WORKFLOW_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 
 
+def test_what_is_said_of_a_base_steers_no_terminal() -> None:
+    base = TREES.trees[1].model_copy(update={"base_why": "a\x1b[31m\u202e branch"})
+    trees = TREES.model_copy(update={"trees": (TREES.trees[0], base, *TREES.trees[2:])})
+    text = reply_mail(passing().model_copy(update={"trees": trees}), b"").decode()
+    assert "\ufffd[31m\ufffd branch" in text and "\x1b" not in text and "\u202e" not in text
+
+
 def record_with(text: str) -> Record:
     """Every place that a stranger writes to says `text`."""
     posting = POSTING.model_copy(update={"subject": text})
