@@ -59,6 +59,11 @@ class Record(Model):
         return "review" if self.plan and not self.plan.legs else "apply-and-test"
 
     @property
+    def done(self) -> str:
+        """What was done with the sources, as a word: nothing is `tested` that was not."""
+        return "tested" if self.results else "reviewed" if self.command == "review" else "applied"
+
+    @property
     def variant(self) -> str:
         """`kasan`; empty: the plain stack was tested."""
         return self.plan.variant.name if self.plan else ""
