@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -39,6 +39,12 @@ def repeat(what: str, limit: float, times: int, action: Callable[[], object]) ->
         action()
         seconds.append(time.monotonic() - started)
     return Figure(what, tuple(seconds), limit)
+
+
+def failed(statuses: Iterable[int]) -> str:
+    """Why processes with these exit statuses give no figure; empty: they do."""
+    worst = next((status for status in statuses if status), 0)
+    return f"it ended with status {worst}" if worst else ""
 
 
 def measured_process(command: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, float, float]:

@@ -24,17 +24,13 @@ runs; legs and tests that these runs did not come to are not in it.
 """
 
 
-UNKNOWN = (Outcome.MISS, Outcome.INFRA)
-"""Outcomes that say nothing of a test."""
-
-
 def page(runs: Sequence[tuple[Lock, Results]]) -> str:
     """The page. Each run's sources, a row per test with a column per leg, and why an outcome is not PASS."""
     legs: dict[str, LegResult] = {
         leg.leg: leg for _, results in runs for leg in results.legs if leg.available and leg.tests
     }
     found = {
-        name: {(test.suite, test.test): test for test in leg.tests if test.outcome not in UNKNOWN}
+        name: {(test.suite, test.test): test for test in leg.tests if not test.outcome.unknown}
         for name, leg in legs.items()
     }
     tests = sorted({test for leg in found.values() for test in leg}, key=lambda test: (test[0] != "smoke", test))

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import Figure, measured_process
+from benchmarks.measure import Figure, failed, measured_process
 from reviewbot.report import html_page
 from tests.report.html.browser import CHROMIUM, browsing, opened
 from tests.report.records import RECORDS, large
@@ -33,8 +33,9 @@ def all_files() -> Iterator[Figure]:
     script = f"from tests.report.records import large; from reviewbot.report import files; files(large({TESTS}), {{}})"
     runs = [measured_process([sys.executable, "-c", script]) for _ in range(TIMES)]
     what = f"all reports of {TESTS} tests in 5 legs"
-    yield Figure(what, tuple(seconds for _, seconds, _ in runs), 3.0)
-    yield Figure(f"{what}, memory", tuple(size for _, _, size in runs), 300.0, unit="MB")
+    why_not = failed(status for status, _, _ in runs)
+    yield Figure(what, () if why_not else tuple(seconds for _, seconds, _ in runs), 3.0, why_not)
+    yield Figure(f"{what}, memory", () if why_not else tuple(size for _, _, size in runs), 300.0, why_not, "MB")
 
 
 def page(folder: Path) -> Figure:
@@ -63,13 +64,15 @@ def site(folder: Path) -> Iterator[Figure]:
         shutil.copytree(runs / "20261101-000000-0000", runs / f"20261101-{number:06}-0000")
     command = [sys.executable, "-m", "reviewbot", "site", str(folder / "site")]
     env = {**os.environ, "REVIEWBOT_DATA": str(folder / "data")}
-    seconds = [measured_process(command, env)[1]]
-    yield Figure(f"the site of {RUNS} runs", tuple(seconds), 10.0)
+    status, seconds, _ = measured_process(command, env)
+    why_not = failed([status])
+    yield Figure(f"the site of {RUNS} runs", () if why_not else (seconds,), 10.0, why_not)
     more = []
     for number in range(TIMES):
         shutil.copytree(runs / "20261101-000000-0000", runs / f"20261102-{number:06}-0000")
-        more.append(measured_process(command, env)[1])
-    yield Figure("the site after one more run", tuple(more), 1.0)
+        more.append(measured_process(command, env))
+    why_not = failed(status for status, _, _ in more)
+    yield Figure("the site after one more run", () if why_not else tuple(one for _, one, _ in more), 1.0, why_not)
 
 
 def main() -> None:
