@@ -184,7 +184,7 @@ class History:
                 if engine.dialect.name == "sqlite":
                     event.listen(engine, "connect", _wait_for_others)
                 with locked(self._file.with_suffix(".lock")) if self._file else nullcontext():
-                    _migrate(engine)
+                    _migrate(engine, self._said)
                 self._engine = engine
             yield self._engine
         except ModuleNotFoundError as error:
@@ -197,7 +197,8 @@ class HistoryBroken(InfraError):
     """The database of outcomes cannot be read or written."""
 
     def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"the history of outcomes ({where}) cannot be used: {why}", hint="move it away to start anew")
+        hint = "`history:` of the site file names it" if "://" in where else "move it away to start anew"
+        super().__init__(f"the history of outcomes ({where}) cannot be used: {why}", hint=hint)
         self.where, self.why = where, why
 
 
@@ -213,8 +214,11 @@ def _wait_for_others(connection: sqlite3.Connection, _record: object) -> None:
     cursor.close()
 
 
-def _migrate(engine: Engine) -> None:
-    """Make the tables, or bring older ones up to date. Raises HistoryBroken for those of a later reviewbot."""
+def _migrate(engine: Engine, where: str) -> None:
+    """Make the tables, or bring older ones up to date. Raises HistoryBroken for those of a later reviewbot.
+
+    where: what is said of the database.
+    """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":  # several hosts may begin at once; a file has its lock
             connection.execute(text("SELECT pg_advisory_xact_lock(7305)"))
@@ -224,7 +228,7 @@ def _migrate(engine: Engine) -> None:
             return
         found = connection.execute(select(_version.c.version)).scalar_one()
         if found > VERSION:
-            raise HistoryBroken(str(engine.url), f"its tables are of version {found}, this reviewbot knows {VERSION}")
+            raise HistoryBroken(where, f"its tables are of version {found}, this reviewbot knows {VERSION}")
         for version in range(found + 1, VERSION + 1):
             for step in _STEPS[version]:
                 connection.execute(text(step))

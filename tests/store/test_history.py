@@ -134,8 +134,9 @@ def test_a_database_that_is_not_there_is_said_without_its_password() -> None:
 
 
 def test_a_driver_that_is_not_installed_is_named() -> None:
-    with pytest.raises(HistoryBroken, match="its driver oracledb is not installed"):
+    with pytest.raises(HistoryBroken, match="its driver oracledb is not installed") as caught:
         History("oracle+oracledb://x/y").of_inputs("ab")
+    assert caught.value.hint == "`history:` of the site file names it", "nobody can move a server away"
 
 
 @pytest.fixture(scope="module")
