@@ -198,14 +198,13 @@ class _Letter:
     def _decided(self, sender: Sender) -> Decision:
         if self.named:  # somebody at the keyboard chose the readers
             return Decision()
-        since = datetime.now(UTC) - timedelta(days=7)
-        all_ = sender.outbox.sent_since(MAIL, since)
+        there = sender.outbox.all(State.SENT, State.SENDING, State.PENDING)
+        # When it went out, or will: another run's mail that waits below an embargo is one before this, too.
+        mails = [(item, when) for item in there if item.channel == MAIL and (when := item.not_before or item.changed)]
         day = datetime.now(UTC) - timedelta(days=1)
         sent = {
-            "all": tuple(item.changed for item in all_ if item.changed and item.changed > day),
-            "posting": tuple(
-                item.changed for item in all_ if item.changed and item.topic == self.topic and item.run != self.run
-            ),
+            "all": tuple(when for item, when in mails if item.state is not State.PENDING and when > day),
+            "posting": tuple(when for item, when in mails if item.topic == self.topic and item.run != self.run),
         }
         return decide(sender.policy, self.kind, self.author, self.answered, self.posting, sent)
 

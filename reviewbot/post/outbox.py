@@ -130,14 +130,6 @@ class Outbox:
             raise UsageError(f"the outbox has no {number}", hint="`reviewbot outbox` lists what it has")
         return _item(row)
 
-    def sent_since(self, channel: str, when: datetime, topic: str = "") -> tuple[Item, ...]:
-        """What went out, or may have, at `when` or later; about one posting, or about any."""
-        return tuple(
-            item
-            for item in self.all(State.SENT, State.SENDING)
-            if item.channel == channel and (item.changed or when) >= when and topic in ("", item.topic)
-        )
-
     def hold(self, number: int, why: str = "held by hand") -> Item:
         """Let it wait. Raises UsageError when it went out, or may have."""
         return self._move(number, State.HELD, why, (State.PENDING, State.HELD, State.REFUSED))

@@ -105,8 +105,8 @@ def decide(
     posting: Posting | None,
     sent: Mapping[str, tuple[datetime, ...]],
 ) -> Decision:
-    """author: address. answered: the mail, or an empty one. sent: when mails went out in the last day: `all`, and about
-    the same posting `posting`.
+    """author: address. answered: the mail, or an empty one. sent: when mails went out in the last day: `all`; and when
+    those about the same posting went out, or will: `posting`.
     """
     if silent := _silent(answered, posting):
         return Decision(held=silent)

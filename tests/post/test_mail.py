@@ -2,6 +2,7 @@
 """A reply is sent once, to whom it should, or not at all; and what happened is said in one line."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -314,6 +315,19 @@ def test_a_reply_below_an_embargo_goes_when_it_is_over(folder: Path, server: Ser
     assert outbox(folder).due() == ()
     assert send_again(item, Sender(outbox(folder), wait, pauses=())).state is State.PENDING, "it is not due"
     assert send_again(outbox(folder).release(item.id), Sender(outbox(folder), wait, pauses=())).state is State.SENT
+
+
+def test_the_mail_of_a_later_run_waits_for_one_that_still_waits(folder: Path, server: Server) -> None:
+    wait = Policy(defaults=Defaults(level="all", embargo_hours=6, posting_hours=240))
+    mail(folder, send=True, policy=wait)
+    later = folder.parent / "later"
+    later.mkdir()
+    text = (folder / "reply.eml").read_bytes()
+    (later / "reply.eml").write_bytes(text.replace(b"Message-ID: <", b"Message-ID: <later."))
+    delivery = mail(later, send=True, policy=wait)
+    first, second = outbox(folder).all(State.PENDING)
+    assert first.not_before and second.not_before == first.not_before + timedelta(hours=240)
+    assert delivery.state == "waiting" and "the posting had a mail before" in delivery.why and server.mails == []
 
 
 def test_a_list_that_wants_it_has_a_copy_and_a_private_author_none(folder: Path, server: Server) -> None:
