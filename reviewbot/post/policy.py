@@ -140,13 +140,13 @@ def _copies(policy: Policy, rules: Mapping[str, Rule], answered: EmailMessage, a
     there = addresses(answered)
     found = [*policy.defaults.cc, *(address for rule in rules.values() for address in rule.cc)]
     listed = {address.lower() for address in policy.lists}
-    for address, rule in ((None, None), *rules.items()):
-        to = policy.defaults.to if rule is None else rule.to
+    for address, to in (("", policy.defaults.to), *((address, rule.to) for address, rule in rules.items())):
         if to == "all":
             found += sorted(there)
         elif to == "list":
-            found += sorted(there & listed) if address is None else [address]
-    return tuple(one for one in dict.fromkeys(found) if one.lower() != author.lower())
+            found += [address] if address in policy.lists else sorted(there & listed)
+    without = {author.lower(), *(address.lower() for address, rule in policy.lists.items() if rule.to == "author")}
+    return tuple(one for one in dict.fromkeys(found) if one.lower() not in without)
 
 
 def _wait(

@@ -52,6 +52,18 @@ def test_a_list_may_want_copies(to: str) -> None:
     assert decision(rules).cc == ((LIST,) if to == "list" else ("erin@example.org", LIST))
 
 
+@pytest.mark.parametrize("to", ["list", "all"])
+def test_a_list_that_wants_no_copy_has_none_whatever_others_want(to: str) -> None:
+    both = answered(to=f"{LIST}, {OTHER}")
+    rules = {LIST: Rule(to="author"), OTHER: Rule(to="all")}
+    assert decision(Policy(defaults=Defaults.model_validate({"to": to}), lists=rules), mail=both).cc == (OTHER,)
+
+
+def test_an_author_may_want_the_lists_to_have_a_copy() -> None:
+    rules = Policy(lists={LIST: Rule(), OTHER: Rule()}, authors={DANA: Rule(to="list")})
+    assert decision(rules).cc == (LIST,)
+
+
 def test_addresses_are_the_same_in_any_case() -> None:
     assert decision(Policy(lists={LIST.upper(): Rule(mute=True)})).held
     assert decision(Policy(authors={DANA.title(): Rule(mute=True)})).held
