@@ -175,10 +175,6 @@ def _show(rows: Sequence[tuple[Row, int]], now: datetime.datetime) -> None:
             console.print(Text.assemble("    ", rest), no_wrap=True, overflow="ellipsis")
 
 
-def _subject(row: Row, times: int) -> str:
-    return flat(row.subject) + (f"  ({times} times)" if times > 1 else "")
-
-
 def _cells(row: Row, now: datetime.datetime) -> tuple[str, str, str, str]:
     return row.run, age(row.started, now), clock(row.seconds) if row.seconds is not None else "–", row.state
 
