@@ -224,9 +224,8 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     "--blame",
     type=values.Duration(none=True),
     default=BLAME,
-    show_default="10m",
     metavar="DURATION",
-    help="Search this long for the patch that brought a new failure; 0s: do not search.",
+    help="Search this long for the patch that brought a new failure; 0s: do not search [default: 10m].",
 )
 @click.option("--compat", is_flag=True, help="Run smoke on every mix of old and new kernel, library and server.")
 @click.option("--deep", is_flag=True, help="-g quick, --compat, and all of it again with KASAN and lockdep (hours).")

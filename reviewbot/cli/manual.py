@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 _EXITS = (
-    ("0", "PASS"), ("1", "the series is at fault: REGRESSION, DOES-NOT-APPLY, BUILD-FAILS, REVIEW-ERRORS"),
+    ("0", "PASS; REVIEWED: looked at only"),
+    (
+        "1",
+        "the series is at fault: REGRESSION, DOES-NOT-APPLY, BUILD-FAILS, REVIEW-ERRORS; or tests failed that could "
+        "not be compared with base: FAILURES",
+    ),
     ("2", "usage or configuration"), ("3", "BLOCKED: the posting is incomplete, or a prerequisite is missing"),
     ("4", "INFRA: this machine, the network, a mirror, or a bug of reviewbot; says nothing about the series"),
     ("130", "interrupted"),
