@@ -74,9 +74,14 @@ def post_command(
     machine without --send, and nothing leaves it twice. A failure of the infrastructure is never mailed; failures of
     tests that were not compared with base only with --uncompared. Patchwork is the one of b4's settings (b4.pw-url,
     b4.pw-project, b4.pw-key); KCIDB_REST=https://TOKEN@HOST/submit says where KCIDB is. GitHub gets a check of --sha or
-    a comment on --issue, by the token in GITHUB_TOKEN; a later run replaces the comment.
+    a comment on --issue, by the token in GITHUB_TOKEN; a later run replaces
+    the comment.
     """
     folder = Runs(data_dir() / "runs").find(run)
+    if channel != post.MAIL and (mail_to or cc or policy or uncompared):
+        raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
+    if channel != _B4 and tree:
+        raise UsageError(f"--tree says nothing to {channel}")
     if channel == post.GITHUB:
         target = post.github_target(repository, sha, component, issue or 0)
         # From the facts: the folder may come from a machine of others.
@@ -88,8 +93,6 @@ def post_command(
     if repository or sha or component or issue:
         raise UsageError(f"--repository, --sha, --component and --issue say nothing to {channel}")
     if channel != post.MAIL:
-        if mail_to or cc or policy or uncompared:
-            raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
         if channel == _B4:
             return _into_b4(folder, tree or Path.cwd(), send)
         return _submit(folder, channel, send, as_json)
