@@ -66,8 +66,8 @@ def post_command(
     uncompared: bool,
     as_json: bool,
 ) -> int:
-    """Answer in the thread with the replies of RUN, or give its results to a Patchwork, to KernelCI's database, or
-    to `b4 review`.
+    """Answer in the thread with the replies of RUN, or give its results to Patchwork, KernelCI's database, GitHub, or
+    `b4 review`.
 
     Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here. To whom and when
     is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
