@@ -26,6 +26,7 @@ from reviewbot.model.results import Outcome, Results
 from reviewbot.model.verdict import SaidVerdict
 from reviewbot.post import Outbox, outbox_file
 from reviewbot.store import Store
+from tests.command import called
 from tests.conftest import ROOT
 from tests.machines import DemoRun, processes
 from tests.mails import mbox
@@ -75,10 +76,8 @@ def test_every_report_of_the_demo_can_be_read(demo_run: DemoRun) -> None:
     reply = message_from_bytes((folder / "reply.eml").read_bytes(), policy=default)
     assert reply["In-Reply-To"] == f"<{Version(1).top}>" and reply["To"].startswith("Dana Example")
     assert max(len(line) for line in reply.get_content().splitlines()) <= 78
-    done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", "post", "latest", "--to", "mail"], capture_output=True, text=True,
-        check=False, env={**os.environ, "REVIEWBOT_DATA": str(demo_run.data), **GIT_MAIL},
-    )  # fmt: skip
+    env = {**os.environ, "REVIEWBOT_DATA": str(demo_run.data), **GIT_MAIL}
+    done = called("post", "latest", "--to", "mail", env=env)
     assert done.returncode == 0, done.stderr
     assert "\nPASS: all " in done.stdout and Outbox(outbox_file(demo_run.data)).all() == ()
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from reviewbot.host.data import data_path
+from tests.command import called
 from tests.conftest import ROOT
 from tests.repos import git
 
@@ -211,8 +212,8 @@ def test_the_jobs_status_is_the_tools_and_patches_cannot_command_the_runner(tmp_
     done = play("review", "Review", tmp_path, status, MESSAGE_ID=EVIL, GITHUB_OUTPUT=str(tmp_path / "output"))
     assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"status={status}\n")
     assert not (tmp_path / "pwned").exists()
-    called = (tmp_path / "called").read_text().splitlines()
-    assert called == ["review", "--", EVIL]
+    words = (tmp_path / "called").read_text().splitlines()
+    assert words == ["review", "--", EVIL]
     first, said, last = done.stdout.splitlines()
     token = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", first)
     assert token and said == "::error::from the guest" and last == f"::{token[1]}::"
@@ -252,8 +253,8 @@ def test_whoever_calls_may_say_what_whoever_clicks_may_say(workflow: str) -> Non
     assert set(on["workflow_call"]["inputs"]) == set(on["workflow_dispatch"]["inputs"])
     for name, one in on["workflow_dispatch"]["inputs"].items():
         assert set(one) <= {"description", "required", "default", "type"}, name
-        called = {key: value for key, value in one.items() if key != "description"}
-        assert on["workflow_call"]["inputs"][name] == called
+        without = {key: value for key, value in one.items() if key != "description"}
+        assert on["workflow_call"]["inputs"][name] == without
 
 
 @pytest.mark.parametrize("shards", ["0", "257", "-1", "", "x", "8;reboot", EVIL])
@@ -311,10 +312,7 @@ def test_a_caller_gets_the_verdict_and_the_run(tmp_path: Path, workflow: str) ->
 
 @pytest.mark.parametrize("words", [["plan", "--legs=", "--suites=smoke", "--tests="], ["review"]])
 def test_the_call_is_one_that_the_command_line_takes(words: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "reviewbot", *words, "--rfc", "--mbox=/nowhere", "--", "-odd@example.org"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = called(*words, "--rfc", "--mbox=/nowhere", "--", "-odd@example.org")
     assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr
 
 
@@ -380,7 +378,5 @@ def test_the_calls_for_shards_are_ones_that_the_command_line_takes(tmp_path: Pat
         ["run-shard", "--output=/nowhere/r.json", "--", "/nowhere"], ["merge-shards", "--", "/nowhere", "/nowhere"],
     ]  # fmt: skip
     for words in calls:
-        done = subprocess.run(
-            [sys.executable, "-m", "reviewbot", *words], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
+        done = called(*words, cwd=tmp_path)
         assert done.returncode == 2 and "/nowhere" in done.stderr, done.stderr

@@ -90,8 +90,7 @@ def test_without_runs_there_is_nothing_to_offer_and_no_complaint(data: Path) -> 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_words_of_its_own_that_are_sound(shell: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "reviewbot", "completion", shell], capture_output=True, text=True,
-                          check=False, timeout=120)  # fmt: skip
+    done = called("completion", shell)
     assert done.returncode == 0 and f"_REVIEWBOT_COMPLETE={shell}_complete" in done.stdout
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed: whether it takes these words is not known")

@@ -4,7 +4,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from reviewbot.model.github import Annotation, GithubReport
 from reviewbot.post import Item, Outbox, State
 from reviewbot.post.github import Github, GithubSettings, Target, github_settings, github_target, marker, put_github
 from reviewbot.report.github import cut, github_report
+from tests.command import called
 from tests.post.hub import ME, TOKEN, Hub, Trouble, hub
 from tests.report.records import RECORDS, RUN, large
 from tests.report.test_from_folder import left
@@ -183,8 +183,7 @@ def test_a_summary_of_many_tests_fits_and_leaves_nothing_open() -> None:
 
 def posted(folder: Path, server: Hub, *words: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "GITHUB_API_URL": server.url, "GITHUB_TOKEN": TOKEN, "REVIEWBOT_DATA": str(folder / "data")}
-    command = [sys.executable, "-m", "reviewbot", "post", str(folder / RUN), "--to", "github", *words]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return called("post", str(folder / RUN), "--to", "github", *words, env=env)
 
 
 def test_the_command_posts_what_it_makes_from_the_facts_of_the_folder(tmp_path: Path, server: Hub) -> None:
