@@ -166,6 +166,13 @@ def artifacts(folder: Path) -> Artifacts:
     )
 
 
+def other(artifacts: Artifacts, *kinds: str) -> Artifacts:
+    """The same of another commit. kinds: what differs; all without any."""
+    built = artifacts.artifacts
+    changed = {kind: built[kind].model_copy(update={"key": f"base-{built[kind].key}"}) for kind in kinds or built}
+    return Artifacts(artifacts={**built, **changed})
+
+
 MACHINE = Conditions(legs=(), disks=disks(1), memory=512, cpus=1)
 
 

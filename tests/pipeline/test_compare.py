@@ -3,7 +3,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from reviewbot.model.trees import Trees
 from reviewbot.pipeline.compare import Head, compared, merged
 from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context
-from tests.pipeline.test_reruns import other
-from tests.played import LEG, TESTS, Lab, World, made_world, with_build
+from tests.played import LEG, TESTS, Lab, World, other, with_build
 
 FIRST = TESTS[0]
 SMOKE = Compared(leg=LEG.name, suite="smoke", test="rename", outcome=Outcome.FAIL, kind=Class.FLAKY)
@@ -49,11 +48,10 @@ class Played(Head):
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("REVIEWBOT_CACHE", str(tmp_path / "cache"))
-    with made_world() as made:
-        yield made
+    return world
 
 
 def run_of(context: Context) -> Run:

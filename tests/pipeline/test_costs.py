@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What head costs a server more, measured twice per side in machines that are played."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.lab import GuestStep, StepReply
@@ -13,8 +10,7 @@ from reviewbot.model.results import LegResult
 from reviewbot.pipeline.costs import with_costs
 from reviewbot.runner import Context
 from reviewbot.suites import smoke
-from tests.pipeline.test_reruns import other
-from tests.played import LEG, Lab, World, made_world, with_build
+from tests.played import LEG, Lab, World, other, with_build
 
 ALONE = ["mkfs", "mount", "costs"]
 
@@ -36,12 +32,6 @@ class LeakingLab(Lab):
         kib = self.base if on_base else self.head[self.measured]
         self.measured += not on_base
         return reply.model_copy(update={"output": f"cost create 400 {kib} 0 30.00\n"})
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 def compare(world: World, lab: Lab) -> tuple[Comparison, LegResult]:

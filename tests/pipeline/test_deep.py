@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A deep run: the same head as variants of its stack, compared with base built the same way."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from reviewbot.pipeline.deep import deep_runs
 from reviewbot.pipeline.request import Request, check_request
 from reviewbot.pipeline.run import Run
 from tests.pipeline.test_compare import PLAN
-from tests.pipeline.test_reruns import other
-from tests.played import TESTS, Lab, World, made_world
+from tests.played import TESTS, Lab, World, other
 
 FIRST = TESTS[0]
 DEEP = PLAN.model_copy(update={"deep": True, "suites": ("fstests",)})
@@ -33,12 +31,11 @@ STACK = load_stack().model_copy(update={"default_tests": f"{FIRST} {TESTS[1]}"})
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("REVIEWBOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(lab, "choose_accelerator", lambda *_, **__: Accelerator("tcg", "a test"))
-    with made_world() as made:
-        yield made
+    return world
 
 
 def head_of(world: World, plan: Plan) -> Head:

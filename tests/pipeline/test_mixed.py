@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Old and new parts of a stack together: which stacks are made, and what counts against the series."""
 
-from collections.abc import Iterator, Mapping
-
-import pytest
+from collections.abc import Mapping
 
 from reviewbot.config import load_stack
 from reviewbot.model.comparison import Cell, Comparison
@@ -13,17 +11,10 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.mixed import Mixed, with_mixed
 from reviewbot.runner import Context
-from tests.pipeline.test_reruns import other
-from tests.played import LEG, Lab, World, made_world, tree_of, with_build
+from tests.played import LEG, Lab, World, other, tree_of, with_build
 
 PARTS = ("kernel", "libfuse", "e2fsprogs")
 STACK = load_stack()
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 def part(component: str) -> Part:

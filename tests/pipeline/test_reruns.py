@@ -2,7 +2,7 @@
 """Which tests are run again, on which side, how often, and what the counts become."""
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,22 +20,9 @@ from reviewbot.store import Entry as Recorded
 from reviewbot.store import History, NotRuns
 from reviewbot.suites import notruns, smoke
 from reviewbot.suites.quarantine import Entry
-from tests.played import LEG, TESTS, Lab, World, made_world, with_build
+from tests.played import LEG, TESTS, Lab, World, other, with_build
 
 FIRST, SECOND = TESTS[:2]
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
-
-
-def other(artifacts: Artifacts, *kinds: str) -> Artifacts:
-    """The same of another commit. kinds: what differs; all without any."""
-    built = artifacts.artifacts
-    changed = {kind: built[kind].model_copy(update={"key": f"base-{built[kind].key}"}) for kind in kinds or built}
-    return Artifacts(artifacts={**built, **changed})
 
 
 class Sides:

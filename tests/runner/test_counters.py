@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine brings its counters back in the end, and that is no test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,9 @@ from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.runner import shard_files
 from reviewbot.runner.suite_job import suite_job_of
 from reviewbot.suites import about_counters
-from tests.played import LEG, TESTS, World, made_world, with_build
+from tests.played import LEG, TESTS, World, with_build
 
 GCOV = choose_variant(["gcov"])
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 @pytest.mark.parametrize(("variant", "names"), [(GCOV, ["fuse2fs-fstests/coverage"]), (PLAIN, [])])

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """SuiteJob is cut so that machines end together, and so that no test is lost or doubled."""
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,16 +12,10 @@ from reviewbot.runner.select import choose
 from reviewbot.runner.shard_run import START
 from reviewbot.runner.suite_job import SuiteJob, lengths_of, suite_job_of
 from reviewbot.store import TestSeconds
-from tests.played import TESTS, World, made_world
+from tests.played import TESTS, World
 
 SECONDS = st.floats(0.0, 1000.0)
 LENGTHS = st.dictionaries(st.text("abcdef/0123456789", min_size=1, max_size=8), SECONDS, max_size=60)
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 @given(LENGTHS, st.integers(1, 12))

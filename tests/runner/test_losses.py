@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Machines that are lost and tests that hang: what a leg does next, and what it remembers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,7 @@ from reviewbot.model.shard import MAX_LOSSES
 from reviewbot.store import TestSeconds
 from reviewbot.suites.setup import SETUP
 from tests.faults import fault
-from tests.played import TESTS, Lab, World, artifacts, made_world, outcomes
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
+from tests.played import TESTS, Lab, World, artifacts, outcomes
 
 
 def test_a_lost_machine_is_followed_by_another_that_goes_on_after_that_test(world: World) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Suites of a leg against a lab that plays its part: no test is forgotten, none runs twice for the same inputs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,6 @@ from reviewbot.suites import fstests, smoke
 from reviewbot.suites.setup import SETUP
 from reviewbot.suites.shortcomings import FactOf
 from tests.played import LEG, OUTCOMES, SERVER, TESTS, Lab, World, made_world, outcomes, with_build, with_tests
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 def test_all_replies_become_results_with_proofs_and_logs(world: World) -> None:

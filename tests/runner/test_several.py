@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several machines, several legs: what is found does not depend on how many there are."""
 
-from collections.abc import Iterator
 from itertools import chain
 
 import pytest
@@ -17,12 +16,6 @@ from reviewbot.suites.setup import SETUP
 from tests.played import OUTCOMES, TESTS, Lab, World, made_world, outcomes
 
 LEGS = [load_stack().leg(name) for name in ("ext4", "fuse2fs")]
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 def asked(lab: Lab, leg: str) -> list[str]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Variants of the stack: what is wrong in their file is named, and all that one changes is in the keys."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,12 @@ from reviewbot.model.lab import GuestJob
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.variants import PLAIN, Variant, joined
 from reviewbot.suites import fstests
-from tests.played import TESTS, Lab, World, made_world, with_build
+from tests.played import TESTS, Lab, World, with_build
 
 
 def run(world: World, variant: Variant = PLAIN) -> tuple[LegResult, list[GuestJob]]:
     result = world.run("fstests", context=with_build(world.context(), variant=variant))
     return result, world.lab.jobs
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
 
 
 def test_each_shipped_variant_says_why_and_names_what_there_is() -> None:
