@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """No report tells of this machine's folders, of passwords in its settings, or of what its environment holds."""
 
-import os
-
 import pytest
 
 from reviewbot.model.base import Model
@@ -52,7 +50,6 @@ def test_where_sources_are_on_this_machine_is_not_told(name: str) -> None:
 def test_what_the_environment_holds_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_TOKEN", "KCIDB_REST", "HTTPS_PROXY", "USER", "HOSTNAME"):
         monkeypatch.setenv(name, f"https://{TOKEN}@x")
-    assert os.environ["GITHUB_TOKEN"]
     for build in RECORDS.values():
         assert not [file for file, text in told(build()).items() if TOKEN in text]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SuiteJob is cut so that machines end together, and so that no test is lost or doubled."""
+"""The job of a suite is cut so that machines end together, and so that no test is lost or doubled."""
 
 from hypothesis import given
 from hypothesis import strategies as st
