@@ -67,9 +67,10 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
 
 def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> SuiteJob:
     """selection: of fstests. Raises ConfigError for a bad data file."""
-    variant, machine = context.build.variant, context.conditions
+    variant, machine, tests = context.build.variant, context.conditions, context.tests
     known = context.durations.tests(measured_as(leg.name, variant.name), context.accelerator.name)
-    steps = SUITES[suite].steps(leg, Wanted(selection, context.tests.checks, known, machine.soak or SOAK))
+    wanted = Wanted(selection, tests.checks, known, machine.soak or SOAK, again=bool(tests.rerun))
+    steps = SUITES[suite].steps(leg, wanted)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = context.build.artifacts.artifacts
     shard = Shard(

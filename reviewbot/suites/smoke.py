@@ -30,15 +30,17 @@ _TIMEOUT = 60.0
 _TIMEOUTS = {"fio": 120.0, "stress": 120.0, "many": 120.0, "remount": 120.0, "costs": 120.0}
 
 
-def steps(leg: LegSpec, only: Collection[str] = ()) -> tuple[GuestStep, ...]:
-    """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all."""
+def steps(leg: LegSpec, only: Collection[str] = (), *, again: bool = False) -> tuple[GuestStep, ...]:
+    """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all. again: they ran
+    before, on this stack or another.
+    """
     env = dict(leg_env(leg))
     return tuple(
         GuestStep(
             name=f"smoke/{check}",
             argv=(*PYTHON, "smoke", check),
             env=env,
-            timeout=_TIMEOUTS.get(check, _TIMEOUT) / (_AGAIN if only else 1),
+            timeout=_TIMEOUTS.get(check, _TIMEOUT) / (_AGAIN if only and again else 1),
             measure=bool(leg.server),
         )
         for check in CHECKS

@@ -28,6 +28,8 @@ class Wanted:
     """What steps took before."""
     soak: int
     """Seconds that soak tests run."""
+    again: bool = False
+    """It is a rerun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _fstests_steps(leg: LegSpec, wanted: Wanted) -> tuple[GuestStep, ...]:
 SUITES: Mapping[SuiteName, Suite] = {
     "smoke": Suite(
         name="smoke",
-        steps=lambda leg, wanted: smoke.steps(leg, wanted.checks),
+        steps=lambda leg, wanted: smoke.steps(leg, wanted.checks, again=wanted.again),
         read=_smoke_results,
         gate=True,
         ordered=True,

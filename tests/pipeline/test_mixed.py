@@ -61,6 +61,13 @@ def test_new_user_space_runs_on_the_old_kernel_and_the_other_way_round_and_nothi
     assert stacks.built == []
 
 
+def test_a_check_may_take_as_long_on_a_mixed_stack_as_on_head_and_base(world: World) -> None:
+    lab = Lab()
+    Stacks(world).cells(lab)
+    base, *mixed = [{step.name: step.timeout for step in job.steps} for job in lab.jobs]
+    assert len(mixed) == 2 and all(limits.items() <= base.items() for limits in mixed)
+
+
 def test_a_mount_that_fails_only_on_a_mixed_stack_is_run_again_and_named(world: World) -> None:
     # Smoke runs on base, on new user space above the old kernel, and there again.
     found = Stacks(world).cells(Lab(script={"smoke/mount": ["done", "fail", "fail"]}))

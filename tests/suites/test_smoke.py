@@ -203,6 +203,15 @@ def test_a_wrong_expression_in_the_file_names_its_line(tmp_path: Path) -> None:
         load_shortcomings(path)
 
 
+def test_the_limit_is_shorter_only_for_checks_that_are_run_again() -> None:
+    def limits(*only: str, again: bool) -> list[float]:
+        return [step.timeout for step in smoke.steps(LEG, only, again=again)]
+
+    assert limits("mkfs", "costs", again=True) == [20.0, 40.0]
+    assert limits("mkfs", "costs", again=False) == [60.0, 120.0]
+    assert limits(again=True) == limits(again=False), "all of the suite"
+
+
 def test_checks_that_judge_what_others_left_need_all_before_them() -> None:
     assert smoke.alone(["xattr", "many"]) == ("mkfs", "mount", "xattr", "many")
     assert smoke.alone(["fsck"]) == smoke.CHECKS
