@@ -37,6 +37,10 @@ def past(test: Compared) -> str:
 
 
 def strip(test: Compared) -> str:
-    """Last outcomes in other runs, the oldest first: `.` passed, `-` could not run, else the first letter."""
-    letters = {Outcome.PASS: ".", Outcome.NOTRUN: "-"}
-    return "".join(letters.get(one.outcome, one.outcome.value[0]) for one in test.earlier)
+    """Last outcomes in other runs, the oldest first, a letter each."""
+    return "".join(letter(one.outcome) for one in test.earlier)
+
+
+def letter(outcome: Outcome) -> str:
+    """`.` passed, `-` could not run, else the first letter."""
+    return {Outcome.PASS: ".", Outcome.NOTRUN: "-"}.get(outcome, outcome.value[0])

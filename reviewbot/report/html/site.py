@@ -10,10 +10,10 @@ from reviewbot.model.base import Model
 from reviewbot.model.results import Outcome
 from reviewbot.model.verdict import ExitStatus, VerdictKind
 from reviewbot.report.html.engine import EARLY, asset, environment, policy
+from reviewbot.report.rates import letter
 
 STRIP = 20
 """Runs that a trend shows."""
-_LETTERS = {Outcome.PASS: ".", Outcome.NOTRUN: "-"}
 _BROKEN = frozenset(outcome for outcome in Outcome if outcome.broken)
 
 
@@ -85,7 +85,7 @@ def trends(leg: str, runs: Sequence[SiteTests]) -> Trends:
             found.append(
                 Trend(
                     test=name,
-                    strip="".join(map(_letter, outcomes)),
+                    strip="".join(letter(Outcome(outcome)) if outcome in set(Outcome) else " " for outcome in outcomes),
                     failed=len(failed),
                     ran=ran,
                     last=failed[-1] if failed else "",
@@ -93,10 +93,6 @@ def trends(leg: str, runs: Sequence[SiteTests]) -> Trends:
             )
     found.sort(key=lambda one: (-(one.failed / one.ran if one.ran else 0), one.test))
     return Trends(leg=leg, runs=tuple(one.run.run for one in chosen), trends=tuple(found))
-
-
-def _letter(outcome: str) -> str:
-    return _LETTERS.get(Outcome(outcome), outcome[0]) if outcome in set(Outcome) else " "
 
 
 def index_page(runs: Sequence[SiteRun], legs: Sequence[str]) -> str:

@@ -56,7 +56,7 @@
     try {
       [one, other] = await Promise.all([a, b].map((field) => get("runs/" + encodeURIComponent(field.value) + "/run.json")));
     } catch (error) {
-      said.textContent = "They cannot be read: " + error.message;
+      said.textContent = "These runs cannot be read: " + error.message;
       return;
     }
     if (mine !== asked) return; // somebody chose others meanwhile
