@@ -63,7 +63,8 @@ def mix_lines(record: Record) -> list[str]:
     bad = [cell for cell in cells if cell.failed or cell.outcome.unknown]
     if cells and not bad:
         where = "the mixed stack" if len(cells) == 1 else f"all {len(cells)} stacks"
-        lines.append(f"Old and new parts together: smoke passes on {where}.")
+        passes = "smoke passes" if record.plan and record.plan.compat else "the quick checks of smoke pass"
+        lines.append(f"Old and new parts together: {passes} on {where}.")
     for cell in bad:
         patched = f"only {' and '.join(cell.patched)} patched" if cell.patched else "nothing patched"
         lines.append(f"{cell.leg} with {patched}: {smoke_words(cell)}")

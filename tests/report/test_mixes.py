@@ -49,7 +49,10 @@ def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:
     record = passing().model_copy(update={"comparison": Comparison(cells=(FAILS, PASSES))})
     assert mix_lines(record) == ["fuse2fs with only kernel patched: 1 pass, mount fails: mount(8) failed"]
     fine = passing().model_copy(update={"comparison": Comparison(cells=(PASSES,))})
-    assert mix_lines(fine) == ["Old and new parts together: smoke passes on the mixed stack."]
+    assert mix_lines(fine) == ["Old and new parts together: the quick checks of smoke pass on the mixed stack."]
+    assert fine.plan
+    whole = fine.model_copy(update={"plan": fine.plan.model_copy(update={"compat": True})})
+    assert mix_lines(whole) == ["Old and new parts together: smoke passes on the mixed stack."]
 
 
 def test_first_parts_say_what_can_be_merged_without_the_rest() -> None:
