@@ -106,11 +106,9 @@ HOSTILE = {
 """What the makefile of a posting runs each time it is read."""
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_an_honest_kernel_is_the_same_after_a_hostile_one(
-    cache: Cache, clean: dict[str, str], tmp_path: Path, name: str
-) -> None:
-    hostile = small_kernel(tmp_path)
+def poisoned(cache: Cache, folder: Path, name: str) -> Series:
+    """A posting whose makefile does that, after it was built."""
+    hostile = small_kernel(folder)
     hostile.patch(
         "poison",
         {
@@ -121,6 +119,14 @@ def test_an_honest_kernel_is_the_same_after_a_hostile_one(
     with contextlib.suppress(CommandFailed):
         cache.kernel(hostile)
     assert "it ran" in cache.log.read_text()
+    return hostile
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_honest_kernel_is_the_same_after_a_hostile_one(
+    cache: Cache, clean: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    hostile = poisoned(cache, tmp_path, name)
     made = cache.kernel(honest(hostile))
     assert content(made) == clean
     assert b"POISONED" not in Path(made.path, "bzImage").read_bytes()
@@ -131,17 +137,7 @@ def test_without_overlays_an_honest_kernel_is_the_same_too(
     cache: Cache, clean: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_rules", replace(limits.rules(), overlay=False))
-    hostile = small_kernel(tmp_path)
-    poison = HOSTILE["an object dated tomorrow"]
-    hostile.patch(
-        "poison",
-        {
-            "fs/fuse/Makefile": lambda text: f"{text}$(shell {poison})\n",
-            "fs/fuse/inode.c": lambda text: text.replace('"init"', '"POISONED"'),
-        },
-    )
-    with contextlib.suppress(CommandFailed):
-        cache.kernel(hostile)
+    hostile = poisoned(cache, tmp_path, "an object dated tomorrow")
     assert content(cache.kernel(honest(hostile))) == clean
     assert cache.log.read_text().count("CC ") == 1, "the copy has the objects of base"
 

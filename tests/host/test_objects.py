@@ -7,6 +7,7 @@ import pytest
 
 from reviewbot.host.git import git, init_bare
 from reviewbot.host.objects import objects
+from tests.host.trees import make_tree
 
 
 @pytest.fixture
@@ -16,11 +17,7 @@ def repository(tmp_path: Path) -> Path:
 
 def test_contents_are_those_that_were_written_also_a_name_that_is_not_ascii(repository: Path) -> None:
     blobs = {"ä b": b"\0\xff\nx", "empty": b"", "c": b"three words here\n"}
-    ids = {
-        name: git(repository, "hash-object", "-w", "--stdin", stdin=text).output.strip() for name, text in blobs.items()
-    }
-    lines = "".join(f"100644 blob {ids[name]}\t{name}\n" for name in blobs)
-    tree = git(repository, "mktree", stdin=lines.encode()).output.strip()
+    tree = make_tree(repository, blobs)
     with objects(repository) as found:
         assert {name: found.blob(f"{tree}:{name}") for name in blobs} == blobs
         assert [found.size(f"{tree}:{name}") for name in blobs] == [4, 0, 17]
