@@ -129,10 +129,17 @@ def leading(changes: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
 
 
 def confirmed(first: Sequence[FigureChange], again: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
-    """Those that a second run per side shows, too, with the figures of both runs."""
+    """Those that a second run per side shows, too, with the figures of both runs; so for those named beside them."""
+    shown = {(change.leg, change.figure) for change in again}
     known = {(change.leg, change.suite, change.test, change.figure): change for change in again}
     return tuple(
-        change.model_copy(update={"base": change.base + more.base, "head": change.head + more.head})
+        change.model_copy(
+            update={
+                "base": change.base + more.base,
+                "head": change.head + more.head,
+                "also": tuple(figure for figure in change.also if (change.leg, figure) in shown),
+            }
+        )
         for change in first
         if (more := known.get((change.leg, change.suite, change.test, change.figure)))
     )

@@ -101,3 +101,7 @@ def test_of_many_figures_of_one_kind_the_one_that_grew_most_speaks_for_all() -> 
 
     (change,) = leading(grown(all_of(10), all_of(9_000), "smoke"))
     assert (change.figure, change.test, change.also) == ("leak link", "costs", ("leak create",))
+    every = grown(all_of(10), all_of(9_000), "smoke")
+    assert [one.also for one in confirmed([change], every)] == [("leak create",)]
+    only = [one for one in every if one.figure == "leak link"]
+    assert [one.also for one in confirmed([change], only)] == [()], "what a second run does not show is not named"
