@@ -52,7 +52,7 @@ from tests.played import Lab, World, artifacts
 def play():
     folder = Path(sys.argv[1])
     world = World(folder, artifacts(folder.parent / "artifacts"))
-    world.run("fstests", lab=Lab(said=200_000), context=world.context(machines=2))
+    world.run("fstests", lab=Lab(said=120_000), context=world.context(machines=2))
 
 reviewbot.add_command(play)
 sys.exit(entry.run(["play"]))
