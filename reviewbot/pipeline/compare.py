@@ -72,16 +72,16 @@ def compared(
     fresh = _without_smoke(results) if known else results
     try:
         found = compare(chosen, fresh, context, base, history=history, quarantine=load_quarantine(run.site))
-    except OSError as error:
-        why = _disk_full(error)
+    except (OSError, InfraError) as error:
+        why = _why(error)
         found = uncompared(chosen, fresh, why).model_copy(update={"unfinished": why})
     if not known and not found.base_problem and any(tree.patches for tree in patched.trees):
         try:
             found = with_costs(found, chosen, results, context, base)
             if not found.base_problem:
                 found = _with_mixes(found, chosen, results, head, base)
-        except OSError as error:
-            found = found.model_copy(update={"unfinished": _disk_full(error)})
+        except (OSError, InfraError) as error:
+            found = found.model_copy(update={"unfinished": _why(error)})
     if planned.blame:
         parts = Parts(patched, run.stack, head.at, head.without, coverage)
         found = blame(found, chosen, parts, budget=planned.blame, selection=context.tests.selection)
@@ -114,8 +114,10 @@ def _without(progress: Progress) -> Callable[[HistoryBroken], None]:
     return lambda error: progress(Event("compare", "history", "say", f"{error}; {error.hint}; this run does without"))
 
 
-def _disk_full(error: OSError) -> str:
-    """What is said of it, for what is known is kept; raises any other error."""
+def _why(error: OSError | InfraError) -> str:
+    """What ended a comparison whose results so far are kept: a full disk, or no machine. Raises any other error."""
+    if isinstance(error, InfraError):
+        return str(error)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     return f"{error.strerror}: the same command goes on when there is room"

@@ -15,6 +15,7 @@ from reviewbot.host.paths import data_dir
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Class, Compared, Comparison
+from reviewbot.model.errors import InfraError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import LegPlan, Plan
 from reviewbot.model.posting import Posting
@@ -136,6 +137,18 @@ def test_a_full_disk_ends_the_comparison_with_one_line_and_what_head_said_stays(
     result = results_of(world, context, {FIRST: ["fail"]})
     found = compared(Full(run_of(context), context), [result])
     assert found.unfinished == "No space left on device: the same command goes on when there is room"
+    assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.UNCOMPARED)]
+
+
+def test_reruns_that_get_no_machine_leave_what_head_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise InfraError("this host's boxes are gone")
+
+    context = world.context()
+    result = results_of(world, context, {FIRST: ["fail"]})
+    monkeypatch.setattr("reviewbot.pipeline.reruns.run_legs", refused)
+    found = compared(Played(run_of(context), context), [result])
+    assert found.unfinished == "this host's boxes are gone"
     assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.UNCOMPARED)]
 
 
