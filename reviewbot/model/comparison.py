@@ -206,6 +206,8 @@ class NewMessage(Model):
     alarm: bool
     """Whether it counts against the series; the others are told only."""
     log: str = ""
+    blame: Blame | None = None
+    """Of an alarm; None: it was not looked for."""
 
 
 class Cell(Model):
@@ -225,6 +227,10 @@ class Cell(Model):
     """PASS, FAIL, or INFRA when it could not be built or run."""
     reason: str = ""
     log: str = ""
+    blame: Blame | None = None
+    """Which of the patched components and which patch makes `only_here` fail, the others left at base; None: it was not
+    looked for.
+    """
 
 
 class Prefix(Model):

@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 from typing import Literal
 
 from reviewbot.model.base import Model
-from reviewbot.model.comparison import Cell, Compared, FigureChange, NewMessage
+from reviewbot.model.comparison import Blame, Cell, Compared, FigureChange, NewMessage
 from reviewbot.model.results import Outcome
 from reviewbot.model.review import PatchRef, Severity
 
@@ -117,7 +117,16 @@ class Finding(Model):
     @property
     def is_new(self) -> bool:
         """Whether head was compared with base, and this is worse on head."""
-        return bool(self.compared or self.change or self.message or self.cell)
+        return bool(self._basis)
+
+    @property
+    def blame(self) -> Blame | None:
+        """Where it comes from; None: that was not looked for."""
+        return self._basis.blame if self._basis else None
+
+    @property
+    def _basis(self) -> Compared | FigureChange | NewMessage | Cell | None:
+        return self.compared or self.change or self.message or self.cell
 
 
 class Verdict(Model):

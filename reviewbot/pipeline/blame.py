@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from reviewbot.build import needs
 from reviewbot.host.process import CommandFailed
 from reviewbot.model.build import side_of
-from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts, FigureChange
+from reviewbot.model.comparison import Blame, Cell, Class, Compared, Comparison, Counts, FigureChange, NewMessage
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
@@ -19,12 +19,14 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
+from reviewbot.pipeline.outcomes import SETUP
 from reviewbot.pipeline.suspects import weights
 from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import figures as figures_of
+from reviewbot.verdict.messages import says
 from reviewbot.verdict.weights import functions
 
 AGAIN = 100.0
@@ -71,7 +73,19 @@ def blame(
         change.model_copy(update={"blame": blamed(f"figure {change.figure}", of_figure(change, specs[change.leg]))})
         for change in comparison.figures
     )
-    return comparison.model_copy(update={"tests": tests, "figures": figures})
+    messages = tuple(
+        message.model_copy(update={"blame": blamed(f"message {message.text}", of_message(message, specs[message.leg]))})
+        if message.alarm
+        else message
+        for message in comparison.messages
+    )
+    cells = tuple(
+        cell.model_copy(update={"blame": blamed(f"stack {cell.leg} {cell.patched}", of_cell(cell, specs[cell.leg]))})
+        if cell.only_here
+        else cell
+        for cell in comparison.cells
+    )
+    return comparison.model_copy(update={"tests": tests, "figures": figures, "messages": messages, "cells": cells})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,8 @@ class Symptom:
     """Whether a result shows it; None: the result says nothing."""
     frames: tuple[str, ...] = ()
     """Functions of the crash."""
+    among: tuple[str, ...] = ()
+    """Components of a mixed stack that shows it, all others at base; empty: head shows it."""
 
     @property
     def name(self) -> str:
@@ -129,6 +145,31 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
 
     head = Counts(failed=len(change.head), runs=len(change.head))
     return Symptom(leg, "smoke", "", checks_of([change]), "", head, Counts(runs=len(change.base)), seen)
+
+
+def of_message(message: NewMessage, leg: LegSpec) -> Symptom:
+    """A kernel message of smoke; two runs on head had it, and two on base had not."""
+
+    def seen(result: LegResult) -> bool | None:
+        if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
+            return None
+        return says(result, message)
+
+    head, base = Counts(failed=2, runs=2), Counts(runs=2)
+    return Symptom(leg, "smoke", message.test, checks_of([message]), "", head, base, seen)
+
+
+def of_cell(cell: Cell, leg: LegSpec) -> Symptom:
+    """A check of smoke that fails on a mixed stack in two runs, and passes on base."""
+    test = cell.only_here[0]
+
+    def seen(result: LegResult) -> bool | None:
+        outcome = next((one.outcome for one in result.tests if one.test == test), Outcome.MISS)
+        return None if outcome.unknown else outcome.broken
+
+    head, base = Counts(failed=2, runs=2), Counts(runs=1)
+    checks = () if test == SETUP else smoke.alone([test])
+    return Symptom(leg, "smoke", test, checks, "", head, base, seen, among=cell.patched)
 
 
 def culprits(blame: Blame) -> tuple[str, ...]:
@@ -178,6 +219,8 @@ class _Runs:
         parts, symptom = self.parts, self.symptom
         found = []
         for one in changed_of(symptom.leg, parts.trees, parts.stack):
+            if symptom.among and one.component not in symptom.among:
+                continue
             tree = parts.trees.get(one.component)
             assert tree
             likely = weights(tree, symptom.frames, symptom.leg.name, parts.coverage) if len(one.commits) > 1 else ()
@@ -194,7 +237,9 @@ class _Runs:
         return self._ask(side_of(commits), lambda: self.parts.at(commits))
 
     def ask_without(self, component: str, commit: str) -> bool | None:
-        """The same of head without one patch."""
+        """The same of head without one patch; of a mixed stack that is not asked."""
+        if self.symptom.among:
+            return None
         return self._ask(f"head-without-{commit[:12]}", lambda: self.parts.without(component, commit))
 
     def content(self, commits: Mapping[str, str]) -> str:

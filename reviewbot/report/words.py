@@ -49,9 +49,9 @@ def sentence(found: Finding) -> str:
         case FindingKind.FIGURE:
             return f"{_change(found)}{_from(found)}"
         case FindingKind.MESSAGE:
-            return f"{test_name(found)}: the kernel says what it does not say on base: {found.said}"
+            return f"{test_name(found)}: the kernel says what it does not say on base: {found.said}{_from(found)}"
         case FindingKind.COMPAT:
-            return _mixed(found)
+            return f"{_mixed(found)}{_from(found)}"
         case FindingKind.HEAD if found.side == "base":
             return f"{found.component} does not build without the series: {text}"
         case FindingKind.HEAD:
@@ -90,8 +90,7 @@ def _compared(found: Finding) -> str:
 
 def _from(found: Finding) -> str:
     """The guilty patch, or those among which it is; the component when no patch is known."""
-    blame = found.compared.blame if found.compared else found.change.blame if found.change else None
-    if blame is None:
+    if (blame := found.blame) is None:
         return ""
     if blame.problem:
         return f"; who brought it was not found out: {blame.problem}"
@@ -270,10 +269,9 @@ _VERBS: dict[Outcome | None, str] = {
 
 def _since(found: Finding) -> str:
     """The guilty patch without its subject."""
-    blame = found.compared.blame if found.compared else found.change.blame if found.change else None
     if len(found.suspects) == 1:
         return f" from {found.suspects[0].name} on"
-    if not blame or not blame.components:
+    if not (blame := found.blame) or not blame.components:
         return ""
     names = " and ".join(blame.components)
     return f" with the patches of {names} together" if len(blame.components) > 1 else f" with the patches of {names}"

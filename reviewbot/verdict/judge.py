@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from reviewbot.model.comparison import BlamedPatch, Class, Compared, Comparison
+from reviewbot.model.comparison import Blame, Class, Compared, Comparison
 from reviewbot.model.deaths import evidence
 from reviewbot.model.deep import Deep
 from reviewbot.model.errors import ReviewbotError
@@ -83,10 +83,10 @@ def _new(
         first = group[0]
         leg, test = tests[first.leg, first.suite, first.test]
         also = tuple(f"{one.leg} {one.suite}/{one.test}" for one in group[1:])
-        suspects = _suspects(first.blame.patches if first.blame else (), name_of)
+        suspects = _suspects(first.blame, name_of)
         found.append(_finding(leg, test).model_copy(update={"compared": first, "also": also, "suspects": suspects}))
     for change in comparison.figures:
-        suspects = _suspects(change.blame.patches if change.blame else (), name_of)
+        suspects = _suspects(change.blame, name_of)
         found.append(
             Finding(kind=FindingKind.FIGURE, leg=change.leg, suite=change.suite, change=change, suspects=suspects)
         )
@@ -98,6 +98,7 @@ def _new(
             test=message.test,
             said=message.text,
             message=message,
+            suspects=_suspects(message.blame, name_of),
             log=message.log,
         )
         for message in comparison.messages
@@ -111,6 +112,7 @@ def _new(
             test=cell.only_here[0],
             said=cell.reason,
             cell=cell,
+            suspects=_suspects(cell.blame, name_of),
             log=cell.log,
         )
         for cell in comparison.broken_cells
@@ -118,8 +120,8 @@ def _new(
     return tuple(found)
 
 
-def _suspects(patches: tuple[BlamedPatch, ...], name_of: NameOf) -> tuple[PatchRef, ...]:
-    named = (name_of(commit) for one in patches for commit in one.commits)
+def _suspects(blame: Blame | None, name_of: NameOf) -> tuple[PatchRef, ...]:
+    named = (name_of(commit) for one in (blame.patches if blame else ()) for commit in one.commits)
     return tuple(patch for patch in named if patch)
 
 

@@ -76,5 +76,12 @@ def confirmed(first: tuple[NewMessage, ...], again: tuple[NewMessage, ...]) -> t
     return tuple(message for message in first if _kind(message.text) in kinds)
 
 
+def says(result: LegResult, message: NewMessage) -> bool:
+    """Whether a leg's suite brought the message, numbers and addresses aside."""
+    kind = _kind(message.text)
+    tests = (test for test in result.tests if test.suite == message.suite)
+    return any(_kind(line.text) == kind for test in tests for line in test.loud)
+
+
 def _kind(text: str) -> str:
     return _VARIES.sub("N", text)

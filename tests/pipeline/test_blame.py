@@ -10,7 +10,7 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.comparison import Blame, Class, Compared, Comparison, Counts
+from reviewbot.model.comparison import Blame, Cell, Class, Compared, Comparison, Counts, NewMessage
 from reviewbot.model.errors import InfraError
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.results import Outcome
@@ -73,6 +73,10 @@ class Posting:
 
     def search(self, lab: Lab, *tests: Compared, budget: float = 600.0) -> list[Blame]:
         """Of each of these tests."""
+        found = self.blamed(lab, Comparison(tests=tests or (NEW,)), budget)
+        return [test.blame for test in found.tests if test.blame]
+
+    def blamed(self, lab: Lab, comparison: Comparison, budget: float = 600.0) -> Comparison:
         self._head = self.world.context()
         parts = Parts(
             Trees(trees=(self.tree,)),
@@ -81,8 +85,7 @@ class Posting:
             lambda component, commit: self.context(f"without-{self._number(commit)}"),
         )
         with self.world.playing(lab):
-            found = blame(Comparison(tests=tests or (NEW,)), [LEG], parts, budget=budget)
-        return [test.blame for test in found.tests if test.blame]
+            return blame(comparison, [LEG], parts, budget=budget)
 
     def _name(self, commits: Mapping[str, str]) -> str:
         return f"up-to-{self._number(commits['kernel'])}"
@@ -169,6 +172,36 @@ def test_a_full_disk_ends_the_search_and_is_told(posting: Posting) -> None:
 def test_without_time_no_patch_is_named(posting: Posting) -> None:
     (found,) = posting.search(GuiltyLab(guilty=third), budget=0.0)
     assert (found.runs, len(found.patches[0].commits) > 1) == (0, True)
+
+
+def test_the_patch_with_which_a_mixed_stack_fails_is_found(posting: Posting) -> None:
+    cell = Cell(leg=LEG.name, patched=("kernel",), outcome=Outcome.FAIL, failed=("mount",), only_here=("mount",))
+    fine = Cell(leg=LEG.name, patched=("libfuse",), outcome=Outcome.PASS)
+    lab = GuiltyLab(guilty=third)
+    found, other = posting.blamed(lab, Comparison(cells=(cell, fine))).cells
+    assert found.blame and found.blame.patches[0].commits == (posting.tree.patches[2].commit,)
+    assert found.blame.patches[0].without is None, "head passes with and without it"
+    assert "mount" in lab.asked[0] and other.blame is None
+
+
+def test_the_patch_that_brings_a_kernel_message_is_found_if_the_message_counts(posting: Posting) -> None:
+    error = NewMessage(
+        leg=LEG.name, suite="smoke", test="rename", level=3, text="fuse: request 12 is broken", alarm=True
+    )
+    warning = error.model_copy(update={"level": 4, "text": "fuse: slow", "alarm": False})
+    found, other = posting.blamed(Loud(guilty=third), Comparison(messages=(error, warning))).messages
+    assert found.blame and found.blame.patches[0].commits == (posting.tree.patches[2].commit,)
+    assert other.blame is None
+
+
+@dataclass
+class Loud(GuiltyLab):
+    """Guilty stacks pass, and their kernel says something."""
+
+    def _next(self, step: GuestStep) -> str:
+        guilty = self.guilty(Path(self.jobs[-1].kernel).parent.name)
+        self.loud = {"smoke/rename": ["<3>fuse: request 345 is broken"]} if guilty else {}
+        return "done"
 
 
 def test_a_patch_that_brought_another_failure_is_looked_at_first(posting: Posting) -> None:

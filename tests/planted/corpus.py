@@ -38,7 +38,7 @@ class Planted(Model):
     """Component -> number of its guilty patch; two: it takes both."""
     leg: str = ""
     """The leg that shows it."""
-    seen_as: Literal["failure", "notrun", "figure", ""] = Field(default="")
+    seen_as: Literal["failure", "notrun", "figure", "compat", ""] = Field(default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ def judged(name: str, folder: Path) -> Judged:
     trees = Trees.model_validate_json((latest / "trees.json").read_bytes())
     subjects = {patch.commit: patch.subject for tree in trees.trees for patch in tree.patches}
     blames = [test.blame for test in found.tests if test.blame] + [one.blame for one in found.figures if one.blame]
+    blames += [one.blame for one in found.messages if one.blame] + [one.blame for one in found.cells if one.blame]
     return Judged(
         name,
         load(name),

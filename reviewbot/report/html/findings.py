@@ -183,14 +183,13 @@ def _pieces(test: TestResult) -> Iterator[tuple[str, str]]:
 
 
 def _told(found: SaidFinding, number: int, room: _Room) -> Told:
-    blame = found.change.blame if found.change else None
     facts = {"fingerprint": found.fingerprint} if found.fingerprint else {}
     return Told(
         anchor=f"f-{number}",
         title=found.what,
         kind=found.kind,
         facts=facts,
-        blame=tuple(_blame(blame, found)) if blame else (),
+        blame=tuple(_blame(found.blame, found)) if found.blame else (),
         also=found.also,
         evidence=tuple(room.take([("evidence", found.detail)])),
         log=found.log or (found.cell.log if found.cell else ""),
