@@ -25,7 +25,7 @@ from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
-from reviewbot.verdict.figures import figures as figures_of
+from reviewbot.verdict.figures import measured
 from reviewbot.verdict.messages import says
 from reviewbot.verdict.weights import functions
 
@@ -140,8 +140,7 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
     def seen(result: LegResult) -> bool | None:
         if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
             return None
-        measured = [test for test in result.tests if change.test in ("", test.test)]
-        return figures_of(measured).get(change.figure, 0.0) > limit
+        return measured(result, change.suite, change.test).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))
     return Symptom(leg, "smoke", "", checks_of([change]), "", head, Counts(runs=len(change.base)), seen)

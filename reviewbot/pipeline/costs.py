@@ -68,7 +68,7 @@ class Costs:
                 # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
                 was = smoke(leg, self.base, Side.BASE, "again", checks, f"again beside {self._head(leg)}")
                 now = smoke(leg, self.head, Side.HEAD, "again", checks)
-                grown += figures.confirmed(more, figures.grown(was, now, SMOKE))
+                grown += figures.confirmed(more, was, now)
                 said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
         found = {"figures": tuple(grown), "messages": tuple(said), "lost": lost, "smoke_on_base": outcomes}
         return comparison.model_copy(update=found)

@@ -65,31 +65,28 @@ def figures(tests: Sequence[TestResult]) -> dict[str, float]:
 def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = None) -> tuple[FigureChange, ...]:
     """Figures of a suite that grew beyond their limits, over the tests that passed on both sides.
 
-    Requests that did not grow so much in all may do so in one test: then that test is named.
+    Where a figure grows as much in one test alone, that test is named, and its figures are given: it takes no other to
+    see it again. Requests that did not grow so much in all may do so in one test.
     """
     limits = limits or load_limits()
-    before, after = (
-        {name: _counted(test, limits) for name, test in _passed(leg, suite).items()} for leg in (base, head)
-    )
+    before, after = (_passed(leg, suite, limits) for leg in (base, head))
     both = [name for name in after if name in before]
-    changes = _changes([before[name] for name in both], [after[name] for name in both], limits)
-    changes = [change.model_copy(update={"test": _measured_in(change, after)}) for change in changes]
+    whole = _changes([before[name] for name in both], [after[name] for name in both], limits)
+    single: dict[str, FigureChange] = {}
     for name in both:
-        known = {change.figure for change in changes}
-        more = _changes([before[name]], [after[name]], limits)
-        changes += [
-            change.model_copy(update={"test": name})
-            for change in more
-            if change.figure.startswith("requests ") and change.figure not in known
-        ]
-    return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes)
+        for change in _changes([before[name]], [after[name]], limits):
+            known = single.get(change.figure)
+            if known is None or _growth(change) > _growth(known):
+                single[change.figure] = change.model_copy(update={"test": name})
+    changes = {change.figure: change for change in whole}
+    changes |= {name: one for name, one in single.items() if name in changes or name.startswith("requests ")}
+    return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes.values())
 
 
-def _counted(test: TestResult, limits: Limits) -> TestResult:
-    """Without requests where they say nothing."""
-    if not test.server or test.test not in limits.of("requests").not_in:
-        return test
-    return test.model_copy(update={"server": test.server.model_copy(update={"requests": None})})
+def measured(leg: LegResult, suite: str, test: str = "", limits: Limits | None = None) -> dict[str, float]:
+    """The figures of a suite, or of one test of it, as `grown` counts them."""
+    passed = _passed(leg, suite, limits or load_limits())
+    return figures([one for name, one in passed.items() if test in ("", name)])
 
 
 def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Limits) -> list[FigureChange]:
@@ -102,10 +99,8 @@ def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Lim
     return changes
 
 
-def _measured_in(change: FigureChange, after: Mapping[str, TestResult]) -> str:
-    """The test that counts one kind of operation; empty for what is counted over all."""
-    kind = change.figure.partition(" ")[2]
-    return next((name for name, test in after.items() if kind in test.costs), "")
+def _growth(change: FigureChange) -> float:
+    return change.head[0] - change.base[0]
 
 
 def leading(changes: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
@@ -122,28 +117,37 @@ def leading(changes: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
         kinds.pop("cpu", None)
     found = []
     for group in kinds.values():
-        most = max(group, key=lambda change: change.head[0] - change.base[0])
+        most = max(group, key=_growth)
         also = tuple(change.figure for change in group if change is not most)
         found.append(most.model_copy(update={"also": also}))
     return tuple(found)
 
 
-def confirmed(first: Sequence[FigureChange], again: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
+def confirmed(
+    first: Sequence[FigureChange], base: LegResult, head: LegResult, limits: Limits | None = None
+) -> tuple[FigureChange, ...]:
     """Those that a second run per side shows, too, with the figures of both runs; so for those named beside them."""
-    shown = {(change.leg, change.figure) for change in again}
-    known = {(change.leg, change.suite, change.test, change.figure): change for change in again}
-    return tuple(
-        change.model_copy(
-            update={
-                "base": change.base + more.base,
-                "head": change.head + more.head,
-                "also": tuple(figure for figure in change.also if (change.leg, figure) in shown),
-            }
-        )
-        for change in first
-        if (more := known.get((change.leg, change.suite, change.test, change.figure)))
-    )
+    limits = limits or load_limits()
+    found = []
+    for change in first:
+        before, after = (_passed(leg, change.suite, limits) for leg in (base, head))
+        both = [name for name in after if name in before and change.test in ("", name)]
+        again = _changes([before[name] for name in both], [after[name] for name in both], limits)
+        more = {one.figure: one for one in again}
+        if one := more.get(change.figure):
+            shown = {another.figure for another in grown(base, head, change.suite, limits)}
+            also = tuple(figure for figure in change.also if figure in shown)
+            both_runs = {"base": change.base + one.base, "head": change.head + one.head, "also": also}
+            found.append(change.model_copy(update=both_runs))
+    return tuple(found)
 
 
-def _passed(leg: LegResult, suite: str) -> Mapping[str, TestResult]:
-    return {test.test: test for test in leg.tests if test.suite == suite and test.outcome is Outcome.PASS}
+def _passed(leg: LegResult, suite: str, limits: Limits) -> Mapping[str, TestResult]:
+    """Without requests where they say nothing."""
+    silent = limits.of("requests").not_in
+    found = {test.test: test for test in leg.tests if test.suite == suite and test.outcome is Outcome.PASS}
+    for name, test in found.items():
+        if test.server and name in silent:
+            server = test.server.model_copy(update={"requests": None})
+            found[name] = test.model_copy(update={"server": server})
+    return found

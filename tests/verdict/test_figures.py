@@ -3,7 +3,7 @@
 
 from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.results import LegResult, Outcome, TestResult
-from reviewbot.verdict.figures import confirmed, figures, grown, leading, load_limits
+from reviewbot.verdict.figures import confirmed, figures, grown, leading, load_limits, measured
 
 
 def check(name: str, *, outcome: Outcome = Outcome.PASS, **server: object) -> TestResult:
@@ -26,7 +26,24 @@ def test_three_times_the_lookups_show_by_their_opcode() -> None:
         check("links", requests={"LOOKUP": 1_526}),
     )
     (change,) = grown(base, head, "smoke")
-    assert (change.figure, change.base, change.head) == ("requests LOOKUP", (1393.0,), (4126.0,))
+    assert (change.test, change.figure, change.base, change.head) == ("many", "requests LOOKUP", (700.0,), (2600.0,))
+
+
+def test_what_grows_a_little_in_each_check_is_told_of_the_suite() -> None:
+    base = leg(*(check(name, requests={"LOOKUP": 200}) for name in ("a", "b")))
+    head = leg(*(check(name, requests={"LOOKUP": 450}) for name in ("a", "b")))
+    (change,) = grown(base, head, "smoke")
+    assert (change.test, change.base, change.head) == ("", (400.0,), (900.0,))
+
+
+def test_a_blamed_figure_is_measured_as_it_was_compared() -> None:
+    result = leg(
+        check("many", requests={"LOOKUP": 700}),
+        check("stress", requests={"LOOKUP": 9_000}),
+        check("links", outcome=Outcome.FAIL, requests={"LOOKUP": 50}),
+    )
+    assert measured(result, "smoke") == {"requests LOOKUP": 700.0, "memory": 0.0, "cpu": 0.0, "unmount": 0.0}
+    assert measured(result, "smoke", "stress").get("requests LOOKUP") is None
 
 
 def test_requests_that_grow_in_one_check_show_though_the_others_hide_them_in_the_sum() -> None:
@@ -79,10 +96,8 @@ def test_growth_counts_when_a_second_run_shows_it_too() -> None:
     first = grown(
         leg(check("a", pss_kib=1, requests={})), leg(check("a", pss_kib=90_000, requests={"X": 900})), "smoke"
     )
-    again = grown(
-        leg(check("a", pss_kib=2, requests={})), leg(check("a", pss_kib=80_000, requests={"X": 100})), "smoke"
-    )
-    (change,) = confirmed(first, again)
+    again = leg(check("a", pss_kib=2, requests={})), leg(check("a", pss_kib=80_000, requests={"X": 100}))
+    (change,) = confirmed(first, *again)
     assert (change.figure, change.base, change.head) == ("memory", (1.0, 2.0), (90000.0, 80000.0))
 
 
@@ -101,7 +116,6 @@ def test_of_many_figures_of_one_kind_the_one_that_grew_most_speaks_for_all() -> 
 
     (change,) = leading(grown(all_of(10), all_of(9_000), "smoke"))
     assert (change.figure, change.test, change.also) == ("leak link", "costs", ("leak create",))
-    every = grown(all_of(10), all_of(9_000), "smoke")
-    assert [one.also for one in confirmed([change], every)] == [("leak create",)]
-    only = [one for one in every if one.figure == "leak link"]
-    assert [one.also for one in confirmed([change], only)] == [()], "what a second run does not show is not named"
+    assert [one.also for one in confirmed([change], all_of(10), all_of(9_000))] == [("leak create",)]
+    only = confirmed([change], all_of(10), all_of(440))
+    assert [one.also for one in only] == [()], "what a second run does not show is not named"
