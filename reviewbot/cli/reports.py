@@ -8,7 +8,7 @@ import click
 from reviewbot import intake, report
 from reviewbot.cli import terminal, values
 from reviewbot.cli.group import reviewbot
-from reviewbot.host.paths import data_dir
+from reviewbot.host.paths import data_dir, our_folders
 from reviewbot.model.base import Model
 from reviewbot.model.errors import UsageError
 from reviewbot.store import RunFolder, Runs
@@ -47,7 +47,7 @@ def report_of(folder: RunFolder, file: str) -> bytes:
         return path.read_bytes()
     if (folder.path / "verdict.json").exists():
         mails = intake.read_mbox(folder.path / "mails.mbox").by_id()
-        made = report.files(report.load(folder.path), mails).get(file)
+        made = report.files(report.load_for_others(folder.path, our_folders()), mails).get(file)
         if made is not None:
             text = made.model_dump_json(indent=1) + "\n" if isinstance(made, Model) else made
             return text.encode() if isinstance(text, str) else text

@@ -16,7 +16,7 @@ from reviewbot import report
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.runs import row_of
 from reviewbot.host.files import write_atomic
-from reviewbot.host.paths import data_dir
+from reviewbot.host.paths import data_dir, our_folders
 from reviewbot.model.errors import UsageError
 from reviewbot.model.words import counted, flat
 from reviewbot.report.html.site import (
@@ -131,11 +131,16 @@ def _write_run(run: RunFolder, place: Path, state: str, files: str) -> SiteRun:
     )
     place.mkdir(parents=True, exist_ok=True)
     page = run.path / "report.html"
-    text = page.read_text("utf-8") if page.exists() else report.html_page(report.load(run.path))
+    text = page.read_text("utf-8") if page.exists() else _page(run)
     write_atomic(place / "index.html", _LINK.sub(lambda link: _linked(link, files), text))
     twin = SiteTests(run=made, legs=names, tests={name: tuple(one) for name, one in tests.items()}, reasons=reasons)
     write_atomic(place / "run.json", twin.model_dump_json() + "\n")
     return made
+
+
+def _page(run: RunFolder) -> str:
+    """Of a run whose version of reviewbot wrote none."""
+    return report.html_page(report.load_for_others(run.path, our_folders()))
 
 
 def _linked(link: re.Match[str], files: str) -> str:

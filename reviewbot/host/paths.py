@@ -2,6 +2,8 @@
 """Folders of the user: XDG, moved by REVIEWBOT_CACHE and REVIEWBOT_DATA."""
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 
@@ -25,6 +27,21 @@ def data_dir() -> Path:
 def config_dir() -> Path:
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(base).absolute() / "reviewbot"
+
+
+def our_folders() -> tuple[str, ...]:
+    """Absolute paths that reports do not tell others: of this user, of this program, of what it was told to use."""
+    named = (cache_dir(), data_dir(), config_dir(), site_file().parent, Path(tempfile.gettempdir()), Path(sys.prefix))
+    # A shell's name of the current folder may lead through a link.
+    here = {str(Path.home()), _here(), os.environ.get("PWD", ""), str(Path(__file__).parents[2]), *map(str, named)}
+    return tuple(sorted(one for one in here if one))
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def named_site_file() -> Path | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from reviewbot import __version__, build, intake, lab, report, runner, suites, trees, verdict
 from reviewbot.config import Site
 from reviewbot.host.files import remove_tree
-from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.host.paths import cache_dir, data_dir, our_folders
 from reviewbot.host.unexpected import as_error
 from reviewbot.host.version import installable, version
 from reviewbot.intake import Intake
@@ -160,7 +160,8 @@ def finish(record: Record, mails: Mapping[str, bytes], run: RunFolder) -> Outcom
     """Write every report of a judged record. Raises RunGone when somebody removed the run meanwhile."""
     if not (run.path / "plan.json").exists():
         raise RunGone(run.id)
-    for name, content in report.files(record, mails).items():
+    told = report.without_folders(record, our_folders(), str(run.path.absolute()))
+    for name, content in report.files(told, mails).items():
         run.write(name, content)
     return Outcome(record, run)
 

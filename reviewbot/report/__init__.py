@@ -3,6 +3,7 @@
 
 from reviewbot.report.b4 import patch_text, series_text
 from reviewbot.report.files import files
+from reviewbot.report.folders import load_for_others, without_folders
 from reviewbot.report.github import github_report
 from reviewbot.report.html import html_page
 from reviewbot.report.mail import reply_mail
@@ -19,10 +20,12 @@ __all__ = [
     "junit_xml",
     "known",
     "load",
+    "load_for_others",
     "patch_text",
     "reply_mail",
     "said",
     "schemas",
     "series_text",
+    "without_folders",
     "summary_markdown",
 ]

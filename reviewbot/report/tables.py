@@ -82,7 +82,10 @@ def public_words(text: str) -> str:
     return _FOLDER.sub("…/", _PASSWORD.sub("//", text))
 
 
-_FOLDER = re.compile(r"(?<![\w/:.~+-])(?:~?/|\.{1,2}/)(?:[^\s/,()]+/)*(?=[^\s/,()])|(?<=file://)/(?:[^\s/,()]+/)*")
+_FOLDER = re.compile(
+    r"(?<![\w/:.~…+-])(?!/(?:dev|proc|sys)/)(?:~?/|\.{1,2}/)(?:[^\s/,()]+/)*(?=[^\s/,()])"
+    r"|(?<=file://)/(?:[^\s/,()]+/)*"
+)
 _PASSWORD = re.compile(r"//[^\s/@]+@")
 
 
