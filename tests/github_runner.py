@@ -97,6 +97,9 @@ class RunnerHost:
     """Folder of programs that stand before those of this machine."""
     inputs: dict[str, Any]
     variables: dict[str, str]
+    checkout: dict[str, str] = field(default_factory=dict)
+    """Files of the repository that the workflow is in: name -> text."""
+    attempt: int = 1
 
     def run(self, workflow: dict[Any, Any]) -> dict[str, JobResult]:
         """All jobs; a job of a matrix is named `shard (VALUE)`, and the sum of them `shard`."""
@@ -121,12 +124,20 @@ class RunnerHost:
             found[name] = JobResult("success" if all(one.result == "success" for one in parts) else "failure")
         return found
 
+    def again(self, workflow: dict[Any, Any], name: str, before: dict[str, JobResult]) -> JobResult:
+        """One job of a run once more, after the others are done: artifacts stay, the attempt is a later one."""
+        self.attempt += 1
+        job = workflow["jobs"][name]
+        needs = job.get("needs", [])
+        context = self._context({need: before[need] for need in ([needs] if isinstance(needs, str) else needs)})
+        return self._job(f"{name} {self.attempt}", workflow, job, context)
+
     def _context(self, needs: dict[str, JobResult]) -> dict[str, Any]:
         return {
             "inputs": self.inputs,
             "vars": self.variables,
             "runner": {"os": "Linux"},
-            "github": {"token": "ghs_CANARY", "run_attempt": "1", "sha": "a" * 40, "ref": "main"},
+            "github": {"token": "ghs_CANARY", "run_attempt": str(self.attempt), "sha": "a" * 40, "ref": "main"},
             "needs": {name: {"result": one.result, "outputs": one.outputs} for name, one in needs.items()},
         }
 
@@ -191,7 +202,8 @@ class RunnerHost:
         ran = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script], cwd=place / "workspace",
             env={**environment, **given, **more, "GITHUB_WORKSPACE": str(place / "workspace"), "RUNNER_OS": "Linux",
-                 "RUNNER_TEMP": str(place / "temp"), "GITHUB_REPOSITORY": "owner/name"},
+                 "RUNNER_TEMP": str(place / "temp"), "GITHUB_REPOSITORY": "owner/name",
+                 "GITHUB_SERVER_URL": "https://github.example.org", "GITHUB_RUN_ID": "17"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         done.log += ran.stdout
@@ -209,6 +221,8 @@ class RunnerHost:
         stored = self.root / "stored"
         match step["uses"].partition("@")[0]:
             case "actions/checkout":
+                for name, text in self.checkout.items():
+                    (workspace / name).write_text(text)
                 return True
             case "actions/cache/restore":
                 kept = stored / "cache" / given["key"]
@@ -224,7 +238,10 @@ class RunnerHost:
                 target = stored / "artifacts" / given["name"]
                 if not source.exists():
                     return bool(given.get("if-no-files-found") == "ignore")
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("latest"))
+                if target.exists() and given.get("overwrite") is not True:
+                    return False  # GitHub refuses a second artifact of one name
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("latest"))
                 return True
             case "actions/download-artifact":
                 names = (

@@ -13,13 +13,14 @@ from tests.test_workflows import DATA
 
 PACKAGE = f"git+https://example.org/reviewbot@{'c' * 40}"
 RUN = "20261129-034422-e203"
+PAGE = "https://github.example.org/owner/name/actions/runs/17"
 TOOL = f"""#!{sys.executable}
 import json, os, pathlib, sys
 
 words = sys.argv[1:]
 root = pathlib.Path({{root!r}})
 with (root / "calls").open("a") as calls:
-    calls.write(json.dumps([words, "GITHUB_TOKEN" in os.environ]) + "\\n")
+    calls.write(json.dumps([words, "GITHUB_TOKEN" in os.environ, os.environ.get("REVIEWBOT_SITE", "")]) + "\\n")
 data = pathlib.Path(os.environ.get("REVIEWBOT_DATA", "none"))
 cache = pathlib.Path(os.environ.get("REVIEWBOT_CACHE", "none"))
 
@@ -86,11 +87,16 @@ def host(tmp_path: Path, fails: str = "", **inputs: Any) -> RunnerHost:
     return RunnerHost(tmp_path / "host", tools, {**default, **inputs}, {"REVIEWBOT_PACKAGE": PACKAGE})
 
 
+def told(tmp_path: Path) -> list[tuple[list[str], bool, str]]:
+    """Commands in order: words, whether there is a token, the site file."""
+    return [tuple(json.loads(line)) for line in (tmp_path / "calls").read_text().splitlines()]
+
+
 def calls(tmp_path: Path) -> list[list[str]]:
     """Commands in order. No command but `post` may see a token."""
-    found = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
-    assert all(token is (words[0] == "post") for words, token in found)
-    return [words for words, _ in found]
+    found = told(tmp_path)
+    assert all(token is (words[0] == "post") for words, token, _ in found)
+    return [words for words, _, _ in found]
 
 
 def ends(found: dict[str, JobResult]) -> dict[str, str]:
@@ -113,7 +119,7 @@ def test_a_posting_goes_through_all_jobs_and_is_posted(tmp_path: Path) -> None:
     ]
     assert json.loads((tmp_path / "merged").read_text()) == ["shard-01.json", "shard-02.json"]
     assert found["judge"].outputs == {"verdict": "PASS", "run": RUN} and found["judge"].summary == "# PASS\n"
-    common = ["post", "--to", "github", "--send", "--repository=owner/name"]
+    common = ["post", "--to", "github", "--send", "--repository=owner/name", f"--url={PAGE}"]
     assert calls(tmp_path)[-2:] == [
         [*common, "--issue=7", "--component=libfuse", "--", f"./runs/{RUN}"],
         [*common, f"--sha={'a' * 40}", "--component=libfuse", "--", f"./runs/{RUN}"],
@@ -130,6 +136,25 @@ def test_the_cache_is_that_of_the_unpatched_stack_also_next_time(tmp_path: Path)
     (tmp_path / "host" / "stored").rename(tmp_path / "again" / "stored")
     found = again.run(DATA["apply-and-test"])
     assert "Build the unpatched stack" not in found["base"].done and found["judge"].result == "success"
+
+
+@pytest.mark.parametrize(("workflow", "fails"), [("apply-and-test", ""), ("apply-and-test", "plan"), ("review", "")])
+def test_the_job_that_posts_can_be_run_again_by_itself(tmp_path: Path, workflow: str, fails: str) -> None:
+    place = host(tmp_path, fails=fails, issue="7")
+    first = place.run(DATA[workflow])
+    again = place.again(DATA[workflow], "post", first)
+    assert again.result == "success", again.log
+    before, after = calls(tmp_path)[-2:]
+    assert before == after and before[0] == "post"
+
+
+def test_every_job_that_runs_the_tool_on_a_posting_takes_the_repository_s_site_file(tmp_path: Path) -> None:
+    place = host(tmp_path)
+    place.checkout = {"site.yaml": "soak: 5\n"}
+    place.run(DATA["apply-and-test"])
+    sites = {words[0]: site for words, _, site in told(tmp_path)}
+    assert set(sites) == {"warm", "apply-and-test", "run-shard", "merge-shards"}
+    assert all(site.endswith("/workspace/site.yaml") for site in sites.values())
 
 
 def test_a_regression_makes_the_job_red_and_is_posted_all_the_same(tmp_path: Path) -> None:

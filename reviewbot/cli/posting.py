@@ -2,6 +2,7 @@
 """`reviewbot post`: tell others what came of a run; `reviewbot outbox`: what was told, and what waits."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,9 @@ from reviewbot import intake, post, report
 from reviewbot.cli import values
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.reports import report_of
-from reviewbot.host.paths import data_dir
+from reviewbot.config import load_site
+from reviewbot.host.paths import data_dir, our_folders
+from reviewbot.host.version import installable
 from reviewbot.model.checks import PatchChecks
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.plan import Plan
@@ -43,6 +46,7 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
 @click.option("--sha", default="", metavar="COMMIT", help="GitHub: the commit that gets a check.")
 @click.option("--component", default="", help="GitHub: whose files the remarks of the check are on.")
 @click.option("--issue", type=click.IntRange(min=1), help="GitHub: the pull request or issue that gets a comment.")
+@click.option("--url", default="", help="GitHub: where the run can be seen [as the site file says].")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Rules per list and author, instead of posting.yaml.")
@@ -59,6 +63,7 @@ def post_command(
     sha: str,
     component: str,
     issue: int | None,
+    url: str,
     mail_to: tuple[str, ...],
     cc: tuple[str, ...],
     policy: Path | None,
@@ -84,14 +89,13 @@ def post_command(
         raise UsageError(f"--tree says nothing to {channel}")
     if channel == post.GITHUB:
         target = post.github_target(repository, sha, component, issue or 0)
-        # From the facts: the folder may come from a machine of others.
-        made = report.github_report(report.load(folder.path))
+        made = report.github_report(_of_strangers(folder, url))
         if not send:
             click.echo(made.model_dump_json(indent=1))
             return ExitStatus.PASS
         return _send(_outbox(), (post.put_github(made, target, post.github_settings().api, _outbox()),), as_json)
-    if repository or sha or component or issue:
-        raise UsageError(f"--repository, --sha, --component and --issue say nothing to {channel}")
+    if repository or sha or component or issue or url:
+        raise UsageError(f"--repository, --sha, --component, --issue and --url say nothing to {channel}")
     if channel != post.MAIL:
         if channel == _B4:
             return _into_b4(folder, tree or Path.cwd(), send)
@@ -112,6 +116,20 @@ def post_command(
     else:
         click.echo("\n\n".join(one.describe() for one in found))
     return ExitStatus.PASS
+
+
+def _of_strangers(folder: RunFolder, url: str) -> report.Record:
+    """The facts of a run whose folder may come from a machine of others: what leads a reader somewhere is ours.
+
+    Raises UsageError.
+    """
+    if url and not re.fullmatch(r"https?://[!-;=?-~]+", url):
+        raise UsageError(f"no URL: {flat(url)}", hint="--url begins with https://")
+    record = report.load_for_others(folder.path, our_folders())
+    if record.run != folder.id:
+        raise UsageError(f"{folder.id} holds run {flat(record.run)[:60]}", hint="it is damaged, or was renamed")
+    ours = {"url": url or load_site().reports.of(folder.id), "install": installable()}
+    return record.model_copy(update=ours)
 
 
 def _into_b4(folder: RunFolder, repository: Path, send: bool) -> int:
@@ -189,19 +207,19 @@ def outbox_command(action: str, numbers: tuple[int, ...], everything: bool, as_j
             move = outbox.hold if action == "hold" else outbox.drop
             _list(tuple(move(number) for number in numbers), as_json)
         case "release":
-            return _send(outbox, tuple(outbox.release(number) for number in numbers), as_json)
+            return _send(outbox, tuple(outbox.release(number) for number in numbers), as_json, released=True)
         case _:
             return _send(outbox, outbox.due(), as_json)
     return ExitStatus.PASS
 
 
-def _carriers(outbox: Outbox) -> Callable[[Item], Item]:
+def _carriers(outbox: Outbox, released: bool) -> Callable[[Item], Item]:
     """What sends a thing, by its channel. Settings are read once for all things of a channel."""
-    sender, known = Sender(outbox), dict[str, Callable[[Item], str]]()
+    known = dict[str, Callable[[Item], str]]()
 
     def carry(item: Item) -> Item:
         if item.channel == post.MAIL:
-            return post.send_again(item, sender)
+            return post.send_again(item, Sender(outbox, post.load_policy()), released=released)
         if item.channel not in known:
             known[item.channel] = _carrier(item.channel)
         return outbox.send(item.id, known[item.channel])
@@ -221,11 +239,11 @@ def _carrier(channel: str) -> Callable[[Item], str]:
             raise UsageError(f"this version knows no channel {channel}")
 
 
-def _send(outbox: Outbox, items: tuple[Item, ...], as_json: bool) -> int:
+def _send(outbox: Outbox, items: tuple[Item, ...], as_json: bool, *, released: bool = False) -> int:
     """Each by itself: one that is refused keeps no other back. After one that is put off the others of its channel
-    wait, too: their server has no time, or is not there.
+    wait, too: their server has no time, or is not there. released: somebody said so, whatever the policy says.
     """
-    carry, done, failed, busy = _carriers(outbox), list[Item](), False, set[str]()
+    carry, done, failed, busy = _carriers(outbox, released), list[Item](), False, set[str]()
     for item in items:
         if item.channel in busy:
             done.append(item)

@@ -39,7 +39,7 @@ def our_folders() -> tuple[str, ...]:
 
 def _here() -> str:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except FileNotFoundError:
         return ""
 

@@ -16,7 +16,7 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.post import smtp
 from reviewbot.post.outbox import Item, Outbox, State
-from reviewbot.post.policy import Decision, Policy, decide
+from reviewbot.post.policy import Decision, Policy, decide, rate
 from reviewbot.post.settings import MailSettings, read_settings
 
 MAIL = "mail"
@@ -100,8 +100,12 @@ def mail(
     return tuple(found)
 
 
-def send_again(item: Item, sender: Sender) -> Item:
-    """A mail of the outbox, if it is due. Raises UsageError (no settings), InfraError."""
+def send_again(item: Item, sender: Sender, *, released: bool = False) -> Item:
+    """A mail of the outbox, if it is due and the policy's `per_day` leaves room for it. released: by hand, which no
+    policy says anything to. Raises UsageError (no settings), InfraError.
+    """
+    if not released and (full := rate(sender.policy, _gone_today(sender.outbox))):
+        return sender.outbox.put_off(item.id, *full)
     settings = read_settings(sender.settings_from or Path.cwd())
     return _send(item, sender, settings)
 
@@ -201,9 +205,8 @@ class _Letter:
         there = sender.outbox.all(State.SENT, State.SENDING, State.PENDING)
         # When it went out, or will: another run's mail that waits below an embargo is one before this, too.
         mails = [(item, when) for item in there if item.channel == MAIL and (when := item.not_before or item.changed)]
-        day = datetime.now(UTC) - timedelta(days=1)
         sent = {
-            "all": tuple(when for item, when in mails if item.state is not State.PENDING and when > day),
+            "all": _gone_today(sender.outbox),
             "posting": tuple(when for item, when in mails if item.topic == self.topic and item.run != self.run),
         }
         return decide(sender.policy, self.kind, self.author, self.answered, self.posting, sent)
@@ -219,6 +222,13 @@ class _Letter:
             server=settings.server,
             mail=raw.decode("utf-8", errors="replace"),
         )
+
+
+def _gone_today(outbox: Outbox) -> tuple[datetime, ...]:
+    """When mails went out, or may have, in the last 24 hours."""
+    day = datetime.now(UTC) - timedelta(days=1)
+    there = (item for item in outbox.all(State.SENT, State.SENDING) if item.channel == MAIL)
+    return tuple(item.changed for item in there if item.changed and item.changed > day)
 
 
 def recipients_of(message: EmailMessage) -> tuple[str, ...]:

@@ -177,6 +177,14 @@ class Outbox:
                 self._set(number, State.SENT, remark)
             return self.get(number)
 
+    def put_off(self, number: int, until: datetime, why: str) -> Item:
+        """Let what may go wait, if it still may, and does not wait longer by itself."""
+        with self._sending():
+            item = self.get(number)
+            if item.state is State.PENDING and (item.not_before is None or item.not_before < until):
+                self._set(number, State.PENDING, why, not_before=until)
+            return self.get(number)
+
     def due(self) -> tuple[Item, ...]:
         """What may go now."""
         return tuple(item for item in self.all(State.PENDING) if not item.not_before or item.not_before <= _now())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whom a reply may reach, and when: the operator's rules per list and author, and what always holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -149,6 +149,15 @@ def _copies(policy: Policy, rules: Mapping[str, Rule], answered: EmailMessage, a
     return tuple(one for one in dict.fromkeys(found) if one.lower() not in without)
 
 
+def rate(policy: Policy, sent: Sequence[datetime]) -> tuple[datetime, str] | None:
+    """Until when no mail may go, and why; None: one may. sent: when some went out, in the last day."""
+    most, times = policy.defaults.per_day, sorted(sent)
+    if len(times) < most:
+        return None
+    first = times[-most] if most else datetime.now(UTC)
+    return first + timedelta(days=1), f"{counted(len(times), 'mail')} in 24 hours are enough"
+
+
 def _wait(
     policy: Policy, rules: Mapping[str, Rule], sent: Mapping[str, tuple[datetime, ...]]
 ) -> tuple[datetime | None, str]:
@@ -156,10 +165,9 @@ def _wait(
     now, defaults = datetime.now(UTC), policy.defaults
     hours = max([defaults.embargo_hours, *(rule.embargo_hours or 0 for rule in rules.values())])
     waits = [(now + timedelta(hours=hours), f"embargo of {hours:g} h")] if hours else []
-    everything, about = sorted(sent.get("all", ())), sorted(sent.get("posting", ()))
-    if len(everything) >= defaults.per_day:
-        first = everything[-defaults.per_day] if defaults.per_day else now
-        waits.append((first + timedelta(days=1), f"{counted(len(everything), 'mail')} in 24 hours are enough"))
+    about = sorted(sent.get("posting", ()))
+    if full := rate(policy, sent.get("all", ())):
+        waits.append(full)
     if about and about[-1] + timedelta(hours=defaults.posting_hours) > now:
         waits.append((about[-1] + timedelta(hours=defaults.posting_hours), "the posting had a mail before"))
     return max(waits, default=(None, ""), key=lambda wait: wait[0] or now)

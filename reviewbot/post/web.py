@@ -60,12 +60,20 @@ class Server:
         except requests.RequestException as error:
             raise NotTaken(self._words(error), again=True) from error
 
-    def post(self, url: str, value: object) -> Any:
-        """The JSON that it answers with. Raises NotTaken, and requests' errors when it may have taken the value."""
+    def post(self, url: str, value: object, *, blind: bool = False) -> Any:
+        """The JSON that it answers with. Raises NotTaken; OSError when it may have taken the value.
+
+        blind: nobody can ask the server whether it has the value. Then only a refusal is one: after an error of the
+        server's own (5xx, but not a 503, which says that it did nothing), or an answer of success that cannot be read,
+        the value may be there.
+        """
         import requests
 
         try:
-            return self._answer(self._ask("POST", url, json=value))
+            answer = self._ask("POST", url, json=value)
+            if blind and (answer.ok or (answer.status_code >= 500 and answer.status_code != 503)):
+                return self._answer_of_one_who_took(answer)
+            return self._answer(answer)
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.SSLError) as error:
             raise NotTaken(self._words(error), again=isinstance(error, requests.ConnectTimeout)) from error
         except requests.ConnectionError as error:
@@ -98,6 +106,13 @@ class Server:
             return json.loads(data) if data.strip() else None
         except ValueError as error:
             raise NotTaken("it answered with something else than JSON", again=False) from error
+
+    def _answer_of_one_who_took(self, answer: "requests.Response") -> Any:
+        """Raises OSError."""
+        try:
+            return self._answer(answer)
+        except NotTaken as error:
+            raise OSError(f"it may have been taken: {error}") from error
 
     def _words(self, error: Exception) -> str:
         return one_line(self._masked(str(error)), 200)

@@ -26,6 +26,6 @@ __all__ = [
     "said",
     "schemas",
     "series_text",
-    "without_folders",
     "summary_markdown",
+    "without_folders",
 ]

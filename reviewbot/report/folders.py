@@ -67,13 +67,13 @@ def _own(record: Record) -> Iterator[str]:
     """Folders that the record's facts name."""
     posting = record.posting
     for file in (*posting.files, posting.source, posting.manifest):
-        yield os.path.dirname(file)
+        yield str(Path(file).parent)
     sources = [one.source for one in record.plan.sources] if record.plan else []
     for tree in record.trees.trees if record.trees else ():
-        yield os.path.dirname(tree.repository)
+        yield str(Path(tree.repository).parent)
         sources.append(tree.source)
     for source in sources:
-        yield from (os.path.dirname(path.rstrip("/")) for path in _SOURCE.findall(source))
+        yield from (str(Path(path).parent) for path in _SOURCE.findall(source))
 
 
 def _stops(record: Record) -> Record:

@@ -5,6 +5,8 @@ import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import Field, ValidationError
+
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.base import Model
 from reviewbot.model.comparison import Comparison
@@ -74,11 +76,12 @@ class Heading(Model):
 
     run: str
     tool: str
-    url: str = ""
+    url: str = Field(default="", pattern=r"^$|^https?://\S+$")
     """Where the run's folder can be seen, or empty."""
-    install: str = ""
+    install: str = Field(default="", pattern=r"^$|^git\+https?://\S+$")
+    """As in the record. A reader may paste it: nothing else than what we write is read back."""
     started: datetime.datetime | None = None
-    """Both as in the record."""
+    """As in the record."""
 
 
 def load(folder: Path) -> Record:
@@ -114,11 +117,15 @@ M = TypeVar("M", bound=Model)
 
 
 def _read(path: Path, model: type[M]) -> M | None:
-    """None when the file is not there."""
+    """None when the file is not there. Raises ValueError with one line that names file and place."""
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path.name}: {f'{where}: ' if where else ''}{first['msg']}") from error
 
 
 def _unsaid(judged: SaidVerdict) -> Verdict:

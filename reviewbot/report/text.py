@@ -17,18 +17,26 @@ _COMMAND = re.compile(r"^(\s*)::|##(?=\[)", re.MULTILINE)  # both ways to write 
 _TRAILER = re.compile(r"^(\s*)(\w\S+):\s+\S")
 _WRAPPED = re.compile(r"^\S+:\s+[\da-f]+\s+\(")
 _IMPERSONAL = frozenset(("link", "buglink", "closes", "fixes", "obsoleted-by", "change-id", "base-commit"))
+_URL = re.compile(r"((?:[a-z][a-z+.-]*://|\bwww\.)[^\s|`()<>\[\]\"',@#]*[^\s|`()<>\[\]\"',@#.:;!?])", re.IGNORECASE)
+"""GitHub makes a link of it, escaped or not, and a reader of results from others shall not follow a stranger's."""
 _MENTION = re.compile(r"([@#])(?=\w)")  # GitHub makes links and mail of these, escaped or not
 
 
 def markdown(text: str, limit: int = 200) -> str:
-    """One line that Markdown takes literally, also inside a table, and that mentions nobody and commands nothing."""
-    literal = _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("&", "&amp;")
-    return _BLOCK.sub(r"\1\\", _MENTION.sub(r"\1<!-- -->", literal))
+    """One line that Markdown takes literally, also inside a table, and that mentions, links to and commands nothing."""
+    pieces = _URL.split(one_line(text, limit))
+    literal = "".join(code_span(piece) if number % 2 else _literal(piece) for number, piece in enumerate(pieces))
+    return _BLOCK.sub(r"\1\\", literal)
+
+
+def _literal(text: str) -> str:
+    return _MENTION.sub(r"\1<!-- -->", _MARKDOWN.sub(r"\\\1", text).replace("&", "&amp;"))
 
 
 def html_text(text: str, limit: int = 300) -> str:
-    """One line inside an HTML element, that mentions nobody and commands nothing."""
-    literal = html.escape(one_line(text, limit), quote=False)
+    """One line inside an HTML element, that mentions, links to and commands nothing."""
+    pieces = (html.escape(piece, quote=False) for piece in _URL.split(one_line(text, limit)))
+    literal = "".join(f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces))
     return _MENTION.sub(r"\1<!-- -->", literal).replace("##[", "##&lsqb;")
 
 

@@ -32,6 +32,8 @@ class Taker:
     """Each so-manieth request is answered with 429; 0: none."""
     breaks: int = 0
     """So many POSTs are taken and not answered."""
+    after: int = 0
+    """Status of the answers to submissions that were taken; 0: 200."""
     fails: int = 0
     """Status of all answers; 0: as they should be."""
     asked: int = 0
@@ -56,7 +58,7 @@ class Taker:
         if headers.get("Authorization") != f"Bearer {TOKEN}" or method != "POST":
             return 401, {"status": "error", "message": "no right"}
         self.submissions.append(schema.LATEST.validate(json.loads(body)))
-        return 200, {"id": "1", "status": "ok", "message": "taken"}
+        return self.after or 200, {"id": "1", "status": "ok", "message": "taken"}
 
     def _patchwork(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
         if path == "/api/1.2/patches/" and method == "GET":

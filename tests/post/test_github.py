@@ -200,6 +200,41 @@ def test_the_command_posts_what_it_makes_from_the_facts_of_the_folder(tmp_path: 
     assert again.returncode == 0 and len(server.checks) == 1 and TOKEN not in again.stdout + done.stdout
 
 
+def test_no_link_and_no_command_comes_from_the_folder(tmp_path: Path, server: Hub) -> None:
+    record = RECORDS["regression"]().model_copy(
+        update={"url": "https://evil.example/x", "install": "git+https://evil.example/x@1"}
+    )
+    left(tmp_path / RUN, record)
+    place = ("--repository=o/r", "--issue=7", "--send")
+    page = "https://github.example/o/r/actions/runs/9"
+    assert posted(tmp_path, server, *place).returncode == 0
+    assert posted(tmp_path, server, "--repository=o/r", f"--sha={SHA}", "--send", f"--url={page}").returncode == 0
+    assert "evil" not in json.dumps([server.comments, server.checks]) and server.checks[0]["details_url"] == page
+    for url in ("javascript:alert(1)", "https://x y", "ftp://x"):
+        done = posted(tmp_path, server, "--repository=o/r", f"--sha={SHA}", f"--url={url}")
+        assert done.returncode == 2 and "no URL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"url": "javascript:alert(1)"},
+        {"install": "--index-url=https://evil.example x"},
+        {"run": "20260101-000000-0000"},
+    ],
+)
+def test_a_folder_whose_heads_are_not_as_we_write_them_is_refused(
+    tmp_path: Path, server: Hub, head: dict[str, str]
+) -> None:
+    left(tmp_path / RUN, RECORDS["pass"]())
+    name = "verdict.json" if "run" in head else "report.json"
+    path = tmp_path / RUN / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **head}))
+    done = posted(tmp_path, server, "--repository=o/r", "--issue=7", "--send")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and server.asked == []
+    assert ("holds run" in done.stderr) if "run" in head else (f"report.json: {next(iter(head))}: " in done.stderr)
+
+
 def test_a_server_that_refuses_makes_the_command_fail_without_the_token(tmp_path: Path, server: Hub) -> None:
     left(tmp_path / RUN, RECORDS["pass"]())
     server.trouble = [Trouble(403)]

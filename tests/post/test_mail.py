@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A reply is sent once, to whom it should, or not at all; and what happened is said in one line."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -328,6 +329,22 @@ def test_the_mail_of_a_later_run_waits_for_one_that_still_waits(folder: Path, se
     first, second = outbox(folder).all(State.PENDING)
     assert first.not_before and second.not_before == first.not_before + timedelta(hours=240)
     assert delivery.state == "waiting" and "the posting had a mail before" in delivery.why and server.mails == []
+
+
+def test_what_was_put_off_waits_for_room_in_the_day_unless_it_is_released(folder: Path, server: Server) -> None:
+    few = Policy(defaults=OPEN.defaults.model_copy(update={"per_day": 1, "embargo_hours": 1}))
+    box = outbox(folder)
+    assert mail(folder, send=True, policy=few).state == "waiting"
+    with sqlite3.connect(folder.parent / "outbox.sqlite") as database:  # an hour later
+        database.execute("UPDATE items SET not_before = ''")
+    other = box.put("o", "mail", run="o", topic="o@x", about="o", goes_to="x@y", payload=b"To: x@y\nFrom: a@b\n\no\n")
+    assert send_again(other, Sender(box, few, pauses=())).state is State.SENT
+    (due,) = box.due()
+    held = send_again(due, Sender(box, few, pauses=()))
+    assert held.state is State.PENDING and held.not_before and held.not_before > datetime.now(UTC) + timedelta(hours=23)
+    assert held.why == "1 mail in 24 hours are enough" and len(server.mails) == 1 and box.due() == ()
+    freed = send_again(box.release(held.id), Sender(box, few, pauses=()), released=True)
+    assert freed.state is State.SENT and len(server.mails) == 2
 
 
 def test_a_list_that_wants_it_has_a_copy_and_a_private_author_none(folder: Path, server: Server) -> None:

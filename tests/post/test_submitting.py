@@ -113,6 +113,27 @@ def test_an_answer_that_was_lost_is_not_asked_for_again(taker: Taker, tmp_path: 
     assert all(len(some) == 1 for some in taker.checks.values())
 
 
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_kcidb_never_gets_a_second_copy_of_what_it_may_have_taken(taker: Taker, tmp_path: Path, status: int) -> None:
+    taker.after = status
+    assert post("--to", "kcidb", "--send").return_value == 4
+    (item,) = box(tmp_path).all()
+    assert item.state is State.SENDING and len(taker.submissions) == 1
+    taker.after = 0
+    send_what_is_due()
+    post("--to", "kcidb", "--send")
+    assert len(taker.submissions) == 1, "only `outbox release` sends it again"
+
+
+def test_kcidb_that_is_not_there_for_a_while_gets_it_later(taker: Taker, tmp_path: Path) -> None:
+    taker.fails = 503
+    assert post("--to", "kcidb", "--send").return_value == 4
+    (item,) = box(tmp_path).all(State.PENDING)
+    taker.fails = 0
+    box(tmp_path).release(item.id)
+    assert send_what_is_due().return_value == 0 and len(taker.submissions) == 1
+
+
 @pytest.mark.parametrize(("status", "state"), [(400, State.REFUSED), (403, State.REFUSED), (500, State.PENDING)])
 def test_a_refusal_is_told_in_one_line_without_the_token(
     taker: Taker, tmp_path: Path, status: int, state: State
@@ -122,7 +143,8 @@ def test_a_refusal_is_told_in_one_line_without_the_token(
         done = post("--to", channel, "--send")
         assert done.return_value == 4 and f"status {status}" in done.output
     for one in box(tmp_path).all():
-        assert one.state is state and TOKEN not in f"{one}" and len(one.why.splitlines()) <= 1
+        expected = State.SENDING if (one.channel, status) == ("kcidb", 500) else state
+        assert one.state is expected and TOKEN not in f"{one}" and len(one.why.splitlines()) <= 1
 
 
 def test_a_patch_that_the_server_does_not_know_is_refused(taker: Taker, tmp_path: Path) -> None:

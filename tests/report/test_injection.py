@@ -242,6 +242,7 @@ def headings(lines: list[str]) -> list[str]:
 @given(TEXTS.filter(str.strip))
 @example("\\|")
 @example("##[error]")
+@example("see https://evil.example/a|b@c#d, www.evil.example.")
 def test_no_text_leaves_its_place_in_markdown(text: str) -> None:
     builds = (record_with, broken_record, reviewed_record)
     plain_pages = [outside_code(summary_markdown(build("x"))) for build in builds]
@@ -255,8 +256,11 @@ def test_no_text_leaves_its_place_in_markdown(text: str) -> None:
         assert columns == {len(re.findall(r"\|", line)) for line in plain_page if line.startswith("| ")}
         prose = [line for line in lines if not line.startswith("Run ")]
         assert not [line for line in prose if re.search(r"[@#]\w", line)], "it mentions somebody"
+        assert not [line for line in prose if re.search(r"(?<!`)(?<!<code>)(?:https?://|www\.)\w", line)], (
+            "it leads somewhere"
+        )
         tags = set(re.findall(r"(?<!\\)(?:\\\\)*(<[^ ]+?>)", "".join(prose)))
-        assert tags <= {"<details>", "<summary>", "</summary>", "</details>", "<!-- -->"}
+        assert tags <= {"<details>", "<summary>", "</summary>", "</details>", "<!-- -->", "<code>", "</code>"}
 
 
 @given(TEXTS)
