@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Folders that hold a tree of a repository, byte for byte, whatever its `.gitattributes` say."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from reviewbot.host.git import git, no_conversions
 from reviewbot.host.process import CommandFailed, run
 from reviewbot.host.sandbox import Bind
+from reviewbot.model.errors import InfraError
 
 # What a copy of the folder changes besides the content: inodes, ctime.
 _COPIED = ("-c", "core.trustctime=false", "-c", "core.checkStat=minimal")
@@ -169,8 +171,19 @@ def changed(repository: Path, before: str, after: str) -> dict[bytes, str]:
 
 
 def _make_whiteout(place: Path) -> None:
-    """Whoever mounts it sees nothing of this name. Everybody may make one (Linux 5.8)."""
-    os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    """Whoever mounts it sees nothing of this name. Everybody may make one (Linux 5.8), where the filesystem has them.
+
+    Raises InfraError, OSError.
+    """
+    try:
+        os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        raise InfraError(
+            f"the cache's filesystem takes no overlay whiteouts: {error.strerror}",
+            hint="`box: {layers: copied}` in the site file does without",
+        ) from error
 
 
 def _is_whiteout(place: Path | os.DirEntry[str]) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checked-out trees hold the bytes of their blobs, and nothing of what was checked out before."""
 
+import errno
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from reviewbot.host.checkout import Checkout, is_whole, lay_out, lay_out_above
 from reviewbot.host.git import git, init_bare
 from reviewbot.host.process import CommandFailed
 from reviewbot.host.sandbox import Sandbox, overlays
+from reviewbot.model.errors import InfraError
 from tests.host.roots import host_root
 from tests.host.trees import make_tree
 
@@ -166,6 +168,21 @@ def test_any_way_through_trees_ends_at_what_a_fresh_checkout_is(
     for before, after, files in zip(trees, trees[1:], way[1:], strict=False):
         made.advance(before, after)
         assert {name: text for name, (_, text) in merged(made).items()} == files
+
+
+def test_a_filesystem_without_whiteouts_is_one_line_that_says_what_does_without(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    base, head = (make_tree(repository, files) for files in (BASE, {"text.c": b"one\n"}))
+    lower = tmp_path / "lower"
+    lay_out(repository, base, lower)
+    monkeypatch.setattr(os, "mknod", refused)
+    with pytest.raises(InfraError, match="no overlay whiteouts: Operation not permitted") as told:
+        lay_out_above(repository, base, head, lower, tmp_path / "above", overlay=True)
+    assert "layers: copied" in told.value.hint
 
 
 def test_a_box_sees_a_tree_above_its_base_as_it_is(repository: Path, tmp_path: Path) -> None:
