@@ -16,7 +16,7 @@ from reviewbot.config import load_site
 from reviewbot.host.paths import data_dir
 from reviewbot.model.comparison import Counts
 from reviewbot.model.errors import UsageError
-from reviewbot.store import Entry, History
+from reviewbot.store.history import Entry, History
 
 _FAILED, _RAN = ("FAIL", "CRASH", "HANG"), ("FAIL", "CRASH", "HANG", "PASS")
 

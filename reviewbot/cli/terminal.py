@@ -12,7 +12,6 @@ import textwrap
 from typing import Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
-from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -90,6 +89,8 @@ def say(out: Console, words: str, *, indent: int = 0, style: str = "") -> None:
 def markdown(text: str) -> None:
     """A report of ours in Markdown, as a terminal shows it; GitHub's folding becomes bold lines."""
     shown = re.sub(r"<details><summary>(.*?)</summary>", r"**\1**", text).replace("</details>", "")
+    from rich.markdown import Markdown  # 0.2 s that only a report at a terminal is worth
+
     console().print(Markdown(shown.replace("<!-- -->", ""), hyperlinks=False))
 
 

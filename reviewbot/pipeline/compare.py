@@ -30,7 +30,7 @@ from reviewbot.pipeline.outcomes import remember
 from reviewbot.pipeline.reruns import compare, to_compare, uncompared
 from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context, Tests, durations_for
-from reviewbot.store import History, HistoryBroken
+from reviewbot.store.history import History, HistoryBroken
 from reviewbot.suites.quarantine import load_quarantine
 
 

@@ -9,7 +9,7 @@ from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import Context, SuiteName, inputs_of
-from reviewbot.store import Entry, History
+from reviewbot.store.history import Entry, History
 
 SETUP = "setup"
 """Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""

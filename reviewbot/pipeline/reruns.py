@@ -15,7 +15,7 @@ from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, recalled, strip
 from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
-from reviewbot.store import History
+from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.verdict.causes import cause

@@ -3,18 +3,20 @@
 
 In: a kind, the inputs as strings, a function that fills a folder. Out: an Artifact, built once.
 Must not know: what is in an artifact, or which step asks.
+
+The database of outcomes is to be imported from `reviewbot.store.history`: SQLAlchemy costs a command that does not ask it
+a quarter of a second.
 """
 
 from reviewbot.store.artifacts import Store
 from reviewbot.store.damage import telling
 from reviewbot.store.durations import Durations, TestSeconds
-from reviewbot.store.history import Entry, History, HistoryBroken
 from reviewbot.store.notruns import NotRuns
 from reviewbot.store.reading import read_model
 from reviewbot.store.runs import RunFolder, RunGone, Runs
 from reviewbot.store.waiting import saying
 
 __all__ = [
-    "Durations", "Entry", "History", "HistoryBroken", "NotRuns", "RunFolder", "RunGone", "Runs", "Store", "TestSeconds",
+    "Durations", "NotRuns", "RunFolder", "RunGone", "Runs", "Store", "TestSeconds",
     "read_model", "saying", "telling",
 ]  # fmt: skip

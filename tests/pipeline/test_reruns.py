@@ -17,7 +17,8 @@ from reviewbot.pipeline.outcomes import remember
 from reviewbot.pipeline.reruns import compare
 from reviewbot.runner import Context
 from reviewbot.store import Entry as Recorded
-from reviewbot.store import History, NotRuns
+from reviewbot.store import NotRuns
+from reviewbot.store.history import History
 from reviewbot.suites import notruns, smoke
 from reviewbot.suites.quarantine import Entry
 from tests.played import LEG, TESTS, Lab, World, other, with_build

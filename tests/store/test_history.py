@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.store import Entry, History, HistoryBroken
+from reviewbot.store.history import Entry, History, HistoryBroken
 
 ONE = Entry(
     run="20261103-101502-7a3f",
