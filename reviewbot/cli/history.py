@@ -62,8 +62,8 @@ def _rates(entries: Sequence[Entry]) -> Table:
     for (leg, side), group in groupby(ordered, key=lambda entry: (entry.leg, entry.side)):
         found = counts(list(group))
         low, high = found.interval()
-        rate = f"{found.failed / found.runs:.0%}" if found.runs else "–"
-        row = (leg, side, f"{found.failed}/{found.runs}", rate, f"{low:.0%} to {high:.0%}")
+        rate = f"{found.failed / found.runs * 100:.0f} %" if found.runs else "–"
+        row = (leg, side, f"{found.failed}/{found.runs}", rate, f"{low * 100:.0f} to {high * 100:.0f} %")
         table.add_row(*map(Text, row))
     return table
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from reviewbot.intake.mbox import Mailbag
-from reviewbot.intake.parts import UNKNOWN, ranges
+from reviewbot.intake.parts import UNKNOWN, missing_words
 from reviewbot.intake.split import Intake, Piece, pieces
 from reviewbot.model.errors import UsageError
 from reviewbot.model.posting import Part, Posting, Problem
@@ -121,7 +121,7 @@ def _missing_parts(placed: Sequence[_Placed], found: Sequence[Piece], chosen: bo
     problems = []
     for (_, total), numbers in seen.items():
         for name, missing in _missing(numbers, total):
-            text = f"{name}{len(missing)} of {total} parts are missing: {ranges(missing)}"
+            text = f"{name}{missing_words(missing, total, 'parts')}"
             problems.append(Problem(kind="missing-part", message=text, blocking=True))
     return problems
 

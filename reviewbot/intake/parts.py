@@ -205,7 +205,7 @@ def _numbered(group: Group, name: str) -> tuple[tuple[Mail, ...], list[Problem]]
             )
     missing = [n for n in range(1, total + 1) if n not in by_number]
     if missing:
-        text = f"{name}: {len(missing)} of {total} patches are missing: {ranges(missing)}"
+        text = f"{name}: {missing_words(missing, total, 'patches')}"
         head = group.cover or group.patches[0]
         problems.append(Problem(kind="missing-patches", message=text, blocking=True, message_ids=(head.id,)))
     chosen = []
@@ -224,6 +224,11 @@ def _total(group: Group, counted: list[Mail]) -> int:
     if cover is not None and cover.number == 0 and cover.total:
         return cover.total
     return Counter(m.subject.total or 0 for m in counted).most_common(1)[0][0]
+
+
+def missing_words(missing: list[int], total: int, noun: str) -> str:
+    """`1 of 3 patches is missing: 2`. noun: a plural."""
+    return f"{len(missing)} of {total} {noun} {'is' if len(missing) == 1 else 'are'} missing: {ranges(missing)}"
 
 
 def ranges(numbers: list[int]) -> str:

@@ -55,6 +55,7 @@ def body(record: Record, threads: int = 1) -> str:
             verdict=verdict,
             threads=threads,
             headline=headline(record),
+            read_from=_read_from(record),
             findings=found[:FINDINGS],
             others=len(found) - FINDINGS,
             asides=_asides(record, verdict),
@@ -75,6 +76,13 @@ def body(record: Record, threads: int = 1) -> str:
         )
     )
     return without_trailers(fitted(re.sub(r"\n{3,}", "\n\n", plain(text))))
+
+
+def _read_from(record: Record) -> str:
+    """Of a posting that is blocked: the archive on the web that it was read from, where its author can look."""
+    blocked = record.verdict is not None and record.verdict.kind is VerdictKind.BLOCKED
+    source = record.posting.source
+    return source if blocked and source.startswith(("https://", "http://")) else ""
 
 
 def _findings(verdict: SaidVerdict) -> list[SaidFinding]:

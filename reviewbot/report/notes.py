@@ -71,7 +71,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         )
         if any(one.kind is Class.NEW for one in record.comparison.tests):
             yield Note(
-                f"of tests that fail equally often on both sides, at most {record.comparison.error_bound:.1%} "
+                f"of tests that fail equally often on both sides, at most {record.comparison.error_bound * 100:.1f} % "
                 "are called new"
             )
         if record.comparison.base_problem and not broken:

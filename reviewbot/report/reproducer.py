@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from reviewbot.model.verdict import FindingKind
+from reviewbot.model.verdict import FindingKind, VerdictKind
 from reviewbot.report.record import Record
 from reviewbot.report.text import shell
 
@@ -27,8 +27,9 @@ def reproducer(record: Record) -> list[str]:
     findings = record.verdict.findings if record.verdict else ()
     refused = any(one.kind is FindingKind.APPLY for one in findings)
     words = named(record, _choice(record))
-    if refused:
-        words = ["reviewbot", "plan", "--try-bases", *_without(_NOT_OF_PLAN, words[2:])]
+    blocked = record.verdict is not None and record.verdict.kind is VerdictKind.BLOCKED
+    if refused or blocked:
+        words = ["reviewbot", "plan", *(["--try-bases"] if refused else []), *_without(_NOT_OF_PLAN, words[2:])]
     return [*install, command(words)]
 
 

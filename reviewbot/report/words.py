@@ -107,7 +107,7 @@ def _from(found: Finding) -> str:
     if not found.suspects:
         return f"; from the patches of {blame.components[0]}"
     names = listed([one.name for one in found.suspects])
-    probability = f"{blame.patches[0].probability:.0%}" if blame.patches else "unknown"
+    probability = f"{blame.patches[0].probability * 100:.0f} %" if blame.patches else "unknown"
     return f"; from one of {names} (probability {probability} after {counted(blame.runs, 'run')})"
 
 

@@ -4,7 +4,7 @@
 In: a kind, the inputs as strings, a function that fills a folder. Out: an Artifact, built once.
 Must not know: what is in an artifact, or which step asks.
 
-The database of outcomes is to be imported from `reviewbot.store.history`: SQLAlchemy costs a command that does not ask it
+The database of outcomes is imported from `reviewbot.store.history`: SQLAlchemy costs a command that asks it nothing
 a quarter of a second.
 """
 

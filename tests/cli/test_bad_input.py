@@ -159,7 +159,7 @@ def without(message_id: str) -> list[bytes]:
 def test_a_missing_patch_is_named_by_the_plan(world: World) -> None:
     done = world.call("plan", "--mbox", world.thread(without("libfuse.2@example.org")), TOP)
     assert done.returncode == 3
-    assert "1 of 2 patches are missing: 2" in done.stdout
+    assert "1 of 2 patches is missing: 2" in done.stdout
 
 
 def both() -> list[bytes]:

@@ -178,7 +178,7 @@ def test_a_letter_above_requests() -> None:
 def test_a_request_that_is_missing_blocks() -> None:
     mails = [m for m in bomb() if b"Message-ID: <4@x>" not in m]
     (problem,) = of(mails).problems
-    assert problem.blocking and "1 of 9 parts are missing: 4" in problem.message
+    assert problem.blocking and "1 of 9 parts is missing: 4" in problem.message
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_four_repositories_below_one_cover() -> None:
 def test_a_counterpart_that_lacks_a_patch_blocks() -> None:
     found = of([*SERIES, *numbered("l", "PATCH libfuse", LIBFUSE, "c@x", count=3)[:2]])
     assert kinds(found) == [("missing-patches", True)]
-    assert "1 of 3 patches are missing: 3" in found.problems[0].message
+    assert "1 of 3 patches is missing: 3" in found.problems[0].message
 
 
 def test_an_afterthought_for_the_same_repository_is_left_out_and_named() -> None:
@@ -186,14 +186,14 @@ def test_sub_series_may_be_numbered_through_the_whole_posting() -> None:
 
 def test_a_sub_series_that_is_missing_of_those_numbered_through_is_named_once() -> None:
     found = of(letter(ALL[0], ALL[1], ALL[3]))
-    assert [(p.kind, p.message) for p in found.problems] == [("missing-part", "1 of 4 parts are missing: 3")]
+    assert [(p.kind, p.message) for p in found.problems] == [("missing-part", "1 of 4 parts is missing: 3")]
 
 
 def test_sub_series_numbered_for_each_component_are_counted_for_each() -> None:
     sets = [("1/2", KERNEL, "a"), ("2/2", KERNEL, "b"), ("1/2", LIBFUSE, "c"), ("2/2", LIBFUSE, "d")]
     assert kinds(of(letter(*sets))) == []
     found = of(letter(*sets[:3]))
-    assert [p.message for p in found.problems] == ["libfuse: 1 of 2 parts are missing: 2"]
+    assert [p.message for p in found.problems] == ["libfuse: 1 of 2 parts is missing: 2"]
 
 
 @pytest.mark.parametrize("path", ["src/fat.c", "doc/fat.8", "test/run.sh", "meson.build", "fat/main.c", "README.md"])

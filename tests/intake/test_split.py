@@ -92,7 +92,7 @@ def test_a_whole_part_that_is_missing_blocks() -> None:
         ]
     found = parts_of(mails)
     assert kinds(found) == [("missing-part", True)]
-    assert "kernel: 1 of 3 parts are missing: 2" in found.problems[0].message
+    assert "kernel: 1 of 3 parts is missing: 2" in found.problems[0].message
 
 
 def test_two_mails_with_one_number_block() -> None:

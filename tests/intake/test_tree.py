@@ -188,7 +188,7 @@ def test_sub_series_that_came_one_by_one_are_counted_together() -> None:
         ]
     found = of(mails, "c1@x", "c3@x")
     assert kinds(found) == [("missing-part", True)]
-    assert "1 of 3 parts are missing: 2" in found.problems[0].message
+    assert "1 of 3 parts is missing: 2" in found.problems[0].message
 
 
 def test_a_mailbox_with_the_threads_of_one_author_is_one_posting_and_says_so() -> None:

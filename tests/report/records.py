@@ -54,6 +54,7 @@ POSTING = Posting(
     ),
 )  # fmt: skip
 
+SERVED = ("kernel", "libfuse", "e2fsprogs")
 PLAN = Plan(
     posting=POSTING, rfc=True, suites=("smoke", "fstests"), tests="generic/001 generic/023",
     sources=(
@@ -61,7 +62,8 @@ PLAN = Plan(
                    why="default of the stack; the posting declares no base"),
     ),
     arguments=("--tests", "generic/001 generic/023"),
-    legs=tuple(LegPlan(leg=leg, why="wanted", needs=("kernel",)) for leg in ("ext4", "fuse2fs", "fuse4fs-iomap")),
+    legs=tuple(LegPlan(leg=leg, why="wanted", needs=needs) for leg, needs in (
+        ("ext4", ("kernel",)), ("fuse2fs", SERVED), ("fuse4fs-iomap", SERVED))),
 )  # fmt: skip
 
 
@@ -157,6 +159,7 @@ DIFF = """--- tests/generic/023.out
 +```
 """
 OOPS = "BUG: kernel NULL pointer dereference, address: 0000000000000018"
+CRASHED = "fuse_lookup:lookup_slow"
 DMESG = f"[   12.034567] {OOPS}\n[   12.034601] #PF: supervisor read access in kernel mode\n"
 
 
@@ -169,7 +172,8 @@ def failing() -> Record:
             leg("fuse2fs",
                 case("smoke", "rename", Outcome.FAIL, reason="content: got 'a', expected 'b' in dir_1/<new>",
                      excerpt="rename a b\ncontent: got 'a', expected 'b' in dir_1/<new>\n"),
-                case("smoke", "fio", Outcome.CRASH, reason=OOPS, dmesg=DMESG, excerpt="fio: starting 4 jobs\n"),
+                case("smoke", "fio", Outcome.CRASH, reason=f"oops: {CRASHED} (BUG: kernel NULL pointer dereference)",
+                     crash="oops", fingerprint=CRASHED, dmesg=DMESG, excerpt="fio: starting 4 jobs\n"),
                 known("acl", "may not read"),
                 case("smoke", "links", Outcome.MISS, reason="the machine was lost before"),
                 case("fstests", "generic/001", Outcome.HANG, reason="no end within 120 s", seconds=120.0),
@@ -209,7 +213,7 @@ def built(state: Literal["built", "failed", "not-affected", "skipped"] = "built"
     return PatchBuild.model_validate({"commit": "e5" * 20, "state": state, "seconds": 4.5, **facts})
 
 
-REVIEW_PLAN = PLAN.model_copy(update={"legs": (), "suites": (), "tests": ""})
+REVIEW_PLAN = PLAN.model_copy(update={"legs": (), "suites": (), "tests": "", "arguments": ()})
 UNUSED = BuildWarning(
     tool="gcc", file="lib/fuse.c", line=2874, message="variable ‘err’ set but not used [-Wunused-but-set-variable]"
 )
@@ -334,9 +338,9 @@ def compared() -> Record:
     return failed.model_copy(update={"comparison": comparison, "verdict": verdict})
 
 
-def stopped(error: ReviewbotError) -> Record:
-    """A run that ended before its tests."""
-    return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, trees=TREES, verdict=judge_error(RUN, error))
+def stopped(error: ReviewbotError, trees: Trees | None = TREES) -> Record:
+    """A run that ended before its tests. trees: None where it ended before anything was applied."""
+    return Record(run=RUN, tool=TOOL, posting=POSTING, plan=PLAN, trees=trees, verdict=judge_error(RUN, error))
 
 
 def unbuilt() -> Record:
@@ -371,7 +375,7 @@ RECORDS: dict[str, Callable[[], Record]] = {
     "review-errors": lambda: reviewed(review_with_errors()), "review-clean": lambda: reviewed(review_clean()),
     "pass-reviewed": passing_with_review, "build-fails": unbuilt, "remarks": lambda: reviewed(with_remarks()),
     "reviewed": looked_at,
-    "blocked": lambda: stopped(Blocked("libfuse: 1 of 3 patches is missing: 2", hint="it may still arrive")),
+    "blocked": lambda: stopped(Blocked("libfuse: 1 of 3 patches is missing: 2", hint="it may still arrive"), None),
     "infra": lambda: stopped(InfraError("no space left on the device", hint="`reviewbot gc` makes room")),
 }  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"

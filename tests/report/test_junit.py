@@ -7,7 +7,7 @@ import pytest
 
 from reviewbot.model.results import Outcome
 from reviewbot.report import junit_xml
-from tests.report.records import DIFF, DMESG, OOPS, case, failing, judged, leg, passing, results, unapplied
+from tests.report.records import CRASHED, DIFF, DMESG, case, failing, judged, leg, passing, results, unapplied
 
 ELEMENTS = {
     Outcome.PASS: None, Outcome.FAIL: "failure", Outcome.CRASH: "error", Outcome.HANG: "error", Outcome.MISS: "error",
@@ -42,7 +42,8 @@ def test_failures_and_errors_name_their_outcome_and_bring_evidence() -> None:
     crash = root.find(".//testcase[@name='fio']/error")
     differs = root.find(".//testsuite[@name='fuse2fs.fstests']/testcase[@name='generic/023']/failure")
     assert crash is not None and differs is not None
-    assert (crash.get("type"), crash.get("message"), crash.text) == ("CRASH", OOPS, DMESG)
+    said = f"oops: {CRASHED} (BUG: kernel NULL pointer dereference)"
+    assert (crash.get("type"), crash.get("message"), crash.text) == ("CRASH", said, DMESG)
     assert (differs.get("type"), differs.text) == ("FAIL", DIFF)
     assert root.findtext(".//testcase[@name='fio']/system-out") == "fio: starting 4 jobs\n"
 

@@ -143,4 +143,4 @@ def test_wait_takes_what_comes_meanwhile(world: World, monkeypatch: pytest.Monke
     planned, _ = pipeline.make_plan(request, load_stack(site=site), site, hear)
     assert [len(part.patches) for part in planned.posting.parts] == [2]
     assert not any(problem.blocking for problem in planned.posting.problems)
-    assert any("1 of 2 patches are missing: 2" in text for text in said)
+    assert any("1 of 2 patches is missing: 2" in text for text in said)

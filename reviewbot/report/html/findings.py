@@ -187,13 +187,25 @@ def _told(found: SaidFinding, number: int, room: _Room) -> Told:
     return Told(
         anchor=f"f-{number}",
         title=found.what,
-        kind=found.kind,
+        kind=_WORDS.get(found.kind, str(found.kind)),
         facts=facts,
         blame=tuple(_blame(found.blame, found)) if found.blame else (),
         also=found.also,
         evidence=tuple(room.take([("evidence", found.detail)])),
         log=found.log or (found.cell.log if found.cell else ""),
     )
+
+
+_WORDS = {
+    FindingKind.STOP: "stopped",
+    FindingKind.HEAD: "build",
+    FindingKind.PATCH: "build",
+    FindingKind.APPLY: "patch",
+    FindingKind.FIGURE: "new cost",
+    FindingKind.MESSAGE: "new message",
+    FindingKind.COMPAT: "mixed stack",
+}
+"""What the page calls a finding."""
 
 
 def _kind(test: TestResult, counts: Compared | None) -> str:
@@ -208,7 +220,7 @@ def _blame(blame: Blame, found: SaidFinding | None) -> Iterator[str]:
     suspects = found.suspects if found else ()
     for patch in suspects:
         probability, of = odds.get(patch.commit, (0.0, 0))
-        share = f" ({probability:.0%}{f' for these {of}' if of > 1 else ''})" if probability else ""
+        share = f" ({probability * 100:.0f} %{f' for these {of}' if of > 1 else ''})" if probability else ""
         yield f"{patch.name}: {patch.subject}{share}{confirmed(blame) if len(suspects) == 1 else ''}"
     if not suspects and blame.components:
         yield f"the patches of {(' or ' if blame.undivided else ' and ').join(blame.components)}"

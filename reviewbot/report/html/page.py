@@ -50,6 +50,7 @@ def html_page(record: Record, files: str = "") -> str:
             verdict=verdict,
             tone=_TONE[verdict.kind.exit_status],
             files=files,
+            data=", ".join(_data(record)),
             policy=policy(script),
             script=Markup(script),
             early=Markup(EARLY),
@@ -96,9 +97,18 @@ def _counts(record: Record, verdict: SaidVerdict) -> list[tuple[str, str]]:
     ]
     classes = Counter(test.kind for test in record.comparison.tests) if record.comparison else Counter[Class]()
     outcomes = Counter(test.outcome for leg in tested(record) for test in leg.tests)
+    # Findings of tests stand for others with the same cause; those of costs and messages are of no test.
+    new = sum(one.is_new and not (one.compared and one.compared.kind is not Class.NEW) for one in verdict.findings)
+    classes[Class.NEW] = max(classes[Class.NEW], new)
     found += [(kind, f"{classes[kind]} {words}") for kind, words in _CLASSES.items() if classes[kind]]
     found += [(kind, f"{outcomes[kind]} {words}") for kind, words in _OUTCOMES.items() if outcomes[kind]]
     return found
+
+
+def _data(record: Record) -> list[str]:
+    """Files of the run that hold what the page shows."""
+    there = {"review": record.review, "results": record.results, "comparison": record.comparison}
+    return ["verdict.json", *(f"{name}.json" for name, found in there.items() if found is not None)]
 
 
 _CLASSES = {

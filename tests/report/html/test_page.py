@@ -79,7 +79,7 @@ def test_the_card_has_verdict_subject_and_count_of_findings_first() -> None:
 def test_a_new_failure_has_its_runs_its_patch_and_how_to_do_it_again() -> None:
     text = " ".join(Seen(html_page(compared())).text.split())
     assert "Fails 4/4 on head, 0/4 on base." in text
-    assert "libfuse patch 2/3: [PATCH 2/3] libfuse: step 2 (97%)" in text
+    assert "libfuse patch 2/3: [PATCH 2/3] libfuse: step 2 (97 %)" in text
     assert f"reviewbot reproduce {RUN} smoke/rename --leg fuse2fs" in text
     assert f"reviewbot reproduce {RUN} generic/001 --leg fuse2fs" in text
 
