@@ -16,8 +16,8 @@ from reviewbot.model.results import Known, LegResult, Outcome, TestResult
 from reviewbot.pipeline.outcomes import remember
 from reviewbot.pipeline.reruns import compare
 from reviewbot.runner import Context
-from reviewbot.store import Entry as Recorded
 from reviewbot.store import NotRuns
+from reviewbot.store.history import Entry as Recorded
 from reviewbot.store.history import History
 from reviewbot.suites import notruns, smoke
 from reviewbot.suites.quarantine import Entry
