@@ -23,6 +23,7 @@ from reviewbot.host.walls import Waivable as Wall
 from reviewbot.model.base import Model
 from reviewbot.model.deaths import ServerRules
 from reviewbot.model.errors import ConfigError, UsageError
+from reviewbot.model.fleet import EngineSettings
 from reviewbot.model.splats import SplatRules
 from reviewbot.model.stack import Candidate, Source, Stack
 from reviewbot.model.variants import Variant, Variants, joined
@@ -163,8 +164,14 @@ class Site(Model):
     """File of tests whose failures decide nothing for now: docs/verdict.md."""
     bases: dict[str, tuple[Candidate, ...]] = {}
     """Component -> bases to try before those of the stack."""
+    fleet: dict[str, EngineSettings] = {}
+    """Name -> other hosts that run shards: docs/fleet.md."""
     _file: Path | None = PrivateAttr(default=None)
     """Where it was read from, for errors that are found later; None: these are the defaults."""
+
+    @property
+    def file(self) -> Path | None:
+        return self._file
 
 
 def load_site(path: Path | None = None) -> Site:

@@ -126,7 +126,7 @@ def _test_options(command: Any) -> Any:
 
 _WISHES = (
     "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare",
-    "blame", "compat", "prefixes", "deep",
+    "blame", "compat", "prefixes", "deep", "on",
 )  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
@@ -234,6 +234,12 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
 )
 @click.option("--shard-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the shards go; a new folder.")
+@click.option(
+    "--on",
+    type=values.Word("FLEET", values.fleets),
+    default="",
+    help="Hosts that run the machines: an entry of `fleet:` in the site file [default: this host].",
+)
 def apply_and_test(**options: Any) -> int:
     """Apply, build, review, boot, test, and report.
 
@@ -245,6 +251,7 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test --mbox series.mbox --legs ext4,fuse4fs --suites smoke
     reviewbot apply-and-test MESSAGE-ID --base kernel=v6.19 --tests "-g quick"
     reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR   then run-shard each, and merge-shards
+    reviewbot apply-and-test MESSAGE-ID --on slurm                   other hosts run the machines
     """
     request, site = request_of(options)
     if not request.compare and (request.compat or request.prefixes or request.deep):

@@ -28,6 +28,7 @@ _MODULES = {
     "schema": "commands",
     "shell": "shell",
     "site": "site",
+    "store": "serve",
     "warm": "warm",
     "workflows": "papers",
 }

@@ -12,8 +12,9 @@ from typing import Any
 import click
 from rich.text import Text
 
-from reviewbot.cli import terminal
+from reviewbot.cli import terminal, values
 from reviewbot.cli.group import reviewbot
+from reviewbot.cli.hosts import age, hosts_of, show_hosts
 from reviewbot.cli.progress import clock
 from reviewbot.host.paths import data_dir
 from reviewbot.model.verdict import ExitStatus, VerdictKind
@@ -71,16 +72,23 @@ class Row:
 
 
 @reviewbot.command(short_help="List the runs, what came of them, and what runs now.")
+@click.argument("run", type=values.Run(), required=False)
 @click.option("--all", "everything", is_flag=True, help="One line for each run, also for repetitions of one command.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-def runs(everything: bool, as_json: bool) -> None:
+def runs(run: str | None, everything: bool, as_json: bool) -> None:
     """List the runs of this user, oldest first: age, duration, verdict, command, legs and subject.
+
+    With RUN (an id, the beginning of one, or `latest`) that run alone, and which hosts do, or did, which of its shards.
 
     A run that a process is making now is `running`; one whose process ended before the verdict is `interrupted`, and
     the same command goes on where it stopped. Runs of one command on one posting with the same verdict that follow
     each other are one line, with the newest id. `reviewbot gc --run RUN` removes a run.
     """
     now = datetime.datetime.now(datetime.UTC)
+    if run:
+        folder = Runs(data_dir() / "runs").find(run)
+        show_hosts(row_of(folder, now).plain(), hosts_of(folder), now, as_json=as_json)
+        return
     rows = [row_of(folder, now) for folder in Runs(data_dir() / "runs").list()]
     if as_json:
         click.echo(json.dumps([row.plain() for row in rows], indent=1, ensure_ascii=False))
@@ -184,16 +192,3 @@ def _colour(state: str) -> str:
         return "cyan"
     kind = next((kind for kind in VerdictKind if kind == state), None)
     return _COLOURS.get(kind.exit_status, "yellow") if kind else "dim"
-
-
-def age(then: datetime.datetime | None, now: datetime.datetime) -> str:
-    """`5 min ago`, `3 h ago`, `12 d ago`; the day, when a clock was wrong then or is now."""
-    if then is None:
-        return "–"
-    seconds = (now - then).total_seconds()
-    if seconds < -60:
-        return f"{then:%Y-%m-%d}"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length or (unit == "min" and seconds >= length):
-            return f"{seconds // length:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"

@@ -14,12 +14,15 @@ from reviewbot.host.files import write_atomic
 from reviewbot.host.paths import cache_dir
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.model.words import counted
-from reviewbot.runner import shard_files
+from reviewbot.runner import shard_files, worker
+from reviewbot.runner.parcel import pack
+from reviewbot.runner.worker import Beats
 from reviewbot.store import Store
+from reviewbot.store.objects import Objects
 
 
 @reviewbot.command("run-shard", short_help="Run one shard of a run that was cut into shards.")
-@click.argument("shard", type=click.Path(path_type=Path))
+@click.argument("shard")
 @click.option(
     "-o",
     "--output",
@@ -27,24 +30,47 @@ from reviewbot.store import Store
     metavar="RESULT.json",
     help="Where the result goes; its logs go beside it [default: SHARD.result.json].",
 )
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="URL",
+    help="Where kernel and disks are fetched from by their hash: a URL, or a folder; repeatable.",
+)
+@click.option("--beat", type=click.Path(path_type=Path), metavar="FILE", help="Keep what is done by now in this file.")
+@click.option("--pack", "packed", is_flag=True, help="The result and its logs on stdout, as text that `--on` reads.")
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="The result on stdout, too.")
-def run_shard(shard: Path, output: Path | None, site_path: Path | None, as_json: bool) -> int:
-    """Run one shard of a run that `apply-and-test --shards` cut.
+def run_shard(
+    shard: str,
+    output: Path | None,
+    stores: tuple[str, ...],
+    beat: Path | None,
+    packed: bool,
+    site_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Run one shard of a run that `apply-and-test --shards` or `--on` cut.
 
-    What its machines boot from must be in this machine's cache, or in artifacts/ beside the shard. An interrupted
-    call goes on where it stopped. `reviewbot merge-shards` makes a verdict of the results.
+    SHARD is a file, or sha256:HEX of one in the --store. What its machines boot from must be in this machine's cache,
+    in artifacts/ beside the shard, or in the store. An interrupted call goes on where it stopped. `reviewbot
+    merge-shards` makes a verdict of the results.
 
-    Exit status 0 when every test has an answer, whatever it is; 4 when the machines were lost before that.
+    Exit status 0 when every test has an answer, whatever it is; 4 when the machines were lost before that, or never
+    came; the shard may then be run again.
     """
-    target = output or shard.with_suffix(".result.json")
+    target = output or Path(shard.removeprefix("sha256:")).with_suffix(".result.json")
+    site, objects = load_site(site_path), Objects(cache_dir() / "objects")
     with at_work() as progress:
-        result = shard_files.run_shard(
-            shard, shard_files.logs_of(target), Store(cache_dir()), load_site(site_path), progress
-        )
+        asked, sources = worker.find_shard(shard, objects, stores)
+        logs = shard_files.logs_of(target)
+        heard = Beats(beat) if beat else lambda result, total: None
+        result = worker.run_shard(asked, sources, logs, Store(cache_dir()), site, progress, heard)
     text = result.model_dump_json(indent=1) + "\n"
     write_atomic(target, text)
-    if as_json:
+    if packed:
+        click.echo(pack(result, logs), nl=False)
+    elif as_json:
         click.echo(text, nl=False)
     else:
         click.echo(f"{counted(len(result.tests), 'test')} answered{': ' + result.problem if result.problem else ''}")

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from reviewbot.config import load_stack, load_variants
+from reviewbot.config import load_site, load_stack, load_variants
 from reviewbot.host.data import data_path
 from reviewbot.host.paths import data_dir
 from reviewbot.intake import parse_duration
@@ -49,6 +49,10 @@ def variants(_context: click.Context) -> Iterable[str]:
 
 def stacks(_context: click.Context) -> Iterable[str]:
     return sorted(path.stem for path in data_path("stacks").glob("*.yaml"))
+
+
+def fleets(context: click.Context) -> Iterable[str]:
+    return ("local", *load_site(context.params.get("site_path")).fleet)
 
 
 def _offer(values: Iterable[str], incomplete: str, before: str = "") -> list[CompletionItem]:

@@ -72,6 +72,21 @@ def check() -> None:
         raise Stopping
 
 
+class _Aftermath(Cancel):
+    """Nobody stops it: what it does takes seconds, and is about the end of everything else."""
+
+    @property
+    def cancelled(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def aftermath() -> Iterator[None]:
+    """What is started in the block is what has to be done although all was cancelled: to call work off elsewhere."""
+    with _Aftermath().working():
+        yield
+
+
 def carried(work: Callable[P, T]) -> Callable[P, T]:
     """The same for another thread, which then works for this thread's token."""
     token = current()

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from reviewbot.model.base import Model
 from reviewbot.model.results import Outcome
+from reviewbot.model.worker import Kind
 
 
 class Side(StrEnum):
@@ -145,6 +146,8 @@ class Compared(Model):
     reason: str = ""
     """Of the first outcome, one line."""
     fingerprint: str = ""
+    machine: Kind = ""
+    """Kind of host that the first outcome, and all reruns, are of; empty: this host."""
     kind: Class
     head: Counts = Counts()
     """Of reruns; the first run, for which the test was chosen, is not counted."""
@@ -190,6 +193,8 @@ class FigureChange(Model):
     base: tuple[float, ...]
     """One per run."""
     head: tuple[float, ...]
+    machine: Kind = ""
+    """Kind of host that all of them were measured on; empty: this host."""
     blame: Blame | None = None
     """None: it was not looked for."""
 
@@ -250,7 +255,7 @@ class Prefix(Model):
 class Comparison(Model):
     """All tests of a run that did not pass on head."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     base_problem: str = ""
     """Why base has no results at all; empty: it has."""
     unfinished: str = ""

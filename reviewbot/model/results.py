@@ -13,6 +13,7 @@ from reviewbot.model.base import Model
 from reviewbot.model.deaths import Death, ServerError
 from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.splats import SplatClass
+from reviewbot.model.worker import Kind
 
 
 class Outcome(StrEnum):
@@ -117,6 +118,18 @@ class TestResult(Model):
     """Of smoke's check of costs: kind of operation -> what it took."""
     log: str = ""
     """Folder of all it left, relative to the run's folder."""
+    machine: Kind = ""
+    """Kind of host that ran it, when another one did."""
+
+
+class Twice(Model):
+    """What a second host said of a test that had an outcome by then: another one."""
+
+    suite: str
+    test: str
+    outcome: Outcome
+    reason: str = ""
+    host: str = ""
 
 
 class Exclusion(Model):
@@ -171,6 +184,8 @@ class LegResult(Model):
     """Entries of the excludes that left tests out."""
     left_out: tuple[LeftOut, ...] = ()
     """Tests that did not fit into the budget: not planned, so in no count."""
+    twice: tuple[Twice, ...] = ()
+    """Outcomes of second hosts that differ from those that count."""
     notes: tuple[str, ...] = ()
     """What was odd and changed no outcome: words of the guest that nobody had asked for."""
     proofs: dict[str, Fact] = {}
@@ -255,7 +270,7 @@ class Previous(Model):
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 4
+    schema_version: int = 5
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

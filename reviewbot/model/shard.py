@@ -12,6 +12,7 @@ from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
 from reviewbot.model.lab import Disk, GuestStep, JobReply, StepReply
 from reviewbot.model.stack import LegSpec
+from reviewbot.model.worker import Kind, Worker
 
 _WORD = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What becomes a file name on the host that runs a shard."""
@@ -38,7 +39,7 @@ class Need(Model):
 class Shard(Model):
     """Some tests of one suite of one leg, with all that a machine needs to know to run them."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run: Word
     """The run that it is a piece of."""
     nonce: str = Field(default="", pattern=_HEX)
@@ -71,6 +72,8 @@ class Shard(Model):
     max_losses: int = Field(default=MAX_LOSSES, ge=1, le=100)
     expected: float = 0.0
     """Seconds that its tests should take on a machine of slow factor 1, as far as anything is known."""
+    kind: Kind = ""
+    """Of the hosts that may run it; empty: any."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -117,7 +120,7 @@ class Shard(Model):
 class ShardResult(Model):
     """What came of a shard."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     shard: str
     """Its key."""
     run: str
@@ -126,6 +129,10 @@ class ShardResult(Model):
     """All that were started for it, and what an earlier call had kept. No step is answered by two of them."""
     problem: str = ""
     """One line: why it ended before all of it was answered."""
+    worker: Worker | None = None
+    """None: it ran in the process that cut it."""
+    ran: dict[Literal["kernel", "guest", "payload"], Annotated[str, Field(pattern=_HEX)]] = {}
+    """Kind of image -> SHA-256 of the file that its machines booted from."""
 
     @property
     def replies(self) -> tuple[StepReply, ...]:

@@ -108,6 +108,8 @@ class Symptom:
     """Functions of the crash."""
     among: tuple[str, ...] = ()
     """Components of a mixed stack that shows it, all others at base; empty: head shows it."""
+    machine: str = ""
+    """Kind of host that showed it; empty: this one."""
 
     @property
     def name(self) -> str:
@@ -128,9 +130,9 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
     frames = functions(test.fingerprint)
     if test.suite == "fstests":
         selected = selection if test.order_dependent else test.test
-        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen, frames)
+        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen, frames, machine=test.machine)
     checks = smoke.up_to([test.test]) if test.order_dependent else smoke.alone([test.test])
-    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen, frames)
+    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen, frames, machine=test.machine)
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
@@ -143,7 +145,8 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
         return measured(result, change.suite, change.test).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))
-    return Symptom(leg, "smoke", "", checks_of([change]), "", head, Counts(runs=len(change.base)), seen)
+    base = Counts(runs=len(change.base))
+    return Symptom(leg, "smoke", "", checks_of([change]), "", head, base, seen, machine=change.machine)
 
 
 def of_message(message: NewMessage, leg: LegSpec) -> Symptom:
@@ -264,7 +267,7 @@ class _Runs:
     def _once(self, context: Context, name: str, number: int) -> bool | None:
         symptom = self.symptom
         tests = Tests(symptom.selection, checks=symptom.checks, rerun=f"{name} {number}")
-        once = context.again(f"{name}.{number}", tests)
+        once = context.again(f"{name}.{number}", tests, symptom.machine)
         what = f"{symptom.leg.name} {symptom.name} on {name}"
         context.progress(Event("blame", what, "start", f"run {number}"))
         try:

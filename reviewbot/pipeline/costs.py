@@ -55,20 +55,23 @@ class Costs:
             leg = specs[result.leg]
             if not leg.server or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
                 continue
-            before = smoke(leg, self.base, Side.BASE)
+            kind = kind_of(result)
+            before = smoke(leg, self.base, Side.BASE, kind=kind)
             if not any(test.outcome is Outcome.PASS for test in before.tests):
                 first = next((test.reason for test in before.tests if test.reason), "no check passed")
                 lost[leg.name] = before.reason or first
                 continue
             outcomes[leg.name] = {test.test: test.outcome for test in before.tests}
-            more = figures.leading(figures.grown(before, result, SMOKE))
+            # What two kinds of hosts take is not compared.
+            more = figures.leading(figures.grown(before, result, SMOKE)) if kind_of(before) == kind else ()
             new = messages.new_messages(before, result, SMOKE)
             if more or new:
                 checks = checks_of((*more, *new))
                 # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
-                was = smoke(leg, self.base, Side.BASE, "again", checks, f"again beside {self._head(leg)}")
-                now = smoke(leg, self.head, Side.HEAD, "again", checks)
-                grown += figures.confirmed(more, was, now)
+                was = smoke(leg, self.base, Side.BASE, "again", checks, f"again beside {self._head(leg)}", kind)
+                now = smoke(leg, self.head, Side.HEAD, "again", checks, kind=kind)
+                confirmed = figures.confirmed(more, was, now) if kind_of(was) == kind_of(now) else ()
+                grown += [change.model_copy(update={"machine": kind}) for change in confirmed]
                 said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
         found = {"figures": tuple(grown), "messages": tuple(said), "lost": lost, "smoke_on_base": outcomes}
         return comparison.model_copy(update=found)
@@ -81,13 +84,19 @@ class Costs:
 
 
 def smoke(
-    leg: LegSpec, context: Context, name: str, number: str = "", checks: tuple[str, ...] = (), rerun: str = ""
+    leg: LegSpec,
+    context: Context,
+    name: str,
+    number: str = "",
+    checks: tuple[str, ...] = (),
+    rerun: str = "",
+    kind: str = "",
 ) -> LegResult:
     """The suite in one leg. name: of the folder for its logs. number: makes another run of the same. checks: those that
-    run; empty: all. rerun: which run it is, when the number does not say it.
+    run; empty: all. rerun: which run it is, when the number does not say it. kind: of host that is to run it.
     """
     tests = Tests(context.tests.selection, checks=checks, rerun=number and f"{name} {rerun or number}")
-    once = context.again(".".join(filter(None, (name, SMOKE, number))), tests)
+    once = context.again(".".join(filter(None, (name, SMOKE, number))), tests, kind)
     (result,) = run_legs([leg], (SMOKE,), once)
     return result
 
@@ -96,6 +105,11 @@ def checks_of(changes: Sequence[FigureChange | NewMessage]) -> tuple[str, ...]:
     """The checks of smoke that show these; empty: it takes all of them."""
     tests = [change.test for change in changes]
     return alone(tests) if all(tests) else ()
+
+
+def kind_of(result: LegResult) -> str:
+    """Kind of host that ran smoke; empty: this one."""
+    return next((test.machine for test in result.tests if test.suite == SMOKE), "")
 
 
 def has_smoke(result: LegResult) -> bool:

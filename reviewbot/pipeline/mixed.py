@@ -18,7 +18,7 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import BuildAt, changed_of
-from reviewbot.pipeline.costs import SMOKE, has_smoke, smoke
+from reviewbot.pipeline.costs import SMOKE, has_smoke, kind_of, smoke
 from reviewbot.runner import Context
 from reviewbot.suites.smoke import QUICK
 
@@ -51,7 +51,7 @@ class Mixed:
                 continue
             stacks = self._all(leg) if full else self._two(leg)
             if stacks:
-                before = smoke(leg, self.base, Side.BASE)
+                before = smoke(leg, self.base, Side.BASE, kind=kind_of(result))
                 checks = () if full else QUICK
                 cells += (self._cell(leg, patched, result, before, build, checks) for patched, build in stacks.items())
         return tuple(cells)

@@ -3,6 +3,7 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reviewbot.model.comparison import Counts, Earlier, Rerun, Side
 from reviewbot.model.results import LegResult, Outcome, TestResult
@@ -89,4 +90,5 @@ def _stack(leg: LegSpec, context: Context) -> str:
 
 def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
     suite: SuiteName = "fstests" if test.suite == "fstests" else "smoke"
-    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, context)
+    wanted = replace(context, kind=test.machine or context.kind)
+    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, wanted)

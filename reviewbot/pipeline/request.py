@@ -68,6 +68,8 @@ class Request:
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
     """Where these go."""
+    on: str = ""
+    """Which hosts run the machines, by their name in the site file; empty: this one."""
     command: tuple[str, ...] = ()
     """The command line that asks for this, for the record."""
 
@@ -82,6 +84,7 @@ def arguments(request: Request) -> tuple[str, ...]:
         ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
         ("--variant", ",".join(request.variants)),
         ("--blame", f"{request.blame:.0f}s" if request.blame != BLAME else ""),
+        ("--on", request.on),
         *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
     ):
         found += (option, words) if words else ()
@@ -105,6 +108,8 @@ def check_request(request: Request, stack: Stack, cache: Path) -> None:
     choose_variant(request.variants)
     if request.deep and request.variants:
         raise UsageError("--deep brings variants of its own", hint="leave --variant out")
+    if request.on and request.shards:
+        raise UsageError("--on hands shards out by itself", hint="leave --shards or --on out")
     if request.deep and request.shards:
         raise UsageError("--deep cannot be cut into shards", hint="leave --deep or --shards out")
     words = selection.parse(request.tests)

@@ -6,7 +6,7 @@ that are older than the series show there, and cost head nothing. Must not know:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earlier, Quarantine, Rerun, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
@@ -134,6 +134,7 @@ class _Case:
             outcome=self.first.outcome,
             reason=self.first.reason,
             fingerprint=self.first.fingerprint,
+            machine=self.first.machine,
             kind=self.kind or Class.UNCOMPARED,
             head=self.counts(Side.HEAD),
             base=self.counts(Side.BASE),
@@ -160,7 +161,8 @@ def compare(
     base: builds the unpatched stack; called only when something has to be compared. Raises Stopping, OSError.
     """
     cases = _cases(legs, results, head.tests.selection)
-    chance = _failed_before({leg.name: leg for leg in legs}, results, head, history)
+    specs = {leg.name: leg for leg in legs}
+    chance = (*_failed_before(specs, results, head, history), *_failed_elsewhere(specs, results, cases))
     for case in cases:
         case.look_back(history, head, quarantine)
     if all(case.kind for case in cases):
@@ -224,6 +226,26 @@ def _failed_before(
     return tuple(found)
 
 
+def _failed_elsewhere(
+    specs: Mapping[str, LegSpec], results: Sequence[LegResult], cases: Sequence[_Case]
+) -> tuple[Compared, ...]:
+    """Tests that passed on one host and failed on a second one. What the second one said of a case is a rerun of it."""
+    known = {(case.leg.name, case.first.suite, case.first.test): case for case in cases}
+    found = []
+    for leg, twice in ((result, twice) for result in results for twice in result.twice):
+        rerun = Rerun(side=Side.HEAD, number=0, outcome=twice.outcome, reason=twice.reason)
+        if case := known.get((leg.leg, twice.suite, twice.test)):
+            case.reruns.append(rerun)
+            continue
+        first = next((t for t in leg.tests if (t.suite, t.test) == (twice.suite, twice.test)), None)
+        if first and first.outcome is Outcome.PASS and twice.outcome.broken:
+            case = _Case(specs[leg.leg], first)
+            case.reruns.append(rerun)
+            case.kind = Class.FLAKY
+            found.append(case.compared())
+    return tuple(found)
+
+
 def _worth(leg: LegResult, test: TestResult) -> bool:
     """A reason that earlier runs gave, or an exclude, is no news. Smoke runs on base anyway: it knows what is known."""
     excluded = any(test.test in entry.tests for entry in leg.excluded)
@@ -275,7 +297,8 @@ class _Comparer:
         """Runs of the same test on the same base, by whatever posting."""
         if case.kind is not None or case.first.test == SETUP:
             return
-        inputs = inputs_of(case.leg, case.suite, case.first.test, self.sides[Side.BASE])
+        base = replace(self.sides[Side.BASE], kind=case.first.machine)
+        inputs = inputs_of(case.leg, case.suite, case.first.test, base)
         for entry in self.history.of_inputs(inputs)[-self.design.rounds :]:
             number = 1 + sum(rerun.side is Side.BASE for rerun in case.reruns)
             case.reruns.append(recalled(Side.BASE, number, entry))
@@ -299,7 +322,8 @@ class _Comparer:
                 checks=() if first else _checks(group, alone=alone),
                 rerun="" if first else f"{side} {number}",
             )
-            once = context.again(f"{side}.{number}" + (f".{place}" if place else ""), tests)
+            folder = f"{side}.{number}" + (f".{place}" if place else "")
+            once = context.again(folder, tests, group[0].first.machine)
             (result,) = run_legs([leg], (suite,), once)
             if side is Side.BASE:
                 confirm(leg, result, once, context.notruns)
@@ -350,13 +374,14 @@ def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
 def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, list[_Case]]]:
     """By leg, suite, and whether they run alone, in order of appearance.
 
-    What may be the consequence of a check that hung or crashed runs in another machine than that check.
+    What may be the consequence of a check that hung or crashed runs in another machine than that check. Where several
+    kinds of hosts ran head, both sides of a test run on the same kind.
     """
-    groups: dict[tuple[str, SuiteName, bool, bool], list[_Case]] = {}
+    groups: dict[tuple[str, SuiteName, bool, bool, str], list[_Case]] = {}
     for case in cases:
-        key = case.leg.name, case.suite, case.alone, case.alone and bool(case.before)
+        key = case.leg.name, case.suite, case.alone, case.alone and bool(case.before), case.first.machine
         groups.setdefault(key, []).append(case)
-    for (_, suite, alone, _), group in groups.items():
+    for (_, suite, alone, _, _), group in groups.items():
         yield group[0].leg, suite, alone, group
 
 

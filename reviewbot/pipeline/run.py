@@ -7,11 +7,14 @@ from pathlib import Path
 
 from reviewbot import __version__, build, intake, lab, report, runner, suites, trees, verdict
 from reviewbot.config import Site
+from reviewbot.fleet.choose import open_fleet
+from reviewbot.fleet.fleet import Fleet
 from reviewbot.host.files import remove_tree
 from reviewbot.host.paths import cache_dir, data_dir, our_folders
 from reviewbot.host.unexpected import as_error
 from reviewbot.host.version import installable, version
 from reviewbot.intake import Intake
+from reviewbot.lab import Accelerator
 from reviewbot.model.build import HEAD, Build
 from reviewbot.model.errors import Blocked, UsageError
 from reviewbot.model.lock import Conditions
@@ -26,6 +29,7 @@ from reviewbot.pipeline.request import Request, components_of
 from reviewbot.report import Record
 from reviewbot.review import disagreement, partners
 from reviewbot.runner import Context, Tests
+from reviewbot.runner.expected import likely_accelerator
 from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
 
 TOOL = f"reviewbot {__version__}"
@@ -49,12 +53,15 @@ class Run:
     site: Site
     store: Store
     progress: Progress
+    fleet: Fleet | None = None
+    """Hosts that run the machines; None: this one does."""
 
     @classmethod
-    def of(cls, folder: RunFolder, planned: Plan, stack: Stack, site: Site, progress: Progress) -> "Run":
-        """With this user's store."""
+    def of(cls, folder: RunFolder, planned: Plan, stack: Stack, site: Site, progress: Progress, on: str = "") -> "Run":
+        """With this user's store. on: name of a fleet. Raises UsageError when there is none of that name."""
         store = Store(cache_dir(), telling(progress), f"run {folder.id}", saying(progress))
-        return cls(folder, planned, stack, site, store, progress)
+        fleet = open_fleet(on, site, folder, store.root, likely_accelerator(site, store.root, on), progress)
+        return cls(folder, planned, stack, site, store, progress, fleet)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -92,8 +99,7 @@ class Run:
         if conditions is None:
             wanted = machine.model_copy(update={"memory": machine.memory + build.variant.memory})
             conditions = runner.conditions(wanted, self.stack, self.plan.legs, site.soak)
-        kernel, guest = (Path(build.artifacts.artifacts[kind].path) / IMAGES[kind] for kind in ("kernel", "guest"))
-        chosen = lab.choose_accelerator(site.accelerator, kernel, guest, cache, progress=self.progress)
+        chosen = self._accelerator(build)
         sized = machine.model_copy(update={"memory": conditions.memory, "cpus": conditions.cpus})
         durations = Durations(cache / "durations.json", suites.load_typical())
         return Context(
@@ -109,7 +115,17 @@ class Run:
             notruns=NotRuns(cache / "notruns.json"),
             seconds=machine.hours * 3600,
             snapshots=machine.saved == "auto",
+            elsewhere=self.fleet,
         )
+
+    def _accelerator(self, build: Build) -> Accelerator:
+        """What machines have; those of a fleet find out by themselves, and tests are chosen for what is likely."""
+        if self.fleet:
+            return Accelerator(
+                likely_accelerator(self.site, self.store.root, self.fleet.name), "so the fleet should have"
+            )
+        kernel, guest = (Path(build.artifacts.artifacts[kind].path) / IMAGES[kind] for kind in ("kernel", "guest"))
+        return lab.choose_accelerator(self.site.accelerator, kernel, guest, self.store.root, progress=self.progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +162,8 @@ def carry_out(
             started=said.started if (said := folder.record()) else None,
         )
         try:
-            record = work(Job(request, found, Run.of(folder, planned, stack, site, progress)), record)
+            run = Run.of(folder, planned, stack, site, progress, request.on)
+            record = work(Job(request, found, run), record)
         except UsageError:
             remove_tree(folder.path)  # nothing was tested: the question was wrong
             raise

@@ -13,6 +13,7 @@ from dataclasses import replace
 from reviewbot import build, lab, runner, verdict
 from reviewbot.build import BuildFails
 from reviewbot.config import Site, use_boxes
+from reviewbot.fleet.choose import settings_of
 from reviewbot.host.files import sha256_file
 from reviewbot.host.paths import data_dir
 from reviewbot.model.artifacts import Artifact
@@ -41,7 +42,8 @@ from reviewbot.store import Runs
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
-    lab.qemu_version()  # better now than after the builds
+    if settings_of(request.on, site) is None:
+        lab.qemu_version()  # better now than after the builds
     use_boxes(site)
     if request.shard_dir:
         shard_files.check_new(request.shard_dir)
@@ -97,7 +99,7 @@ def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
     found = runner.run_legs(run.legs, run.plan.suites, replace(context, tests=tests), on_update, apart)
     results = blank.model_copy(update={"legs": found, "previous": became(earlier, found) if earlier else None})
     run.folder.write("results.json", results)
-    if any(leg.agent_seconds and not leg.reused for leg in found):
+    if not context.elsewhere and any(leg.agent_seconds and not leg.reused for leg in found):
         lab.confirm(context.accelerator, run.store.root)
     return results
 

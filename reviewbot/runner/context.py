@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from reviewbot import suites
 from reviewbot.config import Machine
@@ -13,6 +14,9 @@ from reviewbot.model.plan import LegPlan
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import Stack
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
+
+if TYPE_CHECKING:
+    from reviewbot.runner.away import Elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,18 @@ class Context:
     """That all tests may take, from the start of the first machine."""
     snapshots: bool = True
     """True: machines may be restored from a snapshot; False: each is booted."""
+    elsewhere: "Elsewhere | None" = None
+    """Hosts that run all machines; None: this one does."""
+    kind: str = ""
+    """Kind of host that is wanted of them; empty: any."""
 
-    def again(self, folder: str, tests: Tests) -> "Context":
-        """The same stack in fresh machines, with logs in this folder below the run's. Nothing is recorded of NOTRUN."""
-        return replace(self, run=RunFolder(self.run.id, self.run.path / "reruns" / folder), tests=tests, notruns=None)
+    def again(self, folder: str, tests: Tests, kind: str = "") -> "Context":
+        """The same stack in fresh machines, with logs in this folder below the run's. Nothing is recorded of NOTRUN.
+
+        kind: of the host whose word it is compared with.
+        """
+        run = RunFolder(self.run.id, self.run.path / "reruns" / folder)
+        return replace(self, run=run, tests=tests, notruns=None, kind=kind)
 
 
 def conditions(machine: Machine, stack: Stack, chosen: Sequence[LegPlan], soak: int) -> Conditions:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Literal
 
 from reviewbot import lab
 from reviewbot.config import Site
@@ -36,7 +37,7 @@ def expected(
 
     tests: a selection for fstests. components: those that are built.
     """
-    accelerator = _accelerator(site, cache)
+    accelerator = likely_accelerator(site, cache)
     known = Durations(cache / "durations.json", load_typical())
     machines, _ = how_many(site.machine, accelerator)
     names = tests.split() if "fstests" in suites else []
@@ -61,10 +62,12 @@ def expected(
     )
 
 
-def _accelerator(site: Site, cache: Path) -> str:
-    """What the machines will most likely run with: nothing is probed for a plan."""
-    if site.accelerator != "auto":
-        return site.accelerator
+def likely_accelerator(site: Site, cache: Path, fleet: str = "") -> Literal["kvm", "tcg"]:
+    """What the machines will most likely run with: nothing is probed for a plan. fleet: whose machines they are."""
+    said = site.fleet[fleet].accelerator if fleet in site.fleet else "auto"
+    for policy in (said, site.accelerator):
+        if policy != "auto":
+            return policy
     why_not = lab.answered_before(cache)
     works = os.access("/dev/kvm", os.R_OK | os.W_OK) if why_not is None else not why_not
     return "kvm" if works else "tcg"

@@ -24,9 +24,9 @@ def suite_result(
     machines = [machine for result in results for machine in result.machines]
     told: list[TestResult] = []
     voids: list[str] = []
-    for machine in machines:
+    for machine, kind in ((one, r.worker.kind if r.worker else "") for r in results for one in r.machines):
         found, void = _judged(work, machine, artifacts)
-        told += found
+        told += [test.model_copy(update={"machine": kind}) for test in found] if kind else found
         voids += [void] if void and found else []
     tests, lost_count = accounted(work.suite, work.planned, told)
     problems = [result.problem for result in results if result.problem]
@@ -85,6 +85,7 @@ def joined(whole: LegResult, part: LegResult) -> LegResult:
             "agent_seconds": whole.agent_seconds or part.agent_seconds,
             "machines": (*whole.machines, *part.machines),
             "reused": whole.reused and part.reused,
+            "twice": (*whole.twice, *part.twice),
         }
     )
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from reviewbot.lab import Bounds
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.shard import ShardResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import cache
+from reviewbot.runner.away import AwayRun, nothing_to_run, said
 from reviewbot.runner.context import Context
 from reviewbot.runner.known_notrun import learn, spared
 from reviewbot.runner.machines import crowded
@@ -104,9 +106,9 @@ class _Leg:
     until: float = math.inf
     """time.monotonic() at which the tests of all legs have to be over."""
     work: SuiteJob | None = None
-    shard: ShardRun | None = None
+    shard: ShardRun | AwayRun | None = None
 
-    def next(self, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun | None:
+    def next(self, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun | AwayRun | None:
         """The next suite that needs machines."""
         while self.todo:
             work = self.todo.pop(0)
@@ -124,8 +126,10 @@ class _Leg:
             return self.shard
         return None
 
-    def _begin(self, work: SuiteJob, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun:
+    def _begin(self, work: SuiteJob, stop: threading.Event, on_update: Callable[[], None]) -> ShardRun | AwayRun:
         context = self.context
+        if context.elsewhere and not nothing_to_run(work):
+            return AwayRun(work, context, context.elsewhere, stop, self.until, on_update)
         kept_answers = KeptAnswers(context.store, work.inputs) if SUITES[work.suite].resumable else None
         if kept_answers and context.tests.fresh:
             kept_answers.forget()
@@ -152,13 +156,14 @@ class _Leg:
         """The suite that ran is over."""
         assert self.work and self.shard
         work, shard, context = self.work, self.shard, self.context
-        found = shard.result()
-        result = suite_result(work, [found], context.build.artifacts)
-        context.durations.put_tests(work.shard.measured_as, context.accelerator.name, seconds_of(work, [found], result))
-        if slow := slow_of(result):
-            context.durations.put_slow(context.accelerator.name, slow)
+        found = shard.found()
+        result = suite_result(work, found, context.build.artifacts)
+        if isinstance(shard, AwayRun):
+            twice = shard.twice(result)
+            result = result.model_copy(update={"twice": twice, "notes": (*result.notes, *said(twice, result))})
+        self._measured(work, found, result)
         learn(work.shard, result, context.build.artifacts, context.notruns, context.build.patched)
-        if shard.kept_answers and not found.problem:
+        if isinstance(shard, ShardRun) and shard.kept_answers and not any(one.problem for one in found):
             shard.kept_answers.forget()
         state = "failed" if any(test.outcome not in FINE for test in result.tests) else "done"
         context.progress(Event("lab", work.name, state, words(result)))
@@ -167,6 +172,18 @@ class _Leg:
             cache.keep(work, result, context)
         self.work = self.shard = None
         self._add(work, result)
+
+    def _measured(self, work: SuiteJob, found: Sequence[ShardResult], result: LegResult) -> None:
+        """Keep what tests took, for each kind of host by itself."""
+        durations, here = self.context.durations, self.context.accelerator.name
+        for kind in dict.fromkeys(one.worker.kind if one.worker else here for one in found):
+            own = [one for one in found if (one.worker.kind if one.worker else here) == kind]
+            durations.put_tests(work.shard.measured_as, kind, seconds_of(work, own, result))
+            slow = min((one.worker.slow for one in own if one.worker and one.worker.slow), default=0.0)
+            if kind == here:
+                slow = slow_of(result)
+            if slow:
+                durations.put_slow(kind, slow)
 
     def _add(self, work: SuiteJob, part: LegResult) -> None:
         result = joined(self.result, part)
@@ -180,7 +197,7 @@ class _Leg:
         """By now."""
         if self.work is None or self.shard is None:
             return self.result
-        part = suite_result(self.work, [self.shard.result()], self.context.build.artifacts, over=False)
+        part = suite_result(self.work, self.shard.found(), self.context.build.artifacts, over=False)
         return joined(self.result, part)
 
 
@@ -205,7 +222,9 @@ class _Course:
 
     def run(self) -> None:
         first: list[Job] = [shard for leg in self.legs if (shard := leg.next(self.stop, self._heard))]
-        run_all(first, self.context.machines, self._after, self.stop)
+        # Those that are elsewhere need no machine of this host: one thread waits for each leg.
+        count = len(self.legs) if self.context.elsewhere else self.context.machines
+        run_all(first, count, self._after, self.stop)
 
     def results(self) -> tuple[LegResult, ...]:
         with self.lock:

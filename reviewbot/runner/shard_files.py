@@ -9,34 +9,26 @@ import os
 import secrets
 import shutil
 import stat
-import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from reviewbot import lab, suites
-from reviewbot.config import Site, use_boxes
-from reviewbot.host.files import sha256_file, write_atomic
+from reviewbot.host.files import read_regular_bytes, sha256_file, write_atomic
 from reviewbot.host.process import run
 from reviewbot.model.artifacts import Artifacts
-from reviewbot.model.errors import InfraError, UsageError
-from reviewbot.model.progress import Progress
+from reviewbot.model.errors import UsageError
 from reviewbot.model.results import LegResult
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardPlan, ShardResult, merged
 from reviewbot.runner.context import Context
 from reviewbot.runner.cut import cut
 from reviewbot.runner.known_notrun import learn
-from reviewbot.runner.machines import crowded, how_many
 from reviewbot.runner.results import joined, seconds_of, suite_result
-from reviewbot.runner.resume import KeptAnswers
-from reviewbot.runner.schedule import run_all
-from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import SuiteJob, lengths_of
-from reviewbot.store import Durations, NotRuns, RunFolder, Store, read_model
-from reviewbot.suites.suite import SUITES
+from reviewbot.runner.suite_job import SuiteJob
+from reviewbot.store import Durations, NotRuns, RunFolder, read_model
 
 PLAN = "shards.json"
 """Of a run: what was put off."""
+MOST_LOGS, MOST_FILES = 1 << 30, 100_000
+"""Bytes and files that are taken of one shard's logs."""
 
 
 def check_new(folder: Path) -> None:
@@ -69,44 +61,6 @@ def write_shards(works: Sequence[SuiteJob], count: int, context: Context, folder
 def read_shard(path: Path) -> Shard:
     """Raises UsageError when the file is no shard."""
     return read_model(path, Shard, "no shard")
-
-
-def run_shard(path: Path, logs: Path, store: Store, site: Site, progress: Progress) -> ShardResult:
-    """Run a shard here; its logs go to `logs`. What was answered before an interruption is not run again.
-
-    Raises UsageError when it is no shard, InfraError when what its machines boot from is not here.
-    """
-    shard = read_shard(path)
-    use_boxes(site)
-    images: dict[str, Path] = {need.kind: _image(need, store, path.parent / "artifacts") for need in shard.needs}
-    chosen = lab.choose_accelerator(site.accelerator, images["kernel"], images["guest"], store.root, progress=progress)
-    count, _ = how_many(site.machine.model_copy(update={"memory": shard.memory, "cpus": shard.cpus}), chosen.name)
-    kept_answers = (
-        KeptAnswers(store, {"shard": shard.key, "accelerator": chosen.name}) if SUITES[shard.suite].resumable else None
-    )
-    known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
-    lengths = lengths_of([step.name for step in shard.tests], known) if known else {}
-    logs.mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
-    shelf = store if site.machine.saved == "auto" else None
-    running = ShardRun(
-        shard,
-        images,
-        chosen,
-        logs,
-        progress,
-        stop,
-        lengths,
-        kept_answers=kept_answers,
-        store=shelf,
-        crowded=crowded(count, shard.cpus),
-        bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600),
-    )
-    run_all([running], count, lambda job: [], stop)
-    result = running.result()
-    if kept_answers and not result.problem:
-        kept_answers.forget()
-    return result
 
 
 def read_results(paths: Sequence[Path]) -> dict[Path, ShardResult]:
@@ -159,22 +113,35 @@ def merge(
 
 
 def take_logs(plan: ShardPlan, results: Mapping[Path, ShardResult], run_folder: RunFolder) -> None:
-    """What stands in `NAME.logs` beside each `NAME.json`: plain files of the shard's own steps and machines."""
+    """What stands in `NAME.logs` beside each `NAME.json`; see `copy_logs`."""
     shards = {shard.key: shard for shard in plan.shards}
     for path, result in results.items():
         shard = shards[result.shard]
-        own = {step.name for step in shard.steps}
-        for source in sorted(logs_of(path).rglob("*")):
-            name = source.relative_to(logs_of(path))
-            machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and (
-                len(name.parts) == 2 or bool(shard.last and name.parts[1:2] == (shard.last.name,))
-            )
-            if not stat.S_ISREG(source.lstat().st_mode) or not (machine or own & {str(p) for p in name.parents}):
-                continue
-            first = Path(f"{name.parts[0]}.shard{shard.number}", *name.parts[1:]) if machine else name
-            target = run_folder.logs(shard.leg.name) / first
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target, follow_symlinks=False)
+        copy_logs(shard, logs_of(path), run_folder.logs(shard.leg.name))
+
+
+def copy_logs(shard: Shard, source: Path, target: Path, *, apart: bool = True) -> None:
+    """Plain files of the shard's own steps and machines, as far as there is room for what one shard may leave.
+
+    apart: machines are named so that those of other shards of the leg can be beside them.
+    """
+    own = {step.name for step in shard.steps}
+    room, files = MOST_LOGS, MOST_FILES
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and (
+            len(name.parts) == 2 or bool(shard.last and name.parts[1:2] == (shard.last.name,))
+        )
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or not (machine or own & {str(p) for p in name.parents}):
+            continue
+        room, files = room - status.st_size, files - 1
+        if room < 0 or files < 0:
+            return
+        if machine and apart:
+            name = Path(f"{name.parts[0]}.shard{shard.number}", *name.parts[1:])
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(read_regular_bytes(path, status.st_size))
 
 
 def logs_of(result: Path) -> Path:
@@ -217,19 +184,3 @@ def _give(source: Path, need: Need, folder: Path) -> None:
         os.link(source / target.name, target)
     except OSError:
         run(["cp", "--sparse=always", "--", source / target.name, target])
-
-
-def _image(need: Need, store: Store, beside: Path) -> Path:
-    kept = store.path(need.kind, need.key)
-    name = kept.name
-    for folder in (kept, beside / name):
-        image = folder / IMAGES[need.kind]
-        if image.is_file():
-            if need.sha256 and sha256_file(image) != need.sha256:
-                raise InfraError(f"{image} is not what the shard was made for", hint="copy it again, or remove it")
-            return image
-    raise InfraError(
-        f"{name} is not here, and the shard's machines boot from it",
-        hint=f"copy artifacts/{name} of the shard folder, or of the cache of the machine that made the shard, "
-        f"to {kept.parent} or beside the shard into artifacts/",
-    )

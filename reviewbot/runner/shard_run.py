@@ -194,6 +194,10 @@ class ShardRun:
                 problem=self.problem if self.left or self.suite.ordered else "",
             )
 
+    def found(self) -> list[ShardResult]:
+        """The same as a list of one."""
+        return [self.result()]
+
     def _count(self) -> int:
         """Tests that have an answer."""
         said = [*(machine.replies for machine in self.ended), *self.answers.values()]

@@ -145,6 +145,7 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
         "ours": json.dumps(ours, sort_keys=True),
         **{f"{PART}{kind}": built[kind].key for kind in sorted(used & built.keys())},
         **({"rerun": context.tests.rerun} if context.tests.rerun else {}),
+        **({"fleet": f"{context.elsewhere.name} {context.kind}".strip()} if context.elsewhere else {}),
     }
 
 

@@ -89,6 +89,11 @@ class Durations:
         """How much slower than a good machine those with this accelerator are on this host."""
         return {**_read(self.path), **_read(self.own)}.get(f"slow {accelerator}")
 
+    def slowest(self, accelerator: str) -> float | None:
+        """The same of other hosts with this accelerator, of whatever kind: the most."""
+        known = {**_read(self.path), **_read(self.own)}
+        return max((factor for name, factor in known.items() if name.startswith(f"slow {accelerator}@")), default=None)
+
     def put_slow(self, accelerator: str, factor: float) -> None:
         """factor: that a machine measured when it booted. One that a busy host made it measure counts as half."""
         if math.isnan(factor):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reviewbot.cli.runs import age
+from reviewbot.cli.hosts import age
 from reviewbot.store import Runs
 from tests.cli.world import World
 from tests.mails import posting

@@ -22,7 +22,9 @@ from reviewbot.model.progress import silent
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.shard import IMAGES, Shard, ShardPlan, ShardResult, merged
 from reviewbot.runner import SuiteJob, run_legs, shard_files
+from reviewbot.runner.worker import find_shard, run_shard
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
+from reviewbot.store.objects import Objects
 from tests.played import TESTS, Lab, World, made_world, outcomes
 
 LEGS = [load_stack().leg(name) for name in ("ext4", "fuse2fs")]
@@ -48,7 +50,8 @@ class Cut:
             patch.setattr("reviewbot.lab.choose_accelerator", lambda *_, **__: Accelerator("tcg", "a test"))
             result = self.folder.parent / "results" / name
             store = Store(self.folder.parent / f"host-{name}")
-            found = shard_files.run_shard(self.folder / name, shard_files.logs_of(result), store, Site(), silent)
+            shard, sources = find_shard(str(self.folder / name), Objects(store.root / "objects"), ())
+            found = run_shard(shard, sources, shard_files.logs_of(result), store, Site(), silent)
         result.parent.mkdir(exist_ok=True)
         result.write_text(found.model_dump_json())
         return result
@@ -175,7 +178,9 @@ def test_what_is_no_result_or_no_shard_is_one_line(tmp_path: Path, text: str) ->
 
 
 def test_an_interrupted_shard_goes_on_where_it_stopped(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_files, "how_many", lambda machine, accelerator: (1, "so that tests come in order"))
+    monkeypatch.setattr(
+        "reviewbot.runner.worker.how_many", lambda machine, accelerator: (1, "so that tests come in order")
+    )
     name = cut.names[0]
     tests = [step.name.partition("/")[2] for step in shard_files.read_shard(cut.folder / name).tests]
     with pytest.raises(KeyboardInterrupt):
@@ -241,7 +246,7 @@ def test_a_shard_from_a_stranger_reaches_no_other_place(cut: Cut) -> None:
         {"steps": [*good["steps"], step]},
         {"suite": "smoke"},
         {"nonce": "zz"},
-        {"schema_version": 2},
+        {"schema_version": 1},
         *(
             {"steps": [*good["steps"], {**step, "name": name}]}
             for name in (

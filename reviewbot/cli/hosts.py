@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which hosts do which shards of a run."""
+
+import datetime
+import json
+from typing import Any
+
+import click
+
+from reviewbot.fleet.fleet import ROWS
+from reviewbot.model.fleet import FleetRows, ShardRow
+from reviewbot.model.words import counted, flat
+from reviewbot.store import RunFolder
+
+
+def hosts_of(folder: RunFolder) -> FleetRows | None:
+    """None: the run has no shards on other hosts, or what it said of them is damaged."""
+    try:
+        return FleetRows.model_validate_json((folder.path / ROWS).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def show_hosts(run: dict[str, Any], found: FleetRows | None, now: datetime.datetime, *, as_json: bool) -> None:
+    """run: as `reviewbot runs --json` gives it."""
+    if as_json:
+        fleet = found.model_dump(mode="json") if found else None
+        click.echo(json.dumps({**run, "fleet": fleet}, indent=1, ensure_ascii=False))
+        return
+    click.echo(f"{run['run']}  {run['verdict']}  {flat(str(run['subject']))}")
+    if found is None:
+        click.echo("all of it runs, or ran, on this host")
+        return
+    click.echo(f"{found.fleet} ({found.engine}): {counted(len(found.shards), 'shard')}")
+    for row in found.shards:
+        click.echo(f"  {_line(row, now)}")
+
+
+def _line(row: ShardRow, now: datetime.datetime) -> str:
+    """`ext4 fstests 3/8  runs  node7 (kvm@…)  12/40  4 min ago  attempt 2: its worker is gone`."""
+    where = f"{row.where}{f' ({row.kind})' if row.kind else ''}"
+    again = f"attempt {row.attempt}{f': {row.why}' if row.why else ''}" if row.attempt > 1 or row.why else ""
+    words = (row.shard, str(row.state), where, f"{row.done}/{row.total}", age(row.since, now), again)
+    return "  ".join(flat(word) for word in words if word)
+
+
+def age(then: datetime.datetime | None, now: datetime.datetime) -> str:
+    """`5 min ago`, `3 h ago`, `12 d ago`; the day, when a clock was wrong then or is now."""
+    if then is None:
+        return "–"
+    seconds = (now - then).total_seconds()
+    if seconds < -60:
+        return f"{then:%Y-%m-%d}"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length or (unit == "min" and seconds >= length):
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot store`: what workers on other hosts fetch."""
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from reviewbot.cli.group import reviewbot
+from reviewbot.host.paths import cache_dir
+from reviewbot.model.errors import UsageError
+from reviewbot.model.words import counted
+from reviewbot.store.objects import Objects
+from reviewbot.store.serving import DEFAULT, Server, address_of
+
+
+@reviewbot.group(short_help="Serve what shards need to workers on other hosts.")
+def store() -> None:
+    """What shards need, by the hash of its content."""
+
+
+@store.command(short_help="Serve it over HTTP, read-only.")
+@click.option("--listen", metavar="HOST:PORT", default=DEFAULT, show_default=True, help="Where to listen; port 0: any.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Objects to serve [default: those that runs of this user put into the cache].",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No line per request.")
+def serve(listen: str, folder: Path | None, quiet: bool) -> None:
+    """Serve kernels, disks and shards to workers, until it is interrupted.
+
+    Whoever knows the SHA-256 of an object gets it; there is no list, and nothing can be written. A worker checks what
+    it gets, so that any web server or object storage with a copy of the folder does as well.
+    """
+    chosen = folder or cache_dir() / "objects"
+    if folder and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    told = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
+    try:
+        server = Server(chosen, address_of(listen), told)
+    except OSError as error:
+        raise UsageError(f"cannot listen at {listen}: {error.strerror or error}") from error
+    with server:
+        click.echo(f"{server.url}  {counted(sum(1 for _ in Objects(chosen)), 'object')} in {chosen}")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fleet that `--on` names, as the site file describes it."""
+
+import os
+from pathlib import Path
+
+from reviewbot.config import Site
+from reviewbot.fleet.engine import Engine
+from reviewbot.fleet.fleet import Fleet
+from reviewbot.fleet.local import Local
+from reviewbot.fleet.slurm import Slurm
+from reviewbot.model.errors import UsageError
+from reviewbot.model.fleet import EngineSettings, LocalEngine, SlurmEngine
+from reviewbot.model.progress import Progress
+from reviewbot.runner.select import SLOW
+from reviewbot.store import Durations, RunFolder
+from reviewbot.store.objects import Objects
+
+HERE = "local"
+"""What `--on` says of this process; a site file may describe it as an engine, too."""
+
+
+def settings_of(name: str, site: Site) -> EngineSettings | None:
+    """None: machines run in this process. Raises UsageError."""
+    if name in site.fleet:
+        return site.fleet[name]
+    if name in ("", HERE):
+        return None
+    if name == "slurm":
+        return SlurmEngine(engine="slurm")
+    known = [HERE, *site.fleet, *({"slurm"} - site.fleet.keys())]
+    raise UsageError(f"no fleet {name}", hint=f"`fleet:` of the site file has: {', '.join(known)}")
+
+
+def open_fleet(
+    name: str, site: Site, run: RunFolder, cache: Path, accelerator: str, progress: Progress
+) -> Fleet | None:
+    """None: machines run in this process. accelerator: that workers are expected to have. Raises UsageError."""
+    settings = settings_of(name, site)
+    if settings is None:
+        return None
+    folder = Path(settings.folder) if isinstance(settings, SlurmEngine) and settings.folder else cache / "scratch"
+    objects = Objects(Path(settings.objects) if settings.objects else cache / "objects")
+    known = Durations(cache / "durations.json").slowest(accelerator)
+    return Fleet(
+        name=name,
+        settings=settings,
+        engine=_engine(settings, settings.store or str(objects.root), site),
+        folder=folder / "fleet",
+        objects=objects,
+        run=run,
+        progress=progress,
+        slow=known or SLOW.get(accelerator, 1.0),
+    )
+
+
+def _engine(settings: EngineSettings, store: str, site: Site) -> Engine:
+    match settings:
+        case LocalEngine():
+            return Local(settings, store, _environment(site))
+        case SlurmEngine():
+            return Slurm(settings, store, settings.most)
+
+
+def _environment(site: Site) -> dict[str, str]:
+    """That processes of this host find the same cache and settings with."""
+    mine = {name: os.environ[name] for name in os.environ if name.startswith(("REVIEWBOT_", "XDG_"))}
+    return {**mine, **({"REVIEWBOT_SITE": str(site.file.absolute())} if site.file else {})}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a worker brought: believed only as far as it fits the shard that it was given."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from reviewbot.host.files import read_regular_bytes
+from reviewbot.model.lab import JobReply, StepReply
+from reviewbot.model.shard import Shard, ShardResult
+from reviewbot.model.words import one_line
+from reviewbot.runner.results import answered, wrong_program
+
+MOST, PER_STEP = 8 << 20, 256 << 10
+"""Bytes that a result may have, and how many more for each step; never more than MOST_OF_ALL."""
+MOST_OF_ALL = 64 << 20
+
+
+class NotBelieved(ValueError):
+    """What came is no result of this shard. One line, for those who look after the workers."""
+
+
+def received(shard: Shard, path: Path) -> ShardResult:
+    """The result in a file that a worker wrote. Raises NotBelieved."""
+    limit = min(MOST + PER_STEP * len(shard.steps), MOST_OF_ALL)
+    try:
+        data = read_regular_bytes(path, limit + 1)
+    except OSError as error:
+        raise NotBelieved(f"its result cannot be read: {error.strerror or error}") from error
+    if len(data) > limit:
+        raise NotBelieved(f"its result has more than {limit >> 20} MiB")
+    try:
+        result = ShardResult.model_validate_json(data)
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "nested too deeply"
+        raise NotBelieved(f"its result is none: {one_line(first, 100)}") from error
+    if problem := next(_wrong(shard, result), ""):
+        raise NotBelieved(one_line(problem, 200))
+    machines = tuple(machine.model_copy(update=_without_paths(machine)) for machine in result.machines)
+    return result.model_copy(update={"machines": machines, "problem": one_line(result.problem, 300)})
+
+
+def _wrong(shard: Shard, result: ShardResult) -> Iterator[str]:
+    """What does not fit."""
+    if (result.shard, result.run, result.nonce) != (shard.key, shard.run, shard.nonce):
+        yield "its result is of another shard"
+    if result.worker is None:
+        yield "its result does not say who made it"
+    elif shard.kind and result.worker.kind != shard.kind:
+        yield f"it ran on a host of kind {result.worker.kind}"
+    wanted = {need.kind: need.sha256 for need in shard.needs if need.sha256}
+    if dict(result.ran) != wanted:
+        yield "it ran other files than it was given"
+    known = {step.name: step.known for step in shard.steps}
+    tests = [
+        reply.name for reply in result.replies if not reply.name.startswith("setup/") and reply.status != "skipped"
+    ]
+    if strange := {reply.name for reply in result.replies} - known.keys():
+        yield f"it answered what it was not asked ({min(strange)[:80]})"
+    if len(set(tests)) != len(tests):
+        yield "it answered a test more than once"
+    if any(reply.status == "known" and reply.output != known[reply.name] for reply in result.replies):
+        yield "it claims to know what it was not told"
+    if not result.problem and (absent := {step.name for step in shard.tests} - result.tests):
+        yield f"it left out {min(absent)} without a reason"
+    for machine in result.machines:
+        yield from _wrong_machine(shard, machine)
+    yield from (f"impossible times of {reply.name}" for reply in result.replies if not _possible(reply))
+
+
+def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
+    replies = [reply for reply in answered(machine.replies) if reply.status != "known"]
+    tests = [reply for reply in replies if not reply.name.startswith("setup/")]
+    if not all(math.isfinite(value) and value >= 0 for value in (machine.seconds, machine.agent_seconds)):
+        yield "impossible times of a machine"
+    if not tests:
+        return
+    if "kernel_release" in machine.hello and machine.hello["kernel_release"] != shard.release:
+        yield f"a machine ran kernel {str(machine.hello['kernel_release'])[:60]!r}"
+    if len(replies) - len(tests) < len(shard.setup):
+        yield "a machine answered tests without having been set up"
+    if void := wrong_program(replies, shard.expect):
+        yield void
+
+
+def _possible(reply: StepReply) -> bool:
+    return all(math.isfinite(value) and value >= 0 for value in (reply.seconds, reply.limit))
+
+
+def _without_paths(machine: JobReply) -> dict[str, object]:
+    """Its files are on another host; a path of its words is none of ours."""
+    return {"replies": tuple(reply.model_copy(update={"files": ""}) for reply in machine.replies)}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hosts that run shards: how a site names them, and who does what."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from reviewbot.model.base import Model
+
+
+class _Engine(Model):
+    """What all engines are told."""
+
+    shards: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+    """Into how many shards the fstests of a leg are cut; auto: by their durations and `minutes`."""
+    minutes: float = Field(default=20.0, gt=0)
+    """That a shard should take, with `shards: auto`."""
+    attempts: int = Field(default=3, ge=1, le=10)
+    """How often a shard is handed out before its tests are given up."""
+    lease: float = Field(default=15.0, gt=0)
+    """Minutes, at least, in which a worker that runs must get further, or its shard is handed out again."""
+    poll: float = Field(default=5.0, gt=0)
+    """Seconds between two questions to the engine."""
+    store: str = Field(default="", pattern=r"^$|^https?://\S+$|^/")
+    """Where workers fetch kernels and disks: a URL, or a folder that they see; empty: this host's own folder."""
+    objects: str = Field(default="", pattern=r"^$|^/")
+    """Folder that gets what the store serves; empty: `objects` of the cache."""
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    """What workers are expected to have, for choosing tests; auto: as this host. Each worker finds out by itself."""
+
+
+class LocalEngine(_Engine):
+    """Processes on this host: to try a fleet without one."""
+
+    engine: Literal["local"]
+    workers: int = Field(default=2, ge=1, le=64)
+    """Shards at once."""
+    command: tuple[str, ...] = ("reviewbot",)
+
+
+class SlurmEngine(_Engine):
+    """An array of a Slurm partition."""
+
+    engine: Literal["slurm"]
+    folder: str = Field(default="", pattern=r"^$|^/")
+    """That this host and all nodes see, under the same path; empty: the cache's."""
+    command: tuple[str, ...] = ("reviewbot",)
+    """How a node calls reviewbot."""
+    options: tuple[str, ...] = ()
+    """Further words for sbatch: `--partition=vm`, `--account=ci`."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    """Kind of host -> words for sbatch that lead there."""
+    most: int = Field(default=1000, ge=1)
+    """Tasks of one array: MaxArraySize of the cluster."""
+
+
+EngineSettings = Annotated[LocalEngine | SlurmEngine, Field(discriminator="engine")]
+
+
+class ShardState(StrEnum):
+    """How far a shard is."""
+
+    TO_DO = "to do"
+    WAITS = "waits"
+    """In the engine's queue."""
+    RUNS = "runs"
+    DONE = "done"
+    GIVEN_UP = "given up"
+
+
+class ShardRow(Model):
+    """Who does a shard of a run."""
+
+    shard: str
+    """`ext4 fstests 3/8`."""
+    state: ShardState
+    where: str = ""
+    """Host, or the engine's name of the task."""
+    kind: str = ""
+    """Of the host."""
+    attempt: int = 0
+    """How often it was handed out."""
+    done: int = 0
+    total: int = 0
+    since: AwareDatetime | None = None
+    """When it got this state."""
+    why: str = ""
+    """What became of the attempt before, or why it was given up."""
+
+
+class FleetRows(Model):
+    """`fleet.json`: who does what of a run that others help with."""
+
+    schema_version: Literal[1] = 1
+    run: str
+    fleet: str
+    """Its name in the site file."""
+    engine: str
+    shards: tuple[ShardRow, ...] = ()
