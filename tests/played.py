@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from reviewbot.config import load_stack
+from reviewbot.host import cancel
 from reviewbot.lab import Accelerator, Bounds
 from reviewbot.lab.step_files import StepFiles
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
@@ -45,13 +46,15 @@ class Lab:
     """Answers the steps of jobs by a script: name of a step -> what happens in each machine that comes to it.
 
     `done`, `notrun`, `fail`, `timeout`, `crash` (and goes on), `panic`, `hang` (and ends), `lost`, `silence` (no answer
-    to this step or any after it), `interrupt` (the user has had enough).
+    to this step or any after it), `interrupt` (the user has had enough), `stopped` (as Ctrl-C
+    does it).
     """
 
     script: Mapping[str, list[str]] = field(default_factory=dict)
     default: str = "done"
     proofs: Mapping[str, Fact] = field(default_factory=lambda: {SERVER: "good"})
     notes: tuple[str, ...] = ()
+    last_failed: str = ""
     loud: Mapping[str, list[str]] = field(default_factory=dict)
     """Step -> what the kernel says of level warning and above in each machine that comes to it."""
     said: int = 0
@@ -90,6 +93,9 @@ class Lab:
             time.sleep(self.pause if free and not step.gate else 0.0)
             if what == "interrupt":
                 raise KeyboardInterrupt
+            if what == "stopped":
+                cancel.current().cancel()
+                what = "lost"
             if what == "silence":
                 problem, what = "no word from the agent within 90 s", "skipped"
             reply = self._reply(step, what, StepFiles(folder, folder / job.name).folder(step))
@@ -111,6 +117,7 @@ class Lab:
             replies=tuple(replies),
             seconds=10.0,
             notes=self.notes,
+            last_failed=self.last_failed,
             hello={"kernel_release": "7.1-rb"},
             accelerator=accelerator.name,
             agent_seconds=2.0,

@@ -20,8 +20,8 @@ _BRACKET = re.compile(r"^\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _COUNTER = re.compile(r"(?<![^\W_])(?<![/.])(\d{1,4})(?:\s*/\s*| of )(\d{1,4})(?![\w/])")
 # `v3`, `V3.1`, `ver #16`, `version 2`, `rev. 2`, `try #2`, `take 3`; not `v6.1.y`, which names a stable tree.
 _VERSION = re.compile(
-    r"(?<![^\W_])(?:v|ver(?:sion)?|rev(?:ision)?|try|take)[ .:#-]*(\d{1,3})(?:\.\d{1,3})?(?!\.?[^\W_])"
-    r"|(?<!\S)#(\d{1,2})(?!\S)",
+    r"(?<![^\W_])(?:v|ver(?:sion)?|rev(?:ision)?)[ .:#-]*(?P<version>\d{1,3})(?:\.\d{1,3})?(?!\.?[^\W_])"
+    r"|(?<![^\W_])(?:try|take)[ .:#-]*(?P<take>\d{1,3})(?!\.?[^\W_])|(?<!\S)#(?P<bare>\d{1,2})(?!\S)",
     re.IGNORECASE,
 )
 # At the end of a title only with a sign: `[ver #16]`, `(v2)`, `, take 2`; `for cgroup v2` is no version of a series.
@@ -138,6 +138,9 @@ def parse_subject(text: str) -> Subject:
     if (late := _LATE_VERSION.search(title)) and (version := _version_in(late["marked"] or late["bare"])):
         title = title[: late.start()]
         found.version = found.version or version
+    if found.tried is not None:
+        found.words += ["resend"] if found.version else []
+        found.version = found.version or found.tried
     return Subject(
         flat,
         title,
@@ -156,6 +159,8 @@ class _Bracketed:
     def __init__(self) -> None:
         self.kinds: set[str] = set()
         self.version: int | None = None
+        self.tried: int | None = None
+        """`take 3`, `#2`: a version where none is said, else how often that one was sent."""
         self.counter: tuple[int | None, int | None] = (None, None)
         self.words: list[str] = []
 
@@ -165,7 +170,10 @@ class _Bracketed:
             self.counter = (int(counter[1]), int(counter[2]))
             text = f"{text[: counter.start()]} {text[counter.end() :]}"
         while version := _VERSION.search(text):
-            self.version = int(version[1] or version[2])
+            if version["version"]:
+                self.version = int(version["version"])
+            else:
+                self.tried = int(version["take"] or version["bare"])
             text = f"{text[: version.start()]} {text[version.end() :]}"
         for token in re.split(r"[\s,;:]+", text):
             self._token(token)
@@ -184,7 +192,7 @@ class _Bracketed:
 
 def _version_in(text: str) -> int | None:
     found = _VERSION.fullmatch(text.strip())
-    return int(found[1] or found[2]) if found else None
+    return int(found["version"] or found["take"] or found["bare"]) if found else None
 
 
 def parse_mail(raw: bytes) -> Mail | None:

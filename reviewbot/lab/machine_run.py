@@ -86,6 +86,7 @@ class MachineRun:
     problem: str = ""
     complete: bool = False
     notes: list[str] = field(default_factory=list)
+    last_failed: str = ""
     saved: Saved | None = None
     """What it begins from."""
     given_up: float = 0.0
@@ -127,6 +128,7 @@ class MachineRun:
             hello=self.hello,
             replies=tuple(self.replies),
             notes=tuple(self.notes),
+            last_failed=self.last_failed,
             accelerator=self.accelerator.name,
             restored=self.saved is not None,
             started=began,
@@ -148,7 +150,7 @@ class MachineRun:
         if isinstance(lost, Ended) and status is not None and not self.bounds.overdue:
             self.problem += f" ({exceeded})" if exceeded else self._last_words(status)
         if self.job.last:
-            self.notes.append(f"{self.job.last.name} was lost with the machine")
+            self._note_last(f"{self.job.last.name} was lost with the machine")
 
     def forget_saved(self, why: str) -> None:
         """The saved machine is of no use: drop it, and boot."""
@@ -265,16 +267,21 @@ class MachineRun:
         try:
             reply = await self._step(step, slow, control, lines, files)
         except Lost as lost:
-            self.notes.append(f"{step.name} was lost: {lost}")
+            self._note_last(f"{step.name} was lost: {lost}")
             self.complete = True
             return False
         if reply.splat:
             self.notes.append(f"the kernel splatted during {step.name}: {reply.splat}")
         if reply.exit_status != 0 or reply.status == "timeout":
             said = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
-            self.notes.append(f"{step.name} failed ({reply.status}): {said[0][:200]}")
+            self._note_last(f"{step.name} failed ({reply.status}): {said[0][:200]}")
         self.complete = bool(reply.unclean)
         return not reply.unclean
+
+    def _note_last(self, why: str) -> None:
+        """The first reason is the one that counts."""
+        self.last_failed = self.last_failed or why
+        self.notes.append(why)
 
     async def _step(self, step: GuestStep, slow: float, control: Port, lines: Lines, files: Files) -> StepReply:
         asked = Asked(step, step.timeout * slow)

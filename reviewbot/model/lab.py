@@ -135,6 +135,8 @@ class JobReply(Model):
     replies: tuple[StepReply, ...] = ()
     notes: tuple[str, ...] = ()
     """What the guest said or sent that nobody had asked for; one line each."""
+    last_failed: str = ""
+    """Why the job's last step brought nothing, one line; empty: it did its work, or there was none."""
     accelerator: str = ""
     restored: bool = False
     """True: the machine began where a saved one stood; False: it was booted."""

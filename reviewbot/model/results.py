@@ -188,6 +188,8 @@ class LegResult(Model):
     """Outcomes of second hosts that differ from those that count."""
     notes: tuple[str, ...] = ()
     """What was odd and changed no outcome: words of the guest that nobody had asked for."""
+    uncounted: tuple[str, ...] = ()
+    """Of a variant with coverage counters: why those of a machine are missing, one line for each."""
     proofs: dict[str, Fact] = {}
     """What the guest reported of itself: `kernel_release`, `sha256:/stack/bin/fuse2fs`, `slow_factor`."""
     accelerator: str = ""

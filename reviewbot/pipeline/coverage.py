@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of a finished run reached, beside its verdict and never in it.
 
-Joins `coverage` (which lines ran), `suites` (which counters were lost) and `verdict` (what reports call a patch); none
-knows the others.
+Joins `coverage` (which lines ran) and `verdict` (what reports call a patch); neither knows the other.
 """
 
-from reviewbot import coverage, suites, verdict
+from reviewbot import coverage, verdict
 from reviewbot.model.errors import InfraError
 from reviewbot.model.progress import Event, Progress
 from reviewbot.report import Record
@@ -32,7 +31,7 @@ def with_coverage(record: Record, run: RunFolder, progress: Progress) -> Record:
             legs={leg.leg: run.logs(leg.leg) for leg in record.results.legs if leg.available},
             names={p.commit: verdict.patch_ref(p, record.trees, record.posting).name for p in patches if p.commit},
             logs=run.logs("coverage"),
-            notes=[f"{leg.leg}: {note}" for leg in record.results.legs for note in suites.about_counters(leg.notes)],
+            notes=[f"{leg.leg}: {note}" for leg in record.results.legs for note in leg.uncounted],
         )
     except InfraError as error:
         progress(Event("coverage", "patched lines", "failed", str(error)))

@@ -165,7 +165,7 @@ class ShardRun:
             job = self._job(number)
         try:
             reply = self._run(job, number, mine)
-            if self.stop.is_set() or cancel.current().cancelled:
+            if self._stopped():
                 raise cancel.Stopping  # it did not end by itself, and what it said last may be our doing
         except BaseException:
             with self.lock:
@@ -226,7 +226,8 @@ class ShardRun:
                 return True
 
         def heard(reply: StepReply) -> None:
-            if reply.status != "skipped":
+            ended_by_us = reply.status == "lost" and self._stopped()
+            if reply.status != "skipped" and not ended_by_us:
                 self._heard(reply, number)
 
         def relayed(event: Event) -> None:
@@ -247,6 +248,10 @@ class ShardRun:
             stop=self.stop,
             bounds=self.bounds,
         )
+
+    def _stopped(self) -> bool:
+        """Whether somebody wants machines to end: one that does so was not lost."""
+        return self.stop.is_set() or cancel.current().cancelled
 
     def _hung(self) -> list[str]:
         """Tests that hung, of a suite in order: what comes after them would only hang for as long."""

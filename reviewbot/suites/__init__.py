@@ -4,12 +4,12 @@
 One module per suite: `smoke`, `fstests`. Must not know: QEMU, or how a step reached the guest.
 """
 
-from reviewbot.suites.counters import about_counters, counters_step
+from reviewbot.suites.counters import counters_step
 from reviewbot.suites.rules import rules_digest
 from reviewbot.suites.setup import Setup, disks, leg_env, read_setup, setup_result, setup_steps
 from reviewbot.suites.typical import load_typical
 
 __all__ = [
-    "Setup", "about_counters", "counters_step", "disks", "leg_env", "load_typical", "read_setup", "rules_digest",
+    "Setup", "counters_step", "disks", "leg_env", "load_typical", "read_setup", "rules_digest",
     "setup_result", "setup_steps",
 ]  # fmt: skip

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The step that brings a machine's coverage counters back. It is no test: it has no outcome and is not planned."""
 
-from collections.abc import Iterable
-
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.setup import PYTHON, leg_env
@@ -20,8 +18,3 @@ def counters_step(leg: LegSpec) -> GuestStep:
         timeout=_TIMEOUT,
         collect=("/run/reviewbot/gcov",),
     )
-
-
-def about_counters(notes: Iterable[str]) -> tuple[str, ...]:
-    """Those of a leg's notes that say that a machine's counters were lost."""
-    return tuple(note for note in notes if note.partition(" ")[0].endswith(f"/{_NAME}"))

@@ -11,8 +11,7 @@ from reviewbot.model.shard import ShardPlan, ShardResult
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.runner import shard_files
 from reviewbot.runner.suite_job import suite_job_of
-from reviewbot.suites import about_counters
-from tests.played import LEG, TESTS, World, with_build
+from tests.played import LEG, TESTS, Lab, World, with_build
 
 GCOV = choose_variant(["gcov"])
 
@@ -35,9 +34,12 @@ def test_they_come_back_from_where_programs_write_them_into_the_machines_own_fol
     assert job.last.env["GCOV_ERROR_FILE"] == "/dev/null" and job.last.env["LEG_SERVER"] == "fuse2fs"
 
 
-def test_notes_of_lost_counters_are_told_from_others() -> None:
-    lost = "ext4-smoke/coverage was lost with the machine"
-    assert about_counters(("the guest sent files that were refused", lost, "coverage of smoke/x")) == (lost,)
+def test_lost_counters_are_told_apart_from_what_else_was_odd_in_a_machine(world: World) -> None:
+    lost = "fuse2fs-fstests/coverage was lost with the machine"
+    lab = Lab(notes=("the guest sent files that were refused", lost), last_failed=lost)
+    result = world.run("fstests", lab=lab, context=with_build(world.context(), variant=GCOV))
+    assert result.uncounted == (lost,) and set(result.notes) == {*lab.notes}
+    assert world.run("fstests", context=with_build(world.context(), variant=GCOV)).uncounted == (lost,), "reused"
 
 
 def test_counters_of_a_shard_that_ran_elsewhere_come_along_with_its_logs(world: World, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from reviewbot.host import cancel
 from reviewbot.model.results import Outcome
 from reviewbot.model.shard import MAX_LOSSES
+from reviewbot.runner import run, run_legs
 from reviewbot.store import TestSeconds
 from reviewbot.suites.setup import SETUP
 from tests.faults import fault
-from tests.played import TESTS, Lab, World, artifacts, outcomes
+from tests.played import LEG, TESTS, Lab, World, artifacts, outcomes
 
 
 def test_a_lost_machine_is_followed_by_another_that_goes_on_after_that_test(world: World) -> None:
@@ -59,6 +61,21 @@ def test_what_passed_is_remembered_for_limits_of_this_leg_and_asks_for_no_new_ru
     world.run("fstests", context=world.context(fresh=True))
     limits = {step.name: step.timeout for step in world.lab.jobs[0].steps}
     assert (limits[f"fstests/{TESTS[0]}"], limits[f"fstests/{TESTS[1]}"]) == (120.0, 300.0)
+
+
+def test_a_machine_that_is_ended_because_the_run_is_stopped_was_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Outcome]] = []
+    monkeypatch.setattr(run, "INTERVAL", 0.0)
+    monkeypatch.setattr(run, "RATIO", 0.0)
+    lab = Lab({TESTS[2]: ["stopped"]})
+    with world.playing(lab), cancel.Cancel().working(), pytest.raises(KeyboardInterrupt):
+        run_legs([LEG], ["fstests"], world.context(), lambda legs: seen.extend(map(outcomes, legs)))
+    assert any(one[TESTS[1]] is Outcome.PASS for one in seen)
+    assert {one[TESTS[2]] for one in seen} == {Outcome.MISS}
+    assert not [event.text for event in world.events if "lost" in event.text]
+    assert outcomes(world.run("fstests"))[TESTS[2]] is Outcome.PASS
 
 
 def test_a_test_that_lost_its_machine_before_an_interruption_is_asked_again(world: World) -> None:
