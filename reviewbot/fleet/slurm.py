@@ -4,6 +4,7 @@
 Jobs are known by their name, so that what a killed coordinator handed out is found again.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,7 @@ from reviewbot.model.words import one_line
 
 STATUS = "status"
 SCRIPT = "job.sh"
+_INHERITED = ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 _PATIENCE = 60.0
 """Seconds for one answer of Slurm."""
 _FORMAT = "%i|%T|%N"
@@ -130,6 +132,7 @@ class Slurm:
     def _ask(words: Sequence[str]) -> Completed:
         """Raises EngineBusy, ToolMissing."""
         try:
-            return run(words, timeout=_PATIENCE, check=False, split=True)
+            kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            return run(words, env=kept, timeout=_PATIENCE, check=False, split=True)
         except LimitExceeded as error:
             raise EngineBusy(str(error)) from error

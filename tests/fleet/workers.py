@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from reviewbot.config import Site
 from reviewbot.fleet.engine import RESULT, Phase, Place, State
 from reviewbot.host.files import write_atomic
 from reviewbot.lab import Accelerator
+from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.progress import silent
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner import worker
@@ -109,7 +111,7 @@ def played(path: Path, logs: Path, home: Path, stores: tuple[str, ...], deed: De
         return worker.run_shard(shard, sources, logs, Store(home), Site(), silent)
 
 
-def playing(patch: pytest.MonkeyPatch, lab: Lab, cpu: str) -> None:
+def playing(patch: pytest.MonkeyPatch, lab: "Lab | Dying", cpu: str) -> None:
     """A host without QEMU, of this CPU."""
     cpuinfo = Path(os.environ.get("PYTEST_TMP", "/tmp")) / "nowhere"
     patch.setattr("reviewbot.lab.run_job", lab.run_job)
@@ -120,11 +122,36 @@ def playing(patch: pytest.MonkeyPatch, lab: Lab, cpu: str) -> None:
 
 
 def main() -> None:
-    """`reviewbot` on a host whose lab plays its part: $PLAYED names a JSON file of what `Lab` is made of."""
+    """`reviewbot` on a host whose lab plays its part.
+
+    $PLAYED names a JSON file: what `Lab` is made of for head and for base, and of `dies`, after how many tests the host
+    takes its last breath.
+    """
     told: dict[str, Any] = json.loads(Path(os.environ["PLAYED"]).read_text())
+    side = "base" if '"key":"base-' in Path(sys.argv[2]).read_text() else "head"
+    lab = Lab(**told.get(side, {}), pause=told.get("pause", 0.0))
     with pytest.MonkeyPatch.context() as patch:
-        playing(patch, Lab(**told.get("lab", {})), told.get("cpu", "Played CPU"))
+        playing(
+            patch, Dying(lab, told["dies"], told["kills"]) if "dies" in told else lab, told.get("cpu", "Played CPU")
+        )
         sys.exit(run(sys.argv[1:]))
+
+
+class Dying:
+    """A lab whose host is gone after so many tests, with whatever `kills` names."""
+
+    def __init__(self, lab: Lab, tests: int, kills: str) -> None:
+        self.lab, self.left, self.kills = lab, tests, kills
+
+    def run_job(self, *arguments: Any, on_reply: Callable[[StepReply], None], **named: Any) -> JobReply:
+        def heard(reply: StepReply) -> None:
+            on_reply(reply)
+            self.left -= not reply.name.startswith("setup/")
+            if self.left == 0:
+                os.kill(int(Path(self.kills).read_text()), signal.SIGKILL)
+                os.killpg(0, signal.SIGKILL)
+
+        return self.lab.run_job(*arguments, on_reply=heard, **named)
 
 
 if __name__ == "__main__":
