@@ -50,6 +50,8 @@ class Plan(Model):
     suites: tuple[str, ...]
     tests: str
     """Selection for fstests."""
+    rows: str = ""
+    """Of the bench suite: `full`, or names; empty: those by default."""
     budget: float = 0.0
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
     expected: Expected | None = None

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, model_validator
 
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.base import Model
+from reviewbot.model.bench import BenchRow
 from reviewbot.model.deaths import Death, ServerError
 from reviewbot.model.figures import Cost, ServerFigures
 from reviewbot.model.splats import SplatClass
@@ -116,6 +117,8 @@ class TestResult(Model):
     """Of a FUSE leg: what its servers took and were asked."""
     costs: dict[str, Cost] = {}
     """Of smoke's check of costs: kind of operation -> what it took."""
+    bench: dict[str, BenchRow] = {}
+    """Of the bench suite: row -> what was measured."""
     log: str = ""
     """Folder of all it left, relative to the run's folder."""
     machine: Kind = ""

@@ -47,7 +47,7 @@ class Shard(Model):
     number: int = Field(default=1, ge=1)
     of: int = Field(default=1, ge=1)
     leg: LegSpec
-    suite: Literal["smoke", "fstests"]
+    suite: Literal["smoke", "fstests", "bench"]
     steps: tuple[GuestStep, ...]
     """Those that set a machine up first (`gate`), then one per test."""
     last: GuestStep | None = None

@@ -10,6 +10,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import Results
 from reviewbot.model.variants import Variant
 from reviewbot.pipeline.compare import Head, compared
+from reviewbot.pipeline.request import BENCH
 from reviewbot.pipeline.run import TOOL
 from reviewbot.runner import Tests, run_legs
 from reviewbot.store import RunFolder
@@ -28,7 +29,14 @@ def deep_runs(head: Head) -> tuple[Deep, ...]:
 
 def _deep(head: Head, variant: Variant) -> Deep:
     found = Deep(variant=variant.name)
-    short = {"variant": variant, "tests": head.run.stack.default_tests, "compat": False, "prefixes": False}
+    suites = tuple(suite for suite in head.run.plan.suites if suite != BENCH)  # checks cost time, too
+    short = {
+        "suites": suites,
+        "variant": variant,
+        "tests": head.run.stack.default_tests,
+        "compat": False,
+        "prefixes": False,
+    }
     folder = RunFolder(head.run.folder.id, head.run.folder.path / found.folder)
     run = replace(head.run, folder=folder, plan=head.run.plan.model_copy(update=short))
     run.progress(Event("lab", f"variant {variant.name}", "say", "is built and tested, too"))

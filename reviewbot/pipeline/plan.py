@@ -27,6 +27,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         legs=tuple(_leg(stack.leg(leg), found.posting, request.rfc) for leg in chosen),
         suites=request.suites,
         tests=request.tests or (QUICK if request.deep else stack.default_tests),
+        rows=request.rows,
         budget=request.budget,
         variant=choose_variant(request.variants),
         compare=request.compare,

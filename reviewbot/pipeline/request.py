@@ -14,10 +14,13 @@ from reviewbot.model.plan import Plan
 from reviewbot.model.stack import Source, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.store import Store
-from reviewbot.suites import names, selection
+from reviewbot.suites import bench, names, selection
 from reviewbot.suites.names import Names
 
 SUITES = ("smoke", "fstests")
+"""By default."""
+BENCH = "bench"
+EVERY = (*SUITES, BENCH)
 FSTESTS = "fstests"
 QUICK = "-g quick"
 """Tests of a deep run, by default."""
@@ -47,6 +50,8 @@ class Request:
     """Names, all in one build; empty: the plain stack."""
     bases: Mapping[str, str] = field(default_factory=dict)
     rfc: bool = False
+    rows: str = ""
+    """Of bench: `full`, or names; empty: those by default."""
     budget: float = 0.0
     """Seconds for the tests of all legs; 0: no limit."""
     fresh: bool = False
@@ -81,6 +86,7 @@ def arguments(request: Request) -> tuple[str, ...]:
         ("--legs", ",".join(request.legs)),
         ("--suites", ",".join(request.suites) if request.suites != SUITES else ""),
         ("--tests", request.tests),
+        ("--rows", request.rows),
         ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
         ("--variant", ",".join(request.variants)),
         ("--blame", f"{request.blame:.0f}s" if request.blame != BLAME else ""),
@@ -103,7 +109,8 @@ def arguments(request: Request) -> tuple[str, ...]:
 def check_request(request: Request, stack: Stack, cache: Path) -> None:
     """What can be said without fetching anything. Raises UsageError, ConfigError."""
     _among(request.legs, [leg.name for leg in stack.legs], f"stack {stack.name} has no leg", "legs")
-    _among(request.suites, SUITES, "no suite", "suites")
+    _among(request.suites, EVERY, "no suite", "suites")
+    bench.chosen(request.rows)
     _among(request.bases, [component.name for component in stack.components], "--base: no such component", "components")
     choose_variant(request.variants)
     if request.deep and request.variants:

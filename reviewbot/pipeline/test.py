@@ -63,7 +63,7 @@ def _test(job: Job, record: Record) -> Record:
         return record.model_copy(update={"verdict": _blame(job, resolved, error)})
     changed = job.found.posting.changed(rfc=request.rfc)
     budget = Budget.of(run.plan.budget, changed, request.shards)
-    context = run.context(head, Tests(run.plan.tests, fresh=request.fresh, budget=budget))
+    context = run.context(head, Tests(run.plan.tests, fresh=request.fresh, budget=budget, rows=run.plan.rows))
     run.folder.write("lock.json", _lock(job, context))
     made, unreviewed = _reviewed(job, resolved, head.artifacts.artifacts)
     put_off: list[SuiteJob] = []

@@ -52,7 +52,9 @@ class Tests:
     added: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Leg -> fstests that run besides those of the selection."""
     checks: tuple[str, ...] = ()
-    """Those of smoke that run; empty: all."""
+    """Those of smoke or bench that run; empty: all."""
+    rows: str = ""
+    """Of bench: empty for those by default, `full`, or names."""
     rerun: str = ""
     """Which rerun it is, `base 2`: the outcome of another one is not reused for it; empty: it is none."""
 

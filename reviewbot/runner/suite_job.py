@@ -69,7 +69,7 @@ def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Se
     """selection: of fstests. Raises ConfigError for a bad data file."""
     variant, machine, tests = context.build.variant, context.conditions, context.tests
     known = context.durations.tests(measured_as(leg.name, variant.name), context.accelerator.name)
-    wanted = Wanted(selection, tests.checks, known, machine.soak or SOAK, again=bool(tests.rerun))
+    wanted = Wanted(selection, tests.checks, known, machine.soak or SOAK, again=bool(tests.rerun), rows=tests.rows)
     steps = SUITES[suite].steps(leg, wanted)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = context.build.artifacts.artifacts

@@ -9,11 +9,11 @@ from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.store import TestSeconds
-from reviewbot.suites import fstests, smoke
+from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.selection import Selection
 from reviewbot.suites.shortcomings import FactOf
 
-SuiteName = Literal["smoke", "fstests"]
+SuiteName = Literal["smoke", "fstests", "bench"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,15 @@ class Wanted:
     selection: Selection | None
     """Of fstests."""
     checks: Collection[str]
-    """Of smoke; empty: all."""
+    """Of smoke and bench; empty: all."""
     known: Mapping[str, TestSeconds]
     """What steps took before."""
     soak: int
     """Seconds that soak tests run."""
     again: bool = False
     """It is a rerun."""
+    rows: str = ""
+    """Of bench, as `--rows` has them; empty: those by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +81,19 @@ SUITES: Mapping[SuiteName, Suite] = {
         resumable=True,
         learns=True,
     ),
+    "bench": Suite(
+        name="bench",
+        steps=lambda leg, wanted: bench.steps(leg, wanted.rows, wanted.checks),
+        read=lambda leg, replies, fact: bench.results(leg, replies),
+        ordered=True,
+    ),
 }
 """In the order in which a leg runs them."""
+
+
+def suite_of(test: TestResult) -> SuiteName:
+    """The one that a test is of; it names it as any word. Raises KeyError for a word that is no suite."""
+    for name in SUITES:
+        if name == test.suite:
+            return name
+    raise KeyError(test.suite)

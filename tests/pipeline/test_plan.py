@@ -77,7 +77,7 @@ def test_an_unknown_leg_is_the_users_mistake_and_the_known_ones_are_listed(tmp_p
 def test_an_unknown_suite_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no suite ltp") as caught:
         planned(request_for(tmp_path, suites=("smoke", "ltp")))
-    assert caught.value.hint == "suites: smoke, fstests"
+    assert caught.value.hint == "suites: smoke, fstests, bench"
 
 
 def test_a_base_for_an_unknown_component_is_the_users_mistake(tmp_path: Path) -> None:

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long it takes from nothing to the first answer, and what would make that shorter."""
+
+import ctypes
+import glob
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import Any
+
+from guest import MNT, RUN, SERVER, Failed, NotRun, device, mount_line, read, run, umount
+
+from bench.files import ended, kill
+from bench.rounds import EXT4, LEG, YARD, Row, fresh, turns
+
+LIMIT = 60.0
+"""Seconds that a server has for its first answer, on an emulated machine."""
+ASIDE = "/run/bench-aside"
+_BIND = 4096
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mounts(order: dict[str, Any]) -> dict[str, Row]:
+    """From the start of the server, or mount(2), until stat(2) of the root has an answer, with cold caches.
+
+    The server is started as the mount helper does it, and without it: its shell would be measured, too.
+    """
+    (name,) = order["rows"]
+    words = _learn()
+    row = Row()
+    for side, place, _ in turns(order["rounds"]):
+        if side == EXT4 or not SERVER:
+            row.add(side, _kernels(device("TEST_DEV" if side == LEG else "SCRATCH_DEV"), place))
+            _umount(place)
+            continue
+        server, seconds = _start(words, place)
+        row.add(side, seconds)
+        _end(server, place)
+    return {name: row}
+
+
+def pool(order: dict[str, Any]) -> dict[str, Row]:
+    """What is left when the server was started before it is wanted: a bind mount of its folder, and the first stat(2).
+
+    It has to have the image, which nothing else may write from then on.
+    """
+    if not SERVER:
+        raise NotRun("the kernel's own filesystem has no server that could be started before")
+    (name,) = order["rows"]
+    words = _learn()
+    row = Row()
+    os.makedirs(ASIDE, exist_ok=True)
+    for side, place, _ in turns(order["rounds"]):
+        if side == EXT4:
+            row.add(side, _kernels(device("SCRATCH_DEV"), place))
+            _umount(place)
+            continue
+        server, _ = _start(words, ASIDE)
+        began = time.monotonic()
+        _mount(ASIDE, place, "", _BIND, "")
+        os.stat(place)
+        row.add(side, time.monotonic() - began)
+        _umount(place)
+        _end(server, ASIDE)
+    return {name: row}
+
+
+def fork(order: dict[str, Any]) -> dict[str, Row]:
+    """Whether a copy of the server, made by fork(2) once it serves, can serve in its place.
+
+    gdb calls fork() in it; then the original stands still, and the copy is asked. Raises NotRun with what was seen when
+    it does not answer.
+    """
+    if not SERVER:
+        raise NotRun("the kernel's own filesystem has no server that could be copied")
+    (name,) = order["rows"]
+    server, _ = _start(_learn(), MNT)
+    before = set(_children(server.pid))
+    said = _gdb(server.pid, "call (int)fork()")
+    copies = [pid for pid in _children(server.pid) if pid not in before]
+    row = Row()
+    try:
+        if not copies:
+            why = next((line for line in reversed(said.splitlines()) if line.strip()), "gdb said nothing")
+            raise NotRun(f"fork() could not be called in {SERVER}: {why[:200]}")
+        threads, left = _threads(server.pid), _threads(copies[0])
+        os.kill(server.pid, signal.SIGSTOP)
+        answer = _asked(order["window"])
+        if answer is None:
+            state = _state(copies[0])
+            raise NotRun(
+                f"a copy of {SERVER} made by fork() has {left} of {threads} threads, is in state {state}, and gave no "
+                f"answer within {order['window']} s"
+            )
+        row.add(LEG, answer)
+        row.note = f"the copy has {left} of {threads} threads"
+    finally:
+        for pid in copies:
+            kill(pid)
+        kill(server.pid, signal.SIGCONT)
+        _end(server, MNT)
+    return {name: row}
+
+
+def restored(order: dict[str, Any]) -> dict[str, Row]:
+    """A machine that was saved with the server in it would need none of its start."""
+    raise NotRun(
+        "a saved machine is shared by all runs of its kernel and guest, and saved before it has any disk of a test: "
+        "what is mounted then would be lost, for a filesystem does not survive that its disk is exchanged"
+    )
+
+
+def guestfs(order: dict[str, Any]) -> dict[str, Row]:
+    """libguestfs' own start, as another way to a contained mount."""
+    (name,) = order["rows"]
+    row = Row()
+    fresh()
+    umount()
+    for side, place, _ in turns(order["rounds"]):
+        if side == EXT4:
+            continue
+        began = time.monotonic()
+        run("guestmount", "-a", device(), "-m", "/dev/sda", "--ro", place)
+        os.stat(place)
+        row.add(side, time.monotonic() - began)
+        run("guestunmount", place)
+    return {name: row}
+
+
+def service(order: dict[str, Any]) -> dict[str, Row]:
+    """The contained server is a leg of its own, which has all rows; here it is said why it does not run."""
+    if not SERVER:
+        raise NotRun("the kernel's own filesystem has no server that could be contained")
+    units = [path for place in ("lib", "usr/lib", "share") for path in glob.glob(f"/stack/{place}/systemd/system/*")]
+    mine = [os.path.basename(path) for path in units if os.path.basename(path).startswith(SERVER)]
+    if not mine:
+        raise NotRun(f"this tree installs no systemd unit of {SERVER}")
+    if not os.path.isdir("/run/systemd/system"):
+        raise NotRun(f"{mine[0]} needs systemd, which is not the first process of this guest: leg {SERVER}-service")
+    raise NotRun(f"leg {SERVER}-service has the rows of {mine[0]}")
+
+
+def _learn() -> str:
+    """Options that the mount helper gives the server; nothing is mounted on either disk afterwards."""
+    fresh()
+    umount(MNT)
+    run("umount", "-i", YARD)
+    if not SERVER:
+        return ""
+    lines = re.findall(rf"^== {re.escape(SERVER)} -f {re.escape(device())} \S+ -o (\S+)$", _log(), re.MULTILINE)
+    if not lines:
+        raise Failed("the mount helper did not say how it started the server")
+    return str(lines[-1])
+
+
+def _log() -> str:
+    return read(f"{RUN}/server.log").decode(errors="replace")
+
+
+def _start(words: str, place: str) -> tuple["subprocess.Popen[bytes]", float]:
+    """The server, and seconds until its first answer. Raises Failed."""
+    outside = os.stat(place).st_dev
+    with open(f"{RUN}/server.log", "ab") as log:
+        began = time.monotonic()
+        argv = [SERVER, "-f", device(), place, "-o", words]
+        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    while os.stat(place).st_dev == outside:
+        if server.poll() is not None or time.monotonic() - began > LIMIT:
+            server.kill()
+            raise Failed(f"{SERVER} did not mount {device()}: status {server.poll()}")
+        time.sleep(0.002)
+    return server, time.monotonic() - began
+
+
+def _end(server: "subprocess.Popen[bytes]", place: str) -> None:
+    _umount(place)
+    try:
+        server.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        raise Failed(f"{SERVER} was still there {LIMIT:.0f} s after it was unmounted") from None
+
+
+def _kernels(disk: str, place: str) -> float:
+    began = time.monotonic()
+    _mount(disk, place, "ext4", 0, "")
+    os.stat(place)
+    return time.monotonic() - began
+
+
+def _mount(source: str, place: str, kind: str, flags: int, options: str) -> None:
+    if _libc.mount(*(os.fsencode(word) for word in (source, place, kind)), flags, os.fsencode(options)):
+        number = ctypes.get_errno()
+        raise Failed(f"mount of {source}: {os.strerror(number)}")
+
+
+def _umount(place: str) -> None:
+    if mount_line(place) is not None and _libc.umount2(os.fsencode(place), 0):
+        number = ctypes.get_errno()
+        raise Failed(f"umount of {place}: {os.strerror(number)}")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(other) for other in os.listdir("/proc") if other.isdigit() and _stat(int(other))[1:2] == [str(pid)]]
+
+
+def _threads(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent, …; empty when there is no such process."""
+    try:
+        return read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _state(pid: int) -> str:
+    return (_stat(pid) or ["gone"])[0]
+
+
+def _gdb(pid: int, command: str) -> str:
+    words = ["-nx", "-nh", "-batch", "-iex", "set debuginfod enabled off", "-ex", "set follow-fork-mode parent"]
+    try:
+        done = subprocess.run(
+            ["gdb", *words, "-p", str(pid), "-ex", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise NotRun("gdb is not installed in the guest") from None
+    except subprocess.TimeoutExpired:
+        raise NotRun(f"gdb did not end within {LIMIT:.0f} s") from None
+    return done.stdout.decode(errors="replace")
+
+
+def _asked(window: float) -> float | None:
+    """Seconds until somebody answers for the mount; None: nobody did."""
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.statvfs(MNT)
+        finally:
+            os._exit(0)
+    if ended(child, began + window) is None:
+        kill(child)
+        return None
+    return time.monotonic() - began

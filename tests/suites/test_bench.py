@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the bench suite asks of a guest, and what is taken from its answers."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.config import load_stack
+from reviewbot.host.data import data_path
+from reviewbot.model.errors import UsageError
+from reviewbot.model.lab import StepReply
+from reviewbot.model.results import Outcome, TestResult
+from reviewbot.suites import bench
+from tests.guest import MODULES
+
+LEG = load_stack().leg("fuse2fs")
+TOLD = {
+    "values": [4.0, 4.4, 3.6], "yardstick": [1.0, 1.1, 0.9], "upcalls": {"CREATE": 1.0, "LOOKUP": 1.02},
+    "switches": 4.5, "switches_yardstick": 0.5, "series": [], "at_least": False, "note": "",
+}  # fmt: skip
+
+
+def said(measurement: str, rows: object, status: int = 0) -> TestResult:
+    reply = StepReply(
+        name=f"bench/{measurement}", status="done", exit_status=status, output=f"noise\nbench {json.dumps(rows)}\n"
+    )
+    (result,) = bench.results(LEG, [reply])
+    return result
+
+
+def test_each_measurement_is_a_step_whose_loop_the_guest_has() -> None:
+    loops = re.findall(r'"([a-z]+)": [a-z]+\.[a-z]+', data_path("qemu/suites/bench/__init__.py").read_text())
+    orders = [json.loads(step.argv[-1]) for step in bench.steps(LEG, bench.FULL)]
+    assert {order["loop"] for order in orders} <= set(loops)
+    assert all(order["rows"] for order in orders)
+
+
+def test_every_row_says_why_and_whose_question_it_answers() -> None:
+    rows = [row for one in bench.load_bench().measurements for row in one.rows]
+    assert all(row.why and row.asks for row in rows)
+
+
+def test_rows_are_chosen_by_name_of_row_or_measurement_and_others_are_refused() -> None:
+    assert [one.name for one in bench.chosen("create-1,mount")] == ["mount", "files-1"]
+    assert len(bench.chosen("")) < len(bench.chosen("full")) == len(bench.load_bench().measurements)
+    with pytest.raises(UsageError, match="no row creat"):
+        bench.chosen("creat")
+
+
+def test_the_first_answer_is_waited_for_twenty_times() -> None:
+    (mount,) = bench.chosen("mount")
+    assert mount.rounds >= 20 and mount.by_default
+
+
+def test_a_rerun_has_only_the_measurements_that_it_is_for() -> None:
+    assert [step.name for step in bench.steps(LEG, "", ["readdir"])] == ["bench/readdir"]
+
+
+def test_a_row_has_the_ratio_to_ext4_with_an_interval_around_it() -> None:
+    row = said("files-1", {"create-1": TOLD}).bench["create-1"]
+    assert row.ratio and row.ratio.rounds == 3
+    assert row.ratio.low <= row.ratio.ratio <= row.ratio.high
+    assert math.isclose(row.ratio.ratio, 4.0)
+    assert (row.unit, row.upcalls) == ("s/op", {"CREATE": 1.0, "LOOKUP": 1.02})
+
+
+def test_wide_rounds_have_a_wide_interval() -> None:
+    narrow = said("files-1", {"create-1": TOLD}).bench["create-1"].ratio
+    wide = said("files-1", {"create-1": {**TOLD, "values": [2.0, 4.0, 8.0]}}).bench["create-1"].ratio
+    assert narrow and wide and wide.high / wide.low > narrow.high / narrow.low
+
+
+def test_a_row_without_as_many_rounds_of_its_yardstick_is_left_out() -> None:
+    found = said("files-1", {"create-1": {**TOLD, "yardstick": [1.0]}, "stat-1": TOLD})
+    assert list(found.bench) == ["stat-1"]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, -1.0, "fast", None, [], 10**400])
+def test_what_cannot_be_a_figure_is_left_out(wrong: object) -> None:
+    found = said("files-1", {"create-1": {**TOLD, "values": [4.0, wrong, 3.6]}})
+    assert (found.outcome, found.bench) == (Outcome.INFRA, {})
+
+
+def test_a_measurement_that_does_not_apply_says_why() -> None:
+    reply = StepReply(name="bench/start-fork", status="done", exit_status=77, output="a copy has 1 of 5 threads\n")
+    (found,) = bench.results(LEG, [reply])
+    assert (found.outcome, found.reason) == (Outcome.NOTRUN, "a copy has 1 of 5 threads")
+
+
+def test_one_that_failed_has_no_figures_whatever_it_told() -> None:
+    found = said("files-1", {"create-1": TOLD}, status=1)
+    assert (found.outcome, found.bench) == (Outcome.FAIL, {})
+
+
+@given(st.text())
+def test_no_words_break_the_reader(words: str) -> None:
+    (measurement,) = bench.chosen("files-1")
+    assert bench.read_rows(measurement, f"bench {words}\nbench {{{words}}}") == {}
+
+
+FIO = """
+import json, sys
+sys.path[:0] = sys.argv[1].split(":")
+from bench.fio import run_fio
+print(json.dumps(run_fio(json.loads(sys.argv[2]), sys.argv[3], "file")))
+"""
+
+
+def in_guest(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", "-c", script, MODULES, *words], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+@pytest.mark.parametrize("name", ["seq-read", "seq-write", "rand-write", "rand-write-unwritten"])
+def test_fio_s_own_output_says_how_long_a_job_took_and_what_it_moved(name: str, tmp_path: Path) -> None:
+    (measurement,) = bench.chosen(name)
+    options = {**(measurement.fio or {}), "direct": 0}  # the folder may be in memory
+    (tmp_path / "file").write_bytes(bytes(8 << 20))
+    done = in_guest(FIO, json.dumps(options), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    seconds, mebibytes = json.loads(done.stdout)
+    moved = str(options.get("io_size", options["size"]))
+    assert seconds > 0 and mebibytes == int(moved.removesuffix("m"))
+
+
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+def test_a_job_that_fio_refuses_fails_with_its_words(tmp_path: Path) -> None:
+    done = in_guest(FIO, json.dumps({"rw": "read", "bs": "4k", "size": "1m"}), str(tmp_path / "absent"))
+    assert "fio ended with status" in done.stderr
+
+
+AT_ONCE = """
+import json, os, sys, time
+sys.path[:0] = sys.argv[1].split(":")
+from bench.files import at_once
+place = sys.argv[2]
+def wait(mine, other):
+    open(f"{place}/{mine}", "w").close()
+    while not os.path.exists(f"{place}/{other}"):
+        time.sleep(0.001)
+print(at_once([lambda: wait("a", "b"), lambda: wait("b", "a")]) > 0)
+try:
+    at_once([lambda: None, lambda: 1 / 0])
+except Exception as error:
+    print(error)
+"""
+
+
+def test_processes_work_at_once_and_one_that_fails_is_noticed(tmp_path: Path) -> None:
+    done = in_guest(AT_ONCE, str(tmp_path))
+    assert done.stdout == "True\n1 of 2 processes failed\n"
