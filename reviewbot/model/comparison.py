@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from reviewbot.model.base import Model
+from reviewbot.model.bench import BenchChange
 from reviewbot.model.results import Outcome
 from reviewbot.model.worker import Kind
 
@@ -183,7 +184,8 @@ class FigureChange(Model):
     suite: str
     figure: str
     """`requests LOOKUP`, `memory` (the highest PSS of a server), `cpu`, `unmount`; of one kind of operation, as smoke's
-    check of costs counts them, `leak create`, `kernel-leak create`, `time create`.
+    check of costs counts them, `leak create`, `kernel-leak create`, `time create`; of a row of
+    bench, `slower create-1`.
     """
     test: str = ""
     """The test in which it grew; empty: over all of the suite."""
@@ -264,6 +266,8 @@ class Comparison(Model):
     """Most often that a test whose failure rate is the same on both sides is called NEW."""
     tests: tuple[Compared, ...] = ()
     figures: tuple[FigureChange, ...] = ()
+    bench: tuple[BenchChange, ...] = ()
+    """All rows of the bench suite in one pair of machines; what more pairs show, too, is among `figures`."""
     messages: tuple[NewMessage, ...] = ()
     smoke_on_base: dict[str, dict[str, Outcome]] = {}
     """Leg -> check -> outcome, of the run that costs and messages are compared with."""

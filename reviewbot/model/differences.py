@@ -39,7 +39,8 @@ def differences(results: Results, comparison: Comparison | None) -> Differences:
 
 
 def _outcomes(leg: LegResult) -> Outcomes:
-    return {(test.suite, test.test): test.outcome for test in leg.tests}
+    """Without bench: whether something could be measured is no property of the filesystem."""
+    return {(test.suite, test.test): test.outcome for test in leg.tests if test.suite != "bench"}
 
 
 def _on_base(leg: str, comparison: Comparison | None) -> Outcomes:

@@ -63,6 +63,8 @@ class FindingKind(StrEnum):
     """A patch that is refused."""
     FIGURE = "figure"
     """Something that costs a FUSE server much more on head than on base, though the tests pass."""
+    SLOWER = "slower"
+    """A row of the bench suite that takes longer on head than on base, beside the kernel's ext4."""
     MESSAGE = "message"
     """A kernel message of level error or above that head brings and base does not, though the tests pass."""
     COMPAT = "compat"
@@ -100,7 +102,7 @@ class Finding(Model):
     also: tuple[str, ...] = ()
     """Of TEST: other tests with the same cause, `fuse2fs smoke/rename`."""
     change: FigureChange | None = None
-    """Of FIGURE."""
+    """Of FIGURE and SLOWER."""
     message: NewMessage | None = None
     """Of MESSAGE."""
     cell: Cell | None = None
@@ -132,7 +134,7 @@ class Finding(Model):
 class Verdict(Model):
     """The judgement of one run."""
 
-    schema_version: int = 3
+    schema_version: int = 4
     run: str
     kind: VerdictKind
     compared_with: str | None = None

@@ -23,6 +23,7 @@ from reviewbot.pipeline.outcomes import SETUP
 from reviewbot.pipeline.suspects import weights
 from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
+from reviewbot.verdict.bench import figures as bench_figures
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
 from reviewbot.verdict.figures import measured
@@ -97,7 +98,7 @@ class Symptom:
     test: str
     """Empty: it takes all of the suite."""
     checks: tuple[str, ...]
-    """Of smoke that have to run; empty: all."""
+    """Of smoke or bench that have to run; empty: all."""
     selection: str
     """Of fstests that have to run."""
     head: Counts
@@ -131,21 +132,28 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
     if test.suite == "fstests":
         selected = selection if test.order_dependent else test.test
         return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen, frames, machine=test.machine)
+    if test.suite == "bench":
+        only = (test.test,)
+        return Symptom(leg, "bench", test.test, only, "", head, test.base, seen, frames, machine=test.machine)
     checks = smoke.up_to([test.test]) if test.order_dependent else smoke.alone([test.test])
     return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen, frames, machine=test.machine)
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
-    """A figure of smoke that is nearer to head's than to base's."""
+    """A figure of smoke or bench that is nearer to head's than to base's."""
     limit = (min(change.head) + max(change.base)) / 2
 
     def seen(result: LegResult) -> bool | None:
         if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
             return None
+        if change.suite == "bench":
+            return bench_figures(result.tests).get(change.figure, 0.0) > limit
         return measured(result, change.suite, change.test).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))
     base = Counts(runs=len(change.base))
+    if change.suite == "bench":
+        return Symptom(leg, "bench", "", (change.test,), "", head, base, seen, machine=change.machine)
     return Symptom(leg, "smoke", "", checks_of([change]), "", head, base, seen, machine=change.machine)
 
 

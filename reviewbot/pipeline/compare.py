@@ -23,6 +23,7 @@ from reviewbot.model.progress import Event, Progress
 from reviewbot.model.results import LegResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.trees import Trees
+from reviewbot.pipeline.bench import with_bench
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
 from reviewbot.pipeline.mixed import Mixed, with_mixed
@@ -32,6 +33,7 @@ from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context, Tests, durations_for
 from reviewbot.store.history import History, HistoryBroken
 from reviewbot.suites.quarantine import load_quarantine
+from reviewbot.suites.suite import SUITES, suite_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def compared(
     if not known and not found.base_problem and any(tree.patches for tree in patched.trees):
         try:
             found = with_costs(found, chosen, results, context, base)
+            if not found.base_problem:
+                found = with_bench(found, chosen, results, context, base)
             if not found.base_problem:
                 found = _with_mixes(found, chosen, results, head, base)
         except (OSError, InfraError) as error:
@@ -131,10 +135,10 @@ def _joined(known: Comparison, found: Comparison) -> Comparison:
 
 
 def _without_smoke(results: Sequence[LegResult]) -> list[LegResult]:
-    """Smoke was compared where the shards were made."""
+    """Suites that are not cut into shards were compared where the shards were made."""
     fresh = []
     for leg in results:
-        tests = tuple(test for test in leg.tests if test.suite != "smoke")
+        tests = tuple(test for test in leg.tests if not SUITES[suite_of(test)].ordered)
         fresh.append(leg.model_copy(update={"tests": tests, "planned": len(tests)}))
     return fresh
 

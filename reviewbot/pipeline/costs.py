@@ -68,7 +68,8 @@ class Costs:
             if more or new:
                 checks = checks_of((*more, *new))
                 # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
-                was = smoke(leg, self.base, Side.BASE, "again", checks, f"again beside {self._head(leg)}", kind)
+                beside = f"again beside {head_of(leg, self.head)}"
+                was = smoke(leg, self.base, Side.BASE, "again", checks, beside, kind)
                 now = smoke(leg, self.head, Side.HEAD, "again", checks, kind=kind)
                 confirmed = figures.confirmed(more, was, now) if kind_of(was) == kind_of(now) else ()
                 grown += [change.model_copy(update={"machine": kind}) for change in confirmed]
@@ -76,11 +77,12 @@ class Costs:
         found = {"figures": tuple(grown), "messages": tuple(said), "lost": lost, "smoke_on_base": outcomes}
         return comparison.model_copy(update=found)
 
-    def _head(self, leg: LegSpec) -> str:
-        """What names this head."""
-        built = self.head.build.artifacts.artifacts
-        keys = "".join(built[need].key for need in leg.needs if need in built)
-        return hashlib.sha256(keys.encode()).hexdigest()[:12]
+
+def head_of(leg: LegSpec, head: Context) -> str:
+    """What names this head in a leg."""
+    built = head.build.artifacts.artifacts
+    keys = "".join(built[need].key for need in leg.needs if need in built)
+    return hashlib.sha256(keys.encode()).hexdigest()[:12]
 
 
 def smoke(

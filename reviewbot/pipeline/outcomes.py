@@ -9,8 +9,9 @@ from reviewbot.model.comparison import Counts, Earlier, Rerun, Side
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import Context, SuiteName, inputs_of
+from reviewbot.runner import Context, inputs_of
 from reviewbot.store.history import Entry, History
+from reviewbot.suites.suite import suite_of
 
 SETUP = "setup"
 """Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""
@@ -89,6 +90,5 @@ def _stack(leg: LegSpec, context: Context) -> str:
 
 
 def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
-    suite: SuiteName = "fstests" if test.suite == "fstests" else "smoke"
     wanted = replace(context, kind=test.machine or context.kind)
-    return "" if test.test == SETUP else inputs_of(leg, suite, test.test, wanted)
+    return "" if test.test == SETUP else inputs_of(leg, suite_of(test), test.test, wanted)

@@ -18,6 +18,7 @@ from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_
 from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
+from reviewbot.suites.suite import suite_of
 from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
@@ -51,7 +52,7 @@ class _Case:
     @property
     def suite(self) -> SuiteName:
         """What is run to see it again: a kernel that crashed in the setup of its leg does so in that of smoke."""
-        return "fstests" if self.first.suite == "fstests" and self.first.test != SETUP else "smoke"
+        return "smoke" if self.first.test == SETUP else suite_of(self.first)
 
     @property
     def known(self) -> bool:
@@ -198,7 +199,8 @@ def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str
         for test in leg.tests:
             in_smoke = test.suite == "smoke"
             if _worth(leg, test):
-                company = _company(test.test) if in_smoke else selection if seconds <= COMPANY else ""
+                after = selection if test.suite == "fstests" and seconds <= COMPANY else ""
+                company = _company(test.test) if in_smoke else after
                 found.append(_Case(specs[leg.leg], test, broke if in_smoke else (), company))
             if in_smoke and test.outcome in (Outcome.HANG, Outcome.CRASH):
                 broke = (*broke, test.test)
@@ -248,6 +250,8 @@ def _failed_elsewhere(
 
 def _worth(leg: LegResult, test: TestResult) -> bool:
     """A reason that earlier runs gave, or an exclude, is no news. Smoke runs on base anyway: it knows what is known."""
+    if test.suite == "bench":
+        return test.outcome.broken  # what cannot be measured says why, and is the same on base
     excluded = any(test.test in entry.tests for entry in leg.excluded)
     known = test.outcome is Outcome.KNOWN and test.suite == "smoke"
     return test.outcome.broken or known or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
@@ -363,8 +367,10 @@ def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:
 
 
 def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
-    """The checks of smoke that show these; all of them for a crash in the setup, which every run has."""
+    """The checks of smoke or bench that show these; all of smoke's for a crash in the setup, which every run has."""
     names = [case.first.test for case in group]
+    if group[0].suite == "bench":
+        return tuple(names)
     if SETUP in names:
         return ()
     broke = {check for case in group for check in case.before}

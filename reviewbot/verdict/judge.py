@@ -10,6 +10,7 @@ from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchRef
 from reviewbot.model.verdict import Finding, FindingKind, Verdict, VerdictKind
+from reviewbot.verdict.bench import FIGURE as SLOWER
 from reviewbot.verdict.causes import grouped
 
 NameOf = Callable[[str], PatchRef | None]
@@ -88,7 +89,13 @@ def _new(
     for change in comparison.figures:
         suspects = _suspects(change.blame, name_of)
         found.append(
-            Finding(kind=FindingKind.FIGURE, leg=change.leg, suite=change.suite, change=change, suspects=suspects)
+            Finding(
+                kind=FindingKind.SLOWER if change.figure.startswith(f"{SLOWER} ") else FindingKind.FIGURE,
+                leg=change.leg,
+                suite=change.suite,
+                change=change,
+                suspects=suspects,
+            )
         )
     found += [
         Finding(
