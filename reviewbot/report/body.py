@@ -6,6 +6,7 @@ import re
 from reviewbot.model.results import Known
 from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, plain
+from reviewbot.report.bench import emulated, ratio_table, rows_of
 from reviewbot.report.differential import differential
 from reviewbot.report.mixes import mix_lines
 from reviewbot.report.notes import notes
@@ -25,7 +26,7 @@ from reviewbot.report.tables import (
     stack_cells,
     test_lines,
 )
-from reviewbot.report.text import fitted, without_trailers
+from reviewbot.report.text import fitted, without_trailers, wrapped
 from reviewbot.report.words import apart, headline, listed, said, test_name
 
 FINDINGS = 5
@@ -61,6 +62,7 @@ def body(record: Record, threads: int = 1) -> str:
             asides=_asides(record, verdict),
             stack=_stack(record),
             table=_legs(record),
+            bench=_bench(record),
             tests=test_lines(record),
             differing=_differing(record) + mix_lines(record),
             lines=lines,
@@ -127,6 +129,15 @@ def _legs(record: Record) -> str:
     narrow = [(*row[:2], *row[outcomes]) for row in (leg_header(), *rows[:_ROWS])]
     used = [n for n in range(len(narrow[0])) if n < 2 or any(row[n] for row in narrow[1:])]
     return aligned([[row[n] for n in used] for row in narrow], right_from=2, gap=" ")
+
+
+def _bench(record: Record) -> str:
+    """Row, and per leg how many times as long as the kernel's ext4 it takes."""
+    if (table := ratio_table(record, short=True)) is None:
+        return ""
+    where = "; on emulated machines" if emulated(rows_of(record)) else ""
+    head = wrapped(f"Times as long as the kernel's ext4 takes{where}, intervals in results.json:")
+    return f"{head}\n\n{aligned([table.header, *table.rows[:_ROWS]], right_from=1)}"
 
 
 def _may_tag(record: Record) -> bool:

@@ -2,6 +2,7 @@
 """summary.md: what GitHub's job page and a human's editor show."""
 
 from reviewbot.model.verdict import VerdictKind
+from reviewbot.report.bench import bench_lines, ratio_table, upcall_table
 from reviewbot.report.differential import differential
 from reviewbot.report.figures import server_lines
 from reviewbot.report.mixes import compat_table, prefix_table
@@ -31,6 +32,9 @@ def summary_markdown(record: Record) -> str:
             notes=notes(record),
             shown=shown,
             legs=differential(record),
+            bench=ratio_table(record),
+            upcalls=upcall_table(record),
+            benchlines=bench_lines(record),
             compat=compat_table(record),
             prefixes=prefix_table(record),
             mark=_MARK.get(verdict.kind, "❌"),

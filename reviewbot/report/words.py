@@ -46,7 +46,7 @@ def sentence(found: Finding) -> str:
         case FindingKind.TEST:
             reason = f": {found.said}" if found.said else ""
             return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
-        case FindingKind.FIGURE:
+        case FindingKind.FIGURE | FindingKind.SLOWER:
             return f"{_change(found)}{_from(found)}"
         case FindingKind.MESSAGE:
             return f"{test_name(found)}: the kernel says what it does not say on base: {found.said}{_from(found)}"
@@ -138,7 +138,7 @@ def _change(found: Finding) -> str:
 
 _FIGURES = {
     "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
-    "requests": "{} requests", "leak": "memory the server keeps after a hundred “{}” operations",
+    "requests": "{} requests", "leak": "memory the server keeps after a hundred “{}” operations", "slower": "“{}”",
     "kernel-leak": "memory the kernel keeps after a hundred “{}” operations", "time": "time of one “{}”",
 }  # fmt: skip
 

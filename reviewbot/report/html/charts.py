@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from reviewbot.model.words import one_line
+from reviewbot.report.bench import rows_of
 from reviewbot.report.html.table import tested
 from reviewbot.report.record import Record
 
@@ -66,9 +67,63 @@ def timeline(record: Record) -> Markup | None:
     return done[0]
 
 
+def bench(record: Record) -> Markup | None:
+    """Each row of the bench suite as a multiple of the kernel's ext4, with its interval, one colour per leg."""
+    found = [one for one in rows_of(record) if one.row.ratio and one.row.against == "ext4"]
+    names = list(dict.fromkeys(one.name for one in found))
+    legs = list(dict.fromkeys(one.leg.leg for one in found))
+    if not found:
+        return None
+    with _axes("bench", 1 + len(names), "times as long as the kernel's ext4 takes, less is better") as (axes, done):
+        axes.axvline(1.0, color=_INK, linewidth=0.8)
+        axes.set_xscale("log")
+        for number, leg in enumerate(legs):
+            mine = [(names.index(one.name), one.row.ratio) for one in found if one.leg.leg == leg]
+            points = [(place + 0.8 * (number + 0.5) / len(legs) - 0.4, ratio) for place, ratio in mine if ratio]
+            axes.errorbar(
+                [ratio.ratio for _, ratio in points],
+                [place for place, _ in points],
+                xerr=(
+                    [ratio.ratio - ratio.low for _, ratio in points],
+                    [ratio.high - ratio.ratio for _, ratio in points],
+                ),
+                fmt="o",
+                markersize=3,
+                linewidth=1,
+                color=_BARS[number % len(_BARS)],
+                label=_plain(leg),
+            )
+        _name_rows(axes, names)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    return done[0]
+
+
+def memory(record: Record) -> Markup | None:
+    """Memory of each leg's server while it works; None where no server was measured."""
+    found = [one for one in rows_of(record) if len(one.row.series) > 1]
+    if not found:
+        return None
+    with _axes("memory", 12, "seconds since the measurement began") as (axes, done):
+        for number, one in enumerate(found):
+            axes.plot(
+                [at for at, _ in one.row.series],
+                [kib / 1024 for _, kib in one.row.series],
+                color=_BARS[number % len(_BARS)],
+                label=_plain(one.leg.leg),
+            )
+        axes.set_ylabel("MiB")
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    return done[0]
+
+
+def _plain(name: str) -> str:
+    """The font has few other letters; `$` would begin a formula."""
+    return re.sub(r"[^ -~]", "?", one_line(name, 60)).replace("$", r"\$")
+
+
 def _name_rows(axes: "Axes", names: Sequence[str]) -> None:
-    plain = [re.sub(r"[^ -~]", "?", one_line(name, 60)) for name in names]  # the font has few other letters
-    axes.set_yticks(range(len(names)), labels=[name.replace("$", r"\$") for name in plain])
+    axes.set_yticks(range(len(names)), labels=[_plain(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 

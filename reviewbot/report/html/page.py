@@ -11,6 +11,7 @@ from reviewbot.model.comparison import Class
 from reviewbot.model.results import Outcome
 from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, plain, sized
+from reviewbot.report.bench import bench_lines, ratio_table, upcall_table
 from reviewbot.report.differential import differential
 from reviewbot.report.html import charts
 from reviewbot.report.html.engine import EARLY, asset, environment, policy
@@ -74,6 +75,9 @@ def html_page(record: Record, files: str = "") -> str:
             servers=_servers(record),
             changes=record.comparison.figures if record.comparison else (),
             amount=amount,
+            bench=charts.bench(record),
+            memory=charts.memory(record),
+            benchlines=bench_lines(record),
             durations=charts.durations(record),
             timeline=charts.timeline(record),
             patches=patch_rows(record.review) if record.review else [],
@@ -131,7 +135,12 @@ _OUTCOMES = {
 
 
 def _mixes(record: Record) -> list[tuple[str, Table]]:
-    tables = {"Old and new parts together": compat_table(record), "With the first parts only": prefix_table(record)}
+    tables = {
+        "Times as long as the kernel's ext4 takes": ratio_table(record),
+        "What servers are asked for": upcall_table(record),
+        "Old and new parts together": compat_table(record),
+        "With the first parts only": prefix_table(record),
+    }
     return [(name, table) for name, table in tables.items() if table]
 
 
