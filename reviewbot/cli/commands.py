@@ -79,6 +79,11 @@ def series_options(command: Any) -> Any:
     return command
 
 
+rows_option = click.option(
+    "--rows", type=values.Word("NAME,…|full", values.rows), default="", help="Of bench [default: its default rows]."
+)
+
+
 def _test_options(command: Any) -> Any:
     """What is tested: options of the commands that plan or run tests."""
     for option in reversed(
@@ -97,6 +102,8 @@ def _test_options(command: Any) -> Any:
                 show_default=True,
                 help="What runs in each leg; smoke always goes first.",
             ),
+            click.option("--bench", is_flag=True, help="Run the bench suite, too: how fast the legs are beside ext4."),
+            rows_option,
             click.option(
                 "--tests",
                 type=values.Selection(),
@@ -125,8 +132,8 @@ def _test_options(command: Any) -> Any:
 
 
 _WISHES = (
-    "legs", "suites", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir", "compare",
-    "blame", "compat", "prefixes", "deep", "on",
+    "legs", "suites", "rows", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir",
+    "compare", "blame", "compat", "prefixes", "deep", "on",
 )  # fmt: skip
 """Options that not every command has; what is absent is as the request has it by default."""
 
@@ -138,6 +145,8 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         raise UsageError(
             "which series? Give a Message-ID, --mbox FILE or --manifest FILE", hint="try `reviewbot plan --help`"
         )
+    if options.get("bench") and pipeline.BENCH not in options["suites"]:
+        options = {**options, "suites": (*options["suites"], pipeline.BENCH)}
     return (
         Request(
             names=names,

@@ -10,6 +10,7 @@ from reviewbot.model.verdict import ExitStatus
 _MODULES = {
     "apply-and-test": "commands",
     "b4-check": "b4_check",
+    "bench": "bench",
     "completion": "completion",
     "docs": "papers",
     "doctor": "commands",
@@ -88,6 +89,7 @@ def reviewbot(context: click.Context) -> int | None:
     reviewbot plan MESSAGE-ID            what would be tested, on which base, and why
     reviewbot review MESSAGE-ID          build and look at each patch; boot nothing
     reviewbot apply-and-test MESSAGE-ID  apply, build, review, boot, test, report
+    reviewbot bench MESSAGE-ID           how fast each leg is beside the kernel's ext4, and whether that changed
     reviewbot report latest              read the result
     reviewbot reproduce latest TEST      run one test again, with the same artifacts
     reviewbot shell latest --leg fuse4fs a root shell in that leg's machine

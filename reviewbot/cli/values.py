@@ -19,7 +19,7 @@ from reviewbot.host.paths import data_dir
 from reviewbot.intake import parse_duration
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.store import RunFolder, Runs
-from reviewbot.suites import names, smoke
+from reviewbot.suites import bench, names, smoke
 
 _OFFERED = 60
 """Runs that are offered, the newest first."""
@@ -40,7 +40,11 @@ def components(context: click.Context) -> Iterable[str]:
 
 
 def suites(_context: click.Context) -> Iterable[str]:
-    return ("smoke", "fstests")
+    return ("smoke", "fstests", "bench")
+
+
+def rows(_context: click.Context) -> Iterable[str]:
+    return (bench.FULL, *(row.name for one in bench.load_bench().measurements for row in one.rows))
 
 
 def variants(_context: click.Context) -> Iterable[str]:

@@ -51,7 +51,7 @@ def a_run(data: Path) -> RunFolder:
         ),
         ("reviewbot plan --legs ext4,l", ["ext4,lklfuse"]),
         ("reviewbot plan --legs ext4,e", []),
-        ("reviewbot apply-and-test --suites ", ["smoke", "fstests"]),
+        ("reviewbot apply-and-test --suites ", ["smoke", "fstests", "bench"]),
         ("reviewbot apply-and-test --variant kas", ["kasan"]),
         ("reviewbot apply-and-test --base lib", ["libfuse="]),
         ("reviewbot apply-and-test --tests generic/78", [f"generic/{n}" for n in range(780, 788)]),

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot bench`, and the bench suite on other commands, as far as no machine is needed."""
+
+import json
+
+import pytest
+
+from reviewbot.report import Record
+from tests.cli.test_site import add
+from tests.cli.world import World
+from tests.mails import posting
+from tests.report.records import RECORDS, results
+from tests.report.test_bench import leg, record, row
+
+FIRST, SECOND, OTHER = "20261101-000000-0001", "20261102-000000-0002", "20261103-000000-0003"
+
+
+@pytest.fixture
+def runs(world: World) -> World:
+    add(world, FIRST, record().model_copy(update={"run": FIRST}))
+    slower = results(leg("fuse2fs", "tcg", create_1=row(8.0)), leg("lklfuse", "tcg", create_1=row(9.0)))
+    add(world, SECOND, record().model_copy(update={"run": SECOND, "results": slower}))
+    found: Record = RECORDS["pass"]()
+    add(world, OTHER, found)
+    return world
+
+
+def test_two_runs_are_compared_by_the_rows_and_legs_that_both_have(runs: World) -> None:
+    done = runs.call("bench", "--compare", FIRST, SECOND, "--json")
+    assert done.returncode == 0, done.stderr
+    (change,) = json.loads(done.stdout)
+    assert (change["leg"], change["row"], round(change["change"]["ratio"], 2)) == ("fuse2fs", "create-1", 2.0)
+    said = runs.call("bench", "--compare", FIRST, SECOND)
+    assert "create-1" in said.stdout and "2.00 (" in said.stdout
+
+
+def test_what_cannot_be_compared_is_said_in_one_line(runs: World) -> None:
+    runs.refuses(2, f"run {OTHER} has no figures of the bench suite", "bench", "--compare", FIRST, OTHER)
+    runs.refuses(2, "--compare takes two runs and no series", "bench", "--compare", FIRST, SECOND, "a@b")
+    runs.refuses(2, "no such run: 20300101-000000-0001", "bench", "--compare", FIRST, "20300101-000000-0001")
+
+
+@pytest.mark.parametrize("command", ["bench", "apply-and-test", "plan"])
+def test_a_row_that_is_none_is_refused_before_anything_is_fetched(command: str, world: World) -> None:
+    thread = world.thread(posting())
+    world.refuses(2, "--rows: no row creat", command, "--mbox", thread, "--rows", "creat")
+
+
+def test_the_suite_is_planned_when_it_is_asked_for(world: World) -> None:
+    planned = world.call("plan", "--mbox", world.thread(posting()), "--bench", "--rows", "mount", "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout)["suites"] == ["smoke", "fstests", "bench"]
