@@ -13,7 +13,7 @@ from reviewbot.model.trees import Trees
 from reviewbot.pipeline.bench import with_bench
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.reruns import compare
-from reviewbot.store import History
+from reviewbot.store.history import History
 from reviewbot.suites.bench import steps
 from tests.pipeline.test_blame import Posting, posting, third
 from tests.pipeline.test_costs import base_of

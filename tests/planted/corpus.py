@@ -38,7 +38,9 @@ class Planted(Model):
     """Component -> number of its guilty patch; two: it takes both."""
     leg: str = ""
     """The leg that shows it."""
-    seen_as: Literal["failure", "notrun", "figure", "compat", ""] = Field(default="")
+    seen_as: Literal["failure", "notrun", "figure", "compat", "slower", ""] = Field(default="")
+    options: tuple[str, ...] = ("--suites", "smoke")
+    """What is run to see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def run(name: str, folder: Path) -> Judged:
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "reviewbot", "apply-and-test", "--mbox", folder / "posting.mbox", "--site",
-         folder / "site.yaml", "--legs", LEGS, "--suites", "smoke", "--no-review"],
+         folder / "site.yaml", "--legs", LEGS, "--no-review", *load(name).options],
         cwd=ROOT, env={**os.environ, "REVIEWBOT_DATA": str(folder / "data"), "CI": "1"}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip

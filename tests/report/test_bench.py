@@ -107,7 +107,8 @@ def test_plots_are_svg_with_a_mark_per_row_and_a_line_per_server() -> None:
 
 def test_a_run_without_the_suite_says_nothing_of_it() -> None:
     plain = record().model_copy(update={"results": results(LegResult(leg="ext4", available=True))})
-    assert ratio_table(plain) is upcall_table(plain) is charts.bench(plain) is charts.memory(plain) is None
+    told = (ratio_table(plain), upcall_table(plain), charts.bench(plain), charts.memory(plain))
+    assert told == (None, None, None, None)
     assert bench_lines(plain) == []
 
 
