@@ -13,7 +13,7 @@ from reviewbot.model.comparison import Comparison, FigureChange, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import LegResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.pipeline.costs import head_of
+from reviewbot.pipeline.costs import head_of, kind_of
 from reviewbot.pipeline.request import BENCH
 from reviewbot.pipeline.reruns import same_artifacts
 from reviewbot.report import Record
@@ -36,13 +36,30 @@ def with_bench(
     try:
         before = base()
         fresh = [(leg, result) for leg, result in measured if not same_artifacts(leg, head, before)]
-        was = run_legs([leg for leg, _ in fresh], (BENCH,), _again(before, Side.BASE, head.tests))
-        found = [_compared(leg, one, result, head, before) for (leg, result), one in zip(fresh, was, strict=True)]
+        found = [found for kind in _kinds(fresh) for found in _on(kind, fresh, head, before)]
     except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
     slow = tuple(change for _, change in found if change)
     rows = tuple(row for rows, _ in found for row in rows)
     return comparison.model_copy(update={"figures": (*comparison.figures, *slow), "bench": rows})
+
+
+Measured = tuple[LegSpec, LegResult]
+Found = tuple[tuple[BenchChange, ...], FigureChange | None]
+"""Of a leg: all rows of the first pair of machines, and what all pairs show."""
+
+
+def _kinds(measured: Sequence[Measured]) -> list[str]:
+    """Of hosts that ran the suite on head."""
+    return list(dict.fromkeys(kind_of(result, BENCH) for _, result in measured))
+
+
+def _on(kind: str, measured: Sequence[Measured], head: Context, base: Context) -> list[Found]:
+    """Legs that one kind of host measured; what another kind measures is not compared with it."""
+    mine = [(leg, result) for leg, result in measured if kind_of(result, BENCH) == kind]
+    was = run_legs([leg for leg, _ in mine], (BENCH,), _again(base, Side.BASE, head.tests, kind))
+    both = [(*pair, one) for pair, one in zip(mine, was, strict=True) if kind_of(one, BENCH) == kind]
+    return [_compared(leg, one, result, head, base) for leg, result, one in both]
 
 
 def compare_runs(one: Record, other: Record) -> tuple[BenchChange, ...]:
@@ -51,11 +68,8 @@ def compare_runs(one: Record, other: Record) -> tuple[BenchChange, ...]:
     return tuple(change for leg in now if leg in was for change in bench.compare(was[leg], now[leg]))
 
 
-def _compared(
-    leg: LegSpec, was: LegResult, now: LegResult, head: Context, base: Context
-) -> tuple[tuple[BenchChange, ...], FigureChange | None]:
-    """All rows of the first pair, and what all pairs show."""
-    rows = bench.compare(was, now)
+def _compared(leg: LegSpec, was: LegResult, now: LegResult, head: Context, base: Context) -> Found:
+    kind, rows = kind_of(now, BENCH), bench.compare(was, now)
     slow, pairs = bench.slower(rows), [(was, now)]
     for number in range(2, bench.load_limits().pairs + 1):
         if not slow:
@@ -63,16 +77,19 @@ def _compared(
         checks = tuple(sorted({one.test for one in slow}))
         beside = f"{number} beside {head_of(leg, head)}"
         again = [
-            run_legs([leg], (BENCH,), _again(context, side, head.tests, checks, beside))[0]
+            run_legs([leg], (BENCH,), _again(context, side, head.tests, kind, checks, beside))[0]
             for side, context in ((Side.BASE, base), (Side.HEAD, head))
         ]
         pairs.append((again[0], again[1]))
         shown = {one.row for one in bench.slower(bench.compare(*pairs[-1]))}
         slow = tuple(one for one in slow if one.row in shown)
-    return rows, bench.finding(slow, pairs)
+    change = bench.finding(slow, pairs)
+    return rows, change.model_copy(update={"machine": kind}) if change else None
 
 
-def _again(context: Context, side: Side, tests: Tests, checks: tuple[str, ...] = (), rerun: str = "") -> Context:
+def _again(
+    context: Context, side: Side, tests: Tests, kind: str, checks: tuple[str, ...] = (), rerun: str = ""
+) -> Context:
     """checks: measurements that run; empty: those of head's run. rerun: which run it is; empty: the first."""
     wanted = replace(tests, checks=checks, rerun=rerun and f"{side} {rerun}", fresh=False)
-    return context.again(".".join(filter(None, (side, BENCH, rerun.split(" ")[0]))), wanted)
+    return context.again(".".join(filter(None, (side, BENCH, rerun.split(" ")[0]))), wanted, kind)

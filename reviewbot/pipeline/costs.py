@@ -109,9 +109,9 @@ def checks_of(changes: Sequence[FigureChange | NewMessage]) -> tuple[str, ...]:
     return alone(tests) if all(tests) else ()
 
 
-def kind_of(result: LegResult) -> str:
-    """Kind of host that ran smoke; empty: this one."""
-    return next((test.machine for test in result.tests if test.suite == SMOKE), "")
+def kind_of(result: LegResult, suite: str = SMOKE) -> str:
+    """Kind of host that ran a suite; empty: this one."""
+    return next((test.machine for test in result.tests if test.suite == suite), "")
 
 
 def has_smoke(result: LegResult) -> bool:

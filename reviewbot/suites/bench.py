@@ -40,6 +40,10 @@ class RowSpec(Model):
     why: str
     asks: str
     """Whose question it answers."""
+    fio: dict[str, str | int] | None = None
+    """Options of the job that measures it."""
+    file: Literal["written", "unwritten", "new"] | None = None
+    """What that job works on: a file that was written, or only allocated, or none."""
 
 
 class Measurement(Model):
@@ -53,10 +57,6 @@ class Measurement(Model):
     """A function of `qemu/suites/bench`."""
     rounds: int = Field(ge=1, le=100)
     by_default: bool = True
-    fio: dict[str, str | int] | None = None
-    """Options of the job."""
-    file: Literal["written", "unwritten", "new"] | None = None
-    """What the job works on: a file that was written, or only allocated, or none."""
     threads: int | None = Field(default=None, ge=1)
     files: int | None = Field(default=None, ge=1)
     """That are made, or entries of the folder."""
@@ -71,7 +71,9 @@ class Measurement(Model):
     def order(self) -> str:
         """What the guest is told: JSON."""
         words = self.model_dump(mode="json", exclude={"name", "by_default", "rows"}, exclude_none=True)
-        return json.dumps({**words, "rows": [row.name for row in self.rows]}, sort_keys=True)
+        jobs = [{"row": row.name, "fio": row.fio, "file": row.file} for row in self.rows if row.fio]
+        whole = {**words, "rows": [row.name for row in self.rows], **({"jobs": jobs} if jobs else {})}
+        return json.dumps(whole, sort_keys=True)
 
 
 class Bench(Model):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,10 +108,14 @@ def test_no_words_break_the_reader(words: str) -> None:
 
 
 FIO = """
-import json, sys
+import json, os, sys
 sys.path[:0] = sys.argv[1].split(":")
-from bench.fio import run_fio
-print(json.dumps(run_fio(json.loads(sys.argv[2]), sys.argv[3], "file")))
+from bench.fio import argv, run_fio, seconds
+jobs, place = json.loads(sys.argv[2]), sys.argv[3]
+os.chdir(place)
+told = run_fio(argv(jobs, place, lambda job: job["row"], ["/proc/stat"] if len(sys.argv) > 4 else []))
+for job in jobs:
+    print(json.dumps(seconds(told[job["row"]], synced="end_fsync" in job["fio"])))
 """
 
 
@@ -120,23 +125,79 @@ def in_guest(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
-@pytest.mark.parametrize("name", ["seq-read", "seq-write", "rand-write", "rand-write-unwritten"])
-def test_fio_s_own_output_says_how_long_a_job_took_and_what_it_moved(name: str, tmp_path: Path) -> None:
+def jobs_of(name: str) -> list[dict[str, Any]]:
+    """Of a measurement, in a folder that may be in memory."""
     (measurement,) = bench.chosen(name)
-    options = {**(measurement.fio or {}), "direct": 0}  # the folder may be in memory
-    (tmp_path / "file").write_bytes(bytes(8 << 20))
-    done = in_guest(FIO, json.dumps(options), str(tmp_path))
+    jobs: list[dict[str, Any]] = json.loads(measurement.order())["jobs"]
+    return [{**job, "fio": {**job["fio"], "direct": 0}} for job in jobs]
+
+
+needs_fio = pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+
+
+@needs_fio
+@pytest.mark.parametrize("name", ["io", "io-sizes"])
+def test_fio_s_own_output_says_how_long_each_job_took_and_what_it_moved(name: str, tmp_path: Path) -> None:
+    jobs = jobs_of(name)
+    for job in jobs:
+        (tmp_path / job["row"]).write_bytes(bytes(8 << 20))
+    done = in_guest(FIO, json.dumps(jobs), str(tmp_path))
     assert done.returncode == 0, done.stderr
-    seconds, mebibytes = json.loads(done.stdout)
-    moved = str(options.get("io_size", options["size"]))
-    assert seconds > 0 and mebibytes == int(moved.removesuffix("m"))
+    for job, line in zip(jobs, done.stdout.splitlines(), strict=True):
+        seconds, mebibytes = json.loads(line)
+        moved = str(job["fio"].get("io_size", job["fio"]["size"]))
+        assert seconds > 0 and mebibytes == int(moved.removesuffix("m"))
 
 
-@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+COUNTED = """
+import sys
+sys.path[:0] = sys.argv[1].split(":")
+from bench import fio
+fio.FIRST = "true"
+fio._WAIT["exec_prerun"] = "cat {}"
+"""
+
+
+@needs_fio
+def test_counters_are_read_before_and_after_each_job_by_fio_itself(tmp_path: Path) -> None:
+    jobs = jobs_of("io")[:2]
+    for job in jobs:
+        (tmp_path / job["row"]).write_bytes(bytes(8 << 20))
+    done = in_guest(COUNTED + FIO, json.dumps(jobs), str(tmp_path), "counted")
+    assert done.returncode == 0, done.stderr
+    for job in jobs:
+        before, after = ((tmp_path / f"{job['row']}.{when}.txt").read_text() for when in ("prerun", "postrun"))
+        switches = [int(re.findall(r"^ctxt (\d+)", text, re.MULTILINE)[0]) for text in (before, after)]
+        assert switches[1] > switches[0]
+
+
+@needs_fio
 def test_a_job_that_fio_refuses_fails_with_its_words(tmp_path: Path) -> None:
-    done = in_guest(FIO, json.dumps({"rw": "read", "bs": "4k", "size": "1m"}), str(tmp_path / "absent"))
+    wrong = [{"row": "a", "fio": {"rw": "read", "bs": "4k", "size": "1m", "ioengine": "none-such"}, "file": "new"}]
+    done = in_guest(FIO, json.dumps(wrong), str(tmp_path))
     assert "fio ended with status" in done.stderr
+
+
+TAKEN = """
+import json, sys
+sys.path[:0] = sys.argv[1].split(":")
+from bench.rounds import Row, Taken
+hist = "ctxt {}\\n{{ opcode:          1 }} hitcount:       {}\\n{{ opcode:         35 }} hitcount:  {}\\n"
+Taken.names = {"1": "LOOKUP", "35": "CREATE"}
+row = Row(10)
+for n in (0, 1):
+    row.add("leg", 5.0, Taken().between(hist.format(100, 7, 3), hist.format(150, 27, 13)))
+    row.add("ext4", 1.0, Taken().between("ctxt 1", "ctxt 11"))
+print(json.dumps(row.told()))
+"""
+
+
+def test_what_the_guest_tells_of_a_row_is_per_unit_of_work_and_is_read_back() -> None:
+    done = in_guest(TAKEN)
+    assert done.returncode == 0, done.stderr
+    row = said("files-1", {"create-1": json.loads(done.stdout)}).bench["create-1"]
+    assert (row.values, row.yardstick) == ((0.5, 0.5), (0.1, 0.1))
+    assert (row.upcalls, row.switches, row.switches_yardstick) == ({"LOOKUP": 2.0, "CREATE": 1.0}, 5.0, 1.0)
 
 
 AT_ONCE = """

@@ -15,7 +15,7 @@ from bench import files, fio, memory, stall, starts
 from bench.rounds import Row
 
 LOOPS: dict[str, Callable[[dict[str, Any]], dict[str, Row]]] = {
-    "fio": fio.job, "bare": fio.bare, "files": files.files, "untar": files.untar, "readdir": files.readdir,
+    "fio": fio.fio, "bare": fio.bare, "files": files.files, "untar": files.untar, "readdir": files.readdir,
     "memory": memory.memory, "stall": stall.stall, "mount": starts.mounts, "pool": starts.pool, "fork": starts.fork,
     "restored": starts.restored, "guestfs": starts.guestfs, "service": starts.service,
 }  # fmt: skip

@@ -24,10 +24,12 @@ def memory(order: dict[str, Any]) -> dict[str, Row]:
         raise NotRun("the kernel's own filesystem has no server")
     size, (over_time, doubling) = order["mib"], order["rows"]
 
+    block = os.urandom(MIB)
+
     def lay(folder: str) -> None:
         with open(f"{folder}/file", "wb") as file:
             for _ in range(size):
-                file.write(os.urandom(MIB))
+                file.write(block)
 
     fresh(lay)
     held, cached = Row(), Row(size)

@@ -67,31 +67,39 @@ class Taken:
     """What happened in the machine while a block ran: context switches, and requests to FUSE servers."""
 
     names: dict[str, str] | None = None
+    """Opcode -> name, once requests are counted."""
 
     def __init__(self) -> None:
         self.switches: int | None = None
         self.requests: dict[str, int] | None = None
 
     def __enter__(self) -> "Taken":
-        self.asked = self._requests()
-        self.switched = _switches()
+        self.before = self.look()
         return self
 
     def __exit__(self, *error: object) -> None:
-        switched, asked = _switches(), self._requests()
-        if switched is not None and self.switched is not None:
-            self.switches = switched - self.switched
-        if asked is not None and self.asked is not None:
-            was = self.asked
-            self.requests = {name: n - was.get(name, 0) for name, n in asked.items() if n > was.get(name, 0)}
+        self.between(self.before, self.look())
+
+    def between(self, before: str, after: str) -> "Taken":
+        """From what `counters` held before and after."""
+        was, now = _switches(before), _switches(after)
+        self.switches = None if was is None or now is None else now - was
+        if self.names is not None:
+            asked, names = _requests(before), self.names
+            more = {opcode: count - asked.get(opcode, 0) for opcode, count in _requests(after).items()}
+            self.requests = {names.get(opcode, opcode): count for opcode, count in more.items() if count > 0}
+        return self
 
     @classmethod
-    def _requests(cls) -> dict[str, int] | None:
-        if not SERVER:
-            return None
-        if cls.names is None:
+    def counters(cls) -> list[str]:
+        """Files that count; requests are counted from the first call on."""
+        if SERVER and cls.names is None:
             cls.names = figures.count_requests(TRACE)
-        return None if cls.names is None else figures.requests(cls.names, TRACE)
+        return ["/proc/stat", *([f"{TRACE}/{figures.EVENT}/hist"] if cls.names is not None else [])]
+
+    @classmethod
+    def look(cls) -> str:
+        return "".join(read(path).decode() for path in cls.counters())
 
     @classmethod
     def count(cls, on: bool) -> None:
@@ -99,8 +107,13 @@ class Taken:
         told(f"{TRACE}/{figures.EVENT}/trigger", ("" if on else "!") + "hist:keys=opcode:size=128\n", "a")
 
 
-def _switches() -> int | None:
-    found = re.search(r"^ctxt (\d+)", read("/proc/stat").decode(), re.MULTILINE)
+def _requests(text: str) -> dict[str, int]:
+    found = re.findall(r"^\{ opcode: +(\d+) \} hitcount: +(\d+)", text, re.MULTILINE)
+    return {opcode: int(count) for opcode, count in found}
+
+
+def _switches(text: str) -> int | None:
+    found = re.search(r"^ctxt (\d+)", text, re.MULTILINE)
     return int(found[1]) if found else None
 
 
