@@ -19,7 +19,7 @@ from tests.repos import git
 
 NAMES = ("apply-and-test", "review")
 """Those that take a posting."""
-ALL = (*NAMES, "self-test")
+ALL = (*NAMES, "run-shards", "self-test")
 TEXTS = {name: data_path(f"workflows/{name}.yml").read_text() for name in ALL}
 DATA: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 STEPS: dict[str, list[dict[str, Any]]] = {

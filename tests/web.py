@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Web servers on loopback: any, one that gives one page, whatever is asked, and one that has some pages."""
 
+import functools
 import http.server
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import BaseRequestHandler
 
 
@@ -63,3 +65,15 @@ def web_site(pages: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]]:
 
     with serving(Site) as url:
         yield url, asked
+
+
+@contextmanager
+def folder_served(folder: Path) -> Iterator[str]:
+    """URL of a plain web server that gives the files of a folder."""
+
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+    with serving(functools.partial(Files, directory=str(folder))) as url:
+        yield url

@@ -2,15 +2,17 @@
 """The fleet that `--on` names, as the site file describes it."""
 
 import os
+import re
 from pathlib import Path
 
 from reviewbot.config import Site
 from reviewbot.fleet.engine import Engine
 from reviewbot.fleet.fleet import Fleet
+from reviewbot.fleet.github import Github
 from reviewbot.fleet.local import Local
 from reviewbot.fleet.slurm import Slurm
 from reviewbot.model.errors import UsageError
-from reviewbot.model.fleet import EngineSettings, LocalEngine, SlurmEngine
+from reviewbot.model.fleet import EngineSettings, GithubEngine, LocalEngine, SlurmEngine
 from reviewbot.model.progress import Progress
 from reviewbot.runner.select import SLOW
 from reviewbot.store import Durations, RunFolder
@@ -45,7 +47,7 @@ def open_fleet(
     return Fleet(
         name=name,
         settings=settings,
-        engine=_engine(settings, settings.store or str(objects.root), site),
+        engine=_engine(name, settings, settings.store or str(objects.root), site),
         folder=folder / "fleet",
         objects=objects,
         run=run,
@@ -54,12 +56,30 @@ def open_fleet(
     )
 
 
-def _engine(settings: EngineSettings, store: str, site: Site) -> Engine:
+def _engine(name: str, settings: EngineSettings, store: str, site: Site) -> Engine:
     match settings:
         case LocalEngine():
             return Local(settings, store, _environment(site))
         case SlurmEngine():
             return Slurm(settings, store, settings.most)
+        case GithubEngine():
+            return Github(settings, _reachable(name, settings), _token(name, settings.token))
+
+
+def _reachable(name: str, settings: EngineSettings) -> str:
+    """Raises UsageError."""
+    if not settings.store.startswith(("http://", "https://")):
+        raise UsageError(
+            f"fleet {name} has no store that its workers can reach", hint="`store: https://…`: docs/fleet.md"
+        )
+    return settings.store
+
+
+def _token(name: str, variable: str) -> str:
+    """Raises UsageError."""
+    if not re.fullmatch(r"[!-~]+", token := os.environ.get(variable, "")):
+        raise UsageError(f"fleet {name} needs a token, and the variable {variable} has none", hint="docs/fleet.md")
+    return token
 
 
 def _environment(site: Site) -> dict[str, str]:

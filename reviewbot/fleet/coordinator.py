@@ -13,17 +13,20 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reviewbot.fleet.engine import Batch, Engine, EngineBusy, Phase, Place, State
 from reviewbot.fleet.item import Item, Lease, Out, given_up
 from reviewbot.fleet.ledger import Course, Entry, Ledger
 from reviewbot.fleet.received import NotBelieved, received
 from reviewbot.host import cancel
+from reviewbot.host.files import read_regular
 from reviewbot.lab import OVERDUE
 from reviewbot.model.fleet import ShardRow
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner.away import Errand
+from reviewbot.runner.parcel import STATUS, BadParcel
 from reviewbot.runner.shard_files import copy_logs, logs_of
 
 NOT_AGAIN = (1, 2, 3)
@@ -192,20 +195,19 @@ class Coordinator:
 
     def _take(self, item: Item, out: Out, place: Place, state: State) -> None:
         """An attempt ended."""
-        path, index = None, out[1]
-        with contextlib.suppress(FileNotFoundError):
-            path = self.engine.fetch(place, index)
         shard = item.shard if place.batch.kind or not item.shard.kind else item.anywhere
         try:
+            path = self.engine.fetch(place, out[1])
             result = received(shard, path) if path else None
-        except NotBelieved as error:
+        except (NotBelieved, BadParcel) as error:
             self._over(item, out, str(error))
             return
         if result is None:
-            status = "" if state.status is None else f"run-shard ended with status {state.status}"
-            self._over(item, out, state.why or status or STATUS_GONE)
-            if state.phase is Phase.ENDED and state.status in NOT_AGAIN:
-                self._give_up(item, status)
+            status = _status(state, place.own(out[1]))
+            said = "" if status is None else f"run-shard ended with status {status}"
+            self._over(item, out, state.why or said or STATUS_GONE)
+            if status in NOT_AGAIN:
+                self._give_up(item, said)
             return
         assert path
         if item.result is not None:
@@ -255,6 +257,16 @@ class Coordinator:
     def _tell(self) -> None:
         changed = [item.told() for item in self.items]
         self.on_rows((item.row for item in self.items), any(changed))
+
+
+def _status(state: State, folder: Path) -> int | None:
+    """Exit status of a worker, as the engine says or as it wrote itself; None: not known."""
+    if state.phase is not Phase.ENDED or state.status is not None:
+        return state.status
+    try:
+        return int(read_regular(folder / STATUS, 20))
+    except (OSError, ValueError):
+        return None
 
 
 def _answers(result: ShardResult) -> int:

@@ -10,8 +10,6 @@ from typing import Protocol
 from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError
 
-RESULT = "result.json"
-
 
 class EngineBusy(InfraError):
     """The engine did not answer, or takes nothing now: what is out stays out, and it is asked again."""
@@ -66,6 +64,10 @@ class Place:
     batch: Batch
     folder: Path
 
+    def own(self, index: int) -> Path:
+        """Folder of what a shard's worker brings."""
+        return self.folder / str(index)
+
     def shard(self, index: int) -> Path:
         return self.folder / f"shard-{index}.json"
 
@@ -87,7 +89,10 @@ class Engine(Protocol):
         """State of each shard of a batch; one that is not in it is LOST."""
 
     def fetch(self, place: Place, index: int) -> Path | None:
-        """File with the result of a shard that ended; its logs are beside it, see `logs_of`. None: it brought none."""
+        """File with the result of a shard that ended, below `place.own(index)`; None: it brought none.
+
+        Its logs are beside it, see `logs_of`, and so may be a file `status`. Raises BadParcel.
+        """
 
     def cancel(self, place: Place, indexes: Collection[int]) -> None:
         """End these. Nothing happens to those that ended."""

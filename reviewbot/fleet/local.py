@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reviewbot.fleet.engine import RESULT, Phase, Place, State
+from reviewbot.fleet.engine import Phase, Place, State
 from reviewbot.host import cancel
 from reviewbot.host.files import read_regular
 from reviewbot.host.process import CommandFailed, LimitExceeded, run
 from reviewbot.model.errors import InfraError
 from reviewbot.model.fleet import LocalEngine
+from reviewbot.runner.parcel import RESULT
 
 BEAT, LOG = "beat.json", "log.txt"
 _MOST_BEAT = 1000
@@ -28,7 +29,7 @@ class _Task:
 
     @property
     def folder(self) -> Path:
-        return self.place.folder / str(self.index)
+        return self.place.own(self.index)
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Local:
         return State(Phase.RUNNING if task.begun else Phase.WAITING, "this host", beat=beat_of(task.folder / BEAT))
 
     def fetch(self, place: Place, index: int) -> Path | None:
-        path = place.folder / str(index) / RESULT
+        path = place.own(index) / RESULT
         return path if path.exists() else None
 
     def cancel(self, place: Place, indexes: Collection[int]) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reviewbot.fleet.engine import RESULT, EngineBusy, Phase, Place, State
+from reviewbot.fleet.engine import EngineBusy, Phase, Place, State
 from reviewbot.fleet.local import BEAT, LOG, beat_of
 from reviewbot.host.files import read_regular, write_atomic
 from reviewbot.host.process import Completed, LimitExceeded, run
 from reviewbot.model.errors import InfraError
 from reviewbot.model.fleet import SlurmEngine
 from reviewbot.model.words import one_line
+from reviewbot.runner.parcel import RESULT, STATUS
 
-STATUS = "status"
 SCRIPT = "job.sh"
 _INHERITED = ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 _PATIENCE = 60.0
@@ -104,7 +104,7 @@ class Slurm:
 
     @staticmethod
     def _state(place: Place, index: int, queued: tuple[str, str] | None) -> State:
-        folder = place.folder / str(index)
+        folder = place.own(index)
         state, node = queued or ("", "")
         if state in _WAITING:
             return State(Phase.WAITING)
@@ -117,7 +117,7 @@ class Slurm:
         return State(Phase.ENDED, node, status)
 
     def fetch(self, place: Place, index: int) -> Path | None:
-        path = place.folder / str(index) / RESULT
+        path = place.own(index) / RESULT
         return path if path.exists() else None
 
     def cancel(self, place: Place, indexes: Collection[int]) -> None:

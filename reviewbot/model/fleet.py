@@ -55,7 +55,24 @@ class SlurmEngine(_Engine):
     """Tasks of one array: MaxArraySize of the cluster."""
 
 
-EngineSettings = Annotated[LocalEngine | SlurmEngine, Field(discriminator="engine")]
+class GithubEngine(_Engine):
+    """The matrix of a workflow of GitHub Actions: `workflows/run-shards.yml`."""
+
+    engine: Literal["github"]
+    repository: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")
+    """OWNER/NAME that has the workflow."""
+    workflow: str = Field(default="run-shards.yml", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    ref: str = "main"
+    """Branch or tag whose workflow runs."""
+    api: str = Field(
+        default="https://api.github.com", pattern=r"^https://\S+$|^http://(127\.0\.0\.1|localhost)(:\d+)?$"
+    )
+    token: str = Field(default="GITHUB_TOKEN", pattern=r"^[A-Z][A-Z0-9_]*$")
+    """Environment variable that holds a token with `actions: write`."""
+    poll: float = Field(default=20.0, gt=0)
+
+
+EngineSettings = Annotated[LocalEngine | SlurmEngine | GithubEngine, Field(discriminator="engine")]
 
 
 class ShardState(StrEnum):

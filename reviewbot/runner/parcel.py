@@ -2,10 +2,13 @@
 """A result and its logs as lines of text, for engines that bring back nothing but what a program printed."""
 
 import base64
+import errno
 import gzip
 import io
 import re
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +16,8 @@ from reviewbot.host.files import write_atomic
 from reviewbot.model.shard import ShardResult
 
 BEGIN, END = "-----BEGIN REVIEWBOT RESULT-----", "-----END REVIEWBOT RESULT-----"
-RESULT, LOGS = "result.json", "result.logs"
-"""In the folder that a parcel is unpacked to."""
+RESULT, LOGS, STATUS = "result.json", "result.logs", "status"
+"""In the folder that a parcel is unpacked to: the result, its logs, and perhaps the exit status of `run-shard`."""
 LIMIT = 6 << 20
 """Bytes of a parcel before it becomes text; container logs are cut at ten MiB."""
 _MOST = 512 << 20
@@ -56,7 +59,23 @@ def unpack(text: str, folder: Path) -> Path:
             for name, content in _members(tar):
                 write_atomic(folder / name, content)
     except (ValueError, EOFError, OSError, tarfile.TarError) as error:
-        raise BadParcel(f"its result cannot be unpacked: {str(error)[:100]}") from error
+        raise _bad(error) from error
+    return folder / RESULT
+
+
+def unzip(archive: Path, folder: Path) -> Path:
+    """The same of an archive that has the files as they are. Raises BadParcel, OSError."""
+    try:
+        with zipfile.ZipFile(archive) as found:
+            members = [one for one in found.infolist() if is_ours(one.filename) and not one.is_dir()]
+            if len(members) > _MOST_FILES or sum(one.file_size for one in members) > _MOST:
+                raise BadParcel("its result is too large")
+            for one in members:
+                # An entry may claim to be smaller than it is: no more is read than it says.
+                with found.open(one) as file:
+                    write_atomic(folder / one.filename, file.read(one.file_size))
+    except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise _bad(error) from error
     return folder / RESULT
 
 
@@ -64,13 +83,20 @@ def is_ours(name: str) -> bool:
     """Whether a name in an archive is that of a result, or of a file among its logs: none leads out of the folder."""
     parts = PurePosixPath(name).parts
     plain = "/".join(parts) == name and ".." not in parts and "\0" not in name and len(name) < 400
-    return plain and (name == RESULT or (len(parts) > 1 and parts[0] == LOGS))
+    return plain and (name in (RESULT, STATUS) or (len(parts) > 1 and parts[0] == LOGS))
+
+
+def _bad(error: Exception) -> Exception:
+    """A full disk is not the worker's fault."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return error if isinstance(error, BadParcel) else BadParcel(f"its result cannot be unpacked: {str(error)[:100]}")
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     for number, member in enumerate(tar):
         if number > _MOST_FILES:
-            raise BadParcel("it has too many files")
+            raise BadParcel("its result has too many files")
         file = tar.extractfile(member) if member.isreg() and is_ours(member.name) else None
         if file:
             yield member.name, file.read()
@@ -95,5 +121,5 @@ class _Bounded(io.RawIOBase):
         data = self._file.read(self._left + 1 if size < 0 else size)
         self._left -= len(data)
         if self._left < 0:
-            raise BadParcel("it is too large")
+            raise BadParcel("its result is too large")
         return data

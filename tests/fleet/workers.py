@@ -14,13 +14,14 @@ import pytest
 
 from reviewbot.cli.entry import run
 from reviewbot.config import Site
-from reviewbot.fleet.engine import RESULT, Phase, Place, State
+from reviewbot.fleet.engine import Phase, Place, State
 from reviewbot.host.files import write_atomic
 from reviewbot.lab import Accelerator
 from reviewbot.model.lab import JobReply, StepReply
 from reviewbot.model.progress import silent
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner import worker
+from reviewbot.runner.parcel import RESULT
 from reviewbot.runner.shard_files import logs_of, read_shard
 from reviewbot.store import Store
 from reviewbot.store.objects import Objects
@@ -89,7 +90,7 @@ class PlayedEngine:
 
     def fetch(self, place: Place, index: int) -> Path | None:
         deed = self.deeds[place.batch.name, index]
-        path = place.folder / str(index) / RESULT
+        path = place.own(index) / RESULT
         if not deed.brings:
             return None
         if not path.exists():
@@ -128,7 +129,8 @@ def main() -> None:
     takes its last breath.
     """
     told: dict[str, Any] = json.loads(Path(os.environ["PLAYED"]).read_text())
-    side = "base" if '"key":"base-' in Path(sys.argv[2]).read_text() else "head"
+    given = [Path(word) for word in sys.argv[2:] if Path(word).is_file()]
+    side = "base" if given and '"key":"base-' in given[0].read_text() else "head"
     lab = Lab(**told.get(side, {}), pause=told.get("pause", 0.0))
     with pytest.MonkeyPatch.context() as patch:
         playing(
