@@ -39,7 +39,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     yield from reports()
     if cold:
         yield demo_from_nothing()
-    yield demo("make demo again, nothing changed", 15.0, times=3)
+    yield demo("make demo again, nothing changed", 2.0, times=3)
     yield demo("make demo after one more patch to fs/fuse", 240.0, "--one-more", f"w{int(time.time())}")
     yield from review_of_ten()
     yield first_word()

@@ -15,7 +15,7 @@ from reviewbot.suites import fstests
 from reviewbot.suites.selection import Selection
 
 WHAT = "fstests: floor of a test (tcg)"
-LIMIT = 2.0
+LIMIT = 1.0
 TIMES = 7
 TEST = "generic/000"
 EMPTY = f"""\

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.measure import Figure, failed, measured_process
 
 TIMES = 5
-SECONDS, MEGABYTES = 1.0, 150.0
+SECONDS, MEGABYTES = 0.6, 150.0
 
 
 def plan_fixture(mbox: Path) -> Iterator[Figure]:

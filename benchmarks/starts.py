@@ -27,7 +27,7 @@ from reviewbot.store import Durations, Runs, Store
 from reviewbot.suites import smoke
 
 ROUNDS = 3
-RATIO, LOSS = 0.5, 10.0
+RATIO, LOSS = 0.3, 2.0
 TCG = Accelerator("tcg", "the promise is about emulation")
 LEG = "ext4"
 TESTS = ("generic/001", "generic/002", "generic/005", "generic/006", "generic/007", "generic/011")
