@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from guest import MNT, RUN, SERVER, NotRun, device, mount_line, read, run, write
+from guest import MNT, RUN, SERVER, NotRun, device, mount_line, read, run
 from texts import write as told
 
 from bench.files import ended, kill
-from bench.rounds import LEG, YARD, Row, fresh
+from bench.rounds import LEG, Row, fresh
 
-BLOCK = 65536
+BLOCK, DIRTY = 65536, 1 << 20
 CONNECTIONS = "/sys/fs/fuse/connections"
 ABORTED = f"{RUN}/aborted"
 RELEASED = 20.0
@@ -59,35 +59,38 @@ class Waiter:
 
 
 def stall(order: dict[str, Any]) -> dict[str, Row]:
-    """Rows in this order, in s: until a writer stands still; sync(2); fsync(2); umount(2); from the abort until all of
-    these have ended. `window`: how long each is waited for.
+    """Rows in this order, in s: until a writer stands still; sync(2); fsync(2) of pages that a mapping made dirty;
+    from the abort until all of these have ended; umount(2) of a mount in which nothing is open. `window`: how long each
+    is waited for.
+
+    This process opens nothing there: its own close(2) would wait, too.
     """
     if not SERVER:
         raise NotRun("the kernel's own filesystem has no server that could stand still")
-    fresh()
-    rows = {name: Row() for name in order["rows"]}
-    writing, syncing, fsyncing, unmounting, aborting = rows.values()
-    server = int(read(f"{RUN}/servers/{os.path.basename(device())}.pid"))
-    connection = os.minor(os.stat(MNT).st_dev)
+    writing, syncing, fsyncing, aborting, unmounting = rows = [Row() for _ in order["rows"]]
+    _under_writes(order, writing, syncing, fsyncing, aborting)
+    _under_umount(order["window"], unmounting)
+    return dict(zip(order["rows"], rows, strict=True))
+
+
+def _under_writes(order: dict[str, Any], writing: Row, syncing: Row, fsyncing: Row, aborting: Row) -> None:
+    server, connection = _started()
     progress = mmap.mmap(-1, 16)
-    write(f"{MNT}/synced", b"x")
-    os.makedirs(f"{YARD}/other", exist_ok=True)
-    write(f"{YARD}/other/file", b"dirty")
-    write(f"{MNT}/fsynced", b"dirty")
-    handle = os.open(f"{MNT}/fsynced", os.O_WRONLY)
+    ready, go = os.pipe(), os.pipe()
     writer = Waiter(lambda: _write_on(f"{MNT}/written", progress))
+    fsyncer = Waiter(lambda: _fsync(f"{MNT}/mapped", ready[1], go))
+    os.close(ready[1])
+    os.read(ready[0], 1)
     time.sleep(order["before"])
     os.kill(server, signal.SIGSTOP)
     stopped, done = time.monotonic(), _written(progress)[0]
-    waiters = {
-        "sync": (Waiter(os.sync), syncing),
-        "fsync": (Waiter(lambda: os.fsync(handle)), fsyncing),
-    }
     until = stopped + order["window"]
-    for waiter, row in waiters.values():
+    os.close(go[1])
+    fsyncer.began = stopped
+    syncer = Waiter(os.sync)
+    for row, waiter in ((syncing, syncer), (fsyncing, fsyncer)):
         _take(row, waiter, until)
-    while time.monotonic() < until:
-        time.sleep(0.02)
+    time.sleep(max(until - time.monotonic(), 0.0))
     blocks, last = _written(progress)
     writing.add(LEG, max(last - stopped, 0.0))
     writing.at_least = last > until - 0.5
@@ -95,23 +98,48 @@ def stall(order: dict[str, Any]) -> dict[str, Row]:
     kill(writer.pid)
     killed = writer.over(time.monotonic() + 1.0)
     writing.note += f"; a writer that waits {'ends when it is killed' if killed else 'cannot be killed'}"
-    os.close(handle)
-    unmount = Waiter(lambda: _umount(MNT))
-    _take(unmounting, unmount, time.monotonic() + order["window"])
-    _abort(connection, [writer, unmount, *(waiter for waiter, _ in waiters.values())], aborting)
-    syncing.note, fsyncing.note = waiters["sync"][0].words, waiters["fsync"][0].words
-    unmounting.note = f"{unmount.words}; umount(2), once the writer had been killed"
+    _abort(connection, [writer, syncer, fsyncer], aborting)
+    syncing.note, fsyncing.note = syncer.words, fsyncer.words
     _clear(server)
-    return rows
+
+
+def _under_umount(window: float, unmounting: Row) -> None:
+    server, connection = _started()
+    os.kill(server, signal.SIGSTOP)
+    unmount, row = Waiter(lambda: _umount(MNT)), Row()
+    _take(unmounting, unmount, time.monotonic() + window)
+    waited = unmount.status is None
+    _abort(connection, [unmount], row)
+    unmounting.note = f"{unmount.words}{f', {row.values[0]:.2f} s after the abort' if waited else ''}"
+    _clear(server)
+
+
+def _started() -> tuple[int, int]:
+    """Pid of a server whose filesystem was just made, and the number of its connection."""
+    fresh()
+    pid = read(f"{RUN}/servers/{os.path.basename(device())}.pid")
+    return int(pid), os.minor(os.stat(MNT).st_dev)
 
 
 def _write_on(path: str, progress: mmap.mmap) -> None:
-    """Never returns by itself: MiB after MiB into the same 16 MiB, and how far it is."""
+    """Never returns by itself: block after block into the same 16 MiB, and how far it is."""
     handle, count, block = os.open(path, os.O_CREAT | os.O_WRONLY), 0, b"w" * BLOCK
     while True:
         os.pwrite(handle, block, count % 256 * BLOCK)
         count += 1
         progress[:16] = struct.pack("qd", count, time.monotonic())
+
+
+def _fsync(path: str, ready: int, go: tuple[int, int]) -> None:
+    """Pages are dirty by a mapping, whether or not the server lets the kernel keep what is written."""
+    os.close(go[1])
+    handle = os.open(path, os.O_CREAT | os.O_RDWR)
+    os.ftruncate(handle, DIRTY)
+    pages = mmap.mmap(handle, DIRTY)
+    pages[:] = b"d" * DIRTY
+    os.write(ready, b"r")
+    os.read(go[0], 1)
+    os.fsync(handle)
 
 
 def _written(progress: mmap.mmap) -> tuple[int, float]:
