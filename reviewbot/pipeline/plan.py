@@ -56,6 +56,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
         tuple(source.component for source in sources),
         site,
         cache_dir(),
+        rows=planned.rows,
         variant=planned.variant.name,
         budget=planned.budget,
     )

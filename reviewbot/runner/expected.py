@@ -15,9 +15,11 @@ from reviewbot.runner.machines import how_many
 from reviewbot.runner.select import SLOW, SMOKE, UNKNOWN
 from reviewbot.runner.shard_run import START
 from reviewbot.store import Durations
-from reviewbot.suites import load_typical, smoke
+from reviewbot.suites import bench, load_typical, smoke
 from reviewbot.suites.budget import Host, wall
 
+BENCH = 1.5
+"""Seconds, on a machine of slow factor 1, of a measurement of which nothing is known."""
 BESIDE = ("buildroot", "guest", "payload")
 """What is made beside the components."""
 
@@ -30,12 +32,13 @@ def expected(
     site: Site,
     cache: Path,
     *,
+    rows: str = "",
     variant: str = "",
     budget: float = 0.0,
 ) -> Expected:
     """Of the tests of all legs and of the builds, by what both took on this host; nothing is looked up in the store.
 
-    tests: a selection for fstests. components: those that are built.
+    tests: a selection for fstests. rows: of bench, as `--rows` has them. components: those that are built.
     """
     accelerator = likely_accelerator(site, cache)
     known = Durations(cache / "durations.json", load_typical())
@@ -49,8 +52,9 @@ def expected(
         seconds = {test: one.seconds for test, one in known.tests(measured_as(leg, variant), accelerator).items()}
         usual = mean(seconds.values()) if seconds else UNKNOWN
         lengths += [slow * seconds.get(f"fstests/{name}", usual) for name in names if sure]
-        of_smoke = smoke.CHECKS if "smoke" in suites else ()
-        checks[leg] = slow * sum(seconds.get(f"smoke/{check}", SMOKE) for check in of_smoke)
+        in_order = {f"smoke/{check}": SMOKE for check in smoke.CHECKS} if "smoke" in suites else {}
+        in_order |= {f"bench/{one.name}": BENCH for one in bench.chosen(rows)} if "bench" in suites else {}
+        checks[leg] = slow * sum(seconds.get(step, guess) for step, guess in in_order.items())
     most = wall(sum(lengths), max(lengths, default=0.0), Host(machines, slow * START, checks))
     limits = [*([most] if sure else []), *([budget] if budget else [])]
     built = {name: known.get(f"build {name}") for name in (*BESIDE, *components)}

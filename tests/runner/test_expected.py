@@ -58,3 +58,12 @@ def test_which_tests_a_group_has_is_not_known_yet_but_a_budget_is(known: Path) -
     assert time_of(known, "-g quick").tests is None
     assert time_of(known, "-g quick", budget=60.0).tests == 60.0
     assert time_of(known, budget=60.0).tests == 60.0
+
+
+def test_measurements_of_bench_take_the_time_that_they_took(known: Path) -> None:
+    durations = Durations(known / "durations.json")
+    durations.put_tests("ext4", "tcg", {"bench/mount": 30.0, "bench/readdir": 20.0})
+    found = expected(("ext4",), ("bench",), "", (), SITE, known, rows="mount,readdir").tests
+    assert found and 100 <= found < 150
+    default = expected(("ext4",), ("bench",), "", (), SITE, known).tests
+    assert default and default > found
