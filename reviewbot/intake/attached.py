@@ -7,6 +7,7 @@ answer to the mail that it was attached to, by the same sender, with a Message-I
 
 import email
 import email.policy
+import itertools
 import re
 from collections.abc import Iterator
 from email.message import Message
@@ -19,6 +20,7 @@ _MOST = 500
 _MAIL = re.compile(rb"(?:From [0-9a-f]{40,64} [^\n]*\n)?((?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+)\n", re.ASCII)
 _DIFF = re.compile(rb"^(?:diff --git |--- a/)", re.MULTILINE)
 _KEPT = ("to", "cc", "date")
+_SAID = ("from", "subject", "date", "content-type")
 
 
 def attached_mails(raw: bytes) -> tuple[bytes, ...]:
@@ -55,8 +57,10 @@ def _patches(message: Message) -> Iterator[bytes]:
 
 def _texts(message: Message) -> Iterator[bytes]:
     """Parts that are no container, decoded, with plain line ends."""
-    parts = [part for part in message.walk() if not part.is_multipart()][:_MOST]
-    for part in parts:
+    for part in itertools.islice(_leaves(message), _MOST):
+        if part.get_content_type() == "message/rfc822":
+            yield from _enclosed(part)
+            continue
         try:
             payload = part.get_payload(decode=True)
         except (ValueError, LookupError, AssertionError):
@@ -64,6 +68,33 @@ def _texts(message: Message) -> Iterator[bytes]:
         if not isinstance(payload, bytes):
             continue
         yield payload.replace(b"\r\n", b"\n") if payload.count(b"\r\n") == payload.count(b"\n") else payload
+
+
+def _leaves(message: Message) -> Iterator[Message]:
+    """Parts that hold no others, and mails that are enclosed as they are."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        inside = part.get_payload() if part.is_multipart() else []
+        if isinstance(inside, list) and part.is_multipart() and part.get_content_type() != "message/rfc822":
+            waiting += [one for one in reversed(inside) if isinstance(one, Message)]
+        else:
+            yield part
+
+
+def _enclosed(part: Message) -> Iterator[bytes]:
+    """Head and decoded text of a mail of one part."""
+    inside = part.get_payload()
+    inner = inside[0] if isinstance(inside, list) and inside else None
+    if not isinstance(inner, Message) or inner.is_multipart():
+        return
+    try:
+        text = inner.get_payload(decode=True)
+    except (ValueError, LookupError, AssertionError):
+        return
+    if isinstance(text, bytes):
+        kept = [f"{key}: {value}" for key in _SAID if (value := header_text(inner, key))]
+        yield "\n".join(kept).encode(errors="replace") + b"\n\n" + text.replace(b"\r\n", b"\n")
 
 
 def _as_sent(text: bytes, outer: "Message[str, str]", outer_id: str, number: int, total: int) -> bytes:

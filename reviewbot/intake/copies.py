@@ -63,10 +63,10 @@ def one_of(several: Sequence[Mail], name: str) -> tuple[Mail, Problem | None]:
     if len(several) == 1:
         return several[0], None
     ids = tuple(mail.id for mail in several)
-    newest = max(several, key=lambda mail: (mail.subject.version, sum(m.id in mail.parents for m in several)))
+    newest = max(several, key=lambda mail: (*_version(mail), sum(m.id in mail.parents for m in several)))
     others = [mail for mail in several if mail is not newest]
     counter = f"{newest.subject.number}/{newest.subject.total}"
-    if all(mail.subject.version < newest.subject.version and mail.id in newest.parents for mail in others):
+    if all(_version(mail) < _version(newest) and mail.id in newest.parents for mail in others):
         text = (
             f"{name}: took “{newest.subject.text}” <{newest.id}> instead of "
             f"“{others[-1].subject.text}” <{others[-1].id}>, which it answers"
@@ -78,6 +78,10 @@ def one_of(several: Sequence[Mail], name: str) -> tuple[Mail, Problem | None]:
         return first, Problem(kind="resent-patch", message=text, message_ids=ids)
     text = f"{name}: {len(several)} mails are patch {counter}"
     return several[0], Problem(kind="duplicate-number", message=text, blocking=True, message_ids=ids)
+
+
+def _version(mail: Mail) -> tuple[int, int]:
+    return mail.subject.version, mail.subject.minor
 
 
 def unnumbered(mail: Mail, counted: Sequence[Mail], name: str) -> Problem:

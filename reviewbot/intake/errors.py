@@ -2,6 +2,7 @@
 """What can be wrong with mail."""
 
 from reviewbot.model.errors import Blocked, InfraError, UsageError
+from reviewbot.model.words import counted
 
 
 class UnknownMessageId(UsageError):
@@ -39,7 +40,7 @@ class NoPatches(UsageError):
 
     def __init__(self, top: str, count: int, *, diffs: int = 0) -> None:
         """diffs: how many are attached to that mail in a form that is no patch of git's."""
-        what, hint = f"there is no patch in the thread of <{top}> ({count} mails)", ""
+        what, hint = f"there is no patch in the thread of <{top}> ({counted(count, 'mail')})", ""
         if diffs:
             files = "a diff is" if diffs == 1 else f"{diffs} diffs are"
             what = f"{files} attached to <{top}>, without the author and subject that make a patch of it"

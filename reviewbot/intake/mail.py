@@ -14,13 +14,16 @@ from reviewbot.intake.gitapply import PatchText
 from reviewbot.intake.pull import PullRequest, parse_pull
 from reviewbot.intake.trailers import Trailers, read_trailers
 
-_REPLY = re.compile(r"^\s*((re|aw|sv|fwd?|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
+_REPLY = re.compile(
+    r"^\s*((re|aw|sv|fwd?|antw|antwort|odp|réf\.?|回复|回覆|答复|答覆|转发|轉寄)\s*(\[\d+\])?\s*[:：]\s*)+",
+    re.IGNORECASE,
+)
 # `[RFC[RAP] V2 4/6]` has been seen.
 _BRACKET = re.compile(r"^\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _COUNTER = re.compile(r"(?<![^\W_])(?<![/.])(\d{1,4})(?:\s*/\s*| of )(\d{1,4})(?![\w/])")
 # `v3`, `V3.1`, `ver #16`, `version 2`, `rev. 2`, `try #2`, `take 3`; not `v6.1.y`, which names a stable tree.
 _VERSION = re.compile(
-    r"(?<![^\W_])(?:v|ver(?:sion)?|rev(?:ision)?)[ .:#-]*(?P<version>\d{1,3})(?:\.\d{1,3})?(?!\.?[^\W_])"
+    r"(?<![^\W_])(?:v|ver(?:sion)?|rev(?:ision)?)[ .:#-]*(?P<version>\d{1,3})(?:\.(?P<minor>\d{1,3}))?(?!\.?[^\W_])"
     r"|(?<![^\W_])(?:try|take)[ .:#-]*(?P<take>\d{1,3})(?!\.?[^\W_])|(?<!\S)#(?P<bare>\d{1,2})(?!\S)",
     re.IGNORECASE,
 )
@@ -55,6 +58,8 @@ class Subject:
     total: int | None = None
     words: tuple[str, ...] = ()
     """Of the brackets, what is neither kind, version nor counter, in lower case: `libfuse`, `net-next`, `resend`."""
+    minor: int = 0
+    """The 1 of `v5.1`, which replaces a single patch of v5."""
 
     @property
     def rfc(self) -> bool:
@@ -133,7 +138,9 @@ def parse_subject(text: str) -> Subject:
     while match := _BRACKET.match(rest):
         found.read(match[1])
         rest = rest[match.end() :]
-        rest = _REPLY.sub("", rest) if found.kinds else rest
+        if reply := _REPLY.match(rest):  # `[EXT] Re: [PATCH]`, `[a-list] Re: [PATCH]`
+            is_reply = is_reply or not found.kinds
+            rest = rest[reply.end() :]
     title = rest.strip().removeprefix(":").lstrip()
     if (late := _LATE_VERSION.search(title)) and (version := _version_in(late["marked"] or late["bare"])):
         title = title[: late.start()]
@@ -150,6 +157,7 @@ def parse_subject(text: str) -> Subject:
         found.version is not None,
         *found.counter,
         tuple(dict.fromkeys(found.words)),
+        found.minor,
     )
 
 
@@ -159,6 +167,7 @@ class _Bracketed:
     def __init__(self) -> None:
         self.kinds: set[str] = set()
         self.version: int | None = None
+        self.minor = 0
         self.tried: int | None = None
         """`take 3`, `#2`: a version where none is said, else how often that one was sent."""
         self.counter: tuple[int | None, int | None] = (None, None)
@@ -171,7 +180,7 @@ class _Bracketed:
             text = f"{text[: counter.start()]} {text[counter.end() :]}"
         while version := _VERSION.search(text):
             if version["version"]:
-                self.version = int(version["version"])
+                self.version, self.minor = int(version["version"]), int(version["minor"] or 0)
             else:
                 self.tried = int(version["take"] or version["bare"])
             text = f"{text[: version.start()]} {text[version.end() :]}"

@@ -17,7 +17,9 @@ _TRAILER = re.compile(
     r"^(base-commit|change-id|prerequisite-(?:patch|change|message)-id|based-on|depends-on|supersedes):[ \t]+(\S.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COMMIT = re.compile(r"[0-9a-f]{12,64}")
+_SHORT = re.compile(r"[0-9a-f]{7,11}")
+_REF = re.compile(r"(?!.*(?:\.\.|//|\.lock$))[A-Za-z0-9][\w./+-]{0,99}(?<![./])")
 _CHANGE_ID = re.compile(r"[\w.+@-]+")
 _ANGLED = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
 _IN_URL = re.compile(r"https?://\S*?/([^\s<>/?#]+(?:@|%40)[^\s<>/?#]+)")
@@ -51,7 +53,7 @@ def read_trailers(body: str, *, has_diff: bool) -> Trailers:
     for match in _TRAILER.finditer(text):
         name, value = match[1].lower(), match[2].strip()
         if name == "base-commit":
-            base = base or (value.lower() if _COMMIT.fullmatch(value.lower()) else None)
+            base = base or _base(value)
         elif name == "change-id":
             change = change or (value if _CHANGE_ID.fullmatch(value) else None)
         elif name == "supersedes":
@@ -61,6 +63,14 @@ def read_trailers(body: str, *, has_diff: bool) -> Trailers:
                 entry = Declared(kind=_KINDS[name], value=wanted, trailer=_SPELLED.get(name, name))
                 declared.setdefault((entry.kind, entry.value), entry)
     return Trailers(base, change, tuple(declared.values()), tuple(supersedes))
+
+
+def _base(value: str) -> str | None:
+    """A commit, whole or shortened, whatever is said behind it; or a tag or branch that stands alone."""
+    first, *more = (word.strip("<>()[]{},;\"'`") for word in value.split())
+    if _COMMIT.fullmatch(first.lower()) or (not more and _SHORT.fullmatch(first.lower())):
+        return first.lower()
+    return first if not more and _REF.fullmatch(first) else None
 
 
 def message_ids(value: str) -> list[str]:

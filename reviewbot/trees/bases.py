@@ -4,6 +4,7 @@
 In this order: --base, `base-commit:`, the base of a pull, blob ids, a test-apply. docs/bases.md tells it to users.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +132,9 @@ def _declared(case: Case, declared: str) -> tuple[Choice | None, tuple[Attempt, 
     if len(others) > 1:
         tried.append(Attempt(what="base-commit:", result=f"the parts declare {len(others)} bases; the first counts"))
     what = f"base-commit: {declared[:12]}"
-    commit = find_base(case.origin.source, declared, case.repository)
+    # What a source that is not git holds has no names that a mail could know; the cache's own are not for strangers.
+    named = case.origin.source.provider == "git" or re.fullmatch(r"[0-9a-f]{7,64}", declared)
+    commit = find_base(case.origin.source, declared, case.repository) if named else None
     where = ""
     if commit is None:
         tried.append(Attempt(what=what, result=f"{case.origin.label} does not have it"))

@@ -60,7 +60,7 @@ def enclosing(subject: str, *attached: bytes, how: str = "x-patch", reply: bool 
     return outer.as_bytes()
 
 
-@pytest.mark.parametrize("how", ["x-patch", "plain", "octets", "base64 crlf"])
+@pytest.mark.parametrize("how", ["x-patch", "plain", "octets", "base64 crlf", "message"])
 @pytest.mark.parametrize("subject", ["[PATCH 0/2] fuse: do it", "[PATCH] fuse: do it", "fuse: two patches"])
 def test_each_attached_patch_is_one(how: str, subject: str) -> None:
     found = of(enclosing(subject, formatted(1), formatted(2), how=how))

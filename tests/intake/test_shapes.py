@@ -68,6 +68,25 @@ def test_a_new_version_of_one_patch_sent_below_it_is_taken_and_told() -> None:
     )
 
 
+def test_a_minor_version_of_one_patch_sent_below_it_is_taken_and_told() -> None:
+    again = mail("2b@x", "[PATCH v2.1 2/2] fuse: two", diff(PATH, word="better"), parent="2@x")
+    found = read(*pair(), again)
+    assert ids(found) == ["1@x", "2b@x"] and kinds(found) == [("partial-reroll", False)]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "[EXT] Re: [PATCH v2 2/2] fuse: two",
+        "[fuse-devel] Re: [PATCH v2 2/2] fuse: two",
+        "=?utf-8?b?5Zue5aSNOiBbUEFUQ0ggdjIgMi8yXSBmdXNlOiB0d28=?=",
+    ],
+)
+def test_an_answer_that_a_mailer_marked_in_its_own_way_is_one(subject: str) -> None:
+    found = read(*pair(), mail("a@x", subject, diff(PATH, word="other"), parent="2@x"))
+    assert ids(found) == ["1@x", "2@x"] and found.problems == ()
+
+
 def test_a_new_version_of_one_patch_that_hangs_elsewhere_blocks() -> None:
     again = mail("2b@x", "[PATCH v3 2/2] fuse: two", diff("fs/fuse/file.c", word="better"), parent="c@x")
     assert ("duplicate-number", True) in kinds(read(*pair(), again))

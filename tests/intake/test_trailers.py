@@ -40,6 +40,31 @@ def test_the_block_of_b4_in_a_cover() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        (BASE, BASE),
+        (BASE.upper(), BASE),
+        (f"{BASE} (v6.18-rc3)", BASE),
+        (f"<{BASE}>", BASE),
+        ('abcdef123456 ("fuse: x")', "abcdef123456"),
+        ("abcdef1", "abcdef1"),
+        ("v6.18-rc3", "v6.18-rc3"),
+        ("next-20261102", "next-20261102"),
+        ("origin/for-next", "origin/for-next"),
+        ("the one of last week", None),
+        ("abcdef1 or so", None),
+        ("-upload-pack=x", None),
+        ("+x:y", None),
+        ("a..b", None),
+        ("HEAD^{/x}", None),
+    ],
+)
+def test_a_base_is_a_commit_or_a_name_that_stands_alone(value: str, base: str | None) -> None:
+    """One that cannot be found is told where bases are; one that was not read would be lost without a word."""
+    assert read_trailers(f"Hi.\n\nbase-commit: {value}\n", has_diff=False).base_commit == base
+
+
+@pytest.mark.parametrize(
     ("place", "counts"),
     [
         ("message", False),
