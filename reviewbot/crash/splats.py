@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from reviewbot.config import load_splats
 from reviewbot.crash.place import telling, title_of
+from reviewbot.crash.prefixes import prefix_of
 from reviewbot.crash.traces import TRACE, frame_of, in_trace
 from reviewbot.model.splats import WAITS, AllowedSplat, SplatClass, SplatPattern
 
@@ -33,7 +34,6 @@ _PATIENCE = 60
 _DOUBT = 12
 """The same, where it is no splat without one."""
 
-_PREFIX = re.compile(r"(?:<\d+>)?(?:\[ *\d+\.\d+\])?(?:\[ *([TC]\d+)[^\]\n]{0,40}\])?")
 _STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+[^\]\n]{0,40}\])? ")
 """How a message begins on a console, at a place where nothing else looks like it."""
 _SPEAKER = re.compile(r"(?:rcu|watchdog|kmemleak): ")
@@ -319,17 +319,15 @@ class _Reader:
 
     def take(self, raw: str, goes_on: bool = False) -> None:
         """Read one line. goes_on: it belongs to the message before."""
-        raw = raw[:MAX_LINE].rstrip("\r")
-        prefix = _PREFIX.match(raw)
-        end = prefix.end() if prefix else 0
-        if end:
-            self.caller = (prefix[1] if prefix else "") or ""
-            end += raw.startswith(" ", end)
+        raw = raw[:MAX_LINE].rstrip()
+        prefix = prefix_of(raw)
+        if prefix.kernel:
+            self.caller = prefix.caller
         elif (stamp := _STAMP.search(raw)) and stamp.start():  # a message ends the unfinished line of a program
             self.take(raw[stamp.start() :])
             return
-        text, caller = raw[end:], self.caller
-        stamped = bool(end) or goes_on
+        text, caller = raw[prefix.end :], self.caller
+        stamped = prefix.kernel or goes_on
         if caller in self.ruled:
             text = text.lstrip(" ") if text.startswith(" BUG: ") else text
         entry = None if self.full else _headline(text)
