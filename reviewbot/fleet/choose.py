@@ -9,10 +9,11 @@ from reviewbot.config import Site
 from reviewbot.fleet.engine import Engine
 from reviewbot.fleet.fleet import Fleet
 from reviewbot.fleet.github import Github
+from reviewbot.fleet.kubernetes import Kubernetes
 from reviewbot.fleet.local import Local
 from reviewbot.fleet.slurm import Slurm
 from reviewbot.model.errors import UsageError
-from reviewbot.model.fleet import EngineSettings, GithubEngine, LocalEngine, SlurmEngine
+from reviewbot.model.fleet import EngineSettings, GithubEngine, KubernetesEngine, LocalEngine, SlurmEngine
 from reviewbot.model.progress import Progress
 from reviewbot.runner.select import SLOW
 from reviewbot.store import Durations, RunFolder
@@ -64,6 +65,8 @@ def _engine(name: str, settings: EngineSettings, store: str, site: Site) -> Engi
             return Slurm(settings, store, settings.most)
         case GithubEngine():
             return Github(settings, _reachable(name, settings), _token(name, settings.token))
+        case KubernetesEngine():
+            return Kubernetes(settings, _reachable(name, settings))
 
 
 def _reachable(name: str, settings: EngineSettings) -> str:

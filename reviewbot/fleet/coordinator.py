@@ -167,6 +167,8 @@ class Coordinator:
         try:
             self.engine.submit(place)
         except EngineBusy as error:
+            with contextlib.suppress(EngineBusy):  # the request may have been heard all the same
+                self.engine.cancel(place, range(len(items)))
             for index, item in enumerate(items):
                 item.attempts -= 1
                 self._over(item, (name, index), f"{error}", host="")

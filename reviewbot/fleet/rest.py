@@ -28,11 +28,21 @@ class NotThere(InfraError):
 class Rest:
     """One API. token: of the header `Authorization`, without its first word; empty: none."""
 
-    def __init__(self, url: str, token: str = "", verify: str = "", headers: Mapping[str, str] | None = None) -> None:
-        """verify: file of the authorities that the server's certificate is checked against; empty: the system's."""
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        verify: str = "",
+        headers: Mapping[str, str] | None = None,
+        token_file: str = "",
+    ) -> None:
+        """verify: file of the authorities that the server's certificate is checked against; empty: the system's.
+
+        token_file: is read for each request, since such tokens are renewed.
+        """
         import requests  # 50 ms that only such engines cost
 
-        self.url, self._token = url.rstrip("/"), token
+        self.url, self._token, self._token_file = url.rstrip("/"), token, token_file
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": f"reviewbot/{__version__}", **(headers or {})})
         if verify:
@@ -45,6 +55,10 @@ class Rest:
     def post(self, path: str, value: object) -> Any:
         """Raises EngineBusy, NotThere, InfraError."""
         return self._json("POST", path, json=value)
+
+    def put(self, path: str, value: object) -> Any:
+        """Raises EngineBusy, NotThere, InfraError."""
+        return self._json("PUT", path, json=value)
 
     def delete(self, path: str, value: object) -> Any:
         """Raises EngineBusy, NotThere, InfraError."""
@@ -101,6 +115,11 @@ class Rest:
         )
 
     def _authorize(self, request: Any) -> Any:
+        if self._token_file:
+            try:
+                self._token = Path(self._token_file).read_text().strip()
+            except OSError as error:
+                raise InfraError(f"{self._token_file}: {error.strerror or error}") from error
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request

@@ -72,7 +72,35 @@ class GithubEngine(_Engine):
     poll: float = Field(default=20.0, gt=0)
 
 
-EngineSettings = Annotated[LocalEngine | SlurmEngine | GithubEngine, Field(discriminator="engine")]
+class KubernetesEngine(_Engine):
+    """An Indexed Job of Kubernetes 1.33 or later."""
+
+    engine: Literal["kubernetes"]
+    image: str = Field(pattern=r"^\S+$")
+    """Of a container with reviewbot and QEMU, best by its digest."""
+    server: str = Field(default="http://127.0.0.1:8001", pattern=r"^https?://\S+$")
+    """Of the API: by default `kubectl proxy` on this host."""
+    namespace: str = Field(default="reviewbot", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    token_file: str = Field(default="", pattern=r"^$|^/")
+    """File with a token for the API, read for each request; empty: none."""
+    ca_file: str = Field(default="", pattern=r"^$|^/")
+    """Of the authorities that the API's certificate is checked against; empty: the system's."""
+    cpu: str = "2"
+    memory: str = "6Gi"
+    disk: str = "20Gi"
+    """Of a pod: Kubernetes' quantities."""
+    kvm: str = Field(default="", pattern=r"^$|^[a-z0-9.-]+/[A-Za-z0-9._-]+$")
+    """Resource of the device plugin that gives `/dev/kvm`, `devices.kubevirt.io/kvm`; empty: CPUs are emulated."""
+    egress: tuple[str, ...] = ()
+    """Networks that pods may speak to, at the store's port; empty: the addresses of the store's host."""
+    parallel: int = Field(default=64, ge=1)
+    """Pods of one Job at once."""
+    kinds: dict[str, dict[str, str]] = {}
+    """Kind of host -> labels of the nodes that are of it."""
+    poll: float = Field(default=10.0, gt=0)
+
+
+EngineSettings = Annotated[LocalEngine | SlurmEngine | GithubEngine | KubernetesEngine, Field(discriminator="engine")]
 
 
 class ShardState(StrEnum):
