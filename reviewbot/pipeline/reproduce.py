@@ -6,7 +6,7 @@ A recorded run in; jobs for the lab, and what came of them, out. Must not know: 
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ from reviewbot.runner import (
     suite_result,
 )
 from reviewbot.store import Durations, RunFolder, Store, read_model
-from reviewbot.suites import fstests, smoke
+from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.selection import Selection
 
 FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
@@ -168,7 +168,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return self.test if self.suite == "fstests" else f"smoke/{self.test}"
+        return self.test if self.suite == "fstests" else f"{self.suite}/{self.test}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +183,13 @@ class Repeated:
 def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
     """The test in each of these legs; in those where it did not pass, or wherever it ran, when none are named.
 
-    Raises UsageError for a check that smoke does not have, and when no leg is left.
+    Raises UsageError for a check that smoke, or a measurement that bench does not have, and when no leg is left.
     """
     suite: SuiteName = "smoke" if name.startswith("smoke/") or "/" not in name else "fstests"
     test = name.removeprefix("smoke/").removeprefix("fstests/")
+    if name.startswith("bench/"):
+        (measurement, *_) = bench.chosen(name.removeprefix("bench/"))
+        suite, test = "bench", measurement.name
     if suite == "smoke" and test not in smoke.CHECKS:
         raise UsageError(
             f"smoke has no check {test}", hint=f"there are: {', '.join(smoke.CHECKS)}; of fstests, generic/001"
@@ -204,6 +207,8 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
 def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repeated:
     """Run it. Raises UsageError when there is no such test."""
     selection = None
+    if case.suite == "bench":
+        context = replace(context, tests=replace(context.tests, checks=(case.test,)))
     if case.suite == "fstests":
         tree = Path(context.build.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
         selection = fstests.select(tree, context.tests.selection, case.leg, context.build.artifacts.fact)

@@ -14,7 +14,7 @@ _FLAGS = ("--try-bases", "--rfc", "--part-only", "--no-review", "--no-build", "-
 """Options without a value."""
 _NOT_OF_PLAN = ("--blame", "--no-review", "--no-build", "--no-compare", *_EXTRA)
 """Options of a run that `reviewbot plan` does not take."""
-_CHOICE = ("--legs", "--suites", "--tests", "--budget")
+_CHOICE = ("--legs", "--suites", "--tests", "--rows", "--budget")
 _MANY = 12
 """New failures from which on the command is that of the whole run."""
 
@@ -41,7 +41,12 @@ def _choice(record: Record) -> list[str] | None:
     if not new or len(tests) > _MANY:
         return None
     legs = ",".join(dict.fromkeys(one.leg for one in new))
-    words = ["--legs", legs, *(["--tests", " ".join(tests)] if tests else ["--suites", "smoke"])]
+    rows = sorted({one.change.test for one in new if one.change and one.kind is FindingKind.SLOWER})
+    smoke = ["smoke"] if any(one.kind is not FindingKind.SLOWER for one in new) else []
+    suites = ",".join([*smoke, *(["fstests"] if tests else []), *(["bench"] if rows else [])])
+    words = ["--legs", legs, *(["--tests", " ".join(tests)] if tests else [])]
+    words += ["--suites", suites] if rows or not tests else []
+    words += ["--rows", ",".join(rows)] if rows else []
     variants = {one.variant for one in new}
     words += ["--variant", *variants] if len(variants) == 1 and "" not in variants else []
     mixed = any(one.kind is FindingKind.COMPAT for one in new)

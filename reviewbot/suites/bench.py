@@ -124,7 +124,7 @@ def chosen(rows: str) -> tuple[Measurement, ...]:
     wanted = set(filter(None, rows.replace(" ", ",").split(",")))
     known = {name for one in every for name in (one.name, *(row.name for row in one.rows))}
     if unknown := sorted(wanted - known):
-        raise UsageError(f"--rows: no row {unknown[0]}", hint=f"rows: {FULL}, {', '.join(sorted(known))}")
+        raise UsageError(f"bench has no row {unknown[0]}", hint=f"rows: {FULL}, {', '.join(sorted(known))}")
     return tuple(one for one in every if wanted & {one.name, *(row.name for row in one.rows)})
 
 

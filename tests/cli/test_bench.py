@@ -43,7 +43,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(runs: World) -> None:
 @pytest.mark.parametrize("command", ["bench", "apply-and-test", "plan"])
 def test_a_row_that_is_none_is_refused_before_anything_is_fetched(command: str, world: World) -> None:
     thread = world.thread(posting())
-    world.refuses(2, "--rows: no row creat", command, "--mbox", thread, "--rows", "creat")
+    world.refuses(2, "bench has no row creat", command, "--mbox", thread, "--rows", "creat")
 
 
 def test_the_suite_is_planned_when_it_is_asked_for(world: World) -> None:

@@ -99,10 +99,17 @@ def test_it_is_repeated_where_it_did_not_pass_or_else_where_it_ran(
     assert (named.suite, named.test, named.was) == ("smoke", "rename", None)
 
 
+def test_a_row_of_bench_is_measured_again_by_its_measurement_alone(world: World) -> None:
+    lab = Lab()
+    found = repeat(world, "bench/create-1", lab, fuse2fs=Outcome.PASS)
+    assert (found.case.name, lab.asked) == ("bench/files-1", [["files-1"]])
+
+
 @pytest.mark.parametrize(
     ("name", "legs", "words"),
     [
         ("smoke/renam", ["ext4"], "smoke has no check renam"),
+        ("bench/creat", ["ext4"], "bench has no row creat"),
         ("generic/002", [], "ran generic/002"),
         (TESTS[0], ["lklfuse"], "has no leg lklfuse"),
         (TESTS[0], ["fuse4fs"], "unavailable in run .*: no libfuse: it does not build"),

@@ -14,6 +14,7 @@ from reviewbot.report import Record, html_page, said, summary_markdown
 from reviewbot.report.bench import bench_lines, ratio_table, upcall_table
 from reviewbot.report.body import body
 from reviewbot.report.html import charts
+from reviewbot.report.reproducer import reproducer
 from tests.report.records import PLAN, POSTING, RUN, TOOL, TREES, results
 
 
@@ -128,3 +129,19 @@ def test_a_finding_says_how_much_slower_and_since_which_patch() -> None:
     what = said(slow).findings[0].what
     assert "“create-1”: 2.1 times ext4 on base, 4.1 times ext4 on head (also of stat-1)" in what
     assert "fuse2fs: look twice" in what
+
+
+def test_what_is_slower_is_reproduced_by_its_measurement_alone() -> None:
+    change = FigureChange(
+        leg="fuse2fs",
+        suite="bench",
+        test="files-1",
+        figure="slower create-1",
+        unit="times ext4",
+        base=(2.0,),
+        head=(4.0,),
+    )
+    found = Finding(kind=FindingKind.SLOWER, leg="fuse2fs", suite="bench", change=change)
+    slow = record().model_copy(update={"verdict": Verdict(run=RUN, kind=VerdictKind.REGRESSION, findings=(found,))})
+    again = " ".join("\n".join(reproducer(slow)).replace("\\\n", " ").split())
+    assert "--legs fuse2fs --suites bench --rows files-1" in again

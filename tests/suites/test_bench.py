@@ -52,7 +52,7 @@ def test_every_row_says_why_and_whose_question_it_answers() -> None:
 def test_rows_are_chosen_by_name_of_row_or_measurement_and_others_are_refused() -> None:
     assert [one.name for one in bench.chosen("create-1,mount")] == ["mount", "files-1"]
     assert len(bench.chosen("")) < len(bench.chosen("full")) == len(bench.load_bench().measurements)
-    with pytest.raises(UsageError, match="no row creat"):
+    with pytest.raises(UsageError, match="bench has no row creat"):
         bench.chosen("creat")
 
 
