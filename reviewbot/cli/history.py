@@ -32,7 +32,7 @@ def history(test: str, leg: str, most: int, site_path: Path | None, as_json: boo
 
     The failure rate is given per leg and side with its 95 % interval. `base` are runs of the unpatched stack.
     """
-    name = test.removeprefix("smoke/").removeprefix("fstests/")
+    name = test.removeprefix("smoke/").removeprefix("fstests/").removeprefix("bench/")
     found = History.at(load_site(site_path).history, data_dir()).of_test(name, leg=leg, most=most)
     if as_json:
         rows = [{**_plain(entry), "when": entry.when.isoformat() if entry.when else ""} for entry in found]

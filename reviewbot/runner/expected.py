@@ -12,14 +12,12 @@ from reviewbot.config import Site
 from reviewbot.model.plan import Expected
 from reviewbot.model.shard import measured_as
 from reviewbot.runner.machines import how_many
-from reviewbot.runner.select import SLOW, SMOKE, UNKNOWN
+from reviewbot.runner.select import SLOW, UNKNOWN, in_order
 from reviewbot.runner.shard_run import START
 from reviewbot.store import Durations
-from reviewbot.suites import bench, load_typical, smoke
+from reviewbot.suites import load_typical
 from reviewbot.suites.budget import Host, wall
 
-BENCH = 1.5
-"""Seconds, on a machine of slow factor 1, of a measurement of which nothing is known."""
 BESIDE = ("buildroot", "guest", "payload")
 """What is made beside the components."""
 
@@ -52,9 +50,7 @@ def expected(
         seconds = {test: one.seconds for test, one in known.tests(measured_as(leg, variant), accelerator).items()}
         usual = mean(seconds.values()) if seconds else UNKNOWN
         lengths += [slow * seconds.get(f"fstests/{name}", usual) for name in names if sure]
-        in_order = {f"smoke/{check}": SMOKE for check in smoke.CHECKS} if "smoke" in suites else {}
-        in_order |= {f"bench/{one.name}": BENCH for one in bench.chosen(rows)} if "bench" in suites else {}
-        checks[leg] = slow * sum(seconds.get(step, guess) for step, guess in in_order.items())
+        checks[leg] = slow * sum(seconds.get(step, guess) for step, guess in in_order(suites, rows).items())
     most = wall(sum(lengths), max(lengths, default=0.0), Host(machines, slow * START, checks))
     limits = [*([most] if sure else []), *([budget] if budget else [])]
     built = {name: known.get(f"build {name}") for name in (*BESIDE, *components)}

@@ -15,7 +15,7 @@ from reviewbot.runner import known_notrun
 from reviewbot.runner.context import Context
 from reviewbot.runner.shard_run import START
 from reviewbot.store import Runs, TestSeconds
-from reviewbot.suites import fstests, smoke
+from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.budget import Budgeted, Host, Wanted, within
 from reviewbot.suites.selection import Selection
 from reviewbot.suites.worth import Judge, lately, load_touched, touched_groups
@@ -24,6 +24,8 @@ UNKNOWN = 2.0
 """Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
 SMOKE = 1.0
 """The same of a check of the smoke suite of which nothing is known."""
+BENCH = 1.5
+"""The same of a measurement of the bench suite."""
 SLOW = {"tcg": 8.0}
 """Slow factor of an accelerator before any machine has measured it; of others 1."""
 RECENT = 20
@@ -99,7 +101,7 @@ def _within_budget(found: Mapping[str, Chosen], context: Context, suites: Sequen
             wanted.append(Wanted(name, test, slow * known.get(f"fstests/{test}", guess)))
     groups = next((chosen.selection.groups for chosen in found.values()), {})
     judge = Judge(groups, touched_groups(budget.changed, load_touched()), lately(recent(Runs(context.run.path.parent))))
-    host = Host(budget.machines or context.machines, slow * START, _smoke(found, context, suites, slow))
+    host = Host(budget.machines or context.machines, slow * START, _ordered(found, context, suites, slow))
     fitting = within(wanted, judge, budget.seconds, host)
     return {
         name: _cut(name, chosen, fitting, guessed[name], context.tests.first.get(name, ()))
@@ -111,14 +113,21 @@ def _durations(leg: str, context: Context) -> Mapping[str, TestSeconds]:
     return context.durations.tests(measured_as(leg, context.build.variant.name), context.accelerator.name)
 
 
-def _smoke(found: Mapping[str, Chosen], context: Context, suites: Sequence[str], slow: float) -> dict[str, float]:
-    if "smoke" not in suites:
-        return dict.fromkeys(found, 0.0)
+def in_order(suites: Sequence[str], rows: str) -> dict[str, float]:
+    """Steps of the suites that go in order -> seconds, on a machine of slow factor 1, when nothing is known of one.
+
+    rows: of bench, as `--rows` has them. Raises UsageError for a row that is none.
+    """
+    found = {f"smoke/{check}": SMOKE for check in smoke.CHECKS} if "smoke" in suites else {}
+    return found | ({f"bench/{one.name}": BENCH for one in bench.chosen(rows)} if "bench" in suites else {})
+
+
+def _ordered(found: Mapping[str, Chosen], context: Context, suites: Sequence[str], slow: float) -> dict[str, float]:
     seconds = {}
     for name in found:
         known = _durations(name, context)
-        checks = [known.get(f"smoke/{check}") for check in smoke.CHECKS]
-        seconds[name] = slow * sum(check.seconds if check else SMOKE for check in checks)
+        steps = in_order(suites, context.tests.rows)
+        seconds[name] = slow * sum(known[step].seconds if step in known else guess for step, guess in steps.items())
     return seconds
 
 
