@@ -195,6 +195,35 @@ def test_a_first_answer_that_is_an_error_is_no_silence(tmp_path: Path) -> None:
     assert "the first answer of fuse4fs" in done.stderr and "Input/output error" in done.stderr
 
 
+QUITTER = """#!/bin/sh
+echo "$2 $3 fuse.ext4 rw,relatime,user_id=0,group_id=0 0 0" > {mounts}
+echo $$ > {pid}
+echo "fuse: this kernel cannot do it"
+while [ ! -e {asked} ]; do sleep 0.01; done
+: > {mounts}
+: > {gone}
+sleep 0.3
+exit 3
+"""
+
+
+@pytest.mark.parametrize("answer", ["exit 0", "echo 'not connected' >&2; exit 1"])
+def test_a_server_that_ends_at_once_says_why_itself(tmp_path: Path, answer: str) -> None:
+    """It is not killed for a silence that there was not."""
+    asked, gone = tmp_path / "asked", tmp_path / "gone"
+    server = QUITTER.format(mounts=tmp_path / "mounts", pid=tmp_path / "pid", asked=asked, gone=gone)
+    stat = f"#!/bin/sh\n: > {asked}\nwhile [ ! -e {gone} ]; do sleep 0.01; done\n{answer}\n"
+    done = mount(tmp_path, stat=stat, fuse4fs=server)
+    assert done.returncode == 32 and "no answer" not in done.stderr
+    assert "ended with status 3" in done.stderr
+    assert done.stderr.splitlines()[-1] == "fuse: this kernel cannot do it"
+
+
+def test_a_server_that_is_silent_is_said_to_be(tmp_path: Path) -> None:
+    done = mount(tmp_path, stat="#!/bin/sh\nexit 124\n")
+    assert done.returncode == 32 and "gave no answer within 30 s" in done.stderr
+
+
 def test_the_last_word_of_a_mount_that_failed_is_the_servers(tmp_path: Path) -> None:
     """And not what the shell says of the server that the lab ended."""
     why = "fuse4fs: bad superblock"
