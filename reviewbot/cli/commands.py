@@ -143,7 +143,8 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
     if not names and not mbox and manifest is None:
         raise UsageError(
-            "which series? Give a Message-ID, --mbox FILE or --manifest FILE", hint="try `reviewbot plan --help`"
+            "which series? Give a Message-ID, --mbox FILE or --manifest FILE",
+            hint=f"try `{click.get_current_context().command_path} --help`",
         )
     if options.get("bench") and pipeline.BENCH not in options["suites"]:
         options = {**options, "suites": (*options["suites"], pipeline.BENCH)}
@@ -185,13 +186,13 @@ def plan(**options: Any) -> int:
 
     \b
     reviewbot plan 20260223224617.GA2390314@frogsfrogsfrogs
-    reviewbot plan https://lore.kernel.org/r/20260223224617.GA2390314@frogsfrogsfrogs
-    reviewbot plan https://patchwork.kernel.org/project/linux-fsdevel/list/?series=98765
-    reviewbot plan COVER-ID-1 COVER-ID-2            one posting in several threads
-    reviewbot plan --part-only PATCH-ID             only the sub-series with this patch
+    reviewbot plan https://lore.kernel.org/r/20260223224617.GA2390314@frogs
+    reviewbot plan https://patchwork.kernel.org/project/fuse/list/?series=98765
+    reviewbot plan COVER-ID-1 COVER-ID-2        one posting in several threads
+    reviewbot plan --part-only PATCH-ID         the sub-series with this patch
     reviewbot plan --try-bases --base kernel=v6.19 MESSAGE-ID
-    reviewbot plan --latest --wait 90m MESSAGE-ID   the newest version, once all of it is there
-    reviewbot plan --manifest posting.yaml          parts from mails, tags, branches, pull requests
+    reviewbot plan --latest --wait 90m MSG-ID   the newest version, when whole
+    reviewbot plan --manifest posting.yaml      parts from mails, tags, pulls
     b4 mbox -o - MESSAGE-ID | reviewbot plan --mbox -
     """
     request, site = request_of(options)
@@ -259,8 +260,10 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test 20260223224617.GA2390314@frogsfrogsfrogs
     reviewbot apply-and-test --mbox series.mbox --legs ext4,fuse4fs --suites smoke
     reviewbot apply-and-test MESSAGE-ID --base kernel=v6.19 --tests "-g quick"
-    reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR   then run-shard each, and merge-shards
-    reviewbot apply-and-test MESSAGE-ID --on slurm                   other hosts run the machines
+    reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR
+    reviewbot apply-and-test MESSAGE-ID --on slurm
+
+    Shards are run by run-shard and put together by merge-shards; with --on, other hosts run the machines.
     """
     request, site = request_of(options)
     if not request.compare and (request.compat or request.prefixes or request.deep):

@@ -16,9 +16,10 @@ def completion(shell: str) -> None:
     """Print what makes a shell complete commands, options, legs, suites, variants, runs and tests.
 
     \b
-    bash: reviewbot completion bash > ~/.local/share/bash-completion/completions/reviewbot
-    zsh:  reviewbot completion zsh > "${fpath[1]}/_reviewbot"
-    fish: reviewbot completion fish > ~/.config/fish/completions/reviewbot.fish
+    dir=~/.local/share/bash-completion/completions
+    reviewbot completion bash > $dir/reviewbot
+    reviewbot completion zsh > "${fpath[1]}/_reviewbot"
+    reviewbot completion fish > ~/.config/fish/completions/reviewbot.fish
 
     It takes effect in the next shell.
     """

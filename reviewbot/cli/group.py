@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line's root. Commands are loaded when they are asked for: `b4 review` calls one per patch and waits."""
 
+import difflib
 import importlib
 
 import click
 
+from reviewbot.model.errors import UsageError
 from reviewbot.model.verdict import ExitStatus
 
 _MODULES = {
@@ -56,6 +58,14 @@ class _Commands(click.Group):
             importlib.import_module(f"reviewbot.cli.{_MODULES[cmd_name]}")
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], _MODULES, n=1)
+        if near and args[0] not in _MODULES and not args[0].startswith("-"):
+            raise UsageError(f"no command {args[0]}", hint=f"did you mean `reviewbot {near[0]}`?")
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_MODULES)
 
@@ -86,14 +96,14 @@ def reviewbot(context: click.Context) -> int | None:
     """Test a patch series that spans several repositories: one Message-ID in, one honest verdict out.
 
     \b
-    reviewbot plan MESSAGE-ID            what would be tested, on which base, and why
-    reviewbot review MESSAGE-ID          build and look at each patch; boot nothing
-    reviewbot apply-and-test MESSAGE-ID  apply, build, review, boot, test, report
-    reviewbot bench MESSAGE-ID           how fast each leg is beside the kernel's ext4, and whether that changed
-    reviewbot report latest              read the result
-    reviewbot reproduce latest TEST      run one test again, with the same artifacts
-    reviewbot shell latest --leg fuse4fs a root shell in that leg's machine
-    reviewbot post latest --to mail      answer in the thread (a dry run unless --send)
+    reviewbot plan MESSAGE-ID             what would be tested, and why
+    reviewbot review MESSAGE-ID           build and look at each patch
+    reviewbot apply-and-test MESSAGE-ID   apply, build, review, boot, test
+    reviewbot bench MESSAGE-ID            how fast each leg is
+    reviewbot report latest               read the result
+    reviewbot reproduce latest TEST       run one test again
+    reviewbot shell latest --leg fuse4fs  a root shell in that leg's machine
+    reviewbot post latest --to mail       answer in the thread (--send does it)
 
     A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,
     Patchwork or any public-inbox; of a patch in the middle, its whole posting is taken. Several name one

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What comes along with the program: documents, manual pages, workflows."""
 
+import itertools
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from rich.markdown import Markdown
 from reviewbot.cli import terminal, values
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.manual import page, pages
+from reviewbot.cli.outputs import written_into
 from reviewbot.host.data import data_path
 from reviewbot.host.files import write_atomic
 from reviewbot.host.process import ToolMissing, run
@@ -30,11 +33,12 @@ def _workflows() -> dict[str, Path]:
 
 
 def _title(path: Path) -> str:
-    """Of a document its first heading, of a workflow its name."""
-    for line in path.read_text().splitlines():
-        if line.startswith(("# ", "name: ")) and "SPDX" not in line:
-            return line.partition(" ")[2].strip("\"'")
-    return ""
+    """Of a document its first heading; of a workflow the first sentence of the comment above it."""
+    lines = [line for line in path.read_text().splitlines() if "SPDX" not in line]
+    if path.suffix == ".md":
+        return next((line[2:] for line in lines if line.startswith("# ")), "")
+    words = " ".join(line[2:] for line in itertools.takewhile(lambda line: line.startswith("# "), lines))
+    return re.split(r"(?<=[.]) ", words)[0]
 
 
 def _json(files: Mapping[str, Path]) -> str:
@@ -91,8 +95,9 @@ def man(context: click.Context, command: str | None, output: Path | None) -> Non
     """
     if output is not None:
         written = pages(reviewbot, version())
-        for name, text in written.items():
-            write_atomic(output / name, text)
+        with written_into(output):
+            for name, text in written.items():
+                write_atomic(output / name, text)
         click.echo(f"{len(written)} pages in {output}")
         return
     chosen: click.Command | None = reviewbot if command is None else reviewbot.get_command(context, command)
@@ -154,5 +159,6 @@ def copy(folder: Path, names: tuple[str, ...], force: bool) -> None:
         if (there := folder / name).exists() and there.read_bytes() != content and not force:
             raise UsageError(f"{there} is another file", hint="--force overwrites it")
     for name, content in chosen.items():
-        write_atomic(folder / name, content)
+        with written_into(folder):
+            write_atomic(folder / name, content)
         click.echo(str(folder / name))

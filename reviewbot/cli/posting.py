@@ -174,7 +174,7 @@ _ACTIONS = ("list", "show", "hold", "release", "drop", "send")
 
 
 @reviewbot.command("outbox", short_help="What was sent to others, and what waits.")
-@click.argument("action", type=click.Choice(_ACTIONS), default="list")
+@click.argument("action", type=click.Choice(_ACTIONS), default="list", metavar="[ACTION]")
 @click.argument("numbers", type=click.INT, nargs=-1, metavar="[NUMBER]...")
 @click.option("--all", "everything", is_flag=True, help="List what is over, too: sent, refused, dropped.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
@@ -182,13 +182,15 @@ def outbox_command(action: str, numbers: tuple[int, ...], everything: bool, as_j
     """What was sent to others, and what waits.
 
     \b
-    reviewbot outbox                what is held, waits, or may have arrived; --all: everything
-    reviewbot outbox show 12        the thing itself
-    reviewbot outbox hold 12        let it wait until it is released
-    reviewbot outbox release 12     send it, whatever the policy says
-    reviewbot outbox drop 12        never send it
-    reviewbot outbox send           send what is due: released, its embargo over, its next try come
+    reviewbot outbox             what is held, waits, or may have arrived
+    reviewbot outbox --all       what is over, too
+    reviewbot outbox show 12     the thing itself
+    reviewbot outbox hold 12     let it wait until it is released
+    reviewbot outbox release 12  send it, whatever the policy says
+    reviewbot outbox drop 12     never send it
+    reviewbot outbox send        send what is due
 
+    Due is what may go, when its embargo is over or its next try has come, as far as `per_day` of posting.yaml allows.
     `sending` is what a process sends now, or was killed over: it may have arrived, and is not sent again by itself.
     """
     outbox = _outbox()

@@ -24,7 +24,15 @@ FORMATS = {
 
 @reviewbot.command("report", short_help="Print one of the reports of a run.")
 @click.argument("run", type=values.Run(), default="latest")
-@click.option("--format", "name", type=click.Choice(sorted(FORMATS)), default="md", show_default=True)
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(sorted(FORMATS)),
+    default="md",
+    show_default=True,
+    metavar="FORMAT",
+    help=f"One of {', '.join(sorted(FORMATS))}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json, the verdict.")
 def report_command(run: str, name: str, as_json: bool) -> None:
     """Print one of the reports of RUN (an id, a unique prefix, or `latest`).

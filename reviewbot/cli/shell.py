@@ -54,8 +54,10 @@ def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, a
 
     \b
     reviewbot shell latest --leg fuse4fs
-    reviewbot shell 20261125 --leg ext4 --suite fstests     then: cd /stack/fstests && ./check generic/001
+    reviewbot shell 20261125 --leg ext4 --suite fstests
     echo 'uname -r' | reviewbot shell latest --leg ext4
+
+    In a machine of suite fstests, `cd /stack/fstests && ./check generic/001` runs a test.
     """
     site, store = load_site(site_path), Store(cache_dir())
     recorded = reproduce.read_run(Runs(data_dir() / "runs").find(run), site)

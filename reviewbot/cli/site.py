@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reviewbot import report
 from reviewbot.cli.group import reviewbot
+from reviewbot.cli.outputs import written_into
 from reviewbot.cli.runs import row_of
 from reviewbot.host.files import write_atomic
 from reviewbot.host.paths import data_dir, our_folders
@@ -47,7 +48,8 @@ def site(folder: Path, files: str, as_json: bool) -> None:
     """
     if files and not re.fullmatch(r"https?://[^\s\"'<>]+|/[^\s\"'<>]*", files):
         raise UsageError(f"no URL: {files}")
-    before = _before(folder)
+    with written_into(folder):
+        before = _before(folder)
     rows, made = [], 0
     for run in reversed(Runs(data_dir() / "runs").list()):
         state = f"{_state(run)} {files}"

@@ -8,6 +8,7 @@ import subprocess
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.manual import page, pages
@@ -23,6 +24,23 @@ def names() -> list[str]:
 def laid_out(text: str, *options: str) -> "subprocess.CompletedProcess[str]":
     command = ["groff", "-man", *options]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["", *names()])
+def test_help_fits_into_80_columns(name: str) -> None:
+    done = CliRunner().invoke(reviewbot, [*filter(None, [name]), "--help"], terminal_width=80)
+    assert done.exit_code == 0 and [line for line in done.output.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    "words", [["workflows", "copy", "/proc/x"], ["man", "--output", "/proc/x"], ["site", "/proc/x"]]
+)
+def test_a_folder_that_cannot_be_made_is_the_users_mistake(world: World, words: list[str]) -> None:
+    assert "/proc/x: No such file or directory" in world.refuses(2, "name a folder that can be written", *words)
+
+
+def test_a_mistyped_command_is_told_what_it_is_like(world: World) -> None:
+    assert "did you mean `reviewbot apply-and-test`?" in world.refuses(2, "no command aply-and-test", "aply-and-test")
 
 
 def test_there_is_a_page_for_each_command() -> None:
