@@ -13,8 +13,9 @@ from smoke.metadata import drop_caches
 
 from bench.rounds import Row, Taken, fresh, turns
 
-Work = Callable[[str, int], object]
-"""Gets a process's own folder and how many files it has."""
+Work = Callable[[str, range], object]
+"""Gets a process's own folder and the numbers of its files."""
+BATCHES = 4
 TAR = "/tmp/bench.tar"
 FOLDERS, IN_EACH = 4, 12
 """Of the archive that is unpacked."""
@@ -55,23 +56,23 @@ def at_once(works: list[Callable[[], object]]) -> float:
     return took
 
 
-def _create(folder: str, files: int) -> None:
-    for number in range(files):
+def _create(folder: str, numbers: range) -> None:
+    for number in numbers:
         os.close(os.open(f"{folder}/f{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
 
-def _stat(folder: str, files: int) -> None:
-    for number in range(files):
+def _stat(folder: str, numbers: range) -> None:
+    for number in numbers:
         os.stat(f"{folder}/f{number}")
 
 
-def _rename(folder: str, files: int) -> None:
-    for number in range(files):
+def _rename(folder: str, numbers: range) -> None:
+    for number in numbers:
         os.rename(f"{folder}/f{number}", f"{folder}/g{number}")
 
 
-def _unlink(folder: str, files: int) -> None:
-    for number in range(files):
+def _unlink(folder: str, numbers: range) -> None:
+    for number in numbers:
         os.unlink(f"{folder}/g{number}")
 
 
@@ -79,19 +80,27 @@ PHASES: dict[str, Work] = {"create": _create, "stat": _stat, "rename": _rename, 
 
 
 def files(order: dict[str, Any]) -> dict[str, Row]:
-    """Rows in the order of PHASES: `files` in all, shared by `threads` processes, each in a folder of its own."""
-    threads, each = order["threads"], order["files"] // order["threads"]
-    rows = {name: Row(threads * each) for name in order["rows"]}
+    """Rows in the order of PHASES: `files` in all, shared by `threads` processes, each in a folder of its own.
+
+    They come in batches, and the quickest counts: others were disturbed by what else the host does.
+    """
+    threads = order["threads"]
+    batch = order["files"] // threads // BATCHES
+    rows = {name: Row(threads * batch) for name in order["rows"]}
     fresh()
     for side, place, number in turns(order["rounds"]):
         folders = [f"{place}/{number}.{thread}" for thread in range(threads)]
         for folder in folders:
             os.mkdir(folder)
         for row, phase in zip(rows.values(), PHASES.values(), strict=True):
-            drop_caches()
-            with Taken() as taken:
-                took = at_once([partial(phase, folder, each) for folder in folders])
-            row.add(side, took, taken)
+            took = []
+            for first in range(0, BATCHES * batch, batch):
+                drop_caches()
+                numbers = range(first, first + batch)
+                with Taken() as taken:
+                    took.append(at_once([partial(phase, folder, numbers) for folder in folders]))
+                row.count(side, taken, 1 / BATCHES)
+            row.add(side, min(took))
         for folder in folders:
             os.rmdir(folder)
     return rows

@@ -60,20 +60,25 @@ def run_fio(words: list[str]) -> dict[str, dict[str, Any]]:
 def seconds(job: dict[str, Any], *, synced: bool) -> tuple[float, float]:
     """(seconds, MiB moved) of a job. Raises Failed.
 
-    Of a job that ends with an fsync, `synced`, the time is that of the whole job, which fio tells in ms; of others the
-    sum over its operations, which it tells in ns.
+    Of a job that ends with an fsync, `synced`, the time is that of the whole job, which fio tells in ms; of others it
+    is that of its middle operation times their number: a host that does something else meanwhile makes some wait.
     """
     try:
         kinds = [job[kind] for kind in ("read", "write")]
         moved = sum(kind["io_bytes"] for kind in kinds)
         whole = sum(kind["runtime"] for kind in kinds) / 1e3
-        took = whole if synced else sum(kind["lat_ns"]["mean"] * kind["total_ios"] for kind in kinds) / 1e9
+        took = whole if synced else sum(_middle(kind) * kind["total_ios"] for kind in kinds) / 1e9
         error = job["error"]
     except (KeyError, TypeError) as why:
         raise Failed(f"fio said what cannot be read: {why!r}") from None
     if error or not moved or took <= 0:
         raise Failed(f"fio moved {moved} bytes in {took} s, error {error}")
     return took, moved / MIB
+
+
+def _middle(kind: dict[str, Any]) -> float:
+    """Nanoseconds of the operation that half of all take longer than; 0 without any."""
+    return float(kind["clat_ns"]["percentile"]["50.000000"]) if kind["total_ios"] else 0.0
 
 
 def fio(order: dict[str, Any]) -> dict[str, Row]:

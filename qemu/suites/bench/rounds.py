@@ -27,8 +27,8 @@ class Row:
         """Units of work of one round: operations, MiB."""
         self.values: list[float] = []
         self.yardstick: list[float] = []
-        self.upcalls: dict[str, int] | None = None
-        self.switches: dict[str, int] = {}
+        self.upcalls: dict[str, float] | None = None
+        self.switches: dict[str, float] = {}
         self.series: list[tuple[float, float]] = []
         self.at_least = False
         """The wait was longer than what was waited for."""
@@ -37,14 +37,17 @@ class Row:
     def add(self, side: str, seconds: float, taken: "Taken | None" = None) -> None:
         """One round: seconds for all of its work."""
         (self.values if side == LEG else self.yardstick).append(seconds / self.work)
-        if taken is None:
-            return
+        if taken is not None:
+            self.count(side, taken)
+
+    def count(self, side: str, taken: "Taken", part: float = 1.0) -> None:
+        """What happened meanwhile. part: of a round whose work is done so many times."""
         if taken.switches is not None:
-            self.switches[side] = self.switches.get(side, 0) + taken.switches
+            self.switches[side] = self.switches.get(side, 0.0) + part * taken.switches
         if side == LEG and taken.requests is not None:
             self.upcalls = self.upcalls or {}
             for name, count in taken.requests.items():
-                self.upcalls[name] = self.upcalls.get(name, 0) + count
+                self.upcalls[name] = self.upcalls.get(name, 0.0) + part * count
 
     def told(self) -> dict[str, Any]:
         """For the host; `reviewbot.model.bench` says what it means."""
@@ -94,6 +97,7 @@ class Taken:
     def counters(cls) -> list[str]:
         """Files that count; requests are counted from the first call on."""
         if SERVER and cls.names is None:
+            cls.count(False)  # by an earlier measurement of this machine
             cls.names = figures.count_requests(TRACE)
         return ["/proc/stat", *([f"{TRACE}/{figures.EVENT}/hist"] if cls.names is not None else [])]
 
