@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fleet import fleet
 from benchmarks.floor import floor
 from benchmarks.machines import job_of, newest
 from benchmarks.measure import Figure, repeat
@@ -45,6 +46,7 @@ def figures(*, cold: bool) -> Iterator[Figure]:
     yield first_word()
     yield floor(Store(cache_dir()))
     yield from shards(Store(cache_dir()))
+    yield from fleet(Store(cache_dir()))
     yield from starts(Store(cache_dir()))
 
 

@@ -28,6 +28,7 @@ Kind = Literal["leaving", "run", "artifact", "scratch", "repository", "download"
 _FOLDERS: Mapping[str, tuple[Kind, int]] = {
     "artifacts": ("artifact", 1), "scratch": ("scratch", 2), "layers": ("scratch", 1), "worktrees": ("scratch", 1),
     "repos": ("repository", 1), "apt": ("download", 1), "lore": ("download", 1), "downloads": ("download", 1),
+    "objects": ("download", 2),
 }  # fmt: skip
 """Folder of the cache -> what its entries are, and how deep in it they are."""
 _THROWAWAY = "work-"
