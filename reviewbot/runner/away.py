@@ -142,13 +142,12 @@ class AwayRun:
 
 def shards_of(work: SuiteJob, count: int, minutes: float, nonce: str, context: Context) -> Sequence[Shard]:
     """A suite in order is one; others are cut so that each takes about so many minutes, into `count` at most."""
+    shard = work.shard.model_copy(update={"kind": context.kind})
     if SUITES[work.suite].ordered:
-        wanted = 1
-    else:
-        seconds = sum(work.lengths.values()) * slow_factor(context)
-        wanted = max(1, min(count, round(seconds / (60 * minutes) + 0.5)) if minutes else count)
-    whole = replace(work, shard=work.shard.model_copy(update={"kind": context.kind}))
-    return cut([whole], wanted, nonce)
+        return (shard.model_copy(update={"nonce": nonce}),)
+    seconds = sum(work.lengths.values()) * slow_factor(context)
+    wanted = max(1, min(count, round(seconds / (60 * minutes) + 0.5)) if minutes else count)
+    return cut([replace(work, shard=shard)], wanted, nonce)
 
 
 def said(twice: Sequence[Twice], result: LegResult) -> tuple[str, ...]:

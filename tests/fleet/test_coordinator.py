@@ -13,6 +13,7 @@ from reviewbot.model.fleet import FleetRows, ShardState
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner import run_legs
+from reviewbot.suites import smoke
 from tests.fleet.workers import Deed
 from tests.fleet.world import FleetWorld
 from tests.played import LEG, TESTS, Lab, made_world, outcomes
@@ -40,11 +41,18 @@ def rows(fleet: FleetWorld) -> FleetRows:
 
 
 def test_a_fleet_finds_what_one_host_finds(fleet: FleetWorld) -> None:
-    fleet.deed = lambda shard, attempt: Deed(scripted())
+    asked: list[list[str]] = []
+
+    def deed(shard: Shard, attempt: int) -> Deed:
+        asked.append([step.name.partition("/")[2] for step in shard.tests])
+        return Deed(scripted())
+
+    fleet.deed = deed
     (result,) = fleet.run("smoke", "fstests")
     assert told(result) == told(alone())
     assert all(test.machine == "tcg@played-cpu" for test in result.tests)
     assert [len(place.batch.shards) for place in fleet.engine.submitted] == [1, 4]
+    assert asked[0] == list(smoke.CHECKS), "each check finds what those before it left"
 
 
 @pytest.mark.parametrize(
