@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from email import message_from_bytes, policy
 
 from reviewbot.model.review import PatchReview, Severity
+from reviewbot.model.verdict import VerdictKind
 from reviewbot.model.words import counted, one_line, place, plain, split_place
 from reviewbot.report.record import Record
 from reviewbot.report.text import quoted, without_trailers, wrapped
-from reviewbot.report.words import apart, said, sentence
+from reviewbot.report.words import apart, headline, said, sentence
 
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 _FINDINGS = 10
@@ -22,14 +23,20 @@ _FINDINGS = 10
 def series_text(record: Record) -> str:
     """The verdict, what it rests on, and where more is to be seen."""
     judged = said(record)
-    lines = [one_line(f"{judged.kind}: {judged.summary}", 200), ""]
+    told = []
     for finding in judged.findings[:_FINDINGS]:
-        lines += [wrapped(finding.what, "* ", "  "), *([quoted(finding.detail, 8)] if finding.detail else [])]
+        said_above = finding.in_summary and judged.kind is not VerdictKind.REGRESSION
+        told += [] if said_above else [wrapped(finding.what, "* ", "  ")]
+        told += [quoted(finding.detail, 8)] if finding.detail else []
     if len(judged.findings) > _FINDINGS:
-        lines.append(f"… and {len(judged.findings) - _FINDINGS} more.")
-    lines += [wrapped(line, "- ", "  ") for line in apart(record)]
-    lines += ["", wrapped(f"Run {record.run} of {record.tool}{f', {record.url}' if record.url else ''}")]
-    return _unquoted("\n".join(lines)).strip() + "\n"
+        told.append(f"… and {len(judged.findings) - _FINDINGS} more.")
+    told += [wrapped(line, "- ", "  ") for line in apart(record)]
+    pieces = (
+        one_line(f"{judged.kind}: {headline(record)}", 200),
+        "\n".join(told),
+        wrapped(f"Run {record.run} of {record.tool}{f', {record.url}' if record.url else ''}"),
+    )
+    return _unquoted("\n\n".join(filter(None, pieces))).strip() + "\n"
 
 
 def patch_text(record: Record, message_id: str, diff: str) -> str:

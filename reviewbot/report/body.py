@@ -54,7 +54,7 @@ def body(record: Record, threads: int = 1) -> str:
         .render(
             record=record,
             verdict=verdict,
-            threads=threads,
+            threads=threads if record.posting.sent else 1,
             headline=headline(record),
             read_from=_read_from(record),
             findings=found[:FINDINGS],

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from reviewbot.cli.posting import post_command
 from reviewbot.model.errors import UsageError
 from reviewbot.model.review import PatchReview, Review, ReviewFinding, Severity
 from reviewbot.report import Record, files
-from reviewbot.report.b4 import b4_text, patch_text
+from reviewbot.report.b4 import b4_text, patch_text, series_text
 from reviewbot.store import RunFolder
 from reviewbot.verdict import judge_review
 from tests.mails import diff, mail, mbox
@@ -223,3 +224,12 @@ def test_every_run_has_a_text_for_the_series(name: str) -> None:
     record = RECORDS[name]()
     assert record.verdict
     assert b4_text(record, {}).startswith(f"==> series <==\n{record.verdict.kind}: ")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_text_of_a_series_says_nothing_twice_and_begins_with_one_line(name: str) -> None:
+    first, blank, *rest = series_text(RECORDS[name]()).splitlines()
+    assert re.match(r"[A-Z-]+: \S", first) and blank == ""
+    said = [line for line in rest if line.startswith("* ")]
+    assert len(said) == len(set(said)) and not [one for one in said if one[2:40] in first]
+    assert all(len(line) <= 78 for line in rest) and "\n\n\n" not in series_text(RECORDS[name]())

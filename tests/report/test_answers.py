@@ -4,7 +4,7 @@
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
-from reviewbot.model.posting import Part, Patch, Posting
+from reviewbot.model.posting import NEVER_SENT, Part, Patch, Posting
 from reviewbot.report import Record
 from reviewbot.report.mail import replies
 from tests.mails import mail
@@ -52,6 +52,11 @@ def test_two_threads_have_an_answer_each_to_their_own_author() -> None:
     assert found == replies(TWO, MAILS), "the same again"
     assert first.get_content() == second.get_content()
     assert "The posting came in 2 threads; each has this answer." in first.get_content()
+
+
+def test_files_that_were_never_sent_came_in_no_threads() -> None:
+    unsent = TWO.model_copy(update={"posting": TWO.posting.model_copy(update={"top": f"0123@{NEVER_SENT}"})})
+    assert "threads" not in read(replies(unsent, MAILS)["reply.eml"]).get_content()
 
 
 def test_parts_of_one_thread_have_one_answer() -> None:
