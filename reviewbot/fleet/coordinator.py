@@ -87,7 +87,7 @@ class Coordinator:
                     self.errand.stop.wait(self.rules.poll)
         finally:
             with cancel.aftermath():
-                self._cancel([out for item in self.items for out in item.out])
+                self._call_off()
 
     def _load(self, begin: Callable[[str], Course]) -> None:
         """What an earlier call left, or a new course."""
@@ -255,6 +255,14 @@ class Coordinator:
         for name in sorted({batch for batch, _ in outs}):
             with contextlib.suppress(EngineBusy):
                 self.engine.cancel(self.places[name], [index for batch, index in outs if batch == name])
+
+    def _call_off(self) -> None:
+        """Nothing is out any more."""
+        self._cancel([out for item in self.items for out in item.out])
+        for item in self.items:
+            for out in list(item.out):
+                self._over(item, out, "")
+        self._tell()
 
     def _tell(self) -> None:
         changed = [item.told() for item in self.items]

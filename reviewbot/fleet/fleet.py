@@ -21,6 +21,7 @@ from reviewbot.model.fleet import EngineSettings, FleetRows, ShardRow
 from reviewbot.model.progress import Progress
 from reviewbot.model.shard import Need, Shard
 from reviewbot.runner.away import Errand
+from reviewbot.runner.context import RERUNS
 from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.store import RunFolder
 from reviewbot.store.contents import recorded
@@ -47,7 +48,7 @@ class Fleet:
     progress: Progress
     slow: float
     """Slow factor that workers are expected to have."""
-    rows: dict[str, tuple[ShardRow, ...]] = field(default_factory=dict)
+    rows: dict[Path, tuple[ShardRow, ...]] = field(default_factory=dict)
     hashes: dict[Path, str] = field(default_factory=dict)
     due: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -64,7 +65,7 @@ class Fleet:
                 slow=self.slow,
                 poll=self.settings.poll,
             )
-            what = f"{errand.logs.relative_to(self.run.path)} {errand.work.suite}"
+            what = errand.logs.relative_to(self.run.path) / errand.work.suite
             Coordinator(
                 errand=errand,
                 engine=self.engine,
@@ -109,9 +110,11 @@ class Fleet:
     def _publish(self, shard: Shard) -> str:
         return self.objects.put_bytes(shard.model_dump_json().encode())
 
-    def _tell(self, what: str, rows: Iterable[ShardRow], *, changed: bool) -> None:
+    def _tell(self, what: Path, rows: Iterable[ShardRow], *, changed: bool) -> None:
+        """what: folder of the leg's logs, and the suite; the logs of a rerun are in `reruns/base.1`."""
+        which = f" on {what.parts[1]}" if what.parts[0] == RERUNS else ""
         with self.lock:
-            self.rows[what] = tuple(rows)
+            self.rows[what] = tuple(row.model_copy(update={"shard": f"{row.shard}{which}"}) for row in rows)
             if changed or time.monotonic() >= self.due:
                 every = tuple(row for some in self.rows.values() for row in some)
                 said = FleetRows(run=self.run.id, fleet=self.name, engine=self.settings.engine, shards=every)

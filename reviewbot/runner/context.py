@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from reviewbot.runner.away import Elsewhere
 
 
+RERUNS = "reruns"
+"""Folder of a run for all that is run again in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How long the tests of a run may take, and what helps to choose them."""
@@ -90,7 +94,7 @@ class Context:
 
         kind: of the host whose word it is compared with.
         """
-        run = RunFolder(self.run.id, self.run.path / "reruns" / folder)
+        run = RunFolder(self.run.id, self.run.path / RERUNS / folder)
         return replace(self, run=run, tests=tests, notruns=None, kind=kind)
 
 

@@ -148,6 +148,7 @@ def test_what_is_out_is_cancelled_when_it_is_no_longer_wanted(fleet: FleetWorld)
     with token.working(), pytest.raises(cancel.Stopping):
         run_legs([LEG], ["fstests"], context)
     assert {index for _, index in fleet.engine.cancelled} == {0, 1, 2, 3}
+    assert {row.state for row in rows(fleet).shards} == {ShardState.TO_DO}
 
 
 def test_a_coordinator_that_was_killed_goes_on_with_what_is_out(fleet: FleetWorld) -> None:
@@ -170,6 +171,7 @@ def test_a_coordinator_that_was_killed_goes_on_with_what_is_out(fleet: FleetWorl
     first.deaf = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reviewbot.runner.away.AwayRun._got", lambda self, shard, result: killed(shard, result))
+        patch.setattr("reviewbot.fleet.coordinator.Coordinator._call_off", lambda self: None)
         with pytest.raises(Killed):
             run_legs([LEG], ["fstests"], context)
     (result,) = fleet.run(context=fleet.context(first))

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A real Slurm of three nodes: one is killed in the middle, one lies, one is slow, and nothing else comes of it."""
 
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -110,6 +113,33 @@ def test_a_node_that_dies_one_that_lies_and_a_slow_one_change_nothing(
     assert slurm.daemons["node1"].poll() is not None, "it died"
     assert {row.where for row in rows(fleet).shards} != set(NODES) and result.count(Outcome.INFRA) == 0
     assert slurm.ask("squeue", "--noheader") == ""
+
+
+def test_a_coordinator_that_was_killed_waits_for_the_array_that_it_left(
+    fleet: FleetWorld, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = worker(tmp_path, slurm)
+    waits = tmp_path / "waits"  # no node dies or lies, and none ends before the first coordinator is dead
+    waits.write_text(
+        f'#!/bin/sh\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.1; done\nSLURMD_NODENAME=node3 exec {program} "$@"\n'
+    )
+    waits.chmod(0o755)
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            fleet.run(context=fleet.context(on_slurm(fleet, waits), slow=1.0))
+        os._exit(1)
+    until(lambda: "RUNNING" in slurm.ask("squeue", "--noheader", "--format=%T"), slurm)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    out = slurm.ask("squeue", "--noheader", "--array", "--format=%i")
+    submitted: list[Place] = []
+    monkeypatch.setattr(Slurm, "submit", lambda self, place: submitted.append(place))
+    (tmp_path / "go").touch()
+    (result,) = fleet.run(context=fleet.context(on_slurm(fleet, waits), slow=1.0))
+    assert submitted == [] and len(out.split()) == 4, "all of it was out, and nothing was handed out again"
+    with made_world() as world:
+        assert told(result) == told(world.run(lab=Lab({test: list(said) for test, said in HEAD.items()})))
 
 
 def test_what_is_called_off_leaves_the_queue_and_the_rest_stays(slurm: Cluster, tmp_path: Path) -> None:
