@@ -25,13 +25,16 @@ from reviewbot.lab import OVERDUE
 from reviewbot.model.fleet import ShardRow
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
+from reviewbot.model.words import one_line
 from reviewbot.runner.away import Errand
-from reviewbot.runner.parcel import STATUS, BadParcel
+from reviewbot.runner.parcel import LOG, STATUS, BadParcel
 from reviewbot.runner.shard_files import copy_logs, logs_of
 
 NOT_AGAIN = (1, 2, 3)
 """Exit statuses of `run-shard` after which it would end so again."""
 STATUS_GONE = "its worker is gone"
+_LOG = 1 << 20
+"""Bytes of a worker's log that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ class Coordinator:
             return
         if result is None:
             status = _status(state, place.own(out[1]))
-            said = "" if status is None else f"run-shard ended with status {status}"
+            said = "" if status is None else f"run-shard ended with status {status}{_last_words(place.own(out[1]))}"
             self._over(item, out, state.why or said or STATUS_GONE)
             if status in NOT_AGAIN:
                 self._give_up(item, said)
@@ -277,6 +280,15 @@ def _status(state: State, folder: Path) -> int | None:
         return int(read_regular(folder / STATUS, 20))
     except (OSError, ValueError):
         return None
+
+
+def _last_words(folder: Path) -> str:
+    """What a worker said last, where the engine keeps that."""
+    try:
+        lines = read_regular(folder / LOG, _LOG).strip().splitlines()
+    except OSError:
+        return ""
+    return f": {one_line(lines[-1], 200)}" if lines else ""
 
 
 def _answers(result: ShardResult) -> int:

@@ -58,6 +58,8 @@ class Fleet:
         with self._own(errand) as folder:
             ledger = Ledger(folder)
             if errand.fresh:
+                for place in ledger.places().values():
+                    self.engine.cancel(place, range(len(place.batch.shards)))
                 remove_tree(folder)
             patience = Rules(
                 attempts=self.settings.attempts,

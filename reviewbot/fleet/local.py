@@ -12,9 +12,9 @@ from reviewbot.host.files import read_regular
 from reviewbot.host.process import CommandFailed, LimitExceeded, run
 from reviewbot.model.errors import InfraError
 from reviewbot.model.fleet import LocalEngine
-from reviewbot.runner.parcel import RESULT
+from reviewbot.runner.parcel import LOG, RESULT
 
-BEAT, LOG = "beat.json", "log.txt"
+BEAT = "beat.json"
 _MOST_BEAT = 1000
 
 

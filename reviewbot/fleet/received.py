@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a worker brought: believed only as far as it fits the shard that it was given."""
 
+import datetime
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,19 @@ from pydantic import ValidationError
 
 from reviewbot.host.files import read_regular_bytes
 from reviewbot.model.lab import JobReply, StepReply
-from reviewbot.model.shard import Shard, ShardResult
+from reviewbot.model.shard import Shard, ShardResult, is_plain
 from reviewbot.model.words import one_line
 from reviewbot.runner.results import answered, wrong_program
 
 MOST, PER_STEP = 8 << 20, 256 << 10
 """Bytes that a result may have, and how many more for each step; never more than MOST_OF_ALL."""
 MOST_OF_ALL = 64 << 20
+SHORT, LONG = 2000, 128 << 10
+"""Characters of what is one line, and of any other text."""
+_LINES = ("splat", "fingerprint", "unclean", "splat_note")
+_NOTES = 100
+_CLOCKS = datetime.timedelta(days=2)
+"""That the clocks of two hosts may differ."""
 
 
 class NotBelieved(ValueError):
@@ -48,6 +55,8 @@ def _wrong(shard: Shard, result: ShardResult) -> Iterator[str]:
         yield "its result is of another shard"
     if result.worker is None:
         yield "its result does not say who made it"
+    elif {machine.accelerator for machine in result.machines} - {"", result.worker.accelerator}:
+        yield "its machines had another accelerator than it has"
     elif shard.kind and result.worker.kind != shard.kind:
         yield f"it ran on a host of kind {result.worker.kind}"
     wanted = {need.kind: need.sha256 for need in shard.needs if need.sha256}
@@ -68,9 +77,12 @@ def _wrong(shard: Shard, result: ShardResult) -> Iterator[str]:
     for machine in result.machines:
         yield from _wrong_machine(shard, machine)
     yield from (f"impossible times of {reply.name}" for reply in result.replies if not _possible(reply))
+    yield from (f"too much text of {reply.name}" for reply in result.replies if _too_long(reply))
 
 
 def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
+    if not is_plain(machine.name):  # becomes part of links to its logs
+        yield "a machine has an odd name"
     replies = [reply for reply in answered(machine.replies) if reply.status != "known"]
     tests = [reply for reply in replies if not reply.name.startswith("setup/")]
     if not all(math.isfinite(value) and value >= 0 for value in (machine.seconds, machine.agent_seconds)):
@@ -85,10 +97,23 @@ def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
         yield void
 
 
+def _too_long(reply: StepReply) -> bool:
+    """Whether a text of it is longer than a lab of ours makes it."""
+    texts = {name: value for name, value in reply if isinstance(value, str)}
+    return any(len(value) > (SHORT if name in _LINES else LONG) for name, value in texts.items())
+
+
 def _possible(reply: StepReply) -> bool:
     return all(math.isfinite(value) and value >= 0 for value in (reply.seconds, reply.limit))
 
 
 def _without_paths(machine: JobReply) -> dict[str, object]:
-    """Its files are on another host; a path of its words is none of ours."""
-    return {"replies": tuple(reply.model_copy(update={"files": ""}) for reply in machine.replies)}
+    """Its files are on another host; a path of its words is none of ours. Nor is a clock that is days away."""
+    now = datetime.datetime.now(datetime.UTC)
+    odd = machine.started is not None and abs(machine.started - now) > _CLOCKS
+    return {
+        "replies": tuple(reply.model_copy(update={"files": ""}) for reply in machine.replies),
+        "notes": tuple(one_line(note, 300) for note in machine.notes[:_NOTES]),
+        "problem": one_line(machine.problem, 300),
+        "started": None if odd else machine.started,
+    }

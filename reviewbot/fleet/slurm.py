@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reviewbot.fleet.engine import EngineBusy, Phase, Place, State
-from reviewbot.fleet.local import BEAT, LOG, beat_of
+from reviewbot.fleet.local import BEAT, beat_of
 from reviewbot.host.files import read_regular, write_atomic
 from reviewbot.host.process import Completed, LimitExceeded, run
 from reviewbot.model.errors import InfraError
 from reviewbot.model.fleet import SlurmEngine
 from reviewbot.model.words import one_line
-from reviewbot.runner.parcel import RESULT, STATUS
+from reviewbot.runner.parcel import LOG, RESULT, STATUS
 
 SCRIPT = "job.sh"
 _INHERITED = ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")

@@ -18,6 +18,8 @@ from reviewbot.model.shard import ShardResult
 BEGIN, END = "-----BEGIN REVIEWBOT RESULT-----", "-----END REVIEWBOT RESULT-----"
 RESULT, LOGS, STATUS = "result.json", "result.logs", "status"
 """In the folder that a parcel is unpacked to: the result, its logs, and perhaps the exit status of `run-shard`."""
+LOG = "log.txt"
+"""What a worker printed, where an engine keeps that."""
 LIMIT = 6 << 20
 """Bytes of a parcel before it becomes text; container logs are cut at ten MiB."""
 _MOST = 512 << 20
