@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How often a test failed, in words."""
 
-from reviewbot.model.comparison import Compared, Counts
+from reviewbot.model.comparison import Class, Compared, Counts
 from reviewbot.model.results import Outcome
 
 
@@ -44,3 +44,29 @@ def strip(test: Compared) -> str:
 def letter(outcome: Outcome) -> str:
     """`.` passed, `-` could not run, else the first letter."""
     return {Outcome.PASS: ".", Outcome.NOTRUN: "-"}.get(outcome, outcome.value[0])
+
+
+APART = (
+    (Class.PRE_EXISTING, "fails on base, too", "fail on base, too"),
+    (Class.FLAKY, "passes and fails with the same patches", "pass and fail with the same patches"),
+    (
+        Class.CONSEQUENCE,
+        "failed after a check that hung or crashed, and passes alone",
+        "failed after a check that hung or crashed, and pass alone",
+    ),
+    (
+        Class.UNDECIDED,
+        "failed again on head and never on base, too seldom to tell",
+        "failed again on head and never on base, too seldom to tell",
+    ),
+)
+"""What is told apart from what is new: class -> words for one test, and for several."""
+
+
+def aside(test: Compared) -> str:
+    """Why what is said of a test decides nothing: `fails on base, too (2/2 on base)`; empty: it may decide."""
+    if test.kind is Class.QUARANTINED and test.quarantine:
+        return f"in quarantine until {test.quarantine.expires}: {test.quarantine.reason}"
+    words = next((one for kind, one, _ in APART if kind is test.kind), "")
+    said = spread if test.kind is Class.FLAKY else rates
+    return f"{words} ({said(test)})" if words else ""

@@ -9,7 +9,7 @@ from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, place, sized, untagged
 from reviewbot.report.notes import notes
-from reviewbot.report.rates import past, rates, spread
+from reviewbot.report.rates import APART, past, rates, spread
 from reviewbot.report.record import Record
 from reviewbot.report.tables import in_variant, known_in_question
 
@@ -176,7 +176,7 @@ def apart(record: Record) -> list[str]:
     if not record.comparison:
         return []
     lines = []
-    for kind, one, several in _APART:
+    for kind, one, several in APART:
         tests = [test for test in record.comparison.of(kind) if test.outcome.broken or kind is Class.FLAKY]
         if tests:
             said = spread if kind is Class.FLAKY else rates
@@ -210,22 +210,6 @@ def _better(results: Results | None, comparison: Comparison) -> list[str]:
                 running.append(f"{leg.leg} smoke/{test.test}")
     lines = [f"fixed by the series: {listed(fixed)}"] if fixed else []
     return lines + ([f"newly running, and passing: {listed(running)}"] if running else [])
-
-
-_APART = (
-    (Class.PRE_EXISTING, "fails on base, too", "fail on base, too"),
-    (Class.FLAKY, "passes and fails with the same patches", "pass and fail with the same patches"),
-    (
-        Class.CONSEQUENCE,
-        "failed after a check that hung or crashed, and passes alone",
-        "failed after a check that hung or crashed, and pass alone",
-    ),
-    (
-        Class.UNDECIDED,
-        "failed again on head and never on base, too seldom to tell",
-        "failed again on head and never on base, too seldom to tell",
-    ),
-)
 
 
 def _patch(found: Finding) -> str:

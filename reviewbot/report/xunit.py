@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from reviewbot.model.comparison import Class, Compared
 from reviewbot.model.deaths import evidence
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.review import Review, Severity
 from reviewbot.model.untried import excluded, left_out
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import one_line, plain
+from reviewbot.report.rates import aside
 from reviewbot.report.record import Record
 from reviewbot.report.remarks import Remark, remarks
 from reviewbot.report.words import said
@@ -18,15 +20,18 @@ from reviewbot.report.words import said
 
 def junit_xml(record: Record) -> bytes:
     """One suite per leg and suite. FAIL is a failure; CRASH, HANG, MISS and INFRA are errors; NOTRUN and KNOWN are
-    skipped.
+    skipped, and so is a failure that decides nothing since base has it, too, or it is flaky. A test that runs on base
+    only is a failure.
 
     A suite `review` has one case per patch, which fails when the patch does not build or has an error, and one for the
-    series. A run that reached no test and did not pass has one case more, its verdict: readers take a file without
-    cases for success.
+    series. A run that reached no test and did not pass, or that accuses the series of what no test shows, has one case
+    more, its verdict: readers take a file without failures for success.
     """
     xml = JUnitXml("reviewbot")
-    if record.verdict is not None and record.results is None and record.verdict.kind.exit_status is not ExitStatus.PASS:
+    status = record.verdict.kind.exit_status if record.verdict else ExitStatus.PASS
+    if status is not ExitStatus.PASS and record.results is None:
         xml.add_testsuite(_verdict(said(record)))
+    compared = {(one.leg, one.suite, one.test): one for one in record.comparison.tests} if record.comparison else {}
     if record.review is not None:
         xml.add_testsuite(_review(record.review))
     for leg in record.results.legs if record.results else ():
@@ -36,7 +41,8 @@ def junit_xml(record: Record) -> bytes:
             suite.add_property("accelerator", leg.accelerator)
             if record.variant:
                 suite.add_property("variant", record.variant)
-            suite.add_testcases([_case(leg, test) for test in leg.tests if test.suite == name])
+            tests = [test for test in leg.tests if test.suite == name]
+            suite.add_testcases([_case(leg, test, compared.get((leg.leg, name, test.test))) for test in tests])
             if name == "fstests":
                 _add_untried(suite, leg)
             xml.add_testsuite(suite)
@@ -47,6 +53,9 @@ def junit_xml(record: Record) -> bytes:
             suite.add_testcase(case)
             xml.add_testsuite(suite)
     xml.update_statistics()
+    if status is ExitStatus.SERIES and not xml.failures and not xml.errors:
+        xml.add_testsuite(_verdict(said(record)))
+        xml.update_statistics()
     text: bytes = xml.tostring()
     return text + b"\n"
 
@@ -97,12 +106,18 @@ def _add_untried(suite: TestSuite, leg: LegResult) -> None:
         suite.add_testcase(case)
 
 
-def _case(leg: LegResult, test: TestResult) -> TestCase:
+def _case(leg: LegResult, test: TestResult, compared: Compared | None) -> TestCase:
     case = TestCase(one_line(test.test), f"{leg.leg}.{test.suite}", round(test.seconds, 3))
     reason = one_line(test.reason, 400)
+    decides_nothing = one_line(aside(compared), 200) if compared else ""
     match test.outcome:
         case Outcome.PASS:
             pass
+        case outcome if decides_nothing:
+            case.result = [Skipped(f"{decides_nothing}: {outcome} {reason}")]
+            case.system_err = plain(test.diff or test.trace or test.dmesg)
+        case Outcome.NOTRUN if compared and compared.kind is Class.NEWLY_NOTRUN:
+            case.result = [Failure(f"it runs and passes on base: {reason}", str(test.outcome))]
         case Outcome.NOTRUN:
             case.result = [Skipped(f"NOTRUN(learned): {reason}" if test.learned else reason)]
         case Outcome.KNOWN:

@@ -5,9 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from reviewbot.model.comparison import FigureChange
 from reviewbot.model.results import Outcome
+from reviewbot.model.verdict import Finding, FindingKind, VerdictKind
 from reviewbot.report import junit_xml
-from tests.report.records import CRASHED, DIFF, DMESG, case, failing, judged, leg, passing, results, unapplied
+from tests.report.records import CRASHED, DIFF, DMESG, case, compared, failing, judged, leg, passing, results, unapplied
 
 ELEMENTS = {
     Outcome.PASS: None, Outcome.FAIL: "failure", Outcome.CRASH: "error", Outcome.HANG: "error", Outcome.MISS: "error",
@@ -78,3 +80,27 @@ def test_a_run_that_reached_no_test_is_red_and_says_why() -> None:
     (failure,) = suite.iter("failure")
     assert failure.get("type") == "DOES-NOT-APPLY" and "does not apply" in str(failure.get("message"))
     assert "error: patch failed: lib/fuse.c:2871" in (failure.text or "")
+
+
+def test_what_base_has_too_is_no_failure_and_what_is_new_is_one() -> None:
+    root = ElementTree.fromstring(junit_xml(compared()))
+    found = {
+        case.get("name"): [(child.tag, child.get("message") or "") for child in case] for case in root.iter("testcase")
+    }
+    assert found["rename"][0][0] == "failure"
+    assert found["fio"][0] == (
+        "skipped", f"fails on base, too (2/2 on base): CRASH oops: {CRASHED} (BUG: kernel NULL pointer dereference)"
+    )  # fmt: skip
+    flaky = [message for name in ("generic/001", "generic/023") for tag, message in found[name] if tag == "skipped"]
+    assert any("passes and fails with the same patches" in message for message in flaky)
+    assert root.findtext(".//testcase[@name='fio']/system-err") == DMESG
+
+
+def test_a_regression_that_no_test_shows_is_a_failure_all_the_same() -> None:
+    record = passing()
+    assert record.verdict
+    change = FigureChange(leg="fuse2fs", suite="smoke", figure="memory", unit="KiB", base=(6200.0,), head=(34800.0,))
+    finding = Finding(kind=FindingKind.FIGURE, leg="fuse2fs", suite="smoke", change=change)
+    worse = record.verdict.model_copy(update={"kind": VerdictKind.REGRESSION, "findings": (finding,)})
+    root = ElementTree.fromstring(junit_xml(record.model_copy(update={"verdict": worse})))
+    assert [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None] == ["verdict"]
