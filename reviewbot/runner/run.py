@@ -147,7 +147,7 @@ class _Leg:
             kept_answers=kept_answers,
             on_update=on_update,
             store=context.store if context.snapshots else None,
-            crowded=self.crowded,
+            crowded=self.crowded or SUITES[work.suite].one_thread,
             bounds=Bounds(self.until),
             first=tuple(f"fstests/{test}" for test in context.tests.first.get(work.leg.name, ())),
         )

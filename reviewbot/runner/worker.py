@@ -142,7 +142,7 @@ def _running(
         lengths_of([step.name for step in shard.tests], known) if known else {},
         kept_answers=kept_answers,
         store=store if site.machine.saved == "auto" else None,
-        crowded=crowded(count, shard.cpus),
+        crowded=crowded(count, shard.cpus) or SUITES[shard.suite].one_thread,
         bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600),
     )
     return running, count
