@@ -166,6 +166,8 @@ class Site(Model):
     """Component -> bases to try before those of the stack."""
     fleet: dict[str, EngineSettings] = {}
     """Name -> other hosts that run shards: docs/fleet.md."""
+    fetched_gib: float = Field(default=20.0, gt=0)
+    """What `run-shard` keeps of kernels and disks that it fetched from a store."""
     _file: Path | None = PrivateAttr(default=None)
     """Where it was read from, for errors that are found later; None: these are the defaults."""
 

@@ -60,7 +60,8 @@ def run_shard(
     came; the shard may then be run again.
     """
     target = output or Path(shard.removeprefix("sha256:")).with_suffix(".result.json")
-    site, objects = load_site(site_path), Objects(cache_dir() / "objects")
+    site = load_site(site_path)
+    objects = Objects(cache_dir() / "objects", int(site.fetched_gib * (1 << 30)))
     with at_work() as progress:
         asked, sources = worker.find_shard(shard, objects, stores)
         logs = shard_files.logs_of(target)
