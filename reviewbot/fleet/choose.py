@@ -42,8 +42,9 @@ def open_fleet(
     settings = settings_of(name, site)
     if settings is None:
         return None
-    folder = Path(settings.folder) if isinstance(settings, SlurmEngine) and settings.folder else cache / "scratch"
-    objects = Objects(Path(settings.objects) if settings.objects else cache / "objects")
+    shared = Path(settings.folder) if isinstance(settings, SlurmEngine) and settings.folder else None
+    folder = shared or cache / "scratch"
+    objects = Objects(Path(settings.objects) if settings.objects else (shared or cache) / "objects")
     known = Durations(cache / "durations.json").slowest(accelerator)
     return Fleet(
         name=name,

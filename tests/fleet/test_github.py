@@ -10,14 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reviewbot.config import Site
-from reviewbot.fleet.choose import open_fleet
 from reviewbot.fleet.github import Github
-from reviewbot.model.errors import UsageError
 from reviewbot.model.fleet import GithubEngine
-from reviewbot.model.progress import silent
 from reviewbot.model.results import Outcome
-from reviewbot.store import Runs
 from tests.command import ROOT
 from tests.fleet.actions import Actions, github, tools
 from tests.fleet.test_coordinator import told
@@ -90,19 +85,3 @@ def test_a_coordinator_that_comes_back_finds_its_run_by_name(hosted: Hosted) -> 
     (run,) = hosted.hub.runs
     found = again.rest.get("/repos/owner/name/actions/workflows/run-shards.yml/runs", event="workflow_dispatch")
     assert [one["display_title"] for one in found["workflow_runs"]] == [run.inputs["batch"]]
-
-
-def test_a_fleet_without_a_store_or_token_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = GithubEngine(engine="github", repository="owner/name")
-    run = Runs(tmp_path / "runs").create()
-    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
-    with pytest.raises(UsageError, match="fleet gh has no store"):
-        open_fleet("gh", Site(fleet={"gh": settings}), run, tmp_path, "kvm", silent)
-    reached = settings.model_copy(update={"store": "https://store.example.org"})
-    with pytest.raises(UsageError, match="fleet gh needs a token, and the variable GITHUB_TOKEN has none"):
-        open_fleet("gh", Site(fleet={"gh": reached}), run, tmp_path, "kvm", silent)
-
-
-def test_a_name_that_the_site_does_not_have_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no fleet nowhere"):
-        open_fleet("nowhere", Site(), Runs(tmp_path / "runs").create(), tmp_path, "kvm", silent)
