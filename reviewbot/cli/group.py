@@ -62,7 +62,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         near = difflib.get_close_matches(args[0], _MODULES, n=1)
-        if near and args[0] not in _MODULES and not args[0].startswith("-"):
+        if near and self.get_command(ctx, args[0]) is None:
             raise UsageError(f"no command {args[0]}", hint=f"did you mean `reviewbot {near[0]}`?")
         return super().resolve_command(ctx, args)
 
