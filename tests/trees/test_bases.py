@@ -155,6 +155,14 @@ def test_a_base_commit_that_no_branch_reaches_is_fetched_by_its_id(kernel: Path,
     assert (tree.base_commit, tree.base_why) == (lost, f"base-commit: {lost[:12]} of the posting")
 
 
+@pytest.mark.parametrize("spelled", ["v1", "shortened"])
+def test_a_declared_base_may_be_a_tag_or_a_shortened_commit(kernel: Path, tmp_path: Path, spelled: str) -> None:
+    whole = git(kernel, "rev-parse", "v1")
+    declared = whole[:12] if spelled == "shortened" else spelled
+    tree = resolved(series(kernel, "v1..topic").but(base_commit=declared), kernel, tmp_path / "c")
+    assert (tree.base_commit, tree.base_why) == (whole, f"base-commit: {declared} of the posting")
+
+
 def test_a_base_commit_is_looked_for_in_the_candidates_repositories(kernel: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(kernel), "vfs")
     there = write(tmp_path / "vfs", {FILE: edited(1)}, "only there", day=3)
