@@ -94,6 +94,7 @@ class ShardRun:
     """Of machines that run."""
     doing: dict[int, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    telling: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         kept = self.kept_answers.load(self.logs) if self.kept_answers else {}
@@ -270,13 +271,15 @@ class ShardRun:
         with self.lock:
             self.answers[number].append(reply)
             void = wrong_program(self.answers[number], self.shard.expect)
-            done = self._count()
         if self.kept_answers and not void and not (gate and reply.exit_status != 0):
             self.kept_answers.add(reply)
         if not gate:
             text = f"{reply.name.removeprefix(self.shard.suite + '/')} {reply.status} {reply.seconds:.1f} s"
             total = len(self.shard.tests)
-            self.progress(Event("lab", self.shard.name, "note", text, done=done, total=total))
+            with self.telling:  # a count is told before any later one
+                with self.lock:
+                    done = self._count()
+                self.progress(Event("lab", self.shard.name, "note", text, done=done, total=total))
         self.on_update()
 
     def _take_in(self, reply: JobReply, progress: bool) -> None:

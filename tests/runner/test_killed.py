@@ -7,8 +7,11 @@ The machines play their part; processes, files and the signal are real.
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome, Results
@@ -70,7 +73,10 @@ def child(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def answered(folder: Path) -> set[str]:
     """Tests whose answers are kept."""
     (path,) = folder.glob("cache/scratch/partial/*/replies.jsonl")
-    replies = [StepReply.model_validate_json(line) for line in path.read_text().splitlines() if line]
+    replies = []
+    for line in path.read_text().splitlines():
+        with suppress(ValidationError):  # a full disk may have cut it
+            replies.append(StepReply.model_validate_json(line))
     return {reply.name.removeprefix("fstests/") for reply in replies if reply.name.startswith("fstests/")}
 
 
