@@ -20,7 +20,7 @@ _SCRIPT = """\
 set -- $SHARDS
 shift "$JOB_COMPLETION_INDEX"
 sleep "$((JOB_COMPLETION_INDEX % SPREAD))"
-exec reviewbot run-shard "sha256:$1" --store "$STORE" --output /work/result.json --pack
+exec reviewbot run-shard "sha256:$1" --store "$STORE" --output /pod/result.json --pack
 """
 
 
@@ -59,9 +59,9 @@ def pod(batch: Batch, settings: KubernetesEngine, store: str) -> dict[str, Any]:
         "SHARDS": " ".join(batch.objects),
         "STORE": store,
         "SPREAD": str(1 + min(30, len(batch.shards) // 8)),
-        "HOME": "/work",
-        "REVIEWBOT_CACHE": "/work/cache",
-        "REVIEWBOT_DATA": "/work/data",
+        "HOME": "/pod",
+        "REVIEWBOT_CACHE": "/pod/cache",
+        "REVIEWBOT_DATA": "/pod/data",
     }
     return {
         "restartPolicy": "Never",
@@ -86,7 +86,7 @@ def pod(batch: Batch, settings: KubernetesEngine, store: str) -> dict[str, Any]:
                     "seccompProfile": {"type": "RuntimeDefault"},
                     "appArmorProfile": {"type": "Unconfined"},
                 },
-                "volumeMounts": [{"name": "work", "mountPath": "/work"}, {"name": "tmp", "mountPath": "/tmp"}],
+                "volumeMounts": [{"name": "work", "mountPath": "/pod"}, {"name": "tmp", "mountPath": "/tmp"}],
             }
         ],
         "volumes": [

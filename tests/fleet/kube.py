@@ -191,9 +191,9 @@ def process(program: Path, folder: Path) -> Run:
     def run(index: int, attempt: int, container: dict[str, Any]) -> tuple[int, str]:
         home = folder / f"pod-{index}-{attempt}"
         home.mkdir(parents=True)
-        environment = {one["name"]: one["value"].replace("/work", str(home)) for one in container["env"]}
+        environment = {one["name"]: one["value"].replace("/pod", str(home)) for one in container["env"]}
         environment |= {"PATH": f"{program.parent}:{os.environ['PATH']}", "JOB_COMPLETION_INDEX": str(index)}
-        command = [word.replace("/work", str(home)) for word in container["command"]]
+        command = [word.replace("/pod", str(home)) for word in container["command"]]
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
