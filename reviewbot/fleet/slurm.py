@@ -24,10 +24,12 @@ SCRIPT = "job.sh"
 _INHERITED = ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 _PATIENCE = 60.0
 """Seconds for one answer of Slurm."""
-_FORMAT = "%i|%T|%N"
+_FORMAT = "%i|%T|%N|%r"
 _RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPENDED")
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT",
             "RESIZING", "PREEMPTED")  # fmt: skip
+_HELD = re.compile(r"launch failed|requeued in (?:held|special)|max ?requeue", re.IGNORECASE)
+"""Why a task is waiting that Slurm will not start again by itself."""
 _BUSY = re.compile(r"unable to contact|timed out|temporarily|connection refused|resource temporarily", re.IGNORECASE)
 _NEVER_COMES = re.compile(r"invalid job id", re.IGNORECASE)
 _TASK = re.compile(r"\d+_(\d+)")
@@ -93,19 +95,24 @@ class Slurm:
         if done.status and not _NEVER_COMES.search(done.errors):
             raise EngineBusy(one_line(done.errors, 200))
         queued = dict(filter(None, map(self._queued, done.output.splitlines())))
+        held = [index for index, (state, _, why) in queued.items() if state in _WAITING and _HELD.search(why)]
+        if held:
+            self.cancel(place, held)
         return {index: self._state(place, index, queued.get(index)) for index in range(len(place.batch.shards))}
 
     @staticmethod
-    def _queued(line: str) -> tuple[int, tuple[str, str]] | None:
-        name, _, rest = line.strip().partition("|")
-        state, _, node = rest.partition("|")
+    def _queued(line: str) -> tuple[int, tuple[str, str, str]] | None:
+        """Index of the task; its state, node and reason."""
+        name, state, node, why = (*line.strip().split("|", 3), "", "", "")[:4]
         found = _TASK.fullmatch(name)
-        return (int(found[1]), (state, node.strip())) if found else None
+        return (int(found[1]), (state, node.strip(), why)) if found else None
 
     @staticmethod
-    def _state(place: Place, index: int, queued: tuple[str, str] | None) -> State:
+    def _state(place: Place, index: int, queued: tuple[str, str, str] | None) -> State:
         folder = place.own(index)
-        state, node = queued or ("", "")
+        state, node, reason = queued or ("", "", "")
+        if state in _WAITING and _HELD.search(reason):
+            return State(Phase.LOST, node, why=f"Slurm holds it: {one_line(reason, 80)}")
         if state in _WAITING:
             return State(Phase.WAITING)
         if state in _RUNNING:

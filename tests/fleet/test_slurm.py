@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,8 +45,9 @@ json.dump(result, open(path, "w"))
 
 
 @pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    with cluster(tmp_path / "slurm") as made:
+def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """In a folder with a short name: Slurm's sockets are in it."""
+    with tempfile.TemporaryDirectory(prefix="slurm-") as name, cluster(Path(name) / "x") as made:
         monkeypatch.setenv("SLURM_CONF", str(made.conf))
         yield made
 
@@ -162,6 +164,27 @@ def test_what_is_called_off_leaves_the_queue_and_the_rest_stays(slurm: Cluster, 
     engine.cancel(place, range(5))
     until(lambda: all(one.phase is Phase.LOST for one in engine.poll(place).values()), slurm)
     assert engine.fetch(place, 0) is None
+
+
+def test_a_task_that_slurm_holds_for_ever_is_lost_and_leaves_the_queue(slurm: Cluster, tmp_path: Path) -> None:
+    program = tmp_path / "sleeper"
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.chmod(0o755)
+    engine = Slurm(SlurmEngine(engine="slurm", command=(str(program),)), str(tmp_path), 100)
+    place = Place(Batch(name="reviewbot-b-0", shards=("a",), objects=("0",), seconds=600), tmp_path / "batch")
+    engine.submit(place)
+    until(lambda: engine.poll(place)[0].phase is Phase.RUNNING, slurm)
+    slurm.ask("scontrol", "requeuehold", slurm.ask("squeue", "--noheader", "--array", "--format=%i").strip())
+    said: list[str] = []
+
+    def lost() -> bool:
+        state = engine.poll(place)[0]
+        said.append(state.why)
+        return state.phase is Phase.LOST
+
+    until(lost, slurm)
+    assert said[-1].startswith("Slurm holds it: "), said
+    until(lambda: slurm.ask("squeue", "--noheader") == "", slurm)
 
 
 def test_a_cluster_that_does_not_answer_is_busy_and_words_that_it_does_not_take_are_an_error(
