@@ -214,7 +214,7 @@ class NewMessage(Model):
     """Whether it counts against the series; the others are told only."""
     log: str = ""
     blame: Blame | None = None
-    """Of an alarm; None: it was not looked for."""
+    """Of the first alarm of a leg; None: it was not looked for."""
 
 
 class Cell(Model):

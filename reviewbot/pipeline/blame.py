@@ -74,9 +74,11 @@ def blame(
         change.model_copy(update={"blame": blamed(f"figure {change.figure}", of_figure(change, specs[change.leg]))})
         for change in comparison.figures
     )
+    # A guest says as many different things as it likes: one search per leg, and nothing is claimed of the others.
+    firsts = {message.leg: message for message in reversed(comparison.messages) if message.alarm}
     messages = tuple(
         message.model_copy(update={"blame": blamed(f"message {message.text}", of_message(message, specs[message.leg]))})
-        if message.alarm
+        if message is firsts.get(message.leg)
         else message
         for message in comparison.messages
     )
