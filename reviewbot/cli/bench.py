@@ -11,7 +11,7 @@ from rich.text import Text
 
 from reviewbot import pipeline, report
 from reviewbot.cli import terminal, values
-from reviewbot.cli.commands import print_verdict, request_of, rows_option, series_options
+from reviewbot.cli.commands import blame_option, print_verdict, request_of, rows_option, series_options
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_stack
@@ -19,7 +19,6 @@ from reviewbot.host.paths import data_dir
 from reviewbot.model.bench import BenchChange
 from reviewbot.model.errors import UsageError
 from reviewbot.model.verdict import ExitStatus
-from reviewbot.pipeline.request import BLAME
 from reviewbot.store import Runs
 
 
@@ -32,13 +31,7 @@ from reviewbot.store import Runs
 @rows_option
 @click.option("--fresh", is_flag=True, help="Measure again, even where nothing has changed.")
 @click.option("--head-only", is_flag=True, help="Do not measure base.")
-@click.option(
-    "--blame",
-    type=values.Duration(none=True),
-    default=BLAME,
-    metavar="DURATION",
-    help="Search this long for the patch that made a leg slower; 0s: do not search [default: 10m].",
-)
+@blame_option
 def bench(**options: Any) -> int:
     """Measure how fast each leg is beside the kernel's ext4, and whether the series changes that.
 

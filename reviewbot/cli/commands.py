@@ -17,6 +17,7 @@ from reviewbot.cli.plan_table import print_plan
 from reviewbot.cli.shard_list import print_shards
 from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
+from reviewbot.intake import Ask
 from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
@@ -79,6 +80,13 @@ def series_options(command: Any) -> Any:
     return command
 
 
+blame_option = click.option(
+    "--blame",
+    type=values.Duration(none=True),
+    default=BLAME,
+    metavar="DURATION",
+    help="Search this long for the patch that brought a new finding; 0s: do not search [default: 10m].",
+)
 rows_option = click.option(
     "--rows", type=values.Word("NAME,…|full", values.rows), default="", help="Of bench [default: its default rows]."
 )
@@ -148,21 +156,18 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         )
     if options.get("bench") and pipeline.BENCH not in options["suites"]:
         options = {**options, "suites": (*options["suites"], pipeline.BENCH)}
-    return (
-        Request(
-            names=names,
-            mbox=mbox,
-            manifest=manifest,
-            part_only=options["part_only"],
-            bases=dict(options["bases"]),
-            wait=options["wait"],
-            latest=options["latest"],
-            rfc=options["rfc"],
-            command=command_words(),
-            **{name: options[name] for name in _WISHES if options.get(name) not in (None, ())},
-        ),
-        site,
+    series = Ask(
+        names=names,
+        mbox=mbox,
+        manifest=manifest,
+        part_only=options["part_only"],
+        bases=dict(options["bases"]),
+        wait=options["wait"],
+        latest=options["latest"],
+        rfc=options["rfc"],
     )
+    wishes = {name: options[name] for name in _WISHES if options.get(name) not in (None, ())}
+    return Request(series=series, command=command_words(), **wishes), site
 
 
 @reviewbot.command(short_help="Show what would be tested and why; change nothing.")
@@ -198,7 +203,8 @@ def plan(**options: Any) -> int:
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)
     trying, error = options["try_bases"], None
-    with at_work(quiet=not (request.wait or trying or options["verbose"]), verbose=options["verbose"]) as progress:
+    quiet = not (options["wait"] or trying or options["verbose"])
+    with at_work(quiet=quiet, verbose=options["verbose"]) as progress:
         planned, found = pipeline.make_plan(request, stack, site, progress)
         try:
             planned = pipeline.try_bases(request, planned, found, stack, progress, site.network) if trying else planned
@@ -230,13 +236,7 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
     show_default=True,
     help="Run what did not pass on base, too, and again, to tell new failures from old and flaky ones.",
 )
-@click.option(
-    "--blame",
-    type=values.Duration(none=True),
-    default=BLAME,
-    metavar="DURATION",
-    help="Search this long for the patch that brought a new failure; 0s: do not search [default: 10m].",
-)
+@blame_option
 @click.option("--compat", is_flag=True, help="Run smoke on every mix of old and new kernel, library and server.")
 @click.option("--deep", is_flag=True, help="-g quick, --compat, and all of it again with KASAN and lockdep (hours).")
 @click.option("--prefixes", is_flag=True, help="Run smoke with the first part only, the first two, and so on.")

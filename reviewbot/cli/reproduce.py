@@ -15,6 +15,7 @@ from reviewbot.cli.group import command_words, reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.host.paths import cache_dir, data_dir
+from reviewbot.intake import Ask
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
 from reviewbot.model.plan import Plan
@@ -121,14 +122,16 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     part_only = any(problem.kind == "part-only" for problem in posting.problems)
     names = posting.asked or (posting.top,) if part_only else (posting.top, *posting.asked)
     return Request(
-        names=names,
-        part_only=part_only,
-        mbox=(folder.path / "mails.mbox",),
+        series=Ask(
+            names=names,
+            mbox=(folder.path / "mails.mbox",),
+            part_only=part_only,
+            rfc=planned.rfc,
+            bases=bases,
+        ),
         legs=tuple(leg.leg for leg in planned.legs),
         suites=planned.suites,
         tests=planned.tests,
-        bases=bases,
-        rfc=planned.rfc,
         fresh=True,
         compare=planned.compare,
         blame=planned.blame,

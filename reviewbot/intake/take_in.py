@@ -4,6 +4,7 @@
 names ─ fetch ─▶ mails ─ pieces ─▶ parts ─ join ─▶ posting ─ look further ─▶ with versions, prerequisites, attestation
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,10 +44,10 @@ class Ask:
     """Seconds to wait until the posting is complete."""
     latest: bool = False
     """The newest version instead of the one that was named."""
-    rfc: bool = True
+    rfc: bool = False
     """Whether RFC parts are applied."""
-    bases: tuple[str, ...] = ()
-    """Components whose base the user named: they are taken to hold what their parts stand on."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Component -> base that the user named: it is taken to hold what the component's parts stand on."""
 
 
 def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress = silent) -> Intake:

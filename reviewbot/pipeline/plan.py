@@ -6,7 +6,7 @@ import re
 from reviewbot import intake, trees
 from reviewbot.config import Network, Site, choose_variant
 from reviewbot.host.paths import cache_dir
-from reviewbot.intake import Ask, Intake
+from reviewbot.intake import Intake
 from reviewbot.model.plan import LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
@@ -22,9 +22,9 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
     chosen = request.legs or stack.default_legs
     planned = Plan(
         posting=found.posting,
-        rfc=request.rfc,
+        rfc=request.series.rfc,
         sources=(),
-        legs=tuple(_leg(stack.leg(leg), found.posting, request.rfc) for leg in chosen),
+        legs=tuple(_leg(stack.leg(leg), found.posting, request.series.rfc) for leg in chosen),
         suites=request.suites,
         tests=request.tests or (QUICK if request.deep else stack.default_tests),
         rows=request.rows,
@@ -44,7 +44,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
             found.posting,
             stack,
             bases_of(request, found),
-            rfc=request.rfc,
+            rfc=request.series.rfc,
             from_manifest=from_manifest_of(request, found),
         )
         if p.component in wanted
@@ -104,7 +104,7 @@ def try_bases(
         components=tuple(component.name for component in stack.components),
         bases=bases_of(request, found),
         cache=cache_dir(),
-        rfc=request.rfc,
+        rfc=request.series.rfc,
         progress=progress,
         from_manifest=from_manifest_of(request, found),
         network=network,
@@ -113,24 +113,14 @@ def try_bases(
 
 
 def take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> Intake:
-    ask = Ask(
-        names=request.names,
-        mbox=request.mbox,
-        manifest=request.manifest,
-        part_only=request.part_only,
-        wait=request.wait,
-        latest=request.latest,
-        rfc=request.rfc,
-        bases=tuple(request.bases),
-    )
-    found = intake.take_in(ask, stack, site, cache_dir(), progress)
-    return found if request.rfc else intake.leave_out_rfc(found)
+    found = intake.take_in(request.series, stack, site, cache_dir(), progress)
+    return found if request.series.rfc else intake.leave_out_rfc(found)
 
 
 def bases_of(request: Request, found: Intake) -> dict[str, str]:
     """What the manifest names, and above it what the command line names."""
-    return {**found.bases, **request.bases}
+    return {**found.bases, **request.series.bases}
 
 
 def from_manifest_of(request: Request, found: Intake) -> tuple[str, ...]:
-    return tuple(name for name in found.bases if name not in request.bases)
+    return tuple(name for name in found.bases if name not in request.series.bases)

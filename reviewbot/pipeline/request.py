@@ -9,6 +9,7 @@ from pathlib import Path
 from reviewbot.build import needs
 from reviewbot.config import choose_variant, load_stack
 from reviewbot.host.process import CommandFailed, CommandTimeout
+from reviewbot.intake import Ask
 from reviewbot.model.errors import UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.stack import Source, Stack
@@ -32,15 +33,8 @@ BLAME = 600.0
 class Request:
     """What the user asked for."""
 
-    names: tuple[str, ...] = ()
-    """Message-IDs or URLs; see `reviewbot.intake.names`."""
-    mbox: tuple[Path, ...] = ()
-    manifest: Path | None = None
-    part_only: bool = False
-    wait: float = 0.0
-    """Seconds to wait for a posting that has not arrived whole."""
-    latest: bool = False
-    """The newest version of what was named."""
+    series: Ask = field(default_factory=Ask)
+    """What is taken in."""
     legs: tuple[str, ...] = ()
     """Empty: all legs of the stack."""
     suites: tuple[str, ...] = SUITES
@@ -48,8 +42,6 @@ class Request:
     """Empty: the stack's default selection."""
     variants: tuple[str, ...] = ()
     """Names, all in one build; empty: the plain stack."""
-    bases: Mapping[str, str] = field(default_factory=dict)
-    rfc: bool = False
     rows: str = ""
     """Of bench: `full`, or names; empty: those by default."""
     budget: float = 0.0
@@ -91,7 +83,7 @@ def arguments(request: Request) -> tuple[str, ...]:
         ("--variant", ",".join(request.variants)),
         ("--blame", f"{request.blame:.0f}s" if request.blame != BLAME else ""),
         ("--on", request.on),
-        *(("--base", f"{component}={ref}") for component, ref in request.bases.items()),
+        *(("--base", f"{component}={ref}") for component, ref in request.series.bases.items()),
     ):
         found += (option, words) if words else ()
     for flag, given in (
@@ -111,7 +103,12 @@ def check_request(request: Request, stack: Stack, cache: Path) -> None:
     _among(request.legs, [leg.name for leg in stack.legs], f"stack {stack.name} has no leg", "legs")
     _among(request.suites, EVERY, "no suite", "suites")
     bench.chosen(request.rows)
-    _among(request.bases, [component.name for component in stack.components], "--base: no such component", "components")
+    _among(
+        request.series.bases,
+        [component.name for component in stack.components],
+        "--base: no such component",
+        "components",
+    )
     choose_variant(request.variants)
     if request.deep and request.variants:
         raise UsageError("--deep brings variants of its own", hint="leave --variant out")

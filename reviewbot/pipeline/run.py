@@ -196,7 +196,7 @@ def resolve(job: Job) -> Trees:
     request, run = job.request, job.run
     wanted = {*run.kinds}
     if request.review:
-        wanted |= partners(job.found.posting, rfc=request.rfc)
+        wanted |= partners(job.found.posting, rfc=request.series.rfc)
     resolved = trees.resolve(
         job.found.posting,
         job.found.mails,
@@ -204,7 +204,7 @@ def resolve(job: Job) -> Trees:
         components=wanted,
         bases=bases_of(request, job.found),
         cache=cache_dir(),
-        rfc=request.rfc,
+        rfc=request.series.rfc,
         progress=run.progress,
         from_manifest=from_manifest_of(request, job.found),
         network=run.site.network,

@@ -61,7 +61,7 @@ def _test(job: Job, record: Record) -> Record:
         head = run.build(resolved)
     except BuildFails as error:
         return record.model_copy(update={"verdict": _blame(job, resolved, error)})
-    changed = job.found.posting.changed(rfc=request.rfc)
+    changed = job.found.posting.changed(rfc=request.series.rfc)
     budget = Budget.of(run.plan.budget, changed, request.shards)
     context = run.context(head, Tests(run.plan.tests, fresh=request.fresh, budget=budget, rows=run.plan.rows))
     run.folder.write("lock.json", _lock(job, context))

@@ -18,7 +18,7 @@ from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.words import flat
-from reviewbot.suites.outcome import by_status, fingerprint, kernel_excerpt, loud_lines, tail
+from reviewbot.suites.outcome import Judgement, by_status, result
 from reviewbot.suites.setup import PYTHON, leg_env
 
 FULL = "full"
@@ -153,23 +153,10 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
 def _result(measurement: Measurement, reply: StepReply) -> TestResult:
     judged = by_status(reply)
     rows = read_rows(measurement, reply.output) if judged.outcome is Outcome.PASS else {}
-    unread = judged.outcome is Outcome.PASS and not rows
-    return TestResult(
-        suite="bench",
-        test=measurement.name,
-        outcome=Outcome.INFRA if unread else judged.outcome,
-        reason="the guest told no figures that can be read" if unread else judged.reason,
-        seconds=reply.seconds,
-        excerpt="" if rows else tail(reply.output),
-        dmesg=kernel_excerpt(reply),
-        loud=loud_lines(reply),
-        crash=reply.crash,
-        fingerprint=fingerprint(reply),
-        hang=reply.hang,
-        death=reply.death,
-        server_errors=reply.server_errors,
-        bench=rows,
-    )
+    if judged.outcome is Outcome.PASS and not rows:
+        judged = Judgement(Outcome.INFRA, "the guest told no figures that can be read")
+    told = result("bench", measurement.name, judged, reply)
+    return told.model_copy(update={"bench": rows, "excerpt": "" if rows else told.excerpt})
 
 
 def read_rows(measurement: Measurement, output: str) -> dict[str, BenchRow]:

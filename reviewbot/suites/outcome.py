@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reviewbot.model import protocol
 from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
-from reviewbot.model.results import KernelLine, Outcome
+from reviewbot.model.results import KernelLine, Outcome, TestResult
 from reviewbot.model.splats import WAITS
 
 EXCERPT = 4096
@@ -74,6 +74,25 @@ def by_status(reply: StepReply) -> Judgement:
         case status:
             words = reason or f"exit status {status} without a word"
             return Judgement(Outcome.FAIL, f"{words}{_and(reply)}{internal(reply)}")
+
+
+def result(suite: str, test: str, judged: Judgement, reply: StepReply) -> TestResult:
+    """The test's result, with all that the machine saw while its step ran."""
+    return TestResult(
+        suite=suite,
+        test=test,
+        outcome=judged.outcome,
+        reason=judged.reason,
+        seconds=reply.seconds,
+        excerpt=tail(reply.output),
+        dmesg=kernel_excerpt(reply),
+        loud=loud_lines(reply),
+        crash=reply.crash,
+        fingerprint=fingerprint(reply),
+        hang=reply.hang,
+        death=reply.death,
+        server_errors=reply.server_errors,
+    )
 
 
 def passed(reply: StepReply) -> Judgement:

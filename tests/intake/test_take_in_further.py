@@ -41,8 +41,8 @@ def test_wait_returns_what_is_still_incomplete(past: str, tmp_path: Path) -> Non
     assert any("2 of 3 patches are missing: 2-3" in event.text for event in events)
 
 
-@pytest.mark.parametrize("bases", [(), ("kernel",)])
-def test_a_mailbox_asks_nobody_but_for_what_its_mails_name(tmp_path: Path, bases: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("bases", [{}, {"kernel": "v6.12"}])
+def test_a_mailbox_asks_nobody_but_for_what_its_mails_name(tmp_path: Path, bases: dict[str, str]) -> None:
     file = tmp_path / "mbox"
     file.write_bytes(mbox([lone("a", "PATCH", "fuse: x")]))
     dead = Site(archive="http://127.0.0.1:9/all")

@@ -10,6 +10,7 @@ from reviewbot import pipeline, report
 from reviewbot.build.components import RECIPES
 from reviewbot.config import Site, load_stack
 from reviewbot.host.process import ToolMissing
+from reviewbot.intake import Ask
 from reviewbot.model.errors import Blocked, UsageError
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Problem
@@ -39,7 +40,8 @@ def request_for(
 ) -> Request:
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
-    return Request(mbox=(path,), legs=legs, suites=suites, tests=tests, bases=bases or {}, rfc=rfc)
+    series = Ask(mbox=(path,), bases=bases or {}, rfc=rfc)
+    return Request(series=series, legs=legs, suites=suites, tests=tests)
 
 
 def planned(request: Request) -> Plan:

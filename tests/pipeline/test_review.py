@@ -11,6 +11,7 @@ import pytest
 from reviewbot import build, lab, pipeline, report, runner
 from reviewbot.build.errors import BaseFails, BuildFails, FirstError
 from reviewbot.config import Reviewer, Site
+from reviewbot.intake import Ask
 from reviewbot.lab import Accelerator
 from reviewbot.model.artifacts import Artifact, Artifacts, Fact
 from reviewbot.model.errors import InfraError, UsageError
@@ -114,7 +115,7 @@ class World:
     def request(self, mails: list[bytes] | None = None, **wishes: Any) -> Request:
         path = self.folder / "thread.mbox"
         path.write_bytes(mbox(posting(COMPONENTS) if mails is None else mails))
-        return Request(mbox=(path,), **wishes)
+        return Request(series=Ask(mbox=(path,)), **wishes)
 
     def review(self, mails: list[bytes] | None = None, **wishes: Any) -> pipeline.Outcome:
         return pipeline.review_series(self.request(mails, **wishes), self.stack, self.site, silent)

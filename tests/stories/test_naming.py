@@ -8,7 +8,7 @@ import pytest
 from demo.inbox import deliver
 from reviewbot import pipeline
 from reviewbot.config import load_site, load_stack
-from reviewbot.intake import wait
+from reviewbot.intake import Ask, wait
 from reviewbot.model.progress import Event
 from reviewbot.pipeline.request import Request
 from tests.mails import mbox
@@ -139,7 +139,7 @@ def test_wait_takes_what_comes_meanwhile(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(wait, "FIRST_PAUSE", 1.0)
     monkeypatch.setenv("REVIEWBOT_CACHE", str(world.folder / "cache"))
     site = load_site(world.folder / "site.yaml")
-    request = Request(names=("late@x",), wait=60.0)
+    request = Request(series=Ask(names=("late@x",), wait=60.0))
     planned, _ = pipeline.make_plan(request, load_stack(site=site), site, hear)
     assert [len(part.patches) for part in planned.posting.parts] == [2]
     assert not any(problem.blocking for problem in planned.posting.problems)
