@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All report files of one run."""
 
-import json
 from collections.abc import Mapping
+
+from pydantic_core import to_json
 
 from reviewbot.model.base import Model
 from reviewbot.model.deep import DeepRuns
@@ -33,7 +34,7 @@ def files(record: Record, mails: Mapping[str, bytes]) -> dict[str, str | bytes |
     if record.coverage is not None:
         found["coverage.json"] = record.coverage
     found["junit.xml"] = junit_xml(record)
-    found["kcidb.json"] = json.dumps(kcidb(record, mails), indent=1, ensure_ascii=False) + "\n"
+    found["kcidb.json"] = to_json(kcidb(record, mails), indent=1).decode() + "\n"
     found["b4-review.txt"] = b4_text(record, mails)
     found["checks.json"] = checks(record)
     found["summary.md"] = summary_markdown(record)
