@@ -2,7 +2,7 @@
 """Thread to parts: what is taken, what is left out, what blocks."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
@@ -155,7 +155,6 @@ def test_mails_that_answer_each_other_in_a_circle() -> None:
 MAILS = posting(patches=3)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_is_lost_doubled_or_mixed_up_is_never_silent(data: st.DataObject) -> None:
     """Drop, double, reorder and cut mails: each part that is not blocked has 1..N exactly once."""
@@ -176,7 +175,6 @@ def test_whatever_is_lost_doubled_or_mixed_up_is_never_silent(data: st.DataObjec
         assert totals <= {str(len(part.patches))}
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=2000))
 def test_bytes_that_are_no_mail_never_crash(junk: bytes) -> None:
     try:
