@@ -35,6 +35,10 @@ class Failed(Exception):
     """The filesystem did something wrong; the text says what."""
 
 
+_SHOWN = 120
+"""Characters of a value that a message shows."""
+
+
 def expect(condition: bool, text: str) -> None:
     """Raises Failed(text) unless the condition holds."""
     if not condition:
@@ -42,9 +46,15 @@ def expect(condition: bool, text: str) -> None:
 
 
 def equal(got: object, wanted: object, what: str) -> None:
-    """Raises Failed that shows both when they differ."""
-    if got != wanted:
-        raise Failed(f"{what}: got {str(got)[:120]!r}, expected {str(wanted)[:120]!r}")
+    """Raises Failed that shows both when they differ; of what is too long, where they differ first."""
+    if got == wanted:
+        return
+    here, there = str(got), str(wanted)
+    if max(len(here), len(there)) <= _SHOWN:
+        raise Failed(f"{what}: got {here!r}, expected {there!r}")
+    same = len(os.path.commonprefix([here, there]))
+    parts = f"{here[same : same + _SHOWN // 2]!r} instead of {there[same : same + _SHOWN // 2]!r}"
+    raise Failed(f"{what}: got {len(here)} characters, expected {len(there)}; from character {same + 1} on {parts}")
 
 
 def refused(number: int, what: str, function: Callable[..., object], *words: object) -> None:

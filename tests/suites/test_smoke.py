@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
 from reviewbot.suites import smoke
 from reviewbot.suites.shortcomings import load_shortcomings
+from tests.guest import MODULES
 
 LEG = load_stack().leg("fuse2fs")
 
@@ -221,3 +224,19 @@ def test_checks_that_judge_what_others_left_need_all_before_them() -> None:
         "smoke/mount",
         "smoke/links",
     ]
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "said"),
+    [
+        ("one", "two", "link: got 'one', expected 'two'"),
+        ("t" * 999, "t" * 1000, "link: got 999 characters, expected 1000; from character 1000 on '' instead of 't'"),
+    ],
+)
+def test_values_that_differ_are_shown_where_they_differ(got: str, wanted: str, said: str) -> None:
+    script = "import sys, guest\ntry: guest.equal(*sys.argv[1:3], 'link')\nexcept guest.Failed as found: print(found)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, got, wanted], check=True, env={"PYTHONPATH": MODULES}, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == said
