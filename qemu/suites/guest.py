@@ -52,7 +52,8 @@ def equal(got: object, wanted: object, what: str) -> None:
     here, there = str(got), str(wanted)
     if max(len(here), len(there)) <= _SHOWN:
         raise Failed(f"{what}: got {here!r}, expected {there!r}")
-    same = len(os.path.commonprefix([here, there]))
+    ends = min(len(here), len(there))
+    same = next((at for at in range(ends) if here[at] != there[at]), ends)
     parts = f"{here[same : same + _SHOWN // 2]!r} instead of {there[same : same + _SHOWN // 2]!r}"
     raise Failed(f"{what}: got {len(here)} characters, expected {len(there)}; from character {same + 1} on {parts}")
 
