@@ -6,12 +6,12 @@ CONFIG_PRINTK_CALLER each line names its task or CPU, and the words of several C
 """
 
 import datetime
-import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from reviewbot.config import load_splats
+from reviewbot.crash.headlines import CUT_HERE, SPEAKER, UNKNOWN, headline_of, unspoken
 from reviewbot.crash.place import telling, title_of
 from reviewbot.crash.prefixes import prefix_of
 from reviewbot.crash.traces import TRACE, frame_of, in_trace
@@ -36,8 +36,6 @@ _DOUBT = 12
 
 _STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+[^\]\n]{0,40}\])? ")
 """How a message begins on a console, at a place where nothing else looks like it."""
-_SPEAKER = re.compile(r"(?:rcu|watchdog|kmemleak): ")
-_CUT_HERE = re.compile(r"-{6,}\[ cut here \]-{6,}")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 _RULE = re.compile(r" ?={20,}\s*$")
 _KILLED = re.compile(r".*(?:Kill(?:ed)? process \d|no killable processes)")
@@ -154,35 +152,6 @@ def _covers(entry: AllowedSplat, block: Block) -> bool:
     return bool(re.search(entry.pattern, f"{block.title}\n{block.text}", re.MULTILINE))
 
 
-@functools.cache
-def _headlines() -> tuple[tuple[re.Pattern[str], SplatPattern], ...]:
-    return tuple((re.compile(entry.pattern), entry) for entry in load_splats().splats)
-
-
-@functools.cache
-def _any_headline() -> re.Pattern[str]:
-    known = "|".join(f"(?:{re.sub(r'[(][?]P<[a-z]+>', '(?:', entry.pattern)})" for entry in load_splats().splats)
-    return re.compile(f"{_CUT_HERE.pattern}|{known}")
-
-
-_UNKNOWN = SplatPattern.model_validate({"pattern": "cut here", "class": "warn", "why": "what follows is not known yet"})
-
-
-def _headline(text: str) -> SplatPattern | None:
-    """The entry that a message matches."""
-    text = _unspoken(text)
-    if not _any_headline().match(text):
-        return None
-    if _CUT_HERE.match(text):
-        return _UNKNOWN
-    return next((entry for pattern, entry in _headlines() if pattern.match(text)), None)
-
-
-def _unspoken(text: str) -> str:
-    """A message without `rcu: ` and the like before it."""
-    return _SPEAKER.sub("", text, count=1) if _SPEAKER.match(text) else text
-
-
 @dataclass(slots=True)
 class _Open:
     """A splat whose end has not come yet."""
@@ -221,7 +190,7 @@ class _Open:
 
     def swallows(self, entry: SplatPattern, text: str) -> bool:
         """Whether another headline is part of this splat; the first one after `cut here` names it."""
-        if self.entry is _UNKNOWN and entry is not _UNKNOWN:
+        if self.entry is UNKNOWN and entry is not UNKNOWN:
             self.entry, self.headline = entry, text
             return True
         if self.doubtful:
@@ -237,7 +206,7 @@ class _Open:
             return True
         if self.trace or (self.frames and entry.kind != "panic"):
             return False
-        if entry is _UNKNOWN:
+        if entry is UNKNOWN:
             return self.entry.warns
         if entry.kind == "panic":
             return self._causes(text)  # it tells the trace of both
@@ -252,7 +221,7 @@ class _Open:
 
     def add(self, text: str) -> None:
         if self.kind == "kmemleak":
-            text = _SPEAKER.sub("", text, count=1)
+            text = SPEAKER.sub("", text, count=1)
         self.lines.append(text)
         self.marked = self.marked or self.kind == "oops" or text.startswith("Oops")
         self.trace = self.trace or bool(TRACE.match(text))
@@ -278,7 +247,7 @@ class _Open:
         if self.marked or self.kind in (*_RULED, "oom", "panic"):
             return False
         if self.kind == "kmemleak":
-            return not _SPEAKER.sub("", text, count=1).startswith((" ", "unreferenced object"))
+            return not SPEAKER.sub("", text, count=1).startswith((" ", "unreferenced object"))
         if self.entry.listed:
             return self.locks and not _LOCKS.match(text)
         if self.kind in _STALLS and self.trace and self.frames:
@@ -295,9 +264,9 @@ class _Open:
         while len(lines) > 1 and not lines[-1].strip():
             lines = lines[:-1]
         headline = self.headline
-        if self.entry is _UNKNOWN:
-            headline = next((line for line in self.lines if line.strip() and not _CUT_HERE.match(line)), headline)
-        title = title_of(_unspoken(headline) if self.entry.title else headline, lines, self.entry)
+        if self.entry is UNKNOWN:
+            headline = next((line for line in self.lines if line.strip() and not CUT_HERE.match(line)), headline)
+        title = title_of(unspoken(headline) if self.entry.title else headline, lines, self.entry)
         return Block(self.kind, title or self.kind, "\n".join(lines), self.entry)
 
 
@@ -330,7 +299,7 @@ class _Reader:
         stamped = prefix.kernel or goes_on
         if caller in self.ruled:
             text = text.lstrip(" ") if text.startswith(" BUG: ") else text
-        entry = None if self.full else _headline(text)
+        entry = None if self.full else headline_of(text)
         if entry and entry.again and not self.spoken:
             entry = None
         self.spoken = self.spoken or stamped
@@ -377,7 +346,7 @@ class _Reader:
             self._close(block)
         self.number += 1
         rule = self.ruled.get(caller)
-        cut = entry is _UNKNOWN
+        cut = entry is UNKNOWN
         block = _Open(self.number, entry, text, [rule] if rule else [], marked=cut, cut=cut, stamped=stamped)
         block.add(text)
         if block.ends_with(text):
