@@ -14,7 +14,7 @@ from reviewbot.config import load_splats
 from reviewbot.crash.headlines import CUT_HERE, SPEAKER, UNKNOWN, headline_of, unspoken
 from reviewbot.crash.place import telling, title_of
 from reviewbot.crash.prefixes import prefix_of
-from reviewbot.crash.traces import TRACE, frame_of, in_trace
+from reviewbot.crash.traces import STRAYS, TRACE, ends_trace, frame_of, in_trace
 from reviewbot.model.splats import WAITS, AllowedSplat, SplatClass, SplatPattern
 
 MAX_LINE = 1024
@@ -48,7 +48,8 @@ _CONSEQUENCE = re.compile(
 )
 """Panics that were asked for in case of the splat before them."""
 _OF_STALL = re.compile(
-    r"\s*$|\s*(?:rcu: |CPU: \d|NMI backtrace|Sending NMI|Hardware name:|Modules linked in:|Call Trace:|task:"
+    r"\s*$|\s*(?:rcu: |CPU: \d|NMI backtrace|Sending NMI|Hardware name:|Modules linked in:|Call [Tt]race:|Backtrace:"
+    r"|task:|Task dump for "
     r"|Workqueue: |irq event stamp|(?:hard|soft)irqs last|Code: |Stack:|\(t=|\(detected by|\d+-[.!]"
     r"|\S+\s+(?:running task|[A-Z] ))"
 )
@@ -173,6 +174,8 @@ class _Open:
     """Its lines have times or callers."""
     locks: bool = False
     """A list of locks has begun."""
+    strays: int = 0
+    """Its last lines may be another task's: they are, unless the trace goes on."""
 
     @property
     def kind(self) -> SplatClass:
@@ -250,17 +253,22 @@ class _Open:
             return not SPEAKER.sub("", text, count=1).startswith((" ", "unreferenced object"))
         if self.entry.listed:
             return self.locks and not _LOCKS.match(text)
-        if self.kind in _STALLS and self.trace and self.frames:
-            return not (self.task or in_trace(text) or _OF_STALL.match(text))
-        if self.trace and self.frames and not self.task:
-            return not in_trace(text)
+        if self.trace and self.frames:
+            if self.task or in_trace(text) or (self.kind in _STALLS and _OF_STALL.match(text)):
+                self.strays = 0
+            elif self.strays == STRAYS or ends_trace(text):
+                return True
+            else:
+                self.strays += 1
+            return False
         return not self.trace and not self.frames and len(self.lines) > (_DOUBT if self.entry.traced else _PATIENCE)
 
     def block(self) -> Block | None:
         """The splat; None when it turned out to be none."""
         if self.doubtful:
             return None
-        lines = self.lines if self.frames or self.locks else self.lines[:_WITHOUT_TRACE]
+        lines = self.lines[: len(self.lines) - self.strays]
+        lines = lines if self.frames or self.locks else lines[:_WITHOUT_TRACE]
         while len(lines) > 1 and not lines[-1].strip():
             lines = lines[:-1]
         headline = self.headline

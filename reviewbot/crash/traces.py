@@ -13,22 +13,34 @@ _FRAME = re.compile(rf"\s*{_PC}(\? )?([A-Za-z_$][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]
 TRACE = re.compile(r"\s*(?:Call [Tt]race|Backtrace):")
 _INLINE = re.compile(r"\s*[A-Za-z_]\w* \S+\.[chS]:\d+ \[inline\]")
 """What a script adds that looks up lines: only in some logs, so a function that was inlined is in no fingerprint."""
-_ARM = re.compile(r"\s*(?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from ")
+_ARM = re.compile(
+    r"\s*(?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from (?:\[<|\(?[\w.]+\+0x)"
+)
 _ARM_REGISTERS = re.compile(r"\s+r\d+:[0-9a-f]{8}")
 _WHERE = re.compile(
     r"\s*(?:[RE]?IP:? +(?:[0-9a-f]{4}:)?|pc : |epc\s*: (?:[0-9a-f]{8,16} )?|PC is at |NIP:? +|ERA: [0-9a-f]{16} "
-    r"|Krnl PSW : .*\()"
+    r"|Krnl PSW : .*\(|--- interrupt: [0-9a-f]+ at )"
     r"(?:\[<?[0-9a-f]+>?\] *){0,2}([A-Za-z_$][\w.$]*)\+0x"
 )
 """The instruction pointer, on x86, arm64, RISC-V and MIPS, arm, PowerPC, LoongArch, s390."""
 _OF_TRACE = re.compile(
-    r"\s*(?:</?[A-Z#]\w*>|(?:RIP|EIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS): ?|R\d\d:|\? )"
+    r"\s*(?:</?[A-Z#]\w*>|(?:RIP|EIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|EFLAGS): ?|R\d\d:|\? "
+    r"|[0-9a-f]{4}:(?: +[0-9a-f]{8})+$|0x[0-9a-f]+$|--- interrupt: )"
 )
+_END_OF_TRACE = re.compile(
+    r"\s*(?:$|-{3,}|={3,}|Modules linked in:|NMI backtrace|Sending NMI|Kernel (?:panic|Offset)|Dumping ftrace|Allocated"
+    r"|Freed|\d+ locks? held by |Disabling lock debugging|INFO: lockdep is turned off)"
+)
+"""What comes after a trace and never in its middle."""
+STRAYS = 20
+"""Lines of others that may stand in the middle of a trace where a log does not tell tasks apart."""
 _INTERRUPTED = re.compile(
-    r"(?:asm_|smp_|__)*(?:sysvec_)?apic_timer_interrupt$|asm_common_interrupt$|ret_from_intr$"
+    r"(?:asm_|smp_|trace_|__)*(?:sysvec_)?apic_timer_interrupt(?:_entry\w*)?$|asm_common_interrupt$|ret_from_intr$"
     r"|el1h?(?:_64)?_irq\w*$|__irq_svc$|decrementer_common\w*$|riscv_intc_irq$"
 )
 """Where an interrupt was taken: what the CPU was doing comes after it."""
+_TRAPPED = re.compile(r"\s*Exception stack\(")
+"""The same on arm, which tells what the interrupt saved in the middle of the trace."""
 _GRACE_PERIOD = re.compile(r".*(?:RCU grace-period kthread stack dump|\btask:rcu_\w+ )")
 """What introduces the trace of RCU's own thread: it waits for the CPU that stalls and is not the cause."""
 
@@ -44,9 +56,14 @@ class Frame:
     """It is the instruction pointer of registers in the middle of a trace."""
 
 
+def ends_trace(line: str) -> bool:
+    """Whether a trace is over before a line; other lines in its middle may be another task's."""
+    return not in_trace(line) and bool(_END_OF_TRACE.match(line) or line.rstrip().endswith(":"))
+
+
 def in_trace(line: str) -> bool:
     """Whether a line is part of a call trace: a function, a context, registers in between."""
-    return bool(frame_of(line) or any(known.match(line) for known in (_OF_TRACE, _ARM_REGISTERS, _INLINE)))
+    return bool(frame_of(line) or any(known.match(line) for known in (_OF_TRACE, _ARM_REGISTERS, _INLINE, _TRAPPED)))
 
 
 def frame_of(line: str) -> Frame | None:
@@ -85,9 +102,9 @@ def stalled_functions(lines: Sequence[str]) -> tuple[str, ...]:
     starts = [n for n, line in enumerate(lines) if TRACE.match(line)]
     for start in starts:
         found = _sure(list(_trace(lines[start + 1 :])))
-        taken = next((n for n, name in enumerate(found) if _INTERRUPTED.match(name)), None)
-        if taken is not None and found[taken + 1 :]:
-            return _once(found[taken + 1 :])
+        left = list(itertools.dropwhile(lambda name: not _INTERRUPTED.match(name), found))
+        if left := list(itertools.dropwhile(_INTERRUPTED.match, left)):
+            return _once(left)
     before = 0
     for start in starts:
         heading, before = lines[before:start], start + 1
@@ -113,18 +130,25 @@ def _once(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _trace(lines: Sequence[str]) -> Iterator[Frame]:
-    """Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing."""
+    """Up to `</TASK>` if there was a `<TASK>`, so that another CPU's words in between end nothing; else few of them."""
     inside = seen = False
+    strays = 0
     for line in lines:
         if frame := frame_of(line):
-            seen = True
+            seen, strays = True, 0
             yield frame
+        elif seen and _TRAPPED.match(line):
+            yield Frame("__irq_svc")
         elif where := _WHERE.match(line):
             yield Frame(plain(where[1]), pointer=True)
         elif "<TASK>" in line:
             inside = True
-        elif "</TASK>" in line or TRACE.match(line) or (seen and not inside and not in_trace(line)):
+        elif "</TASK>" in line or TRACE.match(line):
             return
+        elif seen and not inside and not in_trace(line):
+            strays += 1
+            if strays > STRAYS or ends_trace(line):
+                return
 
 
 def _run(lines: Sequence[str]) -> Iterator[Frame]:
