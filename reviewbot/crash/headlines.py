@@ -7,7 +7,11 @@ import re
 from reviewbot.config import load_splats
 from reviewbot.model.splats import SplatPattern
 
-SPEAKER = re.compile(r"(?:rcu|watchdog|kmemleak): ")
+SPEAKER = re.compile(
+    r"(?:rcu|(?:NMI )?watchdog|kmemleak): "
+    # Before 5.5 KASAN says this without an end of line.
+    r"|kasan: GPF could be caused by [\w -]+?(?=general protection fault)"
+)
 """Who says it, before what is said."""
 CUT_HERE = re.compile(r"-{6,}\[ cut here \]-{6,}")
 UNKNOWN = SplatPattern.model_validate({"pattern": "cut here", "class": "warn", "why": "what follows is not known yet"})

@@ -20,7 +20,7 @@ _FUNCTION = r"(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_]\w*)[\w.]*\+0x[0-9a-f]+"
 def telling(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
     """The first functions after noise, the one at fault in front, at most DEPTH. Where all is noise, the noise."""
     found = _found(lines, entry)
-    quiet = _quiet(found, entry) or tuple(name for name in found if not hard_noise().match(name))
+    quiet = _quiet(found, entry) or tuple(n for n in found if not (hard_noise().match(n) or _skipped(n, entry)))
     own = pointer(lines) if entry.choose == "innermost" else ""
     if own and not (_skipped(own, entry) or hard_noise().match(own)):
         quiet = (own, *(name for name in quiet if name != own))
@@ -42,6 +42,8 @@ def title_of(headline: str, lines: Sequence[str], entry: SplatPattern) -> str:
     for found in (re.match(entry.pattern, headline), _search(entry.words, lines)):
         groups.update({name: value or "" for name, value in (found.groupdict() if found else {}).items()})
     words = shortened(entry.title.format_map(groups))
+    if entry.kind == "panic":
+        words = re.sub(r"(?<=\W)\d+(?!\w)", "NUM", words)
     if not entry.place:
         return words
     place = next(iter(telling(lines, entry)), "")
@@ -58,7 +60,7 @@ def _place(lines: Sequence[str], found: Sequence[str], quiet: Sequence[str], ent
         case "stall" | "lockup" | "overflow":
             return _before_dispatcher(found)
         case "innermost":
-            return _below(lines, entry) or _said(lines, entry)
+            return _said(lines, entry) or _below(lines, entry)
 
 
 def _before_dispatcher(found: Sequence[str]) -> str:
@@ -67,11 +69,15 @@ def _before_dispatcher(found: Sequence[str]) -> str:
     for name in found:
         if name_of_all := bucket(name, "stall"):
             return name_of_all
-        if dispatchers().match(name):
+        if _dispatches(name):
             return before
         if not noise().match(name):
             before = name
     return ""
+
+
+def _dispatches(name: str) -> bool:
+    return bool(dispatchers().match(name) or dispatchers().match(system_call(name)))
 
 
 def _blamed(found: Sequence[str], entry: SplatPattern) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: \d{4})?"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?"
 _PREFIX = re.compile(
+    r"(?:[\w.-]{1,64} login: )?"  # a terminal waits for a user
     rf"(?P<level><\d{{1,3}}>)?"
     # What records a console, or a journal: the host and who spoke. `[Tue Nov  3 10:15:02 2026]` is dmesg -T, too.
     rf"(?:(?:(?:\[{_ISO}\]|{_ISO})(?: ?\| ?| |$)|{_DAY} )(?P<by>[\w.:-]{{1,64}} kernel(?:\[\d{{1,7}}\])?: ?)?)?"
