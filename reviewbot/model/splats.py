@@ -80,7 +80,7 @@ class SplatPattern(Model):
     """Regular expressions, searched for in the report, for the function at fault where the call trace may begin with
     another; `FUNC` stands for a function with its offset, `NAME` for one without. The first that is no noise counts."""
     after: str = ""
-    """Regular expression: the function at fault is the first one of the trace below this line, if there is one."""
+    """Regular expression: where `at` finds none, the function at fault is the first of the trace below this line."""
     skip: tuple[str, ...] = ()
     """Shell patterns: functions that are noise in this class only; of a hang, functions that are not at fault."""
     choose: Choice = "innermost"
