@@ -154,6 +154,11 @@ class SaidFinding(Finding):
     in_summary: bool = False
     """The summary says all of that line."""
 
+    @property
+    def evidence(self) -> str:
+        """The detail, unless the line says all of it."""
+        return "" if self.detail.strip() in self.what else self.detail
+
 
 class SaidVerdict(Verdict):
     """A verdict and its sentences: verdict.json, and what is shown."""

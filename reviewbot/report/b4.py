@@ -27,7 +27,7 @@ def series_text(record: Record) -> str:
     for finding in judged.findings[:_FINDINGS]:
         said_above = finding.in_summary and judged.kind is not VerdictKind.REGRESSION
         told += [] if said_above else [wrapped(finding.what, "* ", "  ")]
-        told += [quoted(finding.detail, 8)] if finding.detail else []
+        told += [quoted(finding.evidence, 8)] if finding.evidence else []
     if len(judged.findings) > _FINDINGS:
         told.append(f"… and {len(judged.findings) - _FINDINGS} more.")
     told += [wrapped(line, "- ", "  ") for line in apart(record)]

@@ -20,7 +20,7 @@ _MARK = {VerdictKind.PASS: "✅", VerdictKind.REVIEWED: "👀", VerdictKind.INFR
 def summary_markdown(record: Record) -> str:
     """The record must have its verdict."""
     verdict = said(record)
-    shown = any(found.detail or found.log or not found.in_summary for found in verdict.findings)
+    shown = any(found.evidence or found.log or not found.in_summary for found in verdict.findings)
     rows, header = left_out(leg_rows(record), leg_header()) if record.results else ([], ())
     return (
         environment()

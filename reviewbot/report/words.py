@@ -221,7 +221,7 @@ def _came(found: Finding) -> str:
 
 
 def _blame(found: Finding) -> str:
-    return f"; from {found.patch.name} on ({untagged(found.patch.subject)})" if found.patch else ""
+    return f"; since {found.patch.name} ({untagged(found.patch.subject)})" if found.patch else ""
 
 
 def headline(record: Record) -> str:
@@ -254,7 +254,7 @@ _VERBS: dict[Outcome | None, str] = {
 def _since(found: Finding) -> str:
     """The guilty patch without its subject."""
     if len(found.suspects) == 1:
-        return f" from {found.suspects[0].name} on"
+        return f" since {found.suspects[0].name}"
     if not (blame := found.blame) or not blame.components:
         return ""
     names = " and ".join(blame.components)

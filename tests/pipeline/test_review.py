@@ -201,7 +201,7 @@ def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_revie
     verdict = verdict_of(outcome)
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary == (
-        "libfuse does not build: lib/fuse.c:2: no such thing; from libfuse patch 2/2 on (libfuse: step 2)"
+        "libfuse does not build: lib/fuse.c:2: no such thing; since libfuse patch 2/2 (libfuse: step 2)"
     )
     blamed = verdict.findings[0].patch
     assert blamed is not None and blamed.message_id == "libfuse.2@example.org"
@@ -345,7 +345,7 @@ def test_a_head_that_does_not_build_is_blamed_on_a_patch_of_that_component_only(
     outcome = world.test()
     assert builds.asked == [("libfuse",)]
     assert machines.ran == 0 and outcome.record.review is None
-    assert verdict_of(outcome).summary.endswith("; from libfuse patch 1/2 on (libfuse: step 1)")
+    assert verdict_of(outcome).summary.endswith("; since libfuse patch 1/2 (libfuse: step 1)")
     builds.asked.clear()
     assert "from libfuse" not in verdict_of(world.test(review=False)).summary
     assert builds.asked == []

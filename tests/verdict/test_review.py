@@ -220,7 +220,7 @@ def test_every_component_whose_head_does_not_build_is_named() -> None:
 def test_blame_names_the_first_bad_patch() -> None:
     first = AppliedPatch(message_id="libfuse.2@example.org", subject="[PATCH 2/3] libfuse: step 2", commit="e5" * 20)
     blamed = sentences(with_blame(failing_head(), first, TREES, POSTING))
-    assert blamed.summary.endswith("; from libfuse patch 2/3 on (libfuse: step 2)")
+    assert blamed.summary.endswith("; since libfuse patch 2/3 (libfuse: step 2)")
     assert blamed.findings[0].patch is not None
     assert blamed.findings[0].patch.message_id == "libfuse.2@example.org"
 
@@ -230,7 +230,7 @@ def test_blame_of_a_commit_that_came_with_git_names_its_place() -> None:
     commits = tuple(AppliedPatch(message_id="", subject=f"step {n}", commit=str(n) * 40) for n in (1, 2, 3))
     trees = TREES.model_copy(update={"trees": (tree.model_copy(update={"patches": commits}),)})
     blamed = sentences(with_blame(failing_head(), commits[1], trees, POSTING))
-    assert blamed.summary.endswith("; from libfuse commit 2/3 on (step 2)")
+    assert blamed.summary.endswith("; since libfuse commit 2/3 (step 2)")
 
 
 def test_errors_of_reviewers_do_not_change_what_the_tests_said_but_are_noted() -> None:
