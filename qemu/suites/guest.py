@@ -49,13 +49,15 @@ def equal(got: object, wanted: object, what: str) -> None:
     """Raises Failed that shows both when they differ; of what is too long, where they differ first."""
     if got == wanted:
         return
-    here, there = str(got), str(wanted)
-    if max(len(here), len(there)) <= _SHOWN:
-        raise Failed(f"{what}: got {here!r}, expected {there!r}")
+    if max(len(repr(got)), len(repr(wanted))) <= _SHOWN:
+        raise Failed(f"{what}: got {got!r}, expected {wanted!r}")
+    here, there = (one if isinstance(one, str | bytes) else str(one) for one in (got, wanted))
     ends = min(len(here), len(there))
     same = next((at for at in range(ends) if here[at] != there[at]), ends)
-    parts = f"{here[same : same + _SHOWN // 2]!r} instead of {there[same : same + _SHOWN // 2]!r}"
-    raise Failed(f"{what}: got {len(here)} characters, expected {len(there)}; from character {same + 1} on {parts}")
+    unit = "byte" if isinstance(here, bytes) else "character"
+    lengths = f" (got {len(here)} {unit}s, expected {len(there)})" if len(here) != len(there) else ""
+    parts = f"{here[same : same + _SHOWN // 4]!r} instead of {there[same : same + _SHOWN // 4]!r}"
+    raise Failed(f"{what}: differs from {unit} {same} on: {parts}{lengths}")
 
 
 def refused(number: int, what: str, function: Callable[..., object], *words: object) -> None:

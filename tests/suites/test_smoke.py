@@ -230,13 +230,19 @@ def test_checks_that_judge_what_others_left_need_all_before_them() -> None:
     ("got", "wanted", "said"),
     [
         ("one", "two", "link: got 'one', expected 'two'"),
-        ("t" * 999, "t" * 1000, "link: got 999 characters, expected 1000; from character 1000 on '' instead of 't'"),
+        (1, 2, "link: got 1, expected 2"),
+        (
+            "t" * 999,
+            "t" * 1000,
+            "link: differs from character 999 on: '' instead of 't' (got 999 characters, expected 1000)",
+        ),
+        (b"\0" * 200 + b"ab", b"\0" * 200 + b"ac", "link: differs from byte 201 on: b'b' instead of b'c'"),
     ],
 )
-def test_values_that_differ_are_shown_where_they_differ(got: str, wanted: str, said: str) -> None:
-    script = "import sys, guest\ntry: guest.equal(*sys.argv[1:3], 'link')\nexcept guest.Failed as found: print(found)"
+def test_values_that_differ_are_shown_where_they_differ(got: object, wanted: object, said: str) -> None:
+    script = f"import guest\ntry: guest.equal({got!r}, {wanted!r}, 'link')\nexcept guest.Failed as found: print(found)"
     done = subprocess.run(
-        [sys.executable, "-c", script, got, wanted], check=True, env={"PYTHONPATH": MODULES}, capture_output=True,
+        [sys.executable, "-c", script], check=True, env={"PYTHONPATH": MODULES}, capture_output=True,
         text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.strip() == said
