@@ -27,6 +27,10 @@ _MOST = 512 << 20
 _MOST_FILES = 50_000
 _LINE = re.compile(r"[A-Za-z0-9+/=]{1,200}")
 _WIDTH = 120
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others take as much memory as the archive says."""
+_CODECS = (tarfile.TarError, zipfile.BadZipFile, zlib.error)
+"""What is raised of damaged archives that is no ValueError."""
 
 
 class BadParcel(ValueError):
@@ -60,7 +64,7 @@ def unpack(text: str, folder: Path) -> Path:
         with tarfile.open(fileobj=_Bounded(gzip.GzipFile(fileobj=io.BytesIO(data))), mode="r|") as tar:
             for name, content in _members(tar):
                 write_atomic(folder / name, content)
-    except (ValueError, EOFError, OSError, tarfile.TarError) as error:
+    except (ValueError, EOFError, OSError, *_CODECS) as error:
         raise _bad(error) from error
     return folder / RESULT
 
@@ -69,6 +73,8 @@ def unzip(archive: Path, folder: Path) -> Path:
     """The same of an archive that has the files as they are. Raises BadParcel, OSError."""
     try:
         with zipfile.ZipFile(archive) as found:
+            if any(one.compress_type not in _METHODS for one in found.infolist()):
+                raise BadParcel("its result is packed as nobody of ours does it")
             members = [one for one in found.infolist() if is_ours(one.filename) and not one.is_dir()]
             if len(members) > _MOST_FILES or sum(one.file_size for one in members) > _MOST:
                 raise BadParcel("its result is too large")
@@ -76,7 +82,7 @@ def unzip(archive: Path, folder: Path) -> Path:
                 # An entry may claim to be smaller than it is: no more is read than it says.
                 with found.open(one) as file:
                     write_atomic(folder / one.filename, file.read(one.file_size))
-    except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, OSError, RuntimeError, *_CODECS) as error:
         raise _bad(error) from error
     return folder / RESULT
 
@@ -99,7 +105,9 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     for number, member in enumerate(tar):
         if number > _MOST_FILES:
             raise BadParcel("its result has too many files")
-        file = tar.extractfile(member) if member.isreg() and is_ours(member.name) else None
+        # A sparse file is as large as it says, however little of it was sent.
+        plain = member.isreg() and not member.issparse()
+        file = tar.extractfile(member) if plain and is_ours(member.name) else None
         if file:
             yield member.name, file.read()
 

@@ -105,6 +105,26 @@ def test_what_grows_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.M
         unzip(tmp_path / "a.zip", tmp_path / "out")
 
 
+def test_a_sparse_file_of_eight_tebibytes_is_passed_over(tmp_path: Path) -> None:
+    made, entry = io.BytesIO(), tarfile.TarInfo("result.json")
+    entry.pax_headers = {"GNU.sparse.map": f"{8 << 40},0", "GNU.sparse.size": str(8 << 40)}
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry)
+    unpack(as_text(made.getvalue()), tmp_path / "out")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_of_github_that_is_damaged_is_refused_however_it_was_packed(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("result.json", "words " * 3000)
+    data = (tmp_path / "a.zip").read_bytes()
+    for place in range(45, 60):  # where the packed content is
+        (tmp_path / "b.zip").write_bytes(data[:place] + b"\xff\xff\xff" + data[place + 3 :])
+        with pytest.raises(BadParcel):
+            unzip(tmp_path / "b.zip", tmp_path / "out")
+
+
 @given(st.one_of(st.text(), st.text("ABab01+/=\n").map(lambda text: f"{BEGIN}\n{text}\n{END}\n")))
 def test_any_text_is_a_parcel_or_is_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     with pytest.raises(BadParcel):
