@@ -2,14 +2,13 @@
 """What a worker brought: believed only as far as it fits the shard that it was given."""
 
 import datetime
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from reviewbot.host.files import read_regular_bytes
-from reviewbot.model.lab import JobReply, StepReply
+from reviewbot.model.lab import JobReply
 from reviewbot.model.shard import Shard, ShardResult, is_plain
 from reviewbot.model.words import one_line
 from reviewbot.runner.results import answered, wrong_program
@@ -19,6 +18,8 @@ MOST, PER_STEP = 8 << 20, 256 << 10
 MOST_OF_ALL = 64 << 20
 SHORT, LONG = 2000, 128 << 10
 """Characters of what is one line, and of any other text."""
+_ENTRIES, _KEY, _LARGEST = 1000, 300, 1e15
+"""Entries of a list, characters of a name, and size of a number, at most."""
 _LINES = ("splat", "fingerprint", "unclean", "splat_note")
 _NOTES = 100
 _CLOCKS = datetime.timedelta(days=2)
@@ -74,10 +75,15 @@ def _wrong(shard: Shard, result: ShardResult) -> Iterator[str]:
         yield "it claims to know what it was not told"
     if not result.problem and (absent := {step.name for step in shard.tests} - result.tests):
         yield f"it left out {min(absent)} without a reason"
+    if len(result.machines) > 2 * len(shard.steps) + shard.max_losses:
+        yield "it had more machines than its shard can need"
     for machine in result.machines:
         yield from _wrong_machine(shard, machine)
-    yield from (f"impossible times of {reply.name}" for reply in result.replies if not _possible(reply))
-    yield from (f"too much text of {reply.name}" for reply in result.replies if _too_long(reply))
+    for reply in result.replies:
+        if not (0 <= reply.seconds <= _LARGEST and 0 <= reply.limit <= _LARGEST):
+            yield f"impossible times of {reply.name}"
+        if any(len(getattr(reply, name)) > SHORT for name in _LINES) or not _within(reply.model_dump()):
+            yield f"too much text, or an impossible figure, of {reply.name}"
 
 
 def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
@@ -85,8 +91,10 @@ def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
         yield "a machine has an odd name"
     replies = [reply for reply in answered(machine.replies) if reply.status != "known"]
     tests = [reply for reply in replies if not reply.name.startswith("setup/")]
-    if not all(math.isfinite(value) and value >= 0 for value in (machine.seconds, machine.agent_seconds)):
+    if not all(0 <= value <= _LARGEST for value in (machine.seconds, machine.agent_seconds)):
         yield "impossible times of a machine"
+    if not _within(machine.hello):
+        yield "a machine says too much of itself"
     if not tests:
         return
     if "kernel_release" in machine.hello and machine.hello["kernel_release"] != shard.release:
@@ -97,14 +105,18 @@ def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
         yield void
 
 
-def _too_long(reply: StepReply) -> bool:
-    """Whether a text of it is longer than a lab of ours makes it."""
-    texts = {name: value for name, value in reply if isinstance(value, str)}
-    return any(len(value) > (SHORT if name in _LINES else LONG) for name, value in texts.items())
-
-
-def _possible(reply: StepReply) -> bool:
-    return all(math.isfinite(value) and value >= 0 for value in (reply.seconds, reply.limit))
+def _within(value: object) -> bool:
+    """Whether no text is longer, and no number larger, than a lab of ours makes them; what is no number is none."""
+    match value:
+        case str():
+            return len(value) <= LONG
+        case int() | float():
+            return -_LARGEST <= value <= _LARGEST
+        case dict():
+            return len(value) <= _ENTRIES and all(len(key) <= _KEY and _within(one) for key, one in value.items())
+        case tuple() | list():
+            return len(value) <= _ENTRIES and all(map(_within, value))
+    return True
 
 
 def _without_paths(machine: JobReply) -> dict[str, object]:
@@ -115,5 +127,6 @@ def _without_paths(machine: JobReply) -> dict[str, object]:
         "replies": tuple(reply.model_copy(update={"files": ""}) for reply in machine.replies),
         "notes": tuple(one_line(note, 300) for note in machine.notes[:_NOTES]),
         "problem": one_line(machine.problem, 300),
+        "last_failed": one_line(machine.last_failed, 300),
         "started": None if odd else machine.started,
     }

@@ -12,6 +12,7 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from reviewbot.host.process import run
 from reviewbot.host.rootless import as_root
@@ -71,11 +72,26 @@ def read_regular(path: Path, limit: int = 16 << 20) -> str:
 
 def read_regular_bytes(path: Path, limit: int) -> bytes:
     """As `read_regular`, undecoded."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file", str(path))
+    with _open_regular(path) as file:
         return file.read(limit)
+
+
+def copy_regular(source: Path, target: Path, limit: int) -> None:
+    """The same into a file, whose folder is made; little of it is in memory at once."""
+    with _open_regular(source) as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as copy:
+            while block := file.read(min(limit, 1 << 20)):
+                copy.write(block)
+                limit -= len(block)
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def sync_tree(folder: Path) -> None:

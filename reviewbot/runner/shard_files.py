@@ -5,14 +5,16 @@ A shard folder has `shard-NN.json`, `artifacts/` (what their machines boot from)
 results and folders may come from anywhere: what does not fit is refused, and nothing is written but where it belongs.
 """
 
+import contextlib
+import errno
+import itertools
 import os
 import secrets
 import shutil
-import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reviewbot.host.files import read_regular_bytes, sha256_file, write_atomic
+from reviewbot.host.files import copy_regular, sha256_file, write_atomic
 from reviewbot.host.process import run
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import UsageError
@@ -127,21 +129,35 @@ def copy_logs(shard: Shard, source: Path, target: Path, *, apart: bool = True) -
     """
     own = {step.name for step in shard.steps}
     room, files = MOST_LOGS, MOST_FILES
-    for path in sorted(source.rglob("*")):
+    for path, size in _plain_files(source):
         name = path.relative_to(source)
         machine = name.parts[0].startswith(f"{shard.leg.name}-{shard.suite}") and (
             len(name.parts) == 2 or bool(shard.last and name.parts[1:2] == (shard.last.name,))
         )
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or not (machine or own & {str(p) for p in name.parents}):
+        if not (machine or own & {str(p) for p in name.parents}):
             continue
-        room, files = room - status.st_size, files - 1
+        room, files = room - size, files - 1
         if room < 0 or files < 0:
             return
         if machine and apart:
             name = Path(f"{name.parts[0]}.shard{shard.number}", *name.parts[1:])
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(read_regular_bytes(path, status.st_size))
+        try:
+            copy_regular(path, target / name, size)
+        except OSError as error:  # of a stranger's file, which costs nobody else anything
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+
+
+def _plain_files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Below a folder that a stranger filled, with their sizes; no link is followed, and what cannot be read is none."""
+    left = [] if folder.is_symlink() else [folder]
+    while left:
+        with contextlib.suppress(OSError), os.scandir(left.pop()) as entries:
+            for entry in sorted(itertools.islice(entries, MOST_FILES), key=lambda entry: entry.name, reverse=True):
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(Path(entry))
+                elif entry.is_file(follow_symlinks=False):
+                    yield Path(entry), entry.stat(follow_symlinks=False).st_size
 
 
 def logs_of(result: Path) -> Path:

@@ -76,6 +76,16 @@ def test_an_honest_result_is_believed_without_its_paths(tmp_path: Path) -> None:
         (reply(limit=float("inf")), "impossible times"),
         (reply(output="x" * 200_000), "too much text"),
         (reply(fingerprint="f" * 3000), "too much text"),
+        (reply(server={"umount_seconds_total": float("nan")}), "impossible figure"),
+        (reply(server={"cpu_seconds": "Infinity"}), "impossible figure"),
+        (reply(server={"pss_kib": 10**400}), "impossible figure"),
+        (reply(server={"requests": {f"{number}": 1 for number in range(2000)}}), "too much text"),
+        (reply(server={"requests": {"x" * 1000: 1}}), "too much text"),
+        (reply(death={"log": "x" * 200_000}), "too much text"),
+        (reply(exit_status=10**300), "impossible figure"),
+        (machine(hello={"cpus": "x" * 200_000}), "too much of itself"),
+        (machine(seconds=1e300), "impossible times"),
+        (changed(problem="lost", machines=[{**HONEST["machines"][0], "replies": []}] * 5000), "more machines"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, value: object, words: str) -> None:
@@ -122,3 +132,29 @@ def test_of_the_logs_only_plain_files_of_its_own_tests_are_taken(tmp_path: Path)
     copy_logs(SHARD, tmp_path / "from", tmp_path / "to")
     found = {str(path.relative_to(tmp_path / "to")) for path in (tmp_path / "to").rglob("*") if not path.is_dir()}
     assert found == {f"{own}/output.txt", f"ext4-fstests.shard{SHARD.number}/console.txt"}
+
+
+def test_logs_that_cannot_be_taken_are_left_out_and_the_others_are_not(tmp_path: Path) -> None:
+    own = SHARD.tests[0].name
+    long = f"ext4-fstests{'x' * 240}"  # gets longer here
+    for name in (f"{own}/output.txt", f"{long}/console.txt"):
+        (tmp_path / "from" / name).parent.mkdir(parents=True)
+        (tmp_path / "from" / name).write_text("said")
+    here = os.open(tmp_path / "from" / own, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("deeper", dir_fd=here)
+        below = os.open("deeper", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    copy_logs(SHARD, tmp_path / "from", tmp_path / "to")
+    assert [path.read_text() for path in (tmp_path / "to").rglob("*") if path.is_file()] == ["said"]
+
+
+def test_logs_as_a_whole_that_are_a_link_are_not_followed(tmp_path: Path) -> None:
+    own = SHARD.tests[0].name
+    (tmp_path / "other" / own).mkdir(parents=True)
+    (tmp_path / "other" / own / "secret").write_text("key")
+    (tmp_path / "from").symlink_to(tmp_path / "other")
+    copy_logs(SHARD, tmp_path / "from", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
