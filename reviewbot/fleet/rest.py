@@ -98,8 +98,7 @@ class Rest:
         try:
             with self._ask(method, path, **more) as answer:
                 self._check(answer)
-                data: bytes = answer.raw.read(_MOST, decode_content=True)
-                return data
+                return _read(answer, _MOST)
         except requests.RequestException as error:
             raise EngineBusy(self._masked(str(error))) from error
 
@@ -127,15 +126,27 @@ class Rest:
     def _check(self, answer: "requests.Response") -> None:
         if answer.ok and not answer.is_redirect:
             return
-        said = answer.raw.read(2000, decode_content=True).decode(errors="replace")
+        said = _read(answer, 2000).decode(errors="replace")
         words = self._masked(f"{self.url}: status {answer.status_code}: {said}")
-        if answer.status_code in _BUSY or answer.status_code >= 500:
+        # GitHub says 403 to who asks too often.
+        often = "retry-after" in answer.headers or answer.headers.get("x-ratelimit-remaining") == "0"
+        if answer.status_code in _BUSY or answer.status_code >= 500 or (answer.status_code == 403 and often):
             raise EngineBusy(words)
         raise NotThere(words) if answer.status_code in (404, 410) else InfraError(words)
 
     def _masked(self, text: str) -> str:
         """One line, without the token."""
         return one_line(text.replace(self._token, "***") if self._token else text, 300)
+
+
+def _read(answer: "requests.Response", most: int) -> bytes:
+    """The first bytes. Raises RequestException, unlike `answer.raw`."""
+    data = b""
+    for block in answer.iter_content(min(most, _CHUNK)):
+        data += block
+        if len(data) >= most:
+            break
+    return data[:most]
 
 
 def _save(answer: "requests.Response", target: Path, most: int) -> None:

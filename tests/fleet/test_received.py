@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.fleet.received import NotBelieved, received
+from reviewbot.host.files import remove_tree
 from reviewbot.model.shard import Shard
 from reviewbot.runner.shard_files import copy_logs
 from tests.fleet.test_random import course, result_of
@@ -149,6 +150,7 @@ def test_logs_that_cannot_be_taken_are_left_out_and_the_others_are_not(tmp_path:
     os.close(here)
     copy_logs(SHARD, tmp_path / "from", tmp_path / "to")
     assert [path.read_text() for path in (tmp_path / "to").rglob("*") if path.is_file()] == ["said"]
+    remove_tree(tmp_path / "from")  # pytest cannot
 
 
 def test_logs_as_a_whole_that_are_a_link_are_not_followed(tmp_path: Path) -> None:
