@@ -211,7 +211,7 @@ class Coordinator:
             status = _status(state, place.own(out[1]))
             said = "" if status is None else f"run-shard ended with status {status}{_last_words(place.own(out[1]))}"
             self._over(item, out, state.why or said or STATUS_GONE)
-            if status in NOT_AGAIN:
+            if status in NOT_AGAIN and not item.out:
                 self._give_up(item, said)
             return
         assert path

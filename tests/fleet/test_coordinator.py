@@ -93,6 +93,19 @@ def test_a_status_that_would_come_again_is_not_tried_again(fleet: FleetWorld, st
     assert result.reason == f"shard fuse2fs fstests 2/4: run-shard ended with status {status}"
 
 
+def test_a_shard_that_is_out_twice_is_not_given_up_for_the_status_of_one(fleet: FleetWorld) -> None:
+    def deed(shard: Shard, attempt: int) -> Deed:
+        if shard.number != 2:
+            return Deed(rounds=90)
+        return Deed(rounds=60) if attempt else Deed(rounds=30, beats=False, status=1, brings=False)
+
+    fleet.deed = deed
+    context = fleet.context()
+    fleet.engine.deaf = True
+    (result,) = fleet.run(context=context)
+    assert result.count(Outcome.PASS) == len(TESTS) and result.reason == ""
+
+
 def test_a_shard_is_given_up_in_the_end_and_names_the_reason(fleet: FleetWorld) -> None:
     fleet.deed = lambda shard, attempt: Deed(status=4, brings=shard.number != 3)
     (result,) = fleet.run()
