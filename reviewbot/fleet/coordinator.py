@@ -35,6 +35,8 @@ NOT_AGAIN = (1, 2, 3)
 STATUS_GONE = "its worker is gone"
 _LOG = 1 << 20
 """Bytes of a worker's log that are read."""
+_LONGEST = 300.0
+"""Seconds between two tries to hand something to a busy engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,13 @@ class Coordinator:
     places: dict[str, Place] = field(default_factory=dict)
     by_out: dict[Out, Item] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    pause: float = 0.0
+    """Seconds until a busy engine is given anything again."""
+    due: float = 0.0
+    """time.monotonic() at which that is."""
+
+    def __post_init__(self) -> None:
+        self.pause = self.rules.poll
 
     def run(self, begin: Callable[[str], Course]) -> None:
         """Return when each shard has a result or was given up. begin: cuts the work, with a nonce for it.
@@ -128,8 +137,13 @@ class Coordinator:
         for item in self.items:
             if item.idle and item.attempts >= self.rules.attempts and not item.out:
                 self._give_up(item, f"{item.attempts} attempts failed, the last: {item.why}")
-        with contextlib.suppress(EngineBusy):
-            self._hand_out([item for item in self.items if item.idle and item.attempts < self.rules.attempts])
+        if time.monotonic() >= self.due:
+            try:
+                self._hand_out([item for item in self.items if item.idle and item.attempts < self.rules.attempts])
+                self.pause = self.rules.poll
+            except EngineBusy:  # each try leaves a batch on the disk
+                self.pause = min(2 * self.pause, max(_LONGEST, self.rules.poll))
+                self.due = time.monotonic() + self.pause
         for name in sorted({batch for item in self.items for batch, _ in item.out}):
             with contextlib.suppress(EngineBusy):
                 self._look(self.places[name])
@@ -220,7 +234,7 @@ class Coordinator:
             self._over(item, out, "")
         elif result.problem:
             if item.partial is None or _answers(result) > _answers(item.partial):
-                item.partial = result
+                item.partial, item.partial_logs = result, logs_of(path)
             self._over(item, out, result.problem)
         else:
             kept = self.ledger.keep(item.number, item.shard, result, path)
@@ -250,6 +264,8 @@ class Coordinator:
         if item.over:
             return
         item.given_up = why
+        if item.partial_logs:
+            copy_logs(item.shard, item.partial_logs, self.errand.logs)
         self.errand.got(item.shard, given_up(item))
         self._cancel(list(item.out))
 

@@ -5,6 +5,7 @@ import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reviewbot.fleet.engine import Phase, State
 from reviewbot.model.fleet import ShardRow, ShardState
@@ -51,6 +52,7 @@ class Item:
     result: ShardResult | None = None
     partial: ShardResult | None = None
     """The best result that does not answer all."""
+    partial_logs: Path | None = None
     given_up: str = ""
     """Why no attempt is made any more."""
     why: str = ""
@@ -61,10 +63,6 @@ class Item:
 
     def __post_init__(self) -> None:
         self.row = ShardRow(shard=self.shard.name, state=ShardState.TO_DO, total=len(self.shard.tests))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return self.shard.key, self.anywhere.key
 
     @property
     def anywhere(self) -> Shard:

@@ -2,11 +2,12 @@
 """Shards that other hosts run: what is found is what one host finds, whatever becomes of the workers."""
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from reviewbot.fleet.engine import EngineBusy, Phase
+from reviewbot.fleet.engine import EngineBusy, Phase, Place
 from reviewbot.fleet.fleet import ROWS
 from reviewbot.host import cancel
 from reviewbot.model.fleet import FleetRows, ShardState
@@ -206,6 +207,32 @@ def test_an_engine_that_does_not_answer_is_asked_again(fleet: FleetWorld) -> Non
     fleet.engine.on_poll = busy
     (result,) = fleet.run(context=context)
     assert result.count(Outcome.PASS) == len(TESTS) and set(fleet.engine.attempts.values()) == {1}
+
+
+def test_an_engine_that_takes_nothing_is_asked_ever_more_rarely(fleet: FleetWorld) -> None:
+    context = fleet.context()
+    submit, until, asked = fleet.engine.submit, time.monotonic() + 1.0, 0
+
+    def busy(place: Place) -> None:
+        nonlocal asked
+        asked += 1
+        if time.monotonic() < until:
+            raise EngineBusy("Unable to contact slurm controller")
+        submit(place)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet.engine, "submit", busy)
+        (result,) = fleet.run(context=context)
+    assert result.count(Outcome.PASS) == len(TESTS) and asked <= 12
+
+
+def test_what_a_worker_answered_before_it_was_lost_has_its_logs(fleet: FleetWorld) -> None:
+    fleet.settings = fleet.settings.model_copy(update={"shards": 1})
+    fleet.deed = lambda shard, attempt: Deed(change=lambda result: cut_short(result, 5), status=4)
+    (result,) = fleet.run()
+    answered = [test for test in result.tests if test.outcome is Outcome.PASS]
+    assert len(answered) == 5
+    assert all((fleet.world.folder / "runs" / "latest" / test.log / "output.txt").is_file() for test in answered)
 
 
 def test_time_that_is_over_ends_the_waiting_and_says_so(fleet: FleetWorld) -> None:
