@@ -13,8 +13,11 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import filelock
 
 from reviewbot.host import cancel
 from reviewbot.host.files import sha256_file, write_atomic
@@ -32,8 +35,8 @@ _LONGEST = 64 << 30
 _BLOCK = 1 << 20
 _TRUSTED = 24 * 3600.0
 """Seconds after which an object is read again, though nothing seems to have changed."""
-_YOUNG = 3600.0
-"""Seconds since its last use in which an object is not removed, whatever the limit says."""
+_YOUNG = 6 * 3600.0
+"""Seconds since its last use in which an object is not removed, whatever the limit says: a shard may run that long."""
 _TRIES = 6
 _PAUSE = 1.0
 """Seconds; the n-th pause is at random up to 2^n times as long, so that a hundred workers do not come back at once."""
@@ -80,14 +83,19 @@ class Objects:
         sources: URLs and folders. Raises ObjectMissing, OSError, Stopping, UsageError for what is no URL.
         """
         target = self.path(digest)
-        with locked(self.root / "locks" / f"{digest}.lock"):
-            if not (target.is_file() and self._verified(target, digest)):
+        with self._lock(digest):
+            read = self._verified(target, digest) if target.is_file() else 0.0
+            if not read:
                 self._fetch(target, digest, sources)
-                self._note(target)
+                read = time.time()
             with contextlib.suppress(OSError):
                 os.utime(target)
+                write_atomic(_noted(target), json.dumps({"stamp": _stamp(target), "time": read}))
         self.trim()
         return target
+
+    def _lock(self, digest: str, timeout: float = -1) -> AbstractContextManager[None]:
+        return locked(self.root / "locks" / f"{digest}.lock", timeout=timeout)
 
     def _fetch(self, target: Path, digest: str, sources: Sequence[str]) -> None:
         problems: list[str] = []
@@ -104,22 +112,20 @@ class Objects:
             hint="`reviewbot store serve` gives it where the run was made",
         )
 
-    def _verified(self, path: Path, digest: str) -> bool:
-        """Whether its content is what its name says: read again when it changed, each day and after each boot."""
+    @staticmethod
+    def _verified(path: Path, digest: str) -> float:
+        """When its content was last seen to be what its name says: now, where it changed, each day and after each boot.
+
+        0: it is something else, and gone.
+        """
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            noted = json.loads(path.with_name(f"{digest}.ok").read_bytes())
+            noted = json.loads(_noted(path).read_bytes())
             if noted["stamp"] == _stamp(path) and 0 <= time.time() - noted["time"] < _TRUSTED:
-                return True
+                return float(noted["time"])
         if sha256_file(path) != digest:
             path.unlink()
-            return False
-        self._note(path)
-        return True
-
-    @staticmethod
-    def _note(path: Path) -> None:
-        noted = {"stamp": _stamp(path), "time": time.time()}
-        write_atomic(path.with_name(f"{path.name}.ok"), json.dumps(noted))
+            return 0.0
+        return time.time()
 
     def trim(self) -> None:
         """Remove what was not used for longest, until the rest is within the limit."""
@@ -128,10 +134,11 @@ class Objects:
         for found, path in sorted(kept, key=lambda one: one[0].st_mtime):
             if total <= self.limit or time.time() - found.st_mtime < _YOUNG:
                 return
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-                path.with_name(f"{path.name}.ok").unlink()
-            total -= found.st_blocks * 512
+            with contextlib.suppress(filelock.Timeout, FileNotFoundError), self._lock(path.name, timeout=0):
+                if path.stat().st_mtime == found.st_mtime:  # nobody has taken it meanwhile
+                    path.unlink()
+                    total -= found.st_blocks * 512
+                    _noted(path).unlink()
 
     def __iter__(self) -> Iterator[Path]:
         return (path for path in self.root.glob("??/*") if DIGEST.fullmatch(path.name))
@@ -204,6 +211,11 @@ def _written(blocks: Iterator[bytes], handle: int, made: Path) -> str:
     os.truncate(handle, length)
     os.fsync(handle)
     return digest.hexdigest()
+
+
+def _noted(path: Path) -> Path:
+    """What is known of an object's content."""
+    return path.with_name(f"{path.name}.ok")
 
 
 def _stamp(path: Path) -> list[int]:

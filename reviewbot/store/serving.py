@@ -7,10 +7,12 @@ import re
 import shutil
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from reviewbot.model.errors import UsageError
 
@@ -27,7 +29,7 @@ _CHUNK = 1 << 20
 def address_of(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT`, `[::1]:PORT`. Raises UsageError."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"no address to listen at: {text}", hint=f"HOST:PORT, as in {DEFAULT}")
     return host.strip("[]"), int(port)
 
@@ -51,6 +53,10 @@ class Server(http.server.ThreadingHTTPServer):
         host = str(self.server_address[0])
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # the client is gone, or too slow
+            super().handle_error(request, client_address)
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
@@ -63,8 +69,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         try:
             self._give(body=True)
-        except (OSError, TimeoutError):  # the client is gone, or too slow
-            self.close_connection = True
         finally:
             self.server.free.release()
 

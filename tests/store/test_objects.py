@@ -5,13 +5,16 @@ import hashlib
 import http.client
 import os
 import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from reviewbot.host.files import sha256_file
 from reviewbot.model.errors import UsageError
 from reviewbot.store.objects import ObjectMissing, Objects
 from reviewbot.store.serving import Server, address_of
@@ -110,6 +113,26 @@ def test_what_was_changed_here_is_fetched_again(here: Objects, server: Server) -
     assert here.get(DIGEST, [server.url]).read_bytes() == CONTENT
 
 
+def test_what_is_taken_again_is_read_once_a_day_and_after_a_change(
+    here: Objects, there: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def noticed(path: Path) -> str:
+        read.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr("reviewbot.store.objects.sha256_file", noticed)
+    for _ in range(3):
+        here.get(DIGEST, [str(there.root)])
+    assert read == [], "it was checked as it was fetched"
+    day = time.time() + 25 * 3600
+    monkeypatch.setattr("reviewbot.store.objects.time.time", lambda: day)
+    for _ in range(3):
+        here.get(DIGEST, [str(there.root)])
+    assert read == [here.path(DIGEST)]
+
+
 def test_what_was_not_used_for_longest_goes_when_there_is_too_much(here: Objects) -> None:
     for number in range(5):
         path = here.path(here.put_bytes(bytes([number]) * 10_000))
@@ -182,7 +205,18 @@ def test_an_odd_request_is_one_plain_line_of_the_log(server: Server) -> None:
     assert lines and all(line.isascii() and line.isprintable() for line in lines)
 
 
-@pytest.mark.parametrize("text", ["", "8741", "host", "host:port", "host:99999"])
+def test_a_client_that_is_gone_is_no_traceback(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    for words in (b"GE", f"HEAD {name()} HTTP/1.0\r\n\r\n".encode(), f"GET {name()} HTTP/1.0\r\n\r\n".encode()):
+        connection = socket.create_connection(("127.0.0.1", server.server_port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close resets
+        connection.sendall(words)
+        connection.close()
+        assert ask(server, name())[0] == 200
+    server.shutdown()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["", "8741", "host", "host:port", "host:99999", "host:²"])
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no address"):
         address_of(text)
