@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from reviewbot.config import Site
@@ -11,7 +12,8 @@ from reviewbot.fleet.fleet import Fleet
 from reviewbot.fleet.github import Github
 from reviewbot.fleet.kubernetes import Kubernetes
 from reviewbot.fleet.local import Local
-from reviewbot.fleet.slurm import Slurm
+from reviewbot.fleet.slurm import COMMANDS, Slurm
+from reviewbot.host.process import ToolMissing
 from reviewbot.model.errors import UsageError
 from reviewbot.model.fleet import EngineSettings, GithubEngine, KubernetesEngine, LocalEngine, SlurmEngine
 from reviewbot.model.progress import Progress
@@ -32,7 +34,15 @@ def settings_of(name: str, site: Site) -> EngineSettings | None:
     if name == "slurm":
         return SlurmEngine(engine="slurm")
     known = [HERE, *site.fleet, *({"slurm"} - site.fleet.keys())]
-    raise UsageError(f"no fleet {name}", hint=f"`fleet:` of the site file has: {', '.join(known)}")
+    raise UsageError(f"no fleet {name}", hint=f"known: {', '.join(known)}; `fleet:` of the site file names others")
+
+
+def check_commands(settings: EngineSettings) -> None:
+    """That the engine is asked by. Raises ToolMissing: better now than after the builds."""
+    wanted = settings.command[:1] if isinstance(settings, LocalEngine) else ()
+    for name in COMMANDS if isinstance(settings, SlurmEngine) else wanted:
+        if shutil.which(name) is None:
+            raise ToolMissing(name)
 
 
 def open_fleet(

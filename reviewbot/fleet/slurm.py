@@ -20,6 +20,7 @@ from reviewbot.model.fleet import SlurmEngine
 from reviewbot.model.words import one_line
 from reviewbot.runner.parcel import LOG, RESULT, STATUS
 
+COMMANDS = ("sbatch", "squeue", "scancel")
 SCRIPT = "job.sh"
 _INHERITED = ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 _PATIENCE = 60.0

@@ -21,6 +21,7 @@ from reviewbot.model.errors import DiskFull, InfraError
 PACKAGES = {
     "git": "git", "qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap",
     "mke2fs": "e2fsprogs", "xz": "xz-utils", "dpkg-source": "dpkg-dev", "public-inbox-httpd": "public-inbox",
+    "sbatch": "slurm-client", "squeue": "slurm-client", "scancel": "slurm-client",
 }  # fmt: skip
 """Program -> Debian package that has it."""
 

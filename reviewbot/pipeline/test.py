@@ -13,7 +13,7 @@ from dataclasses import replace
 from reviewbot import build, lab, runner, verdict
 from reviewbot.build import BuildFails
 from reviewbot.config import Site, use_boxes
-from reviewbot.fleet.choose import settings_of
+from reviewbot.fleet.choose import check_commands, settings_of
 from reviewbot.host.files import sha256_file
 from reviewbot.host.paths import data_dir
 from reviewbot.model.artifacts import Artifact
@@ -42,12 +42,15 @@ from reviewbot.store import Runs
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
-    if settings_of(request.on, site) is None:
+    fleet = settings_of(request.on, site)
+    if fleet is None:
         lab.qemu_version()  # better now than after the builds
     use_boxes(site)
     if request.shard_dir:
         shard_files.check_new(request.shard_dir)
     planned, found = make_plan(request, stack, site, progress)
+    if fleet:
+        check_commands(fleet)
     return carry_out(request, planned, found, stack, site, progress, _test)
 
 

@@ -71,6 +71,13 @@ def test_a_fleet_that_cannot_be_meant_is_one_line_and_no_run(world: World, words
     assert world.runs == []
 
 
+def test_a_fleet_whose_command_is_not_here_is_told_before_anything_is_built(world: World) -> None:
+    world.site(fleet={"here": {"engine": "local", "command": ["no-such"]}})
+    words = ("apply-and-test", "--mbox", world.thread(posting()), "--on", "here")
+    world.refuses(4, "`no-such` is not installed", *words)
+    assert world.runs == []
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [

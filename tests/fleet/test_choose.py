@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from reviewbot.config import Site
-from reviewbot.fleet.choose import open_fleet
+from reviewbot.fleet.choose import check_commands, open_fleet
 from reviewbot.fleet.slurm import Slurm
+from reviewbot.host.process import ToolMissing
 from reviewbot.model.errors import UsageError
 from reviewbot.model.fleet import GithubEngine, SlurmEngine
 from reviewbot.model.progress import silent
@@ -37,3 +38,9 @@ def test_nodes_of_slurm_find_everything_in_the_folder_that_they_share(tmp_path: 
 def test_a_name_that_the_site_does_not_have_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no fleet nowhere"):
         open_fleet("nowhere", Site(), Runs(tmp_path / "runs").create(), tmp_path, "kvm", silent)
+
+
+def test_a_host_without_slurm_is_told_by_the_command_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ToolMissing, match="`sbatch` is not installed"):
+        check_commands(SlurmEngine(engine="slurm"))
