@@ -273,6 +273,8 @@ class Comparison(Model):
     """Leg -> check -> outcome, of the run that costs and messages are compared with."""
     lost: dict[str, str] = {}
     """Leg -> why its smoke has no result on base: what head costs more there, and what it says more, is not known."""
+    unmeasured: dict[str, str] = {}
+    """Leg -> why rows of the bench suite that head has were not compared with base."""
     cells: tuple[Cell, ...] = ()
     """Mixed stacks, when the posting changes the kernel and what runs above it; all combinations, if asked for."""
     prefixes: tuple[Prefix, ...] = ()

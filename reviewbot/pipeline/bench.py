@@ -6,13 +6,14 @@ again on both sides, one after the other, in machines of their own.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from reviewbot.model.bench import BenchChange
 from reviewbot.model.comparison import Comparison, FigureChange, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.results import LegResult
 from reviewbot.model.stack import LegSpec
+from reviewbot.model.words import counted
 from reviewbot.pipeline.costs import head_of, kind_of
 from reviewbot.pipeline.request import BENCH
 from reviewbot.pipeline.reruns import same_artifacts
@@ -36,17 +37,34 @@ def with_bench(
     try:
         before = base()
         fresh = [(leg, result) for leg, result in measured if not same_artifacts(leg, head, before)]
-        found = [found for kind in _kinds(fresh) for found in _on(kind, fresh, head, before)]
+        found = [one for kind in _kinds(fresh) for one in _on(kind, fresh, head, before)]
     except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
-    slow = tuple(change for _, change in found if change)
-    rows = tuple(row for rows, _ in found for row in rows)
-    return comparison.model_copy(update={"figures": (*comparison.figures, *slow), "bench": rows})
+    return comparison.model_copy(
+        update={
+            "figures": (*comparison.figures, *(one.slow for one in found if one.slow)),
+            "bench": tuple(row for one in found for row in one.rows),
+            "unmeasured": {one.leg: one.problem for one in found if one.problem},
+        }
+    )
 
 
 Measured = tuple[LegSpec, LegResult]
-Found = tuple[tuple[BenchChange, ...], FigureChange | None]
-"""Of a leg: all rows of the first pair of machines, and what all pairs show."""
+_SPARE = 2
+"""Pairs of machines that may be lost before a row that seems slower is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Of a leg."""
+
+    leg: str
+    rows: tuple[BenchChange, ...] = ()
+    """All of the first pair of machines."""
+    slow: FigureChange | None = None
+    """What all pairs show."""
+    problem: str = ""
+    """Why rows of head were not compared."""
 
 
 def _kinds(measured: Sequence[Measured]) -> list[str]:
@@ -54,12 +72,11 @@ def _kinds(measured: Sequence[Measured]) -> list[str]:
     return list(dict.fromkeys(kind_of(result, BENCH) for _, result in measured))
 
 
-def _on(kind: str, measured: Sequence[Measured], head: Context, base: Context) -> list[Found]:
+def _on(kind: str, measured: Sequence[Measured], head: Context, base: Context) -> list[_Found]:
     """Legs that one kind of host measured; what another kind measures is not compared with it."""
     mine = [(leg, result) for leg, result in measured if kind_of(result, BENCH) == kind]
     was = run_legs([leg for leg, _ in mine], (BENCH,), _again(base, Side.BASE, head.tests, kind))
-    both = [(*pair, one) for pair, one in zip(mine, was, strict=True) if kind_of(one, BENCH) == kind]
-    return [_compared(leg, one, result, head, base) for leg, result, one in both]
+    return [_compared(leg, one, result, head, base) for (leg, result), one in zip(mine, was, strict=True)]
 
 
 def compare_runs(one: Record, other: Record) -> tuple[BenchChange, ...]:
@@ -68,23 +85,41 @@ def compare_runs(one: Record, other: Record) -> tuple[BenchChange, ...]:
     return tuple(change for leg in now if leg in was for change in bench.compare(was[leg], now[leg]))
 
 
-def _compared(leg: LegSpec, was: LegResult, now: LegResult, head: Context, base: Context) -> Found:
-    kind, rows = kind_of(now, BENCH), bench.compare(was, now)
+def _compared(leg: LegSpec, was: LegResult, now: LegResult, head: Context, base: Context) -> _Found:
+    kind, wanted = kind_of(now, BENCH), bench.load_limits().pairs
+    rows = bench.compare(was, now) if kind_of(was, BENCH) == kind else ()
+    problem = _without(was, list(bench.rows_of(now.tests)), kind)
     slow, pairs = bench.slower(rows), [(was, now)]
-    for number in range(2, bench.load_limits().pairs + 1):
-        if not slow:
+    for number in range(2, wanted + 1 + _SPARE):
+        if not slow or len(pairs) == wanted:
             break
         checks = tuple(sorted({one.test for one in slow}))
         beside = f"{number} beside {head_of(leg, head)}"
-        again = [
+        pair = [
             run_legs([leg], (BENCH,), _again(context, side, head.tests, kind, checks, beside))[0]
             for side, context in ((Side.BASE, base), (Side.HEAD, head))
         ]
-        pairs.append((again[0], again[1]))
+        rerun = [(one.test, one.row) for one in slow]
+        if lost := _without(pair[0], rerun, kind) or _without(pair[1], rerun, kind):
+            continue  # a machine that was lost shows nothing
+        pairs.append((pair[0], pair[1]))
         shown = {one.row for one in bench.slower(bench.compare(*pairs[-1]))}
         slow = tuple(one for one in slow if one.row in shown)
+    if slow and len(pairs) < wanted:
+        return _Found(leg.name, rows, problem=f"what seemed slower could not be measured again: {lost}")
     change = bench.finding(slow, pairs)
-    return rows, change.model_copy(update={"machine": kind}) if change else None
+    return _Found(leg.name, rows, change.model_copy(update={"machine": kind}) if change else None, problem)
+
+
+def _without(result: LegResult, rows: Sequence[tuple[str, str]], kind: str) -> str:
+    """`no figures of create-1 and 3 more rows: the machines were lost`; empty: all are there, of this kind of host."""
+    gone = [row for row in rows if row not in bench.rows_of(result.tests)]
+    if not gone:
+        return "" if kind_of(result, BENCH) == kind else f"its host was not of kind {kind}"
+    (test, row), *others = gone
+    why = next((one.reason for one in result.tests if one.test == test and one.reason), result.reason)
+    more = f" and {counted(len(others), 'more row')}" if others else ""
+    return f"no figures of {row}{more}{f': {why}' if why else ''}"
 
 
 def _again(

@@ -65,6 +65,10 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
             for leg, why in record.comparison.lost.items()
         )
         yield from (
+            Note(f"leg {leg}: not all of the bench suite was compared with base: {why}")
+            for leg, why in record.comparison.unmeasured.items()
+        )
+        yield from (
             Note(f"{one.leg} {one.suite}/{one.test} counts again: its quarantine ended on {one.quarantine.expires}")
             for one in record.comparison.tests
             if one.quarantine and one.quarantine.expired

@@ -57,7 +57,7 @@ def false_alarm(rows: int, limits: Limits | None = None) -> float:
 
 def compare(base: LegResult, head: LegResult) -> tuple[BenchChange, ...]:
     """Rows that both have, measured against ext4."""
-    was, now = (_rows(leg.tests) for leg in (base, head))
+    was, now = (rows_of(leg.tests) for leg in (base, head))
     found = []
     for (test, name), row in now.items():
         if (before := was.get((test, name))) and (change := _change(before.logs, row.logs)):
@@ -73,7 +73,7 @@ def slower(changes: Sequence[BenchChange], limits: Limits | None = None) -> tupl
 
 def figures(tests: Sequence[TestResult]) -> dict[str, float]:
     """`slower create-1` -> times as long as the kernel's ext4."""
-    rows = _rows(tests)
+    rows = rows_of(tests)
     return {f"{FIGURE} {name}": row.ratio.ratio for (_, name), row in rows.items() if row.ratio}
 
 
@@ -100,7 +100,7 @@ def finding(slow: Sequence[BenchChange], pairs: Sequence[tuple[LegResult, LegRes
     )
 
 
-def _rows(tests: Sequence[TestResult]) -> Mapping[tuple[str, str], BenchRow]:
+def rows_of(tests: Sequence[TestResult]) -> Mapping[tuple[str, str], BenchRow]:
     """(test, row) of all that is measured against ext4."""
     pairs = [(test.test, name, row) for test in tests for name, row in test.bench.items()]
     return {(test, name): row for test, name, row in pairs if row.against == "ext4"}

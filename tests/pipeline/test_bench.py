@@ -91,6 +91,33 @@ def test_what_a_second_pair_does_not_show_is_no_finding(world: World) -> None:
     assert len(lab.jobs) == 4
 
 
+@dataclass
+class Losing(Measuring):
+    """These machines of the suite are lost as they measure files-1, the first of all being number 1."""
+
+    lost: tuple[int, ...] = ()
+
+    def _next(self, step: GuestStep) -> str:
+        return "lost" if step.name == "bench/files-1" and len(self.jobs) in self.lost else super()._next(step)
+
+
+def test_a_machine_that_is_lost_shows_nothing_and_another_pair_is_measured(world: World) -> None:
+    found = compared(world, Losing(lost=(3, 4, 5)))
+    assert [change.test for change in found.figures] == ["files-1"] and found.unmeasured == {}
+
+
+def test_what_cannot_be_measured_again_is_no_finding_and_is_told(world: World) -> None:
+    found = compared(world, Losing(lost=tuple(range(3, 100))))
+    assert found.figures == ()
+    assert "what seemed slower could not be measured again: no figures of create-1" in found.unmeasured[LEG.name]
+
+
+def test_a_base_that_was_lost_is_told(world: World) -> None:
+    found = compared(world, Losing(lost=(2, 3, 4, 5)))
+    assert found.figures == ()
+    assert found.unmeasured[LEG.name].startswith("no figures of create-1 and ")
+
+
 def test_a_head_that_is_as_fast_starts_no_other_machine_than_base_once(world: World) -> None:
     lab = Measuring(head=(2.0,))
     found = compared(world, lab)

@@ -131,6 +131,12 @@ def test_a_finding_says_how_much_slower_and_since_which_patch() -> None:
     assert "fuse2fs: look twice" in what
 
 
+def test_rows_that_base_lacks_are_told() -> None:
+    why = "no figures of create-1: the machines were lost"
+    shown = summary_markdown(record(comparison=Comparison(unmeasured={"fuse2fs": why})))
+    assert f"leg fuse2fs: not all of the bench suite was compared with base: {why}" in shown
+
+
 def test_what_is_slower_is_reproduced_by_its_measurement_alone() -> None:
     change = FigureChange(
         leg="fuse2fs",
