@@ -36,12 +36,13 @@ class Ratio(Model):
         """mean: logarithm; error: its standard error; freedom: degrees of it, at least 1."""
         from scipy import stats  # half a second: only where something was measured
 
+        mean = max(-_WIDEST, min(mean, _WIDEST))
         half = min(float(stats.t.ppf(0.975, freedom)) * error, _WIDEST)
         return cls(ratio=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), rounds=rounds)
 
 
 _WIDEST = 50.0
-"""Of half an interval, as a logarithm: numbers stay numbers."""
+"""Of a ratio and of half an interval, as logarithms: whatever a guest tells, numbers stay numbers."""
 
 
 def variance(logs: Sequence[float]) -> float:

@@ -28,7 +28,7 @@ _MOST = 2000
 """Numbers of one row that are taken from a guest."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 class RowSpec(Model):
@@ -119,12 +119,15 @@ def chosen(rows: str) -> tuple[Measurement, ...]:
     Raises UsageError for a name that is none.
     """
     every = load_bench().measurements
-    if rows in ("", FULL):
-        return tuple(one for one in every if one.by_default or rows == FULL)
     wanted = set(filter(None, rows.replace(" ", ",").split(",")))
+    if not rows or FULL in wanted:
+        return tuple(one for one in every if one.by_default or rows)
     known = {name for one in every for name in (one.name, *(row.name for row in one.rows))}
+    hint = f"rows: {FULL}, {', '.join(sorted(known))}"
+    if not wanted:
+        raise UsageError("--rows names no row", hint=hint)
     if unknown := sorted(wanted - known):
-        raise UsageError(f"bench has no row {unknown[0]}", hint=f"rows: {FULL}, {', '.join(sorted(known))}")
+        raise UsageError(f"bench has no row {unknown[0]}", hint=hint)
     return tuple(one for one in every if wanted & {one.name, *(row.name for row in one.rows)})
 
 
@@ -153,10 +156,11 @@ def results(leg: LegSpec, replies: Sequence[StepReply]) -> tuple[TestResult, ...
 def _result(measurement: Measurement, reply: StepReply) -> TestResult:
     judged = by_status(reply)
     rows = read_rows(measurement, reply.output) if judged.outcome is Outcome.PASS else {}
-    if judged.outcome is Outcome.PASS and not rows:
-        judged = Judgement(Outcome.INFRA, "the guest told no figures that can be read")
+    unread = [row.name for row in measurement.rows if row.name not in rows]
+    if judged.outcome is Outcome.PASS and unread:
+        judged = Judgement(Outcome.INFRA, f"the guest told no figures of {', '.join(unread)} that can be read")
     told = result("bench", measurement.name, judged, reply)
-    return told.model_copy(update={"bench": rows, "excerpt": "" if rows else told.excerpt})
+    return told.model_copy(update={"bench": rows, "excerpt": told.excerpt if unread else ""})
 
 
 def read_rows(measurement: Measurement, output: str) -> dict[str, BenchRow]:

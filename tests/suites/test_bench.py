@@ -52,8 +52,10 @@ def test_every_row_says_why_and_whose_question_it_answers() -> None:
 def test_rows_are_chosen_by_name_of_row_or_measurement_and_others_are_refused() -> None:
     assert [one.name for one in bench.chosen("create-1,mount")] == ["mount", "files-1"]
     assert len(bench.chosen("")) < len(bench.chosen("full")) == len(bench.load_bench().measurements)
-    with pytest.raises(UsageError, match="bench has no row creat"):
-        bench.chosen("creat")
+    assert bench.chosen("mount,full") == bench.chosen("full")
+    for wrong, said in (("creat", "bench has no row creat"), (",", "--rows names no row")):
+        with pytest.raises(UsageError, match=said):
+            bench.chosen(wrong)
 
 
 def test_the_first_answer_is_waited_for_twenty_times() -> None:
@@ -82,12 +84,20 @@ def test_wide_rounds_have_a_wide_interval() -> None:
 def test_a_row_without_as_many_rounds_of_its_yardstick_is_left_out() -> None:
     found = said("files-1", {"create-1": {**TOLD, "yardstick": [1.0]}, "stat-1": TOLD})
     assert list(found.bench) == ["stat-1"]
+    assert found.outcome is Outcome.INFRA and "no figures of create-1, rename-1, unlink-1" in found.reason
 
 
-@pytest.mark.parametrize("wrong", [math.nan, -1.0, "fast", None, [], 10**400])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0, "fast", None, [], 10**400, 1e300])
 def test_what_cannot_be_a_figure_is_left_out(wrong: object) -> None:
     found = said("files-1", {"create-1": {**TOLD, "values": [4.0, wrong, 3.6]}})
     assert (found.outcome, found.bench) == (Outcome.INFRA, {})
+
+
+@pytest.mark.parametrize(("value", "other"), [(1e9, 1e-300), (1e-300, 1e9), (0.0, 1.0), (1.0, 0.0)])
+def test_times_that_are_far_from_any_clock_break_nothing(value: float, other: float) -> None:
+    found = said("files-1", {"create-1": {**TOLD, "values": [value] * 3, "yardstick": [other] * 3}})
+    ratio = found.bench["create-1"].ratio
+    assert ratio is None or 0 < ratio.low <= ratio.ratio <= ratio.high < math.inf
 
 
 def test_a_measurement_that_does_not_apply_says_why() -> None:
