@@ -2,10 +2,10 @@
 """`reviewbot bench`: how fast each leg is beside the kernel's ext4, and whether a series changes that."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +46,7 @@ def bench(**options: Any) -> int:
     reviewbot bench --compare 20261103-101502-7a3f latest
     """
     if options["both"]:
-        return _compare(options["both"], options["as_json"], options["names"], options["mbox"])
+        return _compare(options["both"], options["as_json"])
     head_only = options.pop("head_only")
     request, site = request_of(
         {**options, "suites": (pipeline.BENCH,), "review": False, "compare": not head_only},
@@ -60,16 +60,21 @@ def bench(**options: Any) -> int:
         return judged.kind.exit_status
     if table := report.ratio_table(outcome.record):
         _print(table.header, table.rows)
-        for line in report.bench_lines(outcome.record):
-            terminal.say(terminal.console(), line, indent=2)
+    for line in report.bench_lines(outcome.record):
+        terminal.say(terminal.console(), line, indent=2)
     print_verdict(judged, outcome.folder)
     return judged.kind.exit_status
 
 
-def _compare(both: tuple[str, str], as_json: bool, names: tuple[str, ...], mbox: tuple[Path, ...]) -> int:
+def _compare(both: tuple[str, str], as_json: bool) -> int:
     """Two runs that measured the same rows: the second against the first."""
-    if names or mbox:
-        raise UsageError("--compare takes two runs and no series", hint="reviewbot bench --compare RUN RUN")
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if given - {"both", "as_json"}:
+        raise UsageError(
+            "--compare takes two runs and no series, and of the other options --json alone",
+            hint="reviewbot bench --compare RUN RUN",
+        )
     runs = Runs(data_dir() / "runs")
     folders = [runs.find(name) for name in both]
     one, other = (report.load(folder.path) for folder in folders)
@@ -78,7 +83,10 @@ def _compare(both: tuple[str, str], as_json: bool, names: tuple[str, ...], mbox:
             raise UsageError(f"run {folder.id} has no figures of the bench suite", hint="`reviewbot bench` makes some")
     changes = pipeline.compare_runs(one, other)
     if not changes:
-        raise UsageError("the two runs have no row of a leg in common", hint="`reviewbot runs` lists their legs")
+        raise UsageError(
+            "the two runs have no row of a leg in common that one kind of machine measured",
+            hint="`reviewbot runs` lists their legs",
+        )
     if as_json:
         click.echo(json.dumps([change.model_dump(mode="json") for change in changes], indent=1))
         return ExitStatus.PASS

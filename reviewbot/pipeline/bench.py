@@ -80,8 +80,11 @@ def _on(kind: str, measured: Sequence[Measured], head: Context, base: Context) -
 
 
 def compare_runs(one: Record, other: Record) -> tuple[BenchChange, ...]:
-    """Rows of all legs that both runs measured, the second run against the first."""
-    was, now = ({leg.leg: leg for leg in run.results.legs} if run.results else {} for run in (one, other))
+    """Rows of all legs that both runs measured on one kind of machine, the second run against the first."""
+    was, now = (
+        {(leg.leg, leg.accelerator, kind_of(leg, BENCH)): leg for leg in run.results.legs} if run.results else {}
+        for run in (one, other)
+    )
     return tuple(change for leg in now if leg in was for change in bench.compare(was[leg], now[leg]))
 
 

@@ -12,7 +12,7 @@ from tests.mails import posting
 from tests.report.records import RECORDS, results
 from tests.report.test_bench import leg, record, row
 
-FIRST, SECOND, OTHER = "20261101-000000-0001", "20261102-000000-0002", "20261103-000000-0003"
+FIRST, SECOND, OTHER, REAL = (f"2026110{number}-000000-000{number}" for number in range(1, 5))
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def runs(world: World) -> World:
     add(world, FIRST, record().model_copy(update={"run": FIRST}))
     slower = results(leg("fuse2fs", "tcg", create_1=row(8.0)), leg("lklfuse", "tcg", create_1=row(9.0)))
     add(world, SECOND, record().model_copy(update={"run": SECOND, "results": slower}))
+    add(world, REAL, record("kvm").model_copy(update={"run": REAL}))
     found: Record = RECORDS["pass"]()
     add(world, OTHER, found)
     return world
@@ -37,6 +38,15 @@ def test_two_runs_are_compared_by_the_rows_and_legs_that_both_have(runs: World) 
 def test_what_cannot_be_compared_is_said_in_one_line(runs: World) -> None:
     runs.refuses(2, f"run {OTHER} has no figures of the bench suite", "bench", "--compare", FIRST, OTHER)
     runs.refuses(2, "--compare takes two runs and no series", "bench", "--compare", FIRST, SECOND, "a@b")
+    for more in (
+        ("--legs", "fuse2fs"),
+        ("--rows", "mount"),
+        ("--head-only",),
+        ("--blame", "0s"),
+        ("--base", "kernel=x"),
+    ):
+        runs.refuses(2, "--compare takes two runs and no series", "bench", "--compare", FIRST, SECOND, *more)
+    runs.refuses(2, "that one kind of machine measured", "bench", "--compare", FIRST, REAL)
     runs.refuses(2, "no such run: 20300101-000000-0001", "bench", "--compare", FIRST, "20300101-000000-0001")
 
 

@@ -188,6 +188,62 @@ def test_a_job_that_fio_refuses_fails_with_its_words(tmp_path: Path) -> None:
     assert "fio ended with status" in done.stderr
 
 
+ALLOCATE = """
+import ctypes, errno, os, sys
+sys.path[:0] = sys.argv[1].split(":")
+from bench import fio
+fio._allocate(sys.argv[2], 1 << 20)
+print(os.stat(sys.argv[2]).st_blocks * 512)
+class No:
+    def fallocate(self, *words):
+        ctypes.set_errno(errno.EOPNOTSUPP)
+        return -1
+fio._libc = No()
+try:
+    fio._allocate(sys.argv[2] + "2", 1 << 20)
+except fio.NotRun as why:
+    print(why, os.stat(sys.argv[2] + "2").st_size)
+"""
+
+
+def test_unwritten_extents_are_allocated_and_never_written(tmp_path: Path) -> None:
+    done = in_guest(ALLOCATE, str(tmp_path / "file"))
+    assert done.stdout == f"{1 << 20}\nno fallocate here (Operation not supported) 0\n", done.stderr
+
+
+PLAYED_FIO = """
+import json, sys
+sys.path[:0] = sys.argv[1].split(":")
+from bench.fio import run_fio, seconds
+try:
+    print(seconds(run_fio(["sh", "-c", sys.argv[2]])["a"], synced=False))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+SIDE = {"io_bytes": 1 << 20, "runtime": 10, "total_ios": 4, "clat_ns": {"percentile": {"50.000000": 1000}}}
+IDLE = {"io_bytes": 0, "runtime": 0, "total_ios": 0}
+JOB = {"jobname": "a", "error": 0, "read": SIDE, "write": IDLE}
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (JOB, "(4e-06, 1.0)"),
+        ({**JOB, "write": SIDE}, "(8e-06, 2.0)"),
+        ({**JOB, "error": 5}, "Failed fio moved 1048576 bytes in 4e-06 s, error 5"),
+        ({**JOB, "read": IDLE}, "Failed fio moved 0 bytes"),
+        ({**JOB, "read": {**SIDE, "clat_ns": {}}}, "Failed fio said what cannot be read"),
+        ({**JOB, "read": {**SIDE, "clat": 3, "clat_ns": None}}, "Failed fio said what cannot be read"),
+        ({"jobname": "a", "error": 0}, "Failed fio said what cannot be read"),
+        ({"name": "a"}, "Failed fio said what cannot be read"),
+    ],
+)
+def test_what_another_fio_says_is_read_or_fails_in_one_line(job: object, said: str) -> None:
+    words = f"fio: this is said before\nnote: both offset and\n{json.dumps({'jobs': [job]}, indent=1)}"
+    done = in_guest(PLAYED_FIO, f"cat <<'E'\n{words}\nE\n")
+    assert done.stdout.startswith(said) and done.stdout.count("\n") == 1, done.stdout + done.stderr
+
+
 TAKEN = """
 import json, sys
 sys.path[:0] = sys.argv[1].split(":")
