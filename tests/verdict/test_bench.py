@@ -60,6 +60,11 @@ def test_the_chance_of_a_false_alarm_in_twenty_runs_is_small_by_the_test_alone()
     assert 20 * bench.false_alarm(LEGS * len(ROWS)) < 0.05
 
 
+def test_every_row_has_rounds_enough_to_show_a_difference() -> None:
+    rounds = {row.name: one.rounds for one in chosen("full") for row in one.rows if row.against == "ext4"}
+    assert [name for name, n in rounds.items() if 1 / math.comb(2 * n, n) > bench.load_limits().level] == []
+
+
 def test_a_difference_within_the_noise_of_the_rounds_is_none() -> None:
     base, head = leg(create=[1.0, 3.0, 1.2, 2.5, 0.8]), leg(create=[2.9, 1.1, 3.1, 1.0, 2.6])
     (change,) = bench.compare(base, head)
