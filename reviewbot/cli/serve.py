@@ -14,7 +14,7 @@ from reviewbot.store.objects import Objects
 from reviewbot.store.serving import DEFAULT, Server, address_of
 
 
-@reviewbot.group(short_help="Serve what shards need to workers on other hosts.")
+@reviewbot.group(short_help="Serve what shards need to workers on other hosts.", no_args_is_help=False)
 def store() -> None:
     """What shards need, by the hash of its content."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import filelock
 
 from reviewbot.fleet.coordinator import Coordinator, Rules
-from reviewbot.fleet.engine import Engine
+from reviewbot.fleet.engine import Engine, EngineBusy
 from reviewbot.fleet.ledger import Course, Ledger
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.locks import locked
@@ -59,7 +59,8 @@ class Fleet:
             ledger = Ledger(folder)
             if errand.fresh:
                 for place in ledger.places().values():
-                    self.engine.cancel(place, range(len(place.batch.shards)))
+                    with contextlib.suppress(EngineBusy):  # what goes on is of no use, and does no harm
+                        self.engine.cancel(place, range(len(place.batch.shards)))
                 remove_tree(folder)
             patience = Rules(
                 attempts=self.settings.attempts,

@@ -8,19 +8,22 @@ from pydantic import AwareDatetime, Field
 
 from reviewbot.model.base import Model
 
+_WEEK = 7 * 24 * 60.0
+"""Minutes."""
+
 
 class _Engine(Model):
     """What all engines are told."""
 
     shards: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
     """Into how many shards the fstests of a leg are cut; auto: by their durations and `minutes`."""
-    minutes: float = Field(default=20.0, gt=0)
+    minutes: float = Field(default=20.0, gt=0, le=_WEEK)
     """That a shard should take, with `shards: auto`."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often a shard is handed out before its tests are given up."""
-    lease: float = Field(default=15.0, gt=0)
+    lease: float = Field(default=15.0, gt=0, le=_WEEK)
     """Minutes, at least, in which a worker that runs must get further, or its shard is handed out again."""
-    poll: float = Field(default=5.0, gt=0)
+    poll: float = Field(default=5.0, gt=0, le=3600)
     """Seconds between two questions to the engine."""
     store: str = Field(default="", pattern=r"^$|^https?://\S+$|^/")
     """Where workers fetch kernels and disks: a URL, or a folder that they see; empty: this host's own folder."""
@@ -69,7 +72,7 @@ class GithubEngine(_Engine):
     )
     token: str = Field(default="GITHUB_TOKEN", pattern=r"^[A-Z][A-Z0-9_]*$")
     """Environment variable that holds a token with `actions: write`."""
-    poll: float = Field(default=20.0, gt=0)
+    poll: float = Field(default=20.0, gt=0, le=3600)
 
 
 class KubernetesEngine(_Engine):
@@ -97,7 +100,7 @@ class KubernetesEngine(_Engine):
     """Pods of one Job at once."""
     kinds: dict[str, dict[str, str]] = {}
     """Kind of host -> labels of the nodes that are of it."""
-    poll: float = Field(default=10.0, gt=0)
+    poll: float = Field(default=10.0, gt=0, le=3600)
 
 
 EngineSettings = Annotated[LocalEngine | SlurmEngine | GithubEngine | KubernetesEngine, Field(discriminator="engine")]

@@ -14,7 +14,7 @@ from reviewbot import __version__, lab, suites
 from reviewbot.config import Site, use_boxes
 from reviewbot.host.files import sha256_file, write_atomic
 from reviewbot.lab import Accelerator
-from reviewbot.model.errors import InfraError
+from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import Progress
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardResult
 from reviewbot.model.worker import Beat, Worker
@@ -68,8 +68,10 @@ def find_shard(name: str, objects: Objects, stores: Sequence[str]) -> tuple[Shar
     """The shard of a file, or of a store as `sha256:HEX`. Raises UsageError, ObjectMissing, OSError."""
     for store in stores:
         check_source(store)
-    digest = name.removeprefix(_BY_HASH)
-    if name.startswith(_BY_HASH) and DIGEST.fullmatch(digest):
+    if name.startswith(_BY_HASH):
+        digest = name.removeprefix(_BY_HASH)
+        if not DIGEST.fullmatch(digest):
+            raise UsageError(f"no shard: {name[:80]}", hint="a file, or sha256: and 64 hex digits")
         return read_shard(objects.get(digest, stores)), Sources(objects, stores)
     return read_shard(Path(name)), Sources(objects, stores, Path(name).parent / "artifacts")
 

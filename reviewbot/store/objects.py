@@ -109,7 +109,7 @@ class Objects:
                 problems.append(f"{source}: {error.strerror or error}")
         raise ObjectMissing(
             f"object {digest[:12]} cannot be had: {'; '.join(problems) or 'no store was named'}",
-            hint="`reviewbot store serve` gives it where the run was made",
+            hint="`reviewbot store serve` gives it where the run was made" if problems else "name a --store",
         )
 
     @staticmethod

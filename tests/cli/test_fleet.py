@@ -86,6 +86,8 @@ def test_a_fleet_whose_command_is_not_here_is_told_before_anything_is_built(worl
         ({"engine": "github"}, "fleet.lab.github.repository"),
         ({"engine": "kubernetes", "image": "x", "namespace": "A/../b"}, "fleet.lab.kubernetes.namespace"),
         ({"engine": "local", "workers": 0}, "fleet.lab.local.workers"),
+        ({"engine": "local", "poll": float("inf")}, "fleet.lab.local.poll"),
+        ({"engine": "slurm", "lease": float("inf")}, "fleet.lab.slurm.lease"),
     ],
 )
 def test_an_entry_of_the_site_file_that_is_wrong_is_named_with_its_key(
@@ -97,4 +99,7 @@ def test_an_entry_of_the_site_file_that_is_wrong_is_named_with_its_key(
 
 def test_a_worker_without_a_store_that_has_the_shard_says_what_to_do(world: World) -> None:
     world.refuses(4, "reviewbot store serve", "run-shard", f"sha256:{'0' * 64}", "--store", str(world.folder))
+    world.refuses(2, "sha256: and 64 hex digits", "run-shard", "sha256:xyz")
+    world.refuses(4, "name a --store", "run-shard", f"sha256:{'0' * 64}")
+    world.refuses(2, "Missing command", "store")
     world.refuses(2, "no store: ftp://x", "run-shard", f"sha256:{'0' * 64}", "--store", "ftp://x")
