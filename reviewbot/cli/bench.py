@@ -16,7 +16,6 @@ from reviewbot.cli.group import reviewbot
 from reviewbot.cli.working import at_work
 from reviewbot.config import load_stack
 from reviewbot.host.paths import data_dir
-from reviewbot.model.bench import BenchChange
 from reviewbot.model.errors import UsageError
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.store import Runs
@@ -37,7 +36,8 @@ def bench(**options: Any) -> int:
 
     The bench suite of `apply-and-test --bench`, without other tests and without a review. Every row is measured in
     turns with the kernel's ext4 on an image made alike in the same machine, and given as a ratio to it. Base is
-    measured, too; a row that is slower on head in three pairs of machines is a finding, and the patch is searched.
+    measured, too: a row that is slower on head in three pairs of machines is a finding, and the patch that made it so
+    is searched for.
 
     \b
     reviewbot bench MESSAGE-ID
@@ -92,13 +92,9 @@ def _compare(both: tuple[str, str], as_json: bool) -> int:
         return ExitStatus.PASS
     _print(
         ("leg", "row", f"{folders[1].id} as a multiple of {folders[0].id}", "chance", "effect"),
-        [(change.leg, change.row, report.interval(change.change), *_test(change)) for change in changes],
+        [(one.leg, one.row, report.interval(one.change), f"{one.chance:.3g}", f"{one.effect:.1f}") for one in changes],
     )
     return ExitStatus.PASS
-
-
-def _test(change: BenchChange) -> tuple[str, str]:
-    return f"{change.chance:.3g}", f"{change.effect:.1f}"
 
 
 def _print(header: tuple[str, ...], rows: Any) -> None:

@@ -88,7 +88,11 @@ blame_option = click.option(
     help="Search this long for the patch that brought a new finding; 0s: do not search [default: 10m].",
 )
 rows_option = click.option(
-    "--rows", type=values.Word("NAME,…|full", values.rows), default="", help="Of bench [default: its default rows]."
+    "--rows",
+    type=values.Word("rows", values.rows),
+    metavar="NAME,…|full",
+    default="",
+    help="Rows of the bench suite; full: all of them [default: most].",
 )
 
 

@@ -16,7 +16,7 @@ from reviewbot.store.serving import DEFAULT, Server, address_of
 
 @reviewbot.group(short_help="Serve what shards need to workers on other hosts.", no_args_is_help=False)
 def store() -> None:
-    """What shards need, by the hash of its content."""
+    """Kernels, disks and shards, which workers fetch by the hash of their content."""
 
 
 @store.command(short_help="Serve it over HTTP, read-only.")
@@ -30,8 +30,8 @@ def store() -> None:
 def serve(listen: str, folder: Path | None, quiet: bool) -> None:
     """Serve kernels, disks and shards to workers, until it is interrupted.
 
-    Whoever knows the SHA-256 of an object gets it; there is no list, and nothing can be written. A worker checks what
-    it gets, so that any web server or object storage with a copy of the folder does as well.
+    An object is given to whoever knows its SHA-256; there is no list, and nothing can be written. Workers check what
+    they get, so any web server or object storage with a copy of the folder can be used instead.
     """
     chosen = folder or cache_dir() / "objects"
     if folder and not folder.is_dir():

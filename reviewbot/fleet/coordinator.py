@@ -71,7 +71,6 @@ class Coordinator:
     """Gets who does what; and whether more than counts changed."""
     items: list[Item] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
-    by_out: dict[Out, Item] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     pause: float = 0.0
     """Seconds until a busy engine is given anything again."""
@@ -125,7 +124,6 @@ class Coordinator:
         if entry.event == "out":
             item.attempts += 1
             item.out[out] = Lease()
-            self.by_out[out] = item
         else:
             lease = item.out.pop(out, Lease())
             lease.host = entry.host or lease.host
@@ -180,7 +178,6 @@ class Coordinator:
         for index, item in enumerate(items):
             item.attempts += 1
             item.out[name, index] = Lease()
-            self.by_out[name, index] = item
         try:
             self.engine.submit(place)
         except EngineBusy as error:
@@ -199,18 +196,16 @@ class Coordinator:
     def _look(self, place: Place) -> None:
         """At all of a batch that is still out."""
         states = self.engine.poll(place)
-        for index in range(len(place.batch.shards)):
-            out = place.batch.name, index
-            if (item := self.by_out.get(out)) is None or out not in item.out:
-                continue
-            state = states.get(index, State(Phase.LOST, why="the engine knows nothing of it"))
-            lease = item.out[out]
-            lease.heard(state, self.rules.lease_of(item.shard))
-            if state.phase in (Phase.ENDED, Phase.LOST):
-                self._take(item, out, place, state)
-            elif lease.over and not lease.told:
-                lease.told = True
-                item.failed(lease, f"nothing was heard of {lease.host or 'its worker'}")
+        for item in self.items:
+            for out in [out for out in item.out if out[0] == place.batch.name]:
+                state = states.get(out[1], State(Phase.LOST, why="the engine knows nothing of it"))
+                lease = item.out[out]
+                lease.heard(state, self.rules.lease_of(item.shard))
+                if state.phase in (Phase.ENDED, Phase.LOST):
+                    self._take(item, out, place, state)
+                elif lease.over and not lease.told:
+                    lease.told = True
+                    item.failed(lease, f"nothing was heard of {lease.host or 'its worker'}")
 
     def _take(self, item: Item, out: Out, place: Place, state: State) -> None:
         """An attempt ended."""

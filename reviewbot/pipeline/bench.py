@@ -37,7 +37,8 @@ def with_bench(
     try:
         before = base()
         fresh = [(leg, result) for leg, result in measured if not same_artifacts(leg, head, before)]
-        found = [one for kind in _kinds(fresh) for one in _on(kind, fresh, head, before)]
+        kinds = dict.fromkeys(kind_of(result, BENCH) for _, result in fresh)  # of the hosts that measured head
+        found = [one for kind in kinds for one in _on(kind, fresh, head, before)]
     except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
     return comparison.model_copy(
@@ -65,11 +66,6 @@ class _Found:
     """What all pairs show."""
     problem: str = ""
     """Why rows of head were not compared."""
-
-
-def _kinds(measured: Sequence[Measured]) -> list[str]:
-    """Of hosts that ran the suite on head."""
-    return list(dict.fromkeys(kind_of(result, BENCH) for _, result in measured))
 
 
 def _on(kind: str, measured: Sequence[Measured], head: Context, base: Context) -> list[_Found]:

@@ -119,7 +119,7 @@ def bench_lines(record: Record) -> list[str]:
     lines = [f"{one.leg.leg} {one.name}: {words}" for one in rows if (words := _alone(one))]
     if emulated(rows):
         lines.insert(
-            0, "the machines were emulated: times mean something as ratios only, and those of real ones differ"
+            0, "the machines were emulated: times mean something as ratios only, and real machines have other ratios"
         )
     return lines
 
