@@ -5,6 +5,7 @@ A folder of them is `<two digits>/<SHA-256, 64 hex digits>`, so that any web ser
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -106,6 +107,8 @@ class Objects:
                         raise OSError("gave something else")
                 return
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
                 problems.append(f"{source}: {error.strerror or error}")
         raise ObjectMissing(
             f"object {digest[:12]} cannot be had: {'; '.join(problems) or 'no store was named'}",

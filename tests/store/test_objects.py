@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Objects travel by the hash of their content: what a store gives is checked, kept once, and kept within a limit."""
 
+import errno
 import hashlib
 import http.client
 import os
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from reviewbot.host.files import sha256_file
+from reviewbot.host.locks import locked
 from reviewbot.model.errors import UsageError
 from reviewbot.store.objects import ObjectMissing, Objects
 from reviewbot.store.serving import Server, address_of
@@ -105,6 +107,28 @@ def test_a_store_that_is_busy_is_asked_again_at_random_times(
     assert len(pauses) == 3 and len(set(pauses)) == 3
     for _ in range(63):
         server.free.release()
+
+
+def test_a_full_disk_is_not_the_fault_of_the_store(
+    here: Objects, there: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("reviewbot.store.objects.os.pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        here.get(DIGEST, [str(there.root)])
+    assert not list(here.root.glob("??/*")) and not list(here.root.glob("??/.*"))
+
+
+def test_what_is_taken_just_now_is_not_removed_under_its_taker(here: Objects, there: Objects) -> None:
+    path = here.path(here.put_bytes(CONTENT))
+    os.utime(path, (1000, 1000))
+    with locked(here.root / "locks" / f"{DIGEST}.lock"):
+        Objects(here.root, limit=1).trim()
+    assert path.exists()
+    Objects(here.root, limit=1).trim()
+    assert not path.exists()
 
 
 def test_what_was_changed_here_is_fetched_again(here: Objects, server: Server) -> None:
