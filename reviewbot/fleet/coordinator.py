@@ -30,8 +30,8 @@ from reviewbot.runner.away import Errand
 from reviewbot.runner.parcel import LOG, STATUS, BadParcel
 from reviewbot.runner.shard_files import copy_logs, logs_of
 
-NOT_AGAIN = (1, 2, 3)
-"""Exit statuses of `run-shard` after which it would end so again."""
+NOT_AGAIN = (1, 3)
+"""Exit statuses of `run-shard` after which it would end so again; after 2 not on a host that is set up otherwise."""
 STATUS_GONE = "its worker is gone"
 _LOG = 1 << 20
 """Bytes of a worker's log that are read."""

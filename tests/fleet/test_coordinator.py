@@ -85,13 +85,25 @@ def test_a_worker_that_is_lost_or_lies_costs_its_shard_one_more_attempt(fleet: F
     assert result.reason == "" and fleet.engine.submitted[-1].batch.avoid == ("evil",)
 
 
-@pytest.mark.parametrize("status", [1, 2, 3])
+@pytest.mark.parametrize("status", [1, 3])
 def test_a_status_that_would_come_again_is_not_tried_again(fleet: FleetWorld, status: int) -> None:
     fleet.deed = lambda shard, attempt: Deed(status=status, brings=shard.number != 2)
     (result,) = fleet.run()
     lost = [test for test in result.tests if test.outcome is Outcome.INFRA]
     assert len(lost) == 2 and set(fleet.engine.attempts.values()) == {1}
     assert result.reason == f"shard fuse2fs fstests 2/4: run-shard ended with status {status}"
+
+
+def test_a_host_that_can_run_nothing_does_not_end_the_shards_that_come_to_it(fleet: FleetWorld) -> None:
+    """Status 2: an old version, a broken site file, a wall of the box that is not there."""
+
+    def deed(shard: Shard, attempt: int) -> Deed:
+        avoided = fleet.engine.submitted[-1].batch.avoid
+        return Deed() if "broken" in avoided else Deed(status=2, brings=False, host="broken")
+
+    fleet.deed = deed
+    (result,) = fleet.run()
+    assert result.count(Outcome.PASS) == len(TESTS) and set(fleet.engine.attempts.values()) == {2}
 
 
 def test_a_shard_that_is_out_twice_is_not_given_up_for_the_status_of_one(fleet: FleetWorld) -> None:
