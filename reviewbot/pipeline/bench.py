@@ -29,18 +29,18 @@ def with_bench(
     head: Context,
     base: Callable[[], Context],
 ) -> Comparison:
-    """The comparison with what is slower on head. Raises Stopping, OSError."""
+    """The comparison with what is slower on head. Raises Stopping, OSError, InfraError."""
     specs = {leg.name: leg for leg in legs}
     measured = [(specs[leg.leg], leg) for leg in results if any(test.bench for test in leg.tests)]
     if not measured:
         return comparison
     try:
         before = base()
-        fresh = [(leg, result) for leg, result in measured if not same_artifacts(leg, head, before)]
-        kinds = dict.fromkeys(kind_of(result, BENCH) for _, result in fresh)  # of the hosts that measured head
-        found = [one for kind in kinds for one in _on(kind, fresh, head, before)]
     except (InfraError, SeriesAtFault) as error:
         return comparison.model_copy(update={"base_problem": str(error)})
+    fresh = [(leg, result) for leg, result in measured if not same_artifacts(leg, head, before)]
+    kinds = dict.fromkeys(kind_of(result, BENCH) for _, result in fresh)  # of the hosts that measured head
+    found = [one for kind in kinds for one in _on(kind, fresh, head, before)]
     return comparison.model_copy(
         update={
             "figures": (*comparison.figures, *(one.slow for one in found if one.slow)),

@@ -5,8 +5,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from reviewbot.config import load_stack
 from reviewbot.model.comparison import Comparison
+from reviewbot.model.errors import InfraError
 from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.trees import Trees
@@ -125,6 +128,17 @@ def test_a_head_that_is_as_fast_starts_no_other_machine_than_base_once(world: Wo
     later = Measuring(head=(2.0,))
     assert compared(world, later).figures == ()
     assert later.jobs == [], "the same inputs were measured before"
+
+
+def test_machines_that_end_in_the_middle_do_not_take_base_away_from_the_tests(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        raise InfraError("no machine can be started")
+
+    monkeypatch.setattr("reviewbot.pipeline.bench.run_legs", ends)
+    with pytest.raises(InfraError, match="no machine"):  # whoever compares says that it is unfinished
+        compared(world, Measuring())
 
 
 def test_a_run_without_the_suite_measures_nothing_on_base(world: World) -> None:
