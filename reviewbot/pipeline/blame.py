@@ -149,7 +149,8 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
         if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
             return None
         if change.suite == "bench":
-            return bench_figures(result.tests).get(change.figure, 0.0) > limit
+            now = bench_figures(result.tests).get(change.figure)
+            return None if now is None else now > limit
         return measured(result, change.suite, change.test).get(change.figure, 0.0) > limit
 
     head = Counts(failed=len(change.head), runs=len(change.head))

@@ -11,10 +11,10 @@ from reviewbot.config import load_stack
 from reviewbot.model.comparison import Comparison
 from reviewbot.model.errors import InfraError
 from reviewbot.model.lab import GuestStep, StepReply
-from reviewbot.model.results import LegResult, Outcome
+from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.bench import with_bench
-from reviewbot.pipeline.blame import Parts, blame
+from reviewbot.pipeline.blame import Parts, blame, of_figure
 from reviewbot.pipeline.reruns import compare
 from reviewbot.store.history import History
 from reviewbot.suites.bench import steps
@@ -175,6 +175,14 @@ class SlowFrom(Measuring):
 
     def _times(self) -> float:
         return 4.0 if third(self.stack) or self.stack == "kernel" else 2.0
+
+
+def test_a_stack_whose_measurement_fails_says_nothing_of_a_patch(world: World) -> None:
+    (change,) = compared(world, Measuring()).figures
+    seen = of_figure(change, LEG).seen
+    failed = TestResult(suite="bench", test="files-1", outcome=Outcome.FAIL)
+    assert seen(LegResult(leg=LEG.name, available=True, tests=(failed,))) is None
+    assert seen(world.run("bench", lab=Measuring())) is True
 
 
 def test_the_patch_that_made_a_leg_slower_is_found(posting: Posting) -> None:
