@@ -63,7 +63,7 @@ class Objects:
     def put(self, source: Path, digest: str) -> Path:
         """Put a file there, by another name of it where that is possible. digest: of its content, which is believed."""
         target = self.path(digest)
-        if not target.exists():
+        if not _used_again(target):
             with _new(target) as made:
                 try:
                     os.link(source, made)
@@ -74,7 +74,7 @@ class Objects:
     def put_bytes(self, content: bytes) -> str:
         """Its SHA-256."""
         digest = hashlib.sha256(content).hexdigest()
-        if not (target := self.path(digest)).exists():
+        if not _used_again(target := self.path(digest)):
             write_atomic(target, content)
         return digest
 
@@ -214,6 +214,16 @@ def _written(blocks: Iterator[bytes], handle: int, made: Path) -> str:
     os.truncate(handle, length)
     os.fsync(handle)
     return digest.hexdigest()
+
+
+def _used_again(path: Path) -> bool:
+    """Whether it is there; a file of our own is as good as new then, for whoever removes what is old."""
+    try:
+        if path.stat().st_nlink == 1:
+            os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _noted(path: Path) -> Path:

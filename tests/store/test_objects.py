@@ -188,6 +188,20 @@ def test_publishing_an_image_of_the_same_disk_takes_no_room(there: Objects, tmp_
     assert put.stat().st_ino == image.stat().st_ino
 
 
+def test_what_is_published_again_is_as_good_as_new_for_whoever_removes_what_is_old(
+    there: Objects, tmp_path: Path
+) -> None:
+    os.utime(there.path(DIGEST), (1000, 1000))
+    there.put_bytes(CONTENT)
+    assert there.path(DIGEST).stat().st_mtime > 1000
+    image = tmp_path / "image"
+    image.write_bytes(b"image")
+    put = there.put(image, hashlib.sha256(b"image").hexdigest())
+    os.utime(image, (1000, 1000))
+    there.put(image, put.name)
+    assert image.stat().st_mtime == 1000, "another name of a file that somebody else keeps"
+
+
 @pytest.mark.parametrize(
     "path",
     [
