@@ -9,7 +9,7 @@ from reviewbot.model.base import Model
 from reviewbot.model.lab import Disk, GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.suites.outcome import beyond_the_test, fingerprint, kernel, kernel_excerpt, tail
+from reviewbot.suites.outcome import beyond_the_test, kernel, result, tail
 
 SETUP = "setup/leg"
 PYTHON = ("python3", "-S", "/stack/suites/run.py")
@@ -77,10 +77,10 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
 
 
 def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
-    """Splats and deaths while it booted and the leg was set up, as a result `setup` of the suite; empty without one.
+    """Splats, deaths and hung servers while it booted and the leg was set up, as a result `setup` of the suite.
 
-    The stack under test did it, so it must not end as the lab's fault. A proof that it does not give makes NOTRUN: only
-    where base gives it this is news.
+    Empty without one. The stack under test did it, so it must not end as the lab's fault. A proof that it does not give
+    makes NOTRUN: only where base gives it this is news.
     """
     for reply in replies:
         found, problem = _read(reply.output) if reply.name.startswith("setup/") else ({}, "")
@@ -97,23 +97,10 @@ def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[T
                 ),
             )
         judged = beyond_the_test(reply) if reply.name.startswith("setup/") else None
-        if judged and judged.outcome is Outcome.CRASH:
-            return (
-                TestResult(
-                    suite=suite,
-                    test="setup",
-                    outcome=Outcome.CRASH,
-                    reason=f"during {reply.name}: {judged.reason}",
-                    seconds=reply.seconds,
-                    excerpt=tail(reply.output),
-                    dmesg=kernel_excerpt(reply),
-                    crash=reply.crash,
-                    fingerprint=fingerprint(reply),
-                    log=f"{logs}/{reply.name}",
-                    death=reply.death,
-                    server_errors=reply.server_errors,
-                ),
-            )
+        # One that only took too long may be the lab's fault; a server that stays after its unmount is not.
+        if judged and (judged.outcome is Outcome.CRASH or reply.death):
+            told = {"reason": f"during {reply.name}: {judged.reason}", "log": f"{logs}/{reply.name}"}
+            return (result(suite, "setup", judged, reply).model_copy(update=told),)
     return ()
 
 

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
+from reviewbot.model.deaths import Death
 from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Outcome
 from reviewbot.suites import Setup, disks, read_setup, setup_result, setup_steps
@@ -61,6 +62,18 @@ def test_a_kernel_that_only_warned_while_the_leg_was_set_up_is_a_result_and_no_r
     assert (result.suite, result.test, result.outcome) == ("smoke", "setup", Outcome.CRASH)
     assert result.reason == "during setup/leg: warn: b:c (WARNING: fs/a.c at b)"
     assert result.log == "logs/ext4/setup/leg"
+
+
+def test_a_server_that_stays_after_its_unmount_in_the_setup_is_a_hang_of_the_stack() -> None:
+    death = Death(server="fuse2fs", device="/dev/vdd", hung=True, fingerprint="op_destroy")
+    problem = '{"problem": "umount ended with status 2: the server of /dev/vdd is still there"}'
+    hung = reply(problem, status=1).model_copy(update={"death": death})
+    (result,) = setup_result("smoke", [hung], "logs/fuse2fs")
+    assert (result.test, result.outcome, result.death) == ("setup", Outcome.HANG, death)
+    assert result.fingerprint == "op_destroy"
+    assert not read_setup([hung]).ok
+    late = StepReply(name=SETUP, status="timeout", seconds=240)
+    assert setup_result("smoke", [late], "logs/fuse2fs") == ()
 
 
 def test_a_setup_without_a_splat_is_no_result() -> None:
