@@ -77,10 +77,10 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
 
 
 def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[TestResult, ...]:
-    """Splats, deaths and hung servers while it booted and the leg was set up, as a result `setup` of the suite.
+    """Splats, deaths and hangs while it booted and the leg was set up, as a result `setup` of the suite.
 
-    Empty without one. The stack under test did it, so it must not end as the lab's fault. A proof that it does not give
-    makes NOTRUN: only where base gives it this is news.
+    Empty without one. The stack under test did it, so it must not end as the lab's fault; of a hang that the lab is to
+    blame for, base has one, too. A proof that it does not give makes NOTRUN: only where base gives it this is news.
     """
     for reply in replies:
         found, problem = _read(reply.output) if reply.name.startswith("setup/") else ({}, "")
@@ -97,8 +97,7 @@ def setup_result(suite: str, replies: Sequence[StepReply], logs: str) -> tuple[T
                 ),
             )
         judged = beyond_the_test(reply) if reply.name.startswith("setup/") else None
-        # One that only took too long may be the lab's fault; a server that stays after its unmount is not.
-        if judged and (judged.outcome is Outcome.CRASH or reply.death):
+        if judged and judged.outcome in (Outcome.CRASH, Outcome.HANG):
             told = {"reason": f"during {reply.name}: {judged.reason}", "log": f"{logs}/{reply.name}"}
             return (result(suite, "setup", judged, reply).model_copy(update=told),)
     return ()

@@ -72,8 +72,14 @@ def test_a_server_that_stays_after_its_unmount_in_the_setup_is_a_hang_of_the_sta
     assert (result.test, result.outcome, result.death) == ("setup", Outcome.HANG, death)
     assert result.fingerprint == "op_destroy"
     assert not read_setup([hung]).ok
-    late = StepReply(name=SETUP, status="timeout", seconds=240)
-    assert setup_result("smoke", [late], "logs/fuse2fs") == ()
+
+
+def test_a_server_that_does_not_get_through_its_mount_is_a_hang_of_the_stack_until_base_hangs_too() -> None:
+    late = StepReply(name=SETUP, status="timeout", seconds=240, limit=240)
+    (result,) = setup_result("smoke", [late], "logs/fuse2fs")
+    assert (result.test, result.outcome) == ("setup", Outcome.HANG)
+    assert result.reason == "during setup/leg: did not end within 240 s"
+    assert read_setup([late]).reason
 
 
 def test_a_setup_without_a_splat_is_no_result() -> None:
