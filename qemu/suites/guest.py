@@ -10,6 +10,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ MOUNT_OPTIONS = os.environ.get("LEG_MOUNT_OPTIONS", "")
 MKFS_OPTIONS = os.environ.get("LEG_MKFS_OPTIONS", "").split()
 SCRATCH_MKFS_OPTIONS = os.environ.get("LEG_SCRATCH_MKFS_OPTIONS", "").split()
 MNT = os.environ.get("LEG_MNT", "/mnt/test")
+
+
+_UNMOUNTABLE = f"{RUN}/unmountable"
+"""Why the server cannot be mounted: there once a mount hung, for each of forty checks would wait as long."""
+_HANGS = 60
+"""Seconds from which on a mount that fails has hung."""
 
 
 class NotRun(Exception):
@@ -142,9 +149,18 @@ def mount(folder: str = MNT, options: str = "rw") -> None:
     """Mount TEST_DEV. Raises Failed when it is not mounted as the leg's type afterwards, writable unless it is to be
     `ro`: then some servers refuse to write, and their mount says `rw`.
     """
+    if os.path.exists(_UNMOUNTABLE):
+        raise Failed(read(_UNMOUNTABLE).decode())
     os.makedirs(folder, exist_ok=True)
     wanted = ",".join(filter(None, (MOUNT_OPTIONS, "" if options == "rw" else options)))
-    run("mount", "-t", FSTYP, *(("-o", wanted) if wanted else ()), device(), folder)
+    started = time.monotonic()
+    try:
+        run("mount", "-t", FSTYP, *(("-o", wanted) if wanted else ()), device(), folder)
+    except Failed as why:
+        if time.monotonic() - started >= _HANGS:
+            with open(_UNMOUNTABLE, "w") as file:
+                file.write(f"{why} (it is not tried again)")
+        raise
     line = mount_line(folder)
     if line is None:
         raise Failed(f"mount(8) succeeded but nothing is mounted on {folder}")
