@@ -113,7 +113,7 @@ def command(
     cpus = min(job.cpus, os.cpu_count() or 1)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", job.name,
-        *_machine(accelerator, ",memory-backend=memory" if memory else "", "single" if job.one_thread else "multi"),
+        *_machine(accelerator, ",memory-backend=memory" if memory else ""),
         *_given(wires), "-sandbox", SANDBOX,
         "-m", str(job.memory), "-smp", str(cpus), *(_memory(job, memory, wires) if memory else ()),
         "-kernel", _opened(KERNEL, job.kernel, wires),
@@ -177,12 +177,13 @@ def _memory(job: GuestJob, memory: Memory, wires: Mapping[str, int] | None) -> l
     return [*words, "-incoming", "defer"] if memory.restored else words
 
 
-def _machine(accelerator: str, options: str = "", threads: str = "multi") -> list[str]:
+def _machine(accelerator: str, options: str = "") -> list[str]:
     if accelerator == "kvm":
         return ["-machine", f"q35,accel=kvm{options}", "-cpu", "host"]
     # `pc` has fewer PCI bridges to probe than q35: half a second under emulation. 512 MB of translated code is room
-    # for a kernel and its user space; QEMU's default throws code away and translates it again.
-    return ["-machine", f"pc{options}", "-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "max,la57=off"]
+    # for a kernel and its user space; QEMU's default throws code away and translates it again. One thread for all CPUs:
+    # a server and its client wake each other for each request, and a thread of its own would sleep and wake as often.
+    return ["-machine", f"pc{options}", "-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,la57=off"]
 
 
 def _quoted(path: Path) -> str:

@@ -56,8 +56,6 @@ class GuestJob(Model):
     memory: int = 2048
     """MiB."""
     cpus: int = 2
-    one_thread: bool = False
-    """The CPUs of an emulated machine take turns in one thread of the host, which has no core for each of them."""
     kernel_line: tuple[str, ...] = ()
     """Words of the kernel's command line beside the lab's own."""
     renew: bool = False

@@ -32,11 +32,6 @@ def by_room(machine: Machine, accelerator: str, *, cores: int, available: int) -
     return by_cores, f"{cores} cores"
 
 
-def crowded(machines: int, cpus: int) -> bool:
-    """Whether so many machines at once have more CPUs than this host has cores."""
-    return machines * cpus > len(os.sched_getaffinity(0))
-
-
 def available_mib() -> int:
     """Memory that can be had without swapping, MiB."""
     for line in _MEMINFO.read_text().splitlines():

@@ -16,7 +16,6 @@ from reviewbot.runner import cache
 from reviewbot.runner.away import AwayRun, nothing_to_run, said
 from reviewbot.runner.context import Context
 from reviewbot.runner.known_notrun import learn, spared
-from reviewbot.runner.machines import crowded
 from reviewbot.runner.results import joined, seconds_of, slow_of, suite_result, words
 from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import Job, run_all
@@ -56,8 +55,6 @@ def run_legs(
     until = time.monotonic() + context.seconds
     for leg in course.legs:
         leg.until = until
-        # Smoke of one leg alone has one machine only.
-        leg.crowded = (len(legs) > 1 or "fstests" in wanted) and crowded(context.machines, context.conditions.cpus)
     course.run()
     return course.results()
 
@@ -101,8 +98,6 @@ class _Leg:
     answers: Mapping[str, str] = field(default_factory=dict)
     """Of fstests that need not be run."""
     put_off: Callable[[SuiteJob], None] | None = None
-    crowded: bool = False
-    """See `ShardRun`."""
     until: float = math.inf
     """time.monotonic() at which the tests of all legs have to be over."""
     work: SuiteJob | None = None
@@ -147,7 +142,6 @@ class _Leg:
             kept_answers=kept_answers,
             on_update=on_update,
             store=context.store if context.snapshots else None,
-            crowded=self.crowded or SUITES[work.suite].one_thread,
             bounds=Bounds(self.until),
             first=tuple(f"fstests/{test}" for test in context.tests.first.get(work.leg.name, ())),
         )

@@ -67,8 +67,6 @@ class ShardRun:
     kept_answers: KeptAnswers | None = None
     store: Store | None = None
     """Where saved machines are kept; None: each is booted."""
-    crowded: bool = False
-    """Machines that run beside these leave no core for each of their CPUs."""
     bounds: Bounds = field(default_factory=Bounds)
     """When all of it has to be over, and how much its guests may leave on the host."""
     first: tuple[str, ...] = ()
@@ -208,7 +206,7 @@ class ShardRun:
         name = f"{self.shard.leg.name}-{self.shard.suite}" + (f".{number}" if number > 1 else "")
         last = self.shard.last and self.shard.last.model_copy(update={"name": f"{name}/{self.shard.last.name}"})
         job = job_of(self.shard, self.images, (*self.shard.setup, *self.left.values()))
-        return job.model_copy(update={"name": name, "last": last, "one_thread": self.crowded})
+        return job.model_copy(update={"name": name, "last": last})
 
     def _run(self, job: GuestJob, number: int, mine: dict[str, GuestStep]) -> JobReply:
         names = {step.name for step in job.steps}

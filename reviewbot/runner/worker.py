@@ -18,7 +18,7 @@ from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.progress import Progress
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardResult
 from reviewbot.model.worker import Beat, Worker
-from reviewbot.runner.machines import crowded, how_many
+from reviewbot.runner.machines import how_many
 from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import run_all
 from reviewbot.runner.shard_files import read_shard
@@ -145,7 +145,6 @@ def _running(
         lengths_of([step.name for step in shard.tests], known) if known else {},
         kept_answers=kept_answers,
         store=store if site.machine.saved == "auto" else None,
-        crowded=crowded(count, shard.cpus) or SUITES[shard.suite].one_thread,
         bounds=lab.Bounds(time.monotonic() + site.machine.hours * 3600),
     )
     return running, count

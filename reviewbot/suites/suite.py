@@ -50,8 +50,6 @@ class Suite:
     """Its tests build on each other: one machine runs all of them in order. Otherwise they run in any order, on as many
     machines as there are, and may be cut into shards.
     """
-    one_thread: bool = False
-    """Its emulated machines run in one thread of the host: what they measure does not depend on when it runs two."""
     resumable: bool = False
     """Answers are kept as they come, and an interrupted run goes on after them."""
     learns: bool = False
@@ -88,7 +86,6 @@ SUITES: Mapping[SuiteName, Suite] = {
         steps=lambda leg, wanted: bench.steps(leg, wanted.rows, wanted.checks),
         read=lambda leg, replies, fact: bench.results(leg, replies),
         ordered=True,
-        one_thread=True,
     ),
 }
 """In the order in which a leg runs them."""

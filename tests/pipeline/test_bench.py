@@ -81,13 +81,6 @@ def test_a_row_that_three_pairs_of_machines_show_is_a_finding_with_the_ratios_of
     assert row.change.low > 1.3 and row.chance < 0.01 and row.effect > 1
 
 
-def test_machines_that_measure_run_in_one_thread_of_the_host_and_others_as_they_may(world: World) -> None:
-    lab = Measuring()
-    world.run("bench", lab=lab)
-    world.run("smoke", lab=lab)
-    assert [job.one_thread for job in lab.jobs] == [True, False]
-
-
 def test_what_a_second_pair_does_not_show_is_no_finding(world: World) -> None:
     lab = Measuring(head=(4.0, 2.0))
     assert compared(world, lab).figures == ()

@@ -6,8 +6,7 @@ import os
 import pytest
 
 from reviewbot.config import Machine
-from reviewbot.runner.machines import OVERHEAD, available_mib, by_room, crowded, how_many
-from tests.played import made_world
+from reviewbot.runner.machines import OVERHEAD, available_mib, by_room, how_many
 
 
 @pytest.mark.parametrize(
@@ -31,19 +30,6 @@ def test_cores_and_memory_bound_them_and_one_there_is(machine: Machine, cores: i
 def test_the_site_file_has_the_last_word() -> None:
     assert how_many(Machine(vms=7), "tcg")[0] == 7
     assert 1 <= how_many(Machine(memory=512), "kvm")[0] <= (os.cpu_count() or 1)
-
-
-def test_emulated_cpus_share_a_thread_only_where_machines_crowd_the_host() -> None:
-    cores = len(os.sched_getaffinity(0))
-    assert not crowded(cores, 1) and crowded(cores, 2) and crowded(1, cores + 1)
-    with made_world() as world:
-        for machines, suite, shared in (
-            (cores, "fstests", False),
-            (cores + 1, "fstests", True),
-            (cores + 1, "smoke", False),
-        ):
-            world.run(suite, context=world.context(machines=machines, fresh=True))
-            assert world.lab.jobs and {job.one_thread for job in world.lab.jobs} == {shared}, (machines, suite)
 
 
 def test_what_memory_is_available() -> None:
