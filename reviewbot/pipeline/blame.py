@@ -19,7 +19,7 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
-from reviewbot.pipeline.outcomes import SETUP
+from reviewbot.pipeline.outcomes import outcome_of
 from reviewbot.pipeline.suspects import weights
 from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
@@ -124,7 +124,7 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
     absent = test.kind is Class.NEWLY_NOTRUN
 
     def seen(result: LegResult) -> bool | None:
-        outcome = next((one.outcome for one in result.tests if one.test == test.test), Outcome.MISS)
+        outcome = outcome_of(result, test.test)
         if outcome in (Outcome.INFRA, Outcome.MISS):
             return None
         return outcome is Outcome.NOTRUN if absent else outcome.broken
@@ -177,12 +177,11 @@ def of_cell(cell: Cell, leg: LegSpec) -> Symptom:
     test = cell.only_here[0]
 
     def seen(result: LegResult) -> bool | None:
-        outcome = next((one.outcome for one in result.tests if one.test == test), Outcome.MISS)
+        outcome = outcome_of(result, test)
         return None if outcome.unknown else outcome.broken
 
     head, base = Counts(failed=2, runs=2), Counts(runs=1)
-    checks = () if test == SETUP else smoke.alone([test])
-    return Symptom(leg, "smoke", test, checks, "", head, base, seen, among=cell.patched)
+    return Symptom(leg, "smoke", test, smoke.alone([test]), "", head, base, seen, among=cell.patched)
 
 
 def culprits(blame: Blame) -> tuple[str, ...]:

@@ -19,6 +19,14 @@ STRIP = 10
 """Outcomes of other runs that are shown beside a failure."""
 
 
+def outcome_of(result: LegResult, test: str) -> Outcome:
+    """MISS without a result; a setup that went well has none of its own, but the tests after it have."""
+    found = next((one.outcome for one in result.tests if one.test == test), Outcome.MISS)
+    if test == SETUP and found is Outcome.MISS and any(not one.outcome.unknown for one in result.tests):
+        return Outcome.PASS
+    return found
+
+
 def others_of(leg: LegSpec, test: TestResult, head: Context, history: History) -> tuple[Entry, ...]:
     """Of the same test in the same leg and variant, in other runs, oldest first."""
     return history.others(measured_as(leg.name, head.build.variant.name), test.suite, test.test, head.run.id)

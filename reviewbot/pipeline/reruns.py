@@ -13,7 +13,7 @@ from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, recalled, strip
+from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, outcome_of, recalled, strip
 from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
 from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
@@ -336,7 +336,7 @@ class _Comparer:
 
     def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, context: Context) -> None:
         found = {test.test: test for test in result.tests}
-        if SETUP not in found and any(not test.outcome.unknown for test in result.tests):
+        if SETUP not in found and outcome_of(result, SETUP) is Outcome.PASS:
             found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
         entries = []
         for case in group:
@@ -367,12 +367,10 @@ def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:
 
 
 def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
-    """The checks of smoke or bench that show these; all of smoke's for a crash in the setup, which every run has."""
+    """The checks of smoke or bench that show these; for a crash in the setup, which every run has, the first two."""
     names = [case.first.test for case in group]
     if group[0].suite == "bench":
         return tuple(names)
-    if SETUP in names:
-        return ()
     broke = {check for case in group for check in case.before}
     return tuple(check for check in smoke.alone(names) if check not in broke) if alone else smoke.up_to(names)
 

@@ -48,6 +48,15 @@ class GuiltyLab(Lab):
 
 
 @dataclass
+class HangingLab(GuiltyLab):
+    """The setup of a leg hangs on stacks of which `guilty` holds; on others it has no result of its own."""
+
+    def _next(self, step: GuestStep) -> str:
+        stack = Path(self.jobs[-1].kernel).parent.name
+        return "timeout" if step.gate and self.guilty(stack) else "done"
+
+
+@dataclass
 class Posting:
     """Four patches of the kernel, and stacks of any state of it."""
 
@@ -118,6 +127,15 @@ def test_the_patch_is_found_and_confirmed_with_few_builds_and_runs(posting: Post
     assert (found.at.failed, found.before.failed, found.without) == (found.at.runs, 0, False)
     assert len(posting.built) == len(set(posting.built)), "no stack is built twice"
     assert len(lab.jobs) <= 8
+
+
+def test_the_patch_with_which_a_server_hangs_in_the_setup_is_found(posting: Posting) -> None:
+    hangs = NEW.model_copy(update={"suite": "smoke", "test": "setup", "outcome": Outcome.HANG})
+    lab = HangingLab(guilty=third)
+    (found,) = posting.search(lab, hangs)[0].patches
+    assert found.commits == (posting.tree.patches[2].commit,)
+    assert (found.at.failed, found.before.failed, found.without) == (found.at.runs, 0, False)
+    assert all(asked == ["mkfs", "mount"] for asked in lab.asked), "not all of smoke each time"
 
 
 def test_the_same_search_again_starts_no_machine(posting: Posting) -> None:
