@@ -130,13 +130,15 @@ def _plain(title: str) -> str:
 
 
 def backtrace(text: str) -> tuple[str, str]:
-    """From gdb's words on a core: the fingerprint, and what it says of the thread that died, at most 4 KiB.
+    """From gdb's words on a core, or on a server that hangs: the fingerprint, and what it says of the thread that died
+    or hangs, at most 4 KiB.
 
     Frames above a signal handler are the handler's; the fault is below.
     """
     dead = text.partition(THREADS)[0]
     start = dead.find("Program terminated")
-    dead = dead[max(start, 0) :].strip()
+    # Before the frames of a process that lives, gdb tells how it came to them.
+    dead = dead[start if start >= 0 else dead.rfind("\n#0 ") + 1 :].strip()
     names = [frame[1] for line in dead.split("\n")[:MAX_LINES] if (frame := _GDB_FRAME.match(line[:MAX_LINE]))]
     if "<signal handler called>" in names:
         names = names[names.index("<signal handler called>") + 1 :]
