@@ -65,8 +65,8 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return next((artifacts.unprovable[word] for word in leg.prove if word in artifacts.unprovable), "")
 
 
-_HURRY = {"REVIEWBOT_UMOUNT_LIMIT": "40"}
-"""Environment of a rerun: a server that hangs at each unmount is waited for on both sides, several times."""
+_HURRY = {"REVIEWBOT_MOUNT_LIMIT": "60", "REVIEWBOT_UMOUNT_LIMIT": "40"}
+"""Environment of a rerun: a server that hangs at each mount or unmount is waited for several times."""
 
 
 def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> SuiteJob:
@@ -78,12 +78,13 @@ def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Se
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = context.build.artifacts.artifacts
     hurry = _HURRY if tests.rerun else {}
+    setup = suites.setup_steps(leg, again=bool(tests.rerun))
     shard = Shard(
         run=context.run.id,
         leg=leg,
         suite=suite,
         variant=variant.name,
-        steps=tuple(_varied(step, variant, hurry) for step in (*suites.setup_steps(leg), *steps)),
+        steps=tuple(_varied(step, variant, hurry) for step in (*setup, *steps)),
         last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
         kernel_line=variant.kernel_line,
         slow=variant.slow,

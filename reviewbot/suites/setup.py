@@ -13,6 +13,8 @@ from reviewbot.suites.outcome import beyond_the_test, kernel, result, tail
 
 SETUP = "setup/leg"
 PYTHON = ("python3", "-S", "/stack/suites/run.py")
+_TIMEOUT, _AGAIN = 40.0, 15.0
+"""Seconds; it takes one or two on a machine that is not emulated."""
 
 
 class Setup(Model):
@@ -44,13 +46,15 @@ def leg_env(leg: LegSpec) -> Mapping[str, str]:
     }
 
 
-def setup_steps(leg: LegSpec) -> tuple[GuestStep, ...]:
+def setup_steps(leg: LegSpec, *, again: bool = False) -> tuple[GuestStep, ...]:
     """Names the server, checks disks, kernel and programs, makes the filesystems, hashes what runs.
+
+    again: it ran before, on this stack or another; a server that hangs does so several times.
 
     A mke2fs or a mount that fails does not fail this step: that is the stack's fault, and the suites' to report.
     """
     argv = (*PYTHON, "setup", *leg.prove)
-    return (GuestStep(name=SETUP, argv=argv, env=dict(leg_env(leg)), timeout=120, gate=True),)
+    return (GuestStep(name=SETUP, argv=argv, env=dict(leg_env(leg)), timeout=_AGAIN if again else _TIMEOUT, gate=True),)
 
 
 def read_setup(replies: Sequence[StepReply]) -> Setup:
