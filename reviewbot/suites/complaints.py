@@ -53,6 +53,9 @@ def not_started(output: str) -> str:
     return own or next((line[:250] for line in words if _NO_TOOL.search(line) and " -- " not in line), "")
 
 
+_BY_FSCK = re.compile(r"_check_\w*filesystem: filesystem on \S+ is inconsistent|\(see \S+ for details\)$")
+
+
 def complaints(reply: StepReply) -> list[str]:
     """All that `check` holds against a test, the weightiest first."""
     test = reply.name.removeprefix("fstests/")
@@ -67,6 +70,8 @@ def complaints(reply: StepReply) -> list[str]:
     found += [look for look in looks if not (found and look.startswith("repair_test_fs"))]
     if "[dumped core]" in output:
         found.append("dumped core")
+    if found and _ended_by_fsck(output):
+        return list(dict.fromkeys(found))
     if match := re.search(r"\[failed, exit status (\d+)\]", output):
         found.append(f"exit status {match[1]}")
     if "output mismatch" in output:
@@ -129,10 +134,21 @@ def diff_of(output: str) -> str:
     return "\n".join(found)
 
 
+def _extra(output: str) -> list[str]:
+    """What the test printed and its golden output does not have."""
+    return [line[1:].strip() for line in diff_of(output).splitlines()[2:] if line.startswith("+") and line[1:].strip()]
+
+
+def _ended_by_fsck(output: str) -> bool:
+    """Whether it checked its filesystem itself and ended there: its status and what it did not print say no more."""
+    extra = _extra(output)
+    return bool(extra) and all(_BY_FSCK.match(line) for line in extra) and not _TOLD.search(output)
+
+
 def _mismatch(output: str) -> str:
     """The line that tells most: of what a program found out, else of the diff."""
     body = diff_of(output).splitlines()[2:]
-    extra = [line[1:].strip() for line in body if line.startswith("+") and line[1:].strip()]
+    extra = _extra(output)
     told = [line for _, line in _TOLD.findall(output)]
     for line in (*(line for line in extra if _telling().search(line)), *told):
         return f"unexpected output: {line[:200]}"

@@ -76,6 +76,16 @@ def test_the_program_that_failed_says_why_check_could_not_start(words: str, reas
     assert judged(f"{words}\n{HEAD}") == (Outcome.FAIL, f"check could not start: {reason}")
 
 
+def test_a_test_that_found_its_filesystem_broken_and_ended_there_has_one_complaint() -> None:
+    found = "_check_generic_filesystem: filesystem on /dev/vdd is inconsistent"
+    ended = mismatch(found, "(see /results/generic/091.full for details)").replace(
+        "generic/091  9s ... -", f"generic/091        [failed, exit status 1]{found}\n-"
+    )
+    assert judged(ended) == (Outcome.FAIL, f"{found.partition(': ')[2]} after the test")
+    outcome, reason = judged(ended.replace("    ...", "    +READ BAD DATA: offset = 0x1\n    ..."))
+    assert outcome is Outcome.FAIL and "exit status 1" in reason and "READ BAD DATA" in reason
+
+
 def test_what_fsx_found_is_the_reason_not_its_seed() -> None:
     assert judged(mismatch(*FSX)) == (Outcome.FAIL, f"unexpected output: {FSX[2]}")
 
