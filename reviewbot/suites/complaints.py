@@ -3,6 +3,8 @@
 
 import functools
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from reviewbot.host.data import data_path
 from reviewbot.model.lab import StepReply
@@ -17,6 +19,7 @@ _FSCK = re.compile(
 )
 """As our guest programs print it after what `check` said."""
 _FSCK_SAID = 2048
+_NUMBER = re.compile(r"\d+")
 _TOLD = re.compile(r"^told in (out\.bad|bad|full): (.+)$", re.MULTILINE)
 """The same: lines of the test's own files that match `qemu/suites/fstests/telling`."""
 _LOOKS = re.compile(
@@ -106,9 +109,19 @@ def checked(reply: StepReply) -> tuple[Fsck, ...]:
     found = {}
     for device, status, clean_after, said in _FSCK.findall(reply.output + "\n"):
         lines = [line.strip() for line in said.splitlines()]
-        words = "\n".join(line for line in lines if line)[:_FSCK_SAID]
+        words = "\n".join(_few_of_each(line for line in lines if line))[:_FSCK_SAID]
         found[device] = Fsck(device=device, status=int(status), said=words, clean_after=clean_after)
     return tuple(found.values())
+
+
+def _few_of_each(lines: Iterable[str]) -> Iterator[str]:
+    """The first three of each kind: hundreds of one kind must not leave the others without room."""
+    seen: Counter[str] = Counter()
+    for line in lines:
+        kind = _NUMBER.sub("#", line)
+        seen[kind] += 1
+        if seen[kind] <= 3:
+            yield line
 
 
 def _inconsistent(fsck: Fsck) -> str:

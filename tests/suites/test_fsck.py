@@ -115,3 +115,11 @@ def test_words_that_only_look_like_ours_are_bounded() -> None:
     reply = StepReply(name="fstests/generic/001", status="done", exit_status=1, output=line * 9 + "    x" * 9000)
     (fsck,) = checked(reply)
     assert len(fsck.said) <= 2048
+
+
+def test_hundreds_of_one_complaint_leave_room_for_the_others() -> None:
+    orphans = "".join(f"Inode {number} was part of the orphaned inode list.  IGNORED.\n" for number in range(12, 200))
+    lines = f"{orphans}Entry 'x' has deleted/unused inode 7.\n".splitlines()
+    said = "e2fsck -n of TEST_DEV after the test: status 4\n" + "".join(f"    {line}\n" for line in lines)
+    (found,) = checked(StepReply(name="fstests/generic/005", status="done", exit_status=1, output=said))
+    assert found.said.splitlines() == [*lines[:3], lines[-1]]
