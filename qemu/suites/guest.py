@@ -56,14 +56,15 @@ def equal(got: object, wanted: object, what: str) -> None:
     """Raises Failed that shows both when they differ; of what is too long, where they differ first."""
     if got == wanted:
         return
-    if max(len(repr(got)), len(repr(wanted))) <= _SHOWN:
+    shown = _SHOWN // 3 if isinstance(got, bytes) else _SHOWN  # random bytes tell nobody anything
+    if max(len(repr(got)), len(repr(wanted))) <= shown:
         raise Failed(f"{what}: got {got!r}, expected {wanted!r}")
     here, there = (one if isinstance(one, str | bytes) else str(one) for one in (got, wanted))
     ends = min(len(here), len(there))
     same = next((at for at in range(ends) if here[at] != there[at]), ends)
     unit = "byte" if isinstance(here, bytes) else "character"
     lengths = f" (got {len(here)} {unit}s, expected {len(there)})" if len(here) != len(there) else ""
-    parts = f"{here[same : same + _SHOWN // 4]!r} instead of {there[same : same + _SHOWN // 4]!r}"
+    parts = f"{here[same : same + shown // 4]!r} instead of {there[same : same + shown // 4]!r}"
     raise Failed(f"{what}: differs from {unit} {same} on: {parts}{lengths}")
 
 
