@@ -65,10 +65,6 @@ def missing(leg: LegSpec, artifacts: Artifacts, needs: Sequence[str] = ()) -> st
     return next((artifacts.unprovable[word] for word in leg.prove if word in artifacts.unprovable), "")
 
 
-_HURRY = {"REVIEWBOT_MOUNT_LIMIT": "60", "REVIEWBOT_UMOUNT_LIMIT": "40"}
-"""Environment of a rerun: a server that hangs at each mount or unmount is waited for several times."""
-
-
 def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Selection | None = None) -> SuiteJob:
     """selection: of fstests. Raises ConfigError for a bad data file."""
     variant, machine, tests = context.build.variant, context.conditions, context.tests
@@ -77,14 +73,13 @@ def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Se
     steps = SUITES[suite].steps(leg, wanted)
     lengths = lengths_of([step.name for step in steps if not step.gate and not step.known], known)
     built = context.build.artifacts.artifacts
-    hurry = _HURRY if tests.rerun else {}
     setup = suites.setup_steps(leg, again=bool(tests.rerun))
     shard = Shard(
         run=context.run.id,
         leg=leg,
         suite=suite,
         variant=variant.name,
-        steps=tuple(_varied(step, variant, hurry) for step in (*setup, *steps)),
+        steps=tuple(_varied(step, variant) for step in (*setup, *steps)),
         last=_varied(suites.counters_step(leg), variant) if variant.counters else None,
         kernel_line=variant.kernel_line,
         slow=variant.slow,
@@ -100,10 +95,9 @@ def suite_job_of(leg: LegSpec, suite: SuiteName, context: Context, selection: Se
     return SuiteJob(shard, _inputs(shard, context), lengths)
 
 
-def _varied(step: GuestStep, variant: Variant, env: Mapping[str, str] | None = None) -> GuestStep:
-    """A step as the variant wants it run. env: more of it."""
-    env = {**step.env, **variant.env, **(env or {})}
-    return step.model_copy(update={"argv": (*variant.wrap, *step.argv), "env": env})
+def _varied(step: GuestStep, variant: Variant) -> GuestStep:
+    """A step as the variant wants it run."""
+    return step.model_copy(update={"argv": (*variant.wrap, *step.argv), "env": {**step.env, **variant.env}})
 
 
 def images(context: Context) -> Mapping[str, Path]:

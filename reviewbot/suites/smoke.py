@@ -34,7 +34,7 @@ def steps(leg: LegSpec, only: Collection[str] = (), *, again: bool = False) -> t
     """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all. again: they ran
     before, on this stack or another.
     """
-    env = dict(leg_env(leg))
+    env = dict(leg_env(leg, again=again))
     return tuple(
         GuestStep(
             name=f"smoke/{check}",

@@ -113,3 +113,9 @@ def test_a_proof_that_is_not_given_is_a_test_that_could_not_run_so_that_base_is_
     assert (result.test, result.outcome) == ("setup", Outcome.NOTRUN)
     assert result.reason == "iomap was demanded and is not proven: x"
     assert not read_setup([missing]).ok
+
+
+def test_only_a_rerun_of_the_setup_waits_less_for_a_server_that_hangs() -> None:
+    leg = load_stack().leg("fuse2fs")
+    limits = [step.env.get("REVIEWBOT_UMOUNT_LIMIT") for step in (*setup_steps(leg), *setup_steps(leg, again=True))]
+    assert limits[0] is None and int(limits[1] or 0) < 60
