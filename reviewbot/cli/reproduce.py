@@ -57,7 +57,7 @@ def reproduce_command(
 
     RUN is an id, a unique prefix, or `latest`; TEST is `generic/013`, `smoke/rename` or `bench/create-1`. A check of
     smoke runs with all checks before it, because they build on each other. The recorded outcome is shown beside the
-    new ones; logs are kept in the run's folder, below `again/`.
+    new ones; logs are kept in the run's folder, below `reruns/`.
 
     Without TEST the stored mails are applied to the same base commits, and the same legs and suites run, as a new
     run; what is built otherwise than then is named.

@@ -33,7 +33,7 @@ from reviewbot.store import RunFolder, Runs
 
 _INDEX = TypeAdapter(tuple[SiteRun, ...])
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_LINK = re.compile(r'<a href="((?:logs|reruns|again|deep)/[^"]*)">(.*?)</a>')
+_LINK = re.compile(r'<a href="((?:logs|reruns|deep)/[^"]*)">(.*?)</a>')
 
 
 @reviewbot.command(short_help="Write pages over all runs, for a web server.")

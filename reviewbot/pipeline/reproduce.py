@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A leg of a recorded run once more: the same images, disks, memory and steps, in a fresh machine.
 
-A recorded run in; jobs for the lab, and what came of them, out. Must not know: mails, trees, how anything is built.
+A recorded run in; what one test says now, or a job for an interactive shell, out. Must not know: mails, trees, how
+anything is built.
 """
 
+import contextlib
+import itertools
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +24,11 @@ from reviewbot.model.lab import GuestJob, GuestStep
 from reviewbot.model.lock import Conditions, Lock
 from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
-from reviewbot.model.shard import IMAGES, ShardResult
+from reviewbot.model.shard import IMAGES
 from reviewbot.model.stack import LegSpec
-from reviewbot.runner import (
-    Context,
-    SuiteJob,
-    SuiteName,
-    Tests,
-    durations_for,
-    images,
-    job_of,
-    suite_job_of,
-    suite_result,
-)
+from reviewbot.pipeline.outcomes import SETUP
+from reviewbot.runner import Context, SuiteName, Tests, durations_for, images, job_of, run_legs, suite_job_of
+from reviewbot.runner.context import RERUNS
 from reviewbot.store import Durations, RunFolder, Store, read_model
 from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.selection import Selection
@@ -135,17 +130,18 @@ def context_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Pat
     return Context(
         build=build,
         conditions=run.conditions,
-        tests=Tests(tests, fresh=True),
+        tests=Tests(tests, fresh=True, kept=False),
         accelerator=accelerator,
         store=store,
         run=run.folder,
         durations=durations_for(durations, artifacts, build.patched),
         progress=silent,
+        snapshots=False,
     )
 
 
-def _job(work: SuiteJob, steps: Sequence[GuestStep], context: Context) -> GuestJob:
-    return job_of(work.shard, images(context), steps)
+def _job(leg: LegSpec, steps: Sequence[GuestStep], context: Context) -> GuestJob:
+    return job_of(suite_job_of(leg, "smoke", context).shard, images(context), steps)
 
 
 def shell_job(leg: LegSpec, suite: SuiteName, ends: Ends, context: Context) -> GuestJob:
@@ -153,7 +149,7 @@ def shell_job(leg: LegSpec, suite: SuiteName, ends: Ends, context: Context) -> G
     prepare = fstests.steps(leg, Selection(()), soak=context.conditions.soak) if suite == "fstests" else ()
     setup = [step.model_copy(update={"gate": False}) for step in (*suites.setup_steps(leg), *prepare)]
     env = {**suites.leg_env(leg), "HOST_OPTIONS": "/run/reviewbot/fstests.config", "PS1": f"{leg.name}:\\w\\$ "}
-    return _job(suite_job_of(leg, "smoke", context), (*setup, lab.shell_step(env, "/root", ends)), context)
+    return _job(leg, (*setup, lab.shell_step(env, "/root", ends)), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,50 +201,39 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
 
 
 def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repeated:
-    """Run it. Raises UsageError when there is no such test."""
-    selection = None
-    if case.suite == "bench":
-        context = replace(context, tests=replace(context.tests, checks=(case.test,)))
-    if case.suite == "fstests":
-        tree = Path(context.build.artifacts.artifacts["fstests"].path) / "root" / "stack" / "fstests"
-        selection = fstests.select(tree, context.tests.selection, case.leg, context.build.artifacts.fact)
-    work = _only(suite_job_of(case.leg, case.suite, context, selection), case)
+    """Run it. Raises UsageError when there is no such test, InfraError."""
+    checks = {"smoke": smoke.up_to([case.test]), "bench": (case.test,), "fstests": ()}[case.suite]
+    tests = replace(context.tests, checks=checks)
     results = []
     for number in range(1, times + 1):
         what = f"{case.leg.name} {case.name}" + (f" {number}/{times}" if times > 1 else "")
-        progress(Event("lab", what, "start", total=len(work.planned)))
-        result = _once(work, case, context, what, progress)
+        progress(Event("lab", what, "start", total=len(checks) or 1))
+        once = replace(context.again(_new_folder(context.run), tests), progress=_notes_of(what, progress))
+        (whole,) = run_legs([case.leg], (case.suite,), once)
+        result = _result(whole, case, once.run.path.relative_to(context.run.path))
         progress(Event("lab", what, "done" if result.outcome in FINE else "failed", result.outcome))
         results.append(result)
     return Repeated(case, tuple(results))
 
 
-def _only(work: SuiteJob, case: Case) -> SuiteJob:
-    """The test alone; of smoke, whose checks build on each other, with all before it."""
-    tests = work.shard.tests
-    if case.suite == "smoke":
-        tests = tests[: 1 + work.planned.index(case.test)]
-    shard = work.shard.model_copy(update={"steps": (*work.shard.setup, *tests)})
-    return SuiteJob(shard, work.inputs, work.lengths)
-
-
-def _once(work: SuiteJob, case: Case, context: Context, what: str, progress: Progress) -> TestResult:
-    logs = _new_folder(context.run, case)
+def _notes_of(what: str, progress: Progress) -> Progress:
+    """The steps of a machine as notes of what is repeated in it."""
 
     def relayed(event: Event) -> None:
-        progress(Event("lab", what, "note", event.text))
+        if event.state == "note":
+            progress(Event("lab", what, "note", event.text))
 
-    reply = lab.run_job(_job(work, work.shard.steps, context), context.accelerator, logs, progress=relayed)
-    began = [step for step in reply.replies if step.status != "skipped"]
-    problem = (suites.read_setup(began).reason if began else "") or reply.problem
-    shard = ShardResult(shard=work.shard.key, run=work.shard.run, machines=(reply,), problem=problem)
-    whole = suite_result(work, [shard], context.build.artifacts)
+    return relayed
+
+
+def _result(whole: LegResult, case: Case, folder: Path) -> TestResult:
+    """folder: of the leg's logs, relative to that of the run."""
     found = {result.test: result for result in whole.tests}
-    result = found[case.test]
-    if result.outcome in LOST and "setup" in found:  # the kernel crashed before the test, which says more
-        result = found["setup"]
-    place = "setup" if result.test == "setup" else f"{case.suite}/{case.test}"
-    return result.model_copy(update={"log": str(logs.relative_to(context.run.path) / place)})
+    lost = TestResult(suite=case.suite, test=case.test, outcome=Outcome.INFRA, reason=whole.reason)
+    result = found.get(case.test, lost)
+    if result.outcome in LOST and SETUP in found:  # the kernel crashed before the test, which says more
+        result = found[SETUP]
+    return result.model_copy(update={"log": str(folder / result.log)})
 
 
 def bare_command(case: Case, context: Context) -> str:
@@ -262,7 +247,7 @@ def bare_command(case: Case, context: Context) -> str:
             "the guest of this run cannot start a shell by itself: an older reviewbot made it",
             hint="`reviewbot shell` works with any guest",
         )
-    job = _job(suite_job_of(case.leg, "smoke", context), (), context)
+    job = _job(case.leg, (), context)
     leg = {name: value for name, value in suites.leg_env(case.leg).items() if name.startswith("LEG_") and value}
     env = {**leg, **({"LEG_PROVE": " ".join(case.leg.prove)} if case.leg.prove else {})}
     return lab.bare_command(job, context.accelerator.name, env)
@@ -273,18 +258,14 @@ def _knows_bare(root: Path) -> bool:
         return image.find(b"*reviewbot.shell*") >= 0
 
 
-def _new_folder(run: RunFolder, case: Case) -> Path:
-    """`again/LEG/SUITE-TEST.N` of the run's folder."""
-    parent = run.path / "again" / case.leg.name
-    number = 1
-    while True:
-        folder = parent / f"{case.suite}-{case.test.replace('/', '-')}.{number}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+def _new_folder(run: RunFolder) -> str:
+    """Its name, below the reruns of the run: `reproduce.N`."""
+    for number in itertools.count(1):
+        name = f"reproduce.{number}"
+        with contextlib.suppress(FileExistsError):
+            (run.path / RERUNS / name).mkdir(parents=True)
+            return name
+    raise AssertionError("numbers do not end")
 
 
 def differences(old: RunFolder, new: RunFolder) -> tuple[str, ...]:

@@ -50,6 +50,8 @@ class Tests:
     """For fstests."""
     fresh: bool = False
     """True: run even what ran before."""
+    kept: bool = True
+    """False: what comes of them is not for later runs."""
     budget: Budget | None = None
     first: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Leg -> fstests that run before all others, whatever the budget says."""

@@ -125,7 +125,8 @@ class _Leg:
         context = self.context
         if context.elsewhere and not nothing_to_run(work):
             return AwayRun(work, context, context.elsewhere, stop, self.until, on_update)
-        kept_answers = KeptAnswers(context.store, work.inputs) if SUITES[work.suite].resumable else None
+        resumable = SUITES[work.suite].resumable and context.tests.kept
+        kept_answers = KeptAnswers(context.store, work.inputs) if resumable else None
         if kept_answers and context.tests.fresh:
             kept_answers.forget()
             kept_answers = KeptAnswers(context.store, work.inputs)
@@ -163,7 +164,8 @@ class _Leg:
         context.progress(Event("lab", work.name, state, words(result)))
         if not any(t.outcome in (Outcome.INFRA, Outcome.MISS) for t in result.tests) and not result.reason:
             context.durations.put(_timed(work, context), time.monotonic() - shard.since)
-            cache.keep(work, result, context)
+            if context.tests.kept:
+                cache.keep(work, result, context)
         self.work = self.shard = None
         self._add(work, result)
 

@@ -121,8 +121,7 @@ def leftovers(cache: Path, runs: Runs) -> Iterator[Path]:
 
 
 def _disks(run: RunFolder) -> Iterator[Path]:
-    for place in ("logs", "again"):
-        yield from (folder for folder in (run.path / place).rglob("disks") if folder.is_dir())
+    yield from (folder for folder in run.path.rglob("disks") if folder.is_dir())
 
 
 def sweep(cache: Path, runs: Runs) -> int:

@@ -75,7 +75,7 @@ def repeat(world: World, name: str, lab: Lab, times: int = 1, **tests: Outcome) 
     accelerator = reproduce.accelerator_of(run, Site(), world.folder, Store(world.folder))
     context = reproduce.context_of(run, accelerator, Store(world.folder), world.folder, case.test)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reviewbot.pipeline.reproduce.lab.run_job", lab.run_job)
+        patch.setattr("reviewbot.lab.run_job", lab.run_job)
         return reproduce.repeat(case, times, context, silent)
 
 

@@ -106,7 +106,7 @@ def test_what_a_killed_repetition_left_in_a_run_that_is_over_is_removed_too(tmp_
     runs = Runs(tmp_path / "runs")
     with runs.begin("reviewbot 1") as run:
         pass
-    disks = run.path / "again" / "ext4" / "smoke-rename.1" / "disks"
+    disks = run.path / "reruns" / "reproduce.1" / "logs" / "ext4" / "ext4-smoke" / "disks"
     disks.mkdir(parents=True)
     with run.kept():
         assert list(leftovers(tmp_path / "cache", runs)) == []
