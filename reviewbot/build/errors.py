@@ -15,11 +15,15 @@ from reviewbot.model.words import split_place
 _FILE = r"(?P<file>\{standard input\}|[^\s:]+)"
 _LD = r"(?:\S*[/-])?ld(?:\.\w+)?"
 _DRIVERS = r"(?:\S*[/-])?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+|cc1|cc1plus|as|ar|collect2)(?:-[\d.]+)?"
+_SHELL = r"(?:\S*/)?(?:ba|da)?sh: (?:line )?\d+: +"
+_NO_PROGRAM = r"(?:(?:command )?not found|Permission denied|No such file or directory)"
+_KILLED = r"Killed|Segmentation fault|Bus error"
 _COMPILER = re.compile(
-    rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:[Ff]atal |(?P<internal>internal compiler ))?[Ee]rror: (?P<what>.+)$"
+    rf"^{_FILE}:(?P<line>\d+)(?::\d+)?: (?:(?P<fatal>[Ff]atal )|(?P<internal>internal compiler ))?[Ee]rror: "
+    r"(?P<what>.+)$"
 )
 _LINKER = re.compile(
-    rf"^(?:{_LD}: )?{_FILE}:(?:(?P<line>\d+):)?(?:\(\S+\):)? "
+    rf"^(?:{_LD}: )?(?:\S+\.o\)?:(?=[^\s:]+:\d))?{_FILE}:(?:(?P<line>\d+):)?(?:\(\S+\):)? "
     r"(?P<what>(?:undefined reference|multiple definition|relocation truncated) .+)$"
 )
 _OTHERS = (
@@ -29,7 +33,10 @@ _OTHERS = (
     re.compile(r"^(?P<file>\S*Kconfig[^\s:]*):(?P<line>\d+): ?(?!warning:)(?P<what>\S.*)$"),
     re.compile(r"^(?P<file>\S*(?:Makefile|Kbuild)[^\s:]*):(?P<line>\d+): ?(?!warning:)(?P<what>.*(?:\*\*\*|error).*)$"),
     re.compile(rf"^{_LD}: ?(?:error: )?(?P<file>[^\s:]+):(?P<line>\d+): ?(?!warning: )(?P<what>\S.*)$"),
-    re.compile(rf"^{_DRIVERS}(?P<file>): (?:fatal )?error: (?P<what>(?!linker command failed|ld returned).+)$"),
+    re.compile(
+        rf"^{_DRIVERS}(?P<file>): (?:fatal |(?P<internal>internal compiler ))?error: "
+        r"(?P<what>(?!linker command failed|ld returned).+)$"
+    ),
     re.compile(
         rf"^(?:{_LD}|(?:\S*[/-])?(?:collect2|cc1))(?P<file>): (?!warning: |note: )(?:error: )?"
         r"(?P<what>(?!.*: in function [`'‘]).+)$"
@@ -39,10 +46,21 @@ _OTHERS = (
     re.compile(r"^error: (?P<file>\S+): (?P<what>.+)$"),  # scripts of kbuild: headers_install.sh
     re.compile(r"^(?:\S*/)?(?:configure|config\.status): error(?P<file>): (?P<what>(?!in `[^']*':$).+)$"),
     re.compile(r"^ninja: (?:error|fatal)(?P<file>): (?P<what>.+)$"),
+    re.compile(r"^libtool: +(?:\w+: +)?error(?P<file>): (?P<what>.+)$"),
+    re.compile(r"^error(?:\[E\d+\])(?P<file>): (?P<what>.+)$"),  # rustc
+    # A shell that make started names itself, and make a program that it could not start.
+    re.compile(rf"^(?:{_SHELL}|make(?:\[\d+\])?: (?:execvp: )?)(?P<file>\S*/\S+): (?P<what>{_NO_PROGRAM})$"),
+    re.compile(rf"^{_SHELL}(?P<file>)(?:\d+ +)?(?P<what>.+: {_NO_PROGRAM}|Cannot fork|(?:{_KILLED}) .+)$"),
     re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<what>.+: command not found|syntax error .+)$"),
+    re.compile(rf"^(?P<file>)(?P<what>(?:{_KILLED})(?: \(core dumped\))?)$"),
+    re.compile(
+        r"^(?P<file>)(?P<what>\S.*: '?(?:No space left on device|Disk quota exceeded|Cannot allocate memory"
+        r"|Resource temporarily unavailable|Input/output error|Read-only file system)'?)$"
+    ),
     re.compile(r"^\*\*\*(?P<file>) (?P<what>[^*\s].*)$"),  # boxes of kbuild: "*** Compiler is too old."
     re.compile(r"^(?P<file>)(?P<what>FAILED:? (?:load BTF|unresolved symbol).*|Failed to generate BTF for .*)$"),
     re.compile(r"^ERROR(?P<file>): (?P<what>.+)$"),
+    re.compile(r"^(?P<file>)(?P<what>[A-Z]\w*(?:Error|Exception): .+)$"),  # a script in Python
     re.compile(r"^make(?:\[\d+\])?: \*\*\* (?P<what>.+?)(?P<file>)$"),
 )
 _ACCIDENT = re.compile(
@@ -51,13 +69,18 @@ _ACCIDENT = re.compile(
     r"|frontend command failed (?:with exit code|due to signal)"
     r"|\] (?:Error (?:12[89]|1[3-5]\d)|Killed|Terminated|Segmentation fault|Bus error|Aborted|Illegal instruction)\b"
     r"|(?:virtual memory exhausted|out of memory|memory exhausted|[Cc]annot allocate memory)\b"
-    r"|: '?No space left on device'?$|: '?Disk quota exceeded'?$",
+    r"|: '?(?:No space left on device|Disk quota exceeded|Resource temporarily unavailable|Input/output error"
+    r"|Read-only file system)'?$"
+    rf"|^(?:{_KILLED})\b|: Killed \(program |^Cannot fork$",
 )
 """Ends of a build that this machine may have caused. Never believed by itself: see `FirstError.accident`."""
 _IN_FUNCTION = re.compile(r"(?P<object>[^\s:]+\.o): in function ")
 _REFERENCED = re.compile(
     r"^>>> (?:referenced by|defined at) (?P<short>[^\s:]+)(?::\d+)?(?: \((?P<file>[^\s:()]+):(?P<line>\d+)\))?$"
 )
+_POINTED = re.compile(r"^ +--> (?P<file>[^\s:]+):(?P<line>\d+):\d+$")
+"""Where rustc says that its error is, in the line after."""
+_TRACEBACK = re.compile(r'^  File "(?P<file>/src/[^"]+)", line (?P<line>\d+)')
 _OBJECT = re.compile(r"^>>> +(?P<object>[^\s:]+\.o):\(")
 _SOURCE = re.compile(r" -c (?P<file>\S+\.[cS])\b|^  (?:CC|AS)(?: \[M\])? +(?P<object>[^\s/]\S*\.o)$")
 _BOX = re.compile(r"(?<![\w./-])(?:/obj/)?(?:(?:\.\./)+src/|(?<![\w.])/src/)")
@@ -124,7 +147,8 @@ def _search(patterns: Sequence[re.Pattern[str]], lines: list[str]) -> Iterator[F
 def _found(match: re.Match[str], lines: list[str], number: int) -> FirstError:
     groups = match.groupdict()
     what = match["what"].strip()
-    accident = bool(groups.get("internal")) or (match.re is not _COMPILER and bool(_ACCIDENT.search(what)))
+    of_source = match.re is _COMPILER and not groups["fatal"]  # `#error` says whatever the tree has there
+    accident = bool(groups.get("internal")) or (not of_source and bool(_ACCIDENT.search(what)))
     if groups.get("internal"):
         what = f"internal compiler error: {what}"
     place = _place(groups["file"] or "", groups.get("line") or "", lines, number)
@@ -136,6 +160,8 @@ def _place(file: str, line: str, lines: list[str], number: int) -> str:
     """`file:line` in the tree. What the linker and the assembler leave out stands in the lines around."""
     if _TEMPORARY.match(file):
         return _source_before(lines, number)  # its lines are those of the compiler's output
+    if not file and (script := _before(_TRACEBACK, lines, number, 20)):
+        return f"{_in_tree(script['file'])}:{script['line']}"
     if not file and number + 1 < len(lines):
         return _referenced(lines, number + 1)
     file = _in_tree(file)
@@ -145,7 +171,7 @@ def _place(file: str, line: str, lines: list[str], number: int) -> str:
 
 
 def _in_tree(file: str) -> str:
-    return re.sub(r"^(?:\.\./)+", "", _BOX.sub("", file))
+    return re.sub(r"^(?:\.\.?/)+", "", _BOX.sub("", file))
 
 
 def _before(pattern: re.Pattern[str], lines: list[str], number: int, most: int) -> re.Match[str] | None:
@@ -173,7 +199,9 @@ def _beside(made: str, file: str) -> str:
 
 
 def _referenced(lines: list[str], number: int) -> str:
-    """Where lld says that a symbol is used or defined, in the lines after its error."""
+    """Where lld says that a symbol is used or defined, and rustc that its error is, in the lines after it."""
+    if pointed := _POINTED.match(lines[number]):
+        return f"{_in_tree(pointed['file'])}:{pointed['line']}"
     match = _REFERENCED.match(lines[number])
     if match is None:
         return ""

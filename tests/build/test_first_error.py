@@ -78,6 +78,42 @@ def test_what_the_machine_may_have_done_is_marked_and_what_a_compiler_says_of_th
     assert (found is not None and found.accident) == (name in ACCIDENTS)
 
 
+MAKE = "make[2]: *** [/src/fs/fuse/Makefile:9: fs/fuse/made.h] Error 1\n"
+HOST = {
+    "sh: 1: Cannot fork\n": ("", "Cannot fork"),
+    "make[1]: fork: Resource temporarily unavailable\n": ("", "make[1]: fork: Resource temporarily unavailable"),
+    "gzip: boot/image.gz: No space left on device\n": ("", "gzip: boot/image.gz: No space left on device"),
+    "cp: error writing 'bin/tool': Input/output error\n": ("", "cp: error writing 'bin/tool': Input/output error"),
+    "virtual memory exhausted: Cannot allocate memory\n": ("", "virtual memory exhausted: Cannot allocate memory"),
+    "cc: internal compiler error: Killed (program cc1)\n": ("", "internal compiler error: Killed (program cc1)"),
+    "/bin/bash: line 1:   512 Killed ld -r -o a.o b.o\n": ("", "Killed ld -r -o a.o b.o"),
+    "Killed\nFailed to generate BTF for vmlinux\n": ("", "Killed"),
+    "fs/fuse/dev.c:9:1: fatal error: error writing to /tmp/ccA.s: No space left on device\n": (
+        "fs/fuse/dev.c:9", "error writing to /tmp/ccA.s: No space left on device"),
+}  # fmt: skip
+OF_THE_TREE = {
+    "/bin/sh: 1: /src/scripts/mkhash.sh: Permission denied\n": ("scripts/mkhash.sh", "Permission denied"),
+    "make[3]: ./mkhash: No such file or directory\n": ("mkhash", "No such file or directory"),
+    "/bin/sh: 1: mkhash: not found\n": ("", "mkhash: not found"),
+    "libtool:   error: cannot find the library 'libiomap.la'\n": ("", "cannot find the library 'libiomap.la'"),
+    "ld: a.o:/src/misc/a.c:8: multiple definition of `x'; b.o:/src/misc/b.c:8: first defined here\n": (
+        "misc/a.c:8", "multiple definition of `x'; b.o:/src/misc/b.c:8: first defined here"),
+    "error[E0425]: cannot find value `inode` in this scope\n  --> rust/kernel/fs.rs:12:9\n   |\n": (
+        "rust/kernel/fs.rs:12", "cannot find value `inode` in this scope"),
+    'Traceback (most recent call last):\n  File "/src/scripts/made.py", line 12, in <module>\n    main()\n'
+    "KeyError: 'fuse'\n": ("scripts/made.py:12", "KeyError: 'fuse'"),
+    "./usr/include/linux/fuse.h:70:2: error: unknown type name 'u64'\n": (
+        "usr/include/linux/fuse.h:70", "unknown type name 'u64'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [*HOST, *OF_THE_TREE])
+def test_what_a_tool_said_before_make_is_the_first_error_and_the_machine_is_told_from_the_tree(said: str) -> None:
+    found = first_error(said + MAKE)
+    assert found and (found.place, found.what) == {**HOST, **OF_THE_TREE}[said]
+    assert found.accident == (said in HOST)
+
+
 def test_each_log_has_an_expectation() -> None:
     assert {path.stem for path in LOGS.iterdir()} == set(FOUND)
 
