@@ -4,7 +4,7 @@
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from reviewbot.crash.names import bucket, dispatchers, hard_noise, matcher, noise, plain, system_call, tested
 from reviewbot.crash.titles import shortened
@@ -21,6 +21,8 @@ def telling(lines: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:
     """The first functions after noise, the one at fault in front, at most DEPTH. Where all is noise, the noise."""
     found = _found(lines, entry)
     quiet = _quiet(found, entry) or tuple(n for n in found if not (hard_noise().match(n) or _skipped(n, entry)))
+    if not quiet and (named := _named(lines, entry)):
+        quiet = (named,)  # the log ends before the trace gets there
     own = pointer(lines) if entry.choose == "innermost" else ""
     if own and not (_skipped(own, entry) or hard_noise().match(own)):
         quiet = (own, *(name for name in quiet if name != own))
@@ -90,11 +92,18 @@ def _below(lines: Sequence[str], entry: SplatPattern) -> str:
 
 
 def _said(lines: Sequence[str], entry: SplatPattern) -> str:
+    return next((name for name in _at(lines, entry) if not _noisy(name, entry)), "")
+
+
+def _named(lines: Sequence[str], entry: SplatPattern) -> str:
+    return next(_at(lines, entry), "")
+
+
+def _at(lines: Sequence[str], entry: SplatPattern) -> Iterator[str]:
+    """The functions that the words of the report name."""
     for pattern in entry.at:
-        found = _search(pattern.replace("FUNC", _FUNCTION).replace("NAME", r"([A-Za-z_]\w*)"), lines)
-        if found and not _noisy(name := plain(found[1]), entry):
-            return name
-    return ""
+        if found := _search(pattern.replace("FUNC", _FUNCTION).replace("NAME", r"([A-Za-z_]\w*)"), lines):
+            yield plain(found[1])
 
 
 def _quiet(found: Sequence[str], entry: SplatPattern) -> tuple[str, ...]:

@@ -161,3 +161,28 @@ def test_a_report_without_a_trace_takes_that_of_the_panic_it_makes() -> None:
         )
     )
     assert (block.kind, block.title) == ("bug", "BUG: scheduling while atomic in fuse_wait")
+
+
+def test_a_report_whose_trace_was_cut_off_is_where_its_headline_says() -> None:
+    said = (
+        "BUG: KASAN: use-after-free in iput+0x2c/0x7a0",
+        "Write of size 8 at addr ffff88810f2be0a0 by task rm/88",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x116/0x1f0",
+        " print_repo",
+    )
+    assert told(*said) == ("KASAN: use-after-free Write in iput", "iput")
+
+
+def test_what_counts_branches_is_not_where_a_cpu_stalls() -> None:
+    said = (
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "RIP: 0010:write_comp_data+0x0/0x90",
+        "Call Trace:",
+        " <TASK>",
+        " ext4_htree_next_block+0x310/0x460",
+        " ext4_dx_find_entry+0x210/0x560",
+        " </TASK>",
+    )
+    assert told(*said)[0] == "INFO: rcu detected stall in ext4_htree_next_block"
