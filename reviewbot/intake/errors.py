@@ -38,10 +38,20 @@ class NotAnMbox(UsageError):
 class NoPatches(UsageError):
     """There is mail, and no patch among it."""
 
-    def __init__(self, top: str, count: int, *, diffs: int = 0) -> None:
-        """diffs: how many are attached to that mail in a form that is no patch of git's."""
+    def __init__(self, top: str, count: int, *, diffs: int = 0, answer: bool = False, pull: bool = False) -> None:
+        """diffs: how many are attached to that mail in a form that is no patch of git's. answer: it answers a mail, and
+        what is attached to it was not looked at. pull: it asks to pull.
+        """
         what, hint = f"there is no patch in the thread of <{top}> ({counted(count, 'mail')})", ""
-        if diffs:
+        if pull:
+            what = f"<{top}> does not say where to pull from"
+            hint = (
+                "it takes the words of `git request-pull`: “are available in the Git repository at:”, and URL and ref"
+            )
+        elif diffs and answer:
+            what = f"<{top}> answers another mail: patches attached to it are not taken for a posting"
+            hint = "save them, and give the files to --mbox"
+        elif diffs:
             files = "a diff is" if diffs == 1 else f"{diffs} diffs are"
             what = f"{files} attached to <{top}>, without the author and subject that make a patch of it"
             hint = "commit them yourself, and give what `git format-patch` writes to --mbox"

@@ -23,6 +23,10 @@ _BLANKS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 _STAT = re.compile(r"^ (\S.*?)\s+\|\s+(?:\d+|Bin\b|Unmerged)", re.MULTILINE)
 _MODE = re.compile(r"^ (?:create|delete) mode \d{6} (\S.*)$", re.MULTILINE)
 _RENAMED = re.compile(r"^(.*?)\{(.*?) => (.*?)\}(.*)$")
+# A page about a branch, as cgit, GitHub and GitLab have it.
+_PAGE = re.compile(
+    r"(https?://\S{1,500}?)/(?:-/)?(?:tree|log|commits)/(?:\?h=)?([^?#]{0,200})(?:\?h=([^&#]{0,200}))?\Z"
+)
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@=-]*")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?")
 _SCHEMES = ("https", "http", "git")
@@ -56,6 +60,8 @@ def parse_pull(body: str) -> PullRequest | None:
     # A ref on the line below the URL, which a mailer put there.
     below = where[3] if where[3] and _REF.fullmatch(where[3]) else ""
     url, ref = where[1], where[2] or below
+    if page := _PAGE.match(url):
+        url, ref = page[1], ref or page[3] or page[2]
     return PullRequest(
         url=url,
         ref=ref,

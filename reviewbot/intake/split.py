@@ -105,7 +105,7 @@ def pieces(
     for message_id in message_ids:
         top = tree.top(message_id)
         if top is None:
-            raise NoPatches(message_id, len(bag.mails), diffs=attached_diffs(mails[message_id].raw))
+            raise _no_patches(mails[message_id], len(bag.mails))
         named.setdefault(top.id, []).append(message_id)
     if not message_ids:
         several = _all(tree, bag, together)
@@ -145,8 +145,9 @@ def _all(tree: Tree, bag: Mailbag, together: bool) -> list[Mail]:
     tops = tree.tops()
     if not tops:
         some = next((m for m in tree.mails.values() if m.is_series), None) or next(iter(tree.mails.values()), None)
-        diffs = attached_diffs(some.raw) if some else 0
-        raise NoPatches(some.id if some and (some.is_series or diffs) else bag.source, len(bag.mails), diffs=diffs)
+        if some and (some.is_series or attached_diffs(some.raw)):
+            raise _no_patches(some, len(bag.mails))
+        raise NoPatches(bag.source, len(bag.mails))
     # What lost its cover is reported with the posting that it may belong to.
     whole = [tops[0], *(top for top in tops[1:] if not (top.address == tops[0].address and tree.is_orphan(top)))]
     if len({top.address for top in whole}) > 1 and not together:
@@ -159,7 +160,9 @@ def _piece(top: Mail, named: Sequence[str], tree: Tree, bag: Mailbag, setting: S
     groups, problems = _groups(top, inside, tree)
     groups = [own for group in groups for own in sets_of(group, setting.stack)]
     if not any(group.patches or pull_of(group) for group in groups):
-        raise NoPatches(top.id, len(inside), diffs=attached_diffs(top.raw))
+        raise _no_patches(top, len(inside))
+    if top.is_patch and tree.is_orphan(top):
+        problems.append(_cover_lost(top))
     problems += [_other_version(other, top) for other in others]
     groups, ignored = _without_repeated_pulls(groups, tree)
     problems += ignored
@@ -192,6 +195,19 @@ def _piece(top: Mail, named: Sequence[str], tree: Tree, bag: Mailbag, setting: S
         outside=tuple(outside),
         elsewheres=tuple(elsewheres),
     )
+
+
+def _no_patches(mail: Mail, count: int) -> NoPatches:
+    asks = "PULL" in mail.subject.kinds and not mail.subject.is_reply
+    return NoPatches(mail.id, count, diffs=attached_diffs(mail.raw), answer=mail.subject.is_reply, pull=asks)
+
+
+def _cover_lost(top: Mail) -> Problem:
+    text = (
+        f"“{top.subject.text}” answers <{top.parents[0]}>, which is not here: "
+        "if that is the cover letter, the base and the prerequisites that it names are not known"
+    )
+    return Problem(kind="cover-lost", message=text, message_ids=(top.id,))
 
 
 def _holds(group: Group, named: Sequence[str], tree: Tree, groups: Sequence[Group]) -> bool:
@@ -285,5 +301,6 @@ def _unplaced(tree: Tree, found: Sequence[Piece]) -> list[Problem]:
             lost.append(mail)
     if not lost:
         return []
-    text = f"{counted(len(lost), 'patch')} answer a mail that is not here, e.g. “{lost[0].subject.text}”"
+    verb = "answers" if len(lost) == 1 else "answer"
+    text = f"{counted(len(lost), 'patch')} {verb} a mail that is not here, e.g. “{lost[0].subject.text}”"
     return [Problem(kind="unplaced-patches", message=text, blocking=True, message_ids=tuple(m.id for m in lost))]

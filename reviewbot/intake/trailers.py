@@ -14,7 +14,8 @@ from reviewbot.intake.diff import HUNK
 from reviewbot.model.posting import Declared, PrerequisiteKind
 
 _TRAILER = re.compile(
-    r"^(base-commit|change-id|prerequisite-(?:patch|change|message)-id|based-on|depends-on|supersedes):[ \t]+(\S.*)$",
+    r"^(base[- ]commit|change-id|prerequisite-(?:patch|change|message)-id|based-on|depends-on|supersedes):"
+    r"[ \t]+(\S.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _COMMIT = re.compile(r"[0-9a-f]{12,64}")
@@ -51,13 +52,15 @@ def read_trailers(body: str, *, has_diff: bool) -> Trailers:
     declared: dict[tuple[str, str], Declared] = {}
     supersedes: dict[str, None] = {}
     for match in _TRAILER.finditer(text):
-        name, value = match[1].lower(), match[2].strip()
+        name, value = match[1].lower().replace(" ", "-"), match[2].strip()
         if name == "base-commit":
             base = base or _base(value)
         elif name == "change-id":
             change = change or (value if _CHANGE_ID.fullmatch(value) else None)
         elif name == "supersedes":
             supersedes |= dict.fromkeys(message_ids(value))
+        elif name == "based-on" and not message_ids(value) and (commit := _base(value)):
+            base = base or commit  # patchew's names a mail; people write a tag or a commit
         else:
             for wanted in _values(_KINDS[name], value):
                 entry = Declared(kind=_KINDS[name], value=wanted, trailer=_SPELLED.get(name, name))

@@ -102,6 +102,12 @@ def test_bare_diffs_that_are_attached_are_told_from_nothing() -> None:
         of(enclosing("[PATCH 0/2] fuse: do it"))
 
 
+def test_what_is_attached_to_an_answer_is_not_taken_and_the_refusal_says_so() -> None:
+    with pytest.raises(NoPatches, match="<outer@x> answers another mail") as caught:
+        of(enclosing("Re: [PATCH] fuse: do it", formatted(1), reply=True), name="outer@x")
+    assert "--mbox" in caught.value.hint
+
+
 def test_git_am_makes_the_commits_that_were_attached(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     make_repository(folder, {"fs/fuse/dev.c": "old\n"})

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
-from reviewbot.intake import Mailbag, split
+from reviewbot.intake import Mailbag, NoPatches, split
 from reviewbot.intake.pull import parse_pull, why_refused
 from reviewbot.model.posting import Posting, Pull
 from tests.mails import PATHS, diff, mail
@@ -266,3 +266,27 @@ def test_requests_and_patches_may_be_parts_of_one_set() -> None:
     found = of([*mailed("2/2"), mail("p@x", "[GIT PULL v5 1/2] fuse2fs: first this", request(), parent="top@x")])
     assert [(part.counter, bool(part.pull)) for part in found.parts] == [("1/2", True), ("2/2", False)]
     assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("page", "url", "ref"),
+    [
+        (
+            "https://git.example.org/fs/e2fsprogs.git/log/?h=fuse4fs",
+            "https://git.example.org/fs/e2fsprogs.git",
+            "fuse4fs",
+        ),
+        ("https://git.example.org/fs/e2fsprogs.git/tree/misc?h=x", "https://git.example.org/fs/e2fsprogs.git", "x"),
+        ("https://github.com/ada/libfuse/tree/topic/iomap", "https://github.com/ada/libfuse", "topic/iomap"),
+        ("https://gitlab.com/ada/libfuse/-/commits/iomap", "https://gitlab.com/ada/libfuse", "iomap"),
+        ("https://github.com/ada/libfuse/tree/iomap tags/v2", "https://github.com/ada/libfuse", "tags/v2"),
+    ],
+)
+def test_the_page_of_a_branch_stands_for_its_repository(page: str, url: str, ref: str) -> None:
+    found = parse_pull(request(page))
+    assert found and (found.url, found.ref, found.refused) == (url, ref, "")
+
+
+def test_a_request_in_other_words_is_told_what_is_missing() -> None:
+    with pytest.raises(NoPatches, match="<p@x> does not say where to pull from"):
+        of([mail("p@x", "[GIT PULL] fuse: things", "Please pull https://git.example.org/fuse.git, branch next.\n")])

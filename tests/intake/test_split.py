@@ -83,6 +83,14 @@ def test_patches_whose_cover_never_came_block() -> None:
     assert ("unplaced-patches", True) in kinds(parts_of(mails, TOP))
 
 
+def test_a_series_whose_cover_never_came_is_taken_and_what_may_be_lost_is_said() -> None:
+    mails = [mail(f"{n}@x", f"[PATCH {n}/2] fuse: {n}", diff("fs/fuse/dev.c"), parent="c@x") for n in (1, 2)]
+    found = parts_of(mails)
+    assert kinds(found) == [("cover-lost", False)]
+    assert "<c@x>, which is not here" in found.problems[0].message
+    assert kinds(parts_of([mail("c@x", "[PATCH 0/2] fuse: x"), *mails])) == []
+
+
 def test_a_whole_part_that_is_missing_blocks() -> None:
     mails = [mail("t@x", "[PATCHBLIZZARD] all")]
     for n in (1, 3):

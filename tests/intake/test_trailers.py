@@ -65,6 +65,22 @@ def test_a_base_is_a_commit_or_a_name_that_stands_alone(value: str, base: str | 
 
 
 @pytest.mark.parametrize(
+    ("line", "base"),
+    [
+        (f"Base commit: {BASE}", BASE),
+        ("Based-on: v6.18-rc3", "v6.18-rc3"),
+        (f'Based-on: {BASE} ("fuse: x")', BASE),
+        ("Based-on: <a.b@x>", None),
+        ("Based-on: the thread of last week", None),
+    ],
+)
+def test_a_base_in_other_words(line: str, base: str | None) -> None:
+    found = read_trailers(f"Hi.\n\n{line}\n", has_diff=False)
+    assert found.base_commit == base
+    assert bool(found.declared) == (base is None), "what is no base is a prerequisite"
+
+
+@pytest.mark.parametrize(
     ("place", "counts"),
     [
         ("message", False),
