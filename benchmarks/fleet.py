@@ -171,7 +171,6 @@ def on_workers(
     settings = LocalEngine(
         engine="local",
         workers=workers,
-        shards=workers,
         poll=0.2,
         command=(sys.executable, "-m", "reviewbot"),
     )

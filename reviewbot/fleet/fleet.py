@@ -22,6 +22,7 @@ from reviewbot.model.progress import Progress
 from reviewbot.model.shard import Need, Shard
 from reviewbot.runner.away import Errand
 from reviewbot.runner.context import RERUNS
+from reviewbot.runner.cut import Shape
 from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.store import RunFolder
 from reviewbot.store.contents import recorded
@@ -29,6 +30,8 @@ from reviewbot.store.objects import Objects
 
 ROWS = "fleet.json"
 """Of a run: who does what."""
+_WORTH = 5
+"""A shard takes so many times as long as a worker's start, at least."""
 _PAUSE = 1.0
 """Seconds between two writes of it in which only counts change."""
 
@@ -98,10 +101,14 @@ class Fleet:
         needs = tuple(self._given(need, images[need.kind]) for need in errand.work.shard.needs)
         shard = errand.work.shard.model_copy(update={"needs": needs})
         work = SuiteJob(shard, errand.work.inputs, errand.work.lengths)
-        auto = self.settings.shards == "auto"
-        count = self.engine.most if self.settings.shards == "auto" else self.settings.shards
-        shards = errand.cut(work, count, self.settings.minutes if auto else 0.0, nonce)
-        return Course(nonce=nonce, shards=tuple(shards))
+        return Course(nonce=nonce, shards=tuple(errand.cut(work, self._shape(), nonce)))
+
+    def _shape(self) -> Shape:
+        chosen = self.settings
+        if chosen.shards != "auto":
+            return Shape(chosen.shards)
+        shortest, longest = _WORTH * chosen.start, 60 * chosen.minutes
+        return Shape(self.engine.most, chosen.workers, min(shortest, longest), longest)
 
     def _given(self, need: Need, image: Path) -> Need:
         with self.lock:

@@ -2,7 +2,7 @@
 """Hosts that run shards: how a site names them, and who does what."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -16,9 +16,13 @@ class _Engine(Model):
     """What all engines are told."""
 
     shards: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
-    """Into how many shards the fstests of a leg are cut; auto: by their durations and `minutes`."""
+    """Into how many shards the fstests of a leg are cut; auto: by their durations, `workers` and `minutes`."""
+    workers: int = Field(default=8, ge=1, le=256)
+    """Shards at once, as far as is known."""
     minutes: float = Field(default=20.0, gt=0, le=_WEEK)
-    """That a shard should take, with `shards: auto`."""
+    """That a shard takes at most, with `shards: auto`."""
+    start: ClassVar[float] = 10.0
+    """Seconds, about, from handing a shard out to its first test."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often a shard is handed out before its tests are given up."""
     lease: float = Field(default=15.0, gt=0, le=_WEEK)
@@ -38,7 +42,8 @@ class LocalEngine(_Engine):
 
     engine: Literal["local"]
     workers: int = Field(default=2, ge=1, le=64)
-    """Shards at once."""
+    """Shards at once, no more."""
+    start: ClassVar[float] = 4.0
     command: tuple[str, ...] = ("reviewbot",)
 
 
@@ -73,6 +78,7 @@ class GithubEngine(_Engine):
     token: str = Field(default="GITHUB_TOKEN", pattern=r"^[A-Z][A-Z0-9_]*$")
     """Environment variable that holds a token with `actions: write`."""
     poll: float = Field(default=20.0, gt=0, le=3600)
+    start: ClassVar[float] = 90.0
 
 
 class KubernetesEngine(_Engine):
@@ -101,6 +107,7 @@ class KubernetesEngine(_Engine):
     kinds: dict[str, dict[str, str]] = {}
     """Kind of host -> labels of the nodes that are of it."""
     poll: float = Field(default=10.0, gt=0, le=3600)
+    start: ClassVar[float] = 40.0
 
 
 EngineSettings = Annotated[LocalEngine | SlurmEngine | GithubEngine | KubernetesEngine, Field(discriminator="engine")]

@@ -12,7 +12,7 @@ from reviewbot.host import cancel
 from reviewbot.model.results import LegResult, Twice
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner.context import Context
-from reviewbot.runner.cut import cut
+from reviewbot.runner.cut import Shape, cut, lengths_in, portions, shards_of, share
 from reviewbot.runner.results import suite_result
 from reviewbot.runner.select import slow_factor
 from reviewbot.runner.suite_job import SuiteJob, images
@@ -28,8 +28,8 @@ class Errand:
     """Of the hosts that may do it; empty: any."""
     images: Callable[[], dict[str, Path]]
     """Kind -> file that machines boot from."""
-    cut: Callable[[SuiteJob, int, float, str], Sequence[Shard]]
-    """Work, most shards or 0, minutes that one should take, nonce -> shards."""
+    cut: Callable[[SuiteJob, Shape, str], Sequence[Shard]]
+    """Work, shape, nonce -> shards."""
     logs: Path
     """Folder of the leg's logs."""
     fresh: bool
@@ -91,7 +91,7 @@ class AwayRun:
                     work=work,
                     kind=context.kind,
                     images=lambda: dict(images(context)),
-                    cut=lambda work, count, minutes, nonce: shards_of(work, count, minutes, nonce, context),
+                    cut=lambda work, shape, nonce: pieces(work, shape, nonce, context),
                     logs=context.run.logs(work.leg.name),
                     fresh=context.tests.fresh,
                     stop=self.stop,
@@ -140,14 +140,18 @@ class AwayRun:
         return tuple(found)
 
 
-def shards_of(work: SuiteJob, count: int, minutes: float, nonce: str, context: Context) -> Sequence[Shard]:
-    """A suite in order is one; others are cut so that each takes about so many minutes, into `count` at most."""
+def pieces(work: SuiteJob, shape: Shape, nonce: str, context: Context) -> Sequence[Shard]:
+    """A suite in order is one; others are cut."""
     shard = work.shard.model_copy(update={"kind": context.kind})
     if SUITES[work.suite].ordered:
         return (shard.model_copy(update={"nonce": nonce}),)
-    seconds = sum(work.lengths.values()) * slow_factor(context)
-    wanted = max(1, min(count, round(seconds / (60 * minutes) + 0.5)) if minutes else count)
-    return cut([replace(work, shard=shard)], wanted, nonce)
+    work = replace(work, shard=shard)
+    if shape.workers:
+        seconds = sum(work.lengths.values()) * slow_factor(context)
+        sizes = portions(seconds, shape.workers, shape.shortest, shape.longest)
+        if len(sizes) <= shape.most:
+            return shards_of(work, share(lengths_in(work), sizes), nonce)
+    return cut([work], shape.most, nonce)
 
 
 def said(twice: Sequence[Twice], result: LegResult) -> tuple[str, ...]:

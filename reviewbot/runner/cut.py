@@ -3,10 +3,24 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reviewbot.model.shard import Shard
 from reviewbot.runner.shard_run import START
 from reviewbot.runner.suite_job import SuiteJob
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How work is cut for hosts that take one shard after another."""
+
+    most: int
+    """Shards."""
+    workers: int = 0
+    """That run at once; 0: `most` shards of equal length."""
+    shortest: float = 0.0
+    longest: float = 0.0
+    """Seconds of a shard."""
 
 
 def cut(works: Sequence[SuiteJob], shards: int, nonce: str = "") -> tuple[Shard, ...]:
@@ -15,7 +29,11 @@ def cut(works: Sequence[SuiteJob], shards: int, nonce: str = "") -> tuple[Shard,
     No shard is without a test, so there may be fewer.
     """
     shares = share_out([sum(work.lengths.values()) for work in works], shards)
-    found = [piece for work, share in zip(works, shares, strict=True) for piece in _pieces(work, share, nonce)]
+    found = [
+        piece
+        for work, count in zip(works, shares, strict=True)
+        for piece in shards_of(work, deal(lengths_in(work), count), nonce)
+    ]
     return tuple(sorted(found, key=lambda shard: -shard.expected))
 
 
@@ -42,10 +60,44 @@ def deal(lengths: Mapping[str, float], shards: int) -> list[list[str]]:
     return dealt
 
 
-def _pieces(work: SuiteJob, share: int, nonce: str) -> list[Shard]:
+def portions(seconds: float, workers: int, least: float, most: float) -> list[float]:
+    """Seconds of each shard, for so many workers that take one after another.
+
+    Each is half of a worker's share of what is left: the last ones are short, so that all workers end together. None is
+    longer than `most` by more than a rest that is too short, and none shorter than `least` except the only one.
+    """
+    found: list[float] = []
+    while seconds > 0:
+        size = min(most, max(least, seconds / (2 * workers) if workers > 1 else seconds))
+        if found and seconds < least:
+            found[-1] += seconds
+            break
+        found.append(min(size, seconds))
+        seconds -= size
+    return found or [0.0]
+
+
+def share(lengths: Mapping[str, float], sizes: Sequence[float]) -> list[list[str]]:
+    """Names of tests for each of these sizes, longest first: a test goes where it fills least of the size."""
+    dealt: list[list[str]] = [[] for _ in sizes]
+    filled = [0.0] * len(sizes)
+    for name in sorted(lengths, key=lambda name: (-lengths[name], name)):
+        seconds = lengths[name] + 1e-6
+        place = min(range(len(sizes)), key=lambda place: (filled[place] + seconds) / sizes[place])
+        dealt[place].append(name)
+        filled[place] += seconds
+    return sorted(filter(None, dealt), key=lambda names: -sum(lengths[name] for name in names))
+
+
+def lengths_in(work: SuiteJob) -> dict[str, float]:
+    """Test -> seconds that it takes, of all tests of the work."""
+    return {step.name: work.lengths.get(step.name, 0.0) for step in work.shard.tests}
+
+
+def shards_of(work: SuiteJob, dealt: Sequence[Sequence[str]], nonce: str) -> list[Shard]:
+    """One for each list of tests."""
     whole = work.shard
     steps = {step.name: step for step in whole.tests}
-    dealt = deal({name: work.lengths.get(name, 0.0) for name in steps}, share)
     return [
         whole.model_copy(
             update={

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The job of a suite is cut so that machines end together, and so that no test is lost or doubled."""
 
+import heapq
+from random import Random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.config import load_stack
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner.context import Context
-from reviewbot.runner.cut import cut, deal, share_out
+from reviewbot.runner.cut import cut, deal, portions, share, share_out
 from reviewbot.runner.select import choose
 from reviewbot.runner.shard_run import START
 from reviewbot.runner.suite_job import SuiteJob, lengths_of, suite_job_of
@@ -43,6 +47,29 @@ def test_each_work_has_a_shard_and_none_is_shorter_than_a_machines_start(seconds
     assert len(shares) == len(seconds) and min(shares) >= 1
     assert sum(shares) <= max(shards, len(seconds))
     assert all(share == 1 or length / share >= START for share, length in zip(shares, seconds, strict=True))
+
+
+@given(st.floats(0.1, 1e5), st.integers(1, 64), st.floats(1.0, 300.0), st.floats(300.0, 1200.0))
+def test_portions_make_up_the_whole_and_keep_to_their_limits(
+    seconds: float, workers: int, least: float, most: float
+) -> None:
+    sizes = portions(seconds, workers, least, most)
+    assert sum(sizes) == pytest.approx(seconds)
+    assert max(sizes) < most + least and (len(sizes) == 1 or min(sizes) >= least * 0.999)
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True), "only the last one may take a rest with it"
+
+
+@given(st.integers(0, 1000), st.integers(2, 6))
+def test_workers_end_together_though_durations_are_guessed(seed: int, workers: int) -> None:
+    """Each guess is wrong by up to a factor of two; a worker takes the next shard when it is done with one."""
+    random = Random(seed)
+    tests = {f"t{number}": random.expovariate(1 / 10) + 1 for number in range(60 * workers)}
+    guessed = {name: seconds * 2 ** random.uniform(-1, 1) for name, seconds in tests.items()}
+    sizes = portions(sum(guessed.values()), workers, 20.0, 1200.0)
+    free = [0.0] * workers
+    for names in share(guessed, sizes):
+        heapq.heapreplace(free, free[0] + sum(tests[name] for name in names))
+    assert max(free) <= 1.25 * sum(tests.values()) / workers + max(tests.values())
 
 
 def test_a_slow_leg_gets_more_shards() -> None:
