@@ -2,6 +2,7 @@
 """The commands."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from reviewbot.cli.working import at_work
 from reviewbot.config import Site, load_site, load_stack
 from reviewbot.intake import Ask
 from reviewbot.model.errors import ReviewbotError, UsageError
-from reviewbot.model.plan import Plan
+from reviewbot.model.plan import BLAME, Plan
 from reviewbot.model.verdict import ExitStatus, SaidVerdict
 from reviewbot.model.words import flat
-from reviewbot.pipeline.request import BLAME, Request
+from reviewbot.pipeline.request import HowToRun, Request, TestRequest
 from reviewbot.store import RunFolder
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
@@ -143,13 +144,6 @@ def _test_options(command: Any) -> Any:
     return command
 
 
-_WISHES = (
-    "legs", "suites", "rows", "tests", "variants", "budget", "fresh", "review", "build", "shards", "shard_dir",
-    "compare", "blame", "compat", "prefixes", "deep", "on",
-)  # fmt: skip
-"""Options that not every command has; what is absent is as the request has it by default."""
-
-
 def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
     site = load_site(options["site_path"])
     names, mbox, manifest = options["names"], options["mbox"], options["manifest"]
@@ -170,8 +164,10 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
         latest=options["latest"],
         rfc=options["rfc"],
     )
-    wishes = {name: options[name] for name in _WISHES if options.get(name) not in (None, ())}
-    return Request(series=series, command=command_words(), **wishes), site
+    given = {name: value for name, value in options.items() if value not in (None, ())}  # others are as by default
+    tests = TestRequest(**{name: given[name] for name in TestRequest.model_fields if name in given})
+    how = {one.name: given[one.name] for one in fields(HowToRun) if one.name in given}
+    return Request(series, tests, HowToRun(command=command_words(), **how)), site
 
 
 @reviewbot.command(short_help="Show what would be tested and why; change nothing.")
@@ -270,9 +266,10 @@ def apply_and_test(**options: Any) -> int:
     Shards are run by run-shard and put together by merge-shards; with --on, other hosts run the machines.
     """
     request, site = request_of(options)
-    if not request.compare and (request.compat or request.prefixes or request.deep):
+    tests, how = request.tests, request.how
+    if not tests.compare and (tests.compat or tests.prefixes or tests.deep):
         raise UsageError("--compat, --prefixes and --deep compare with base", hint="leave --no-compare out")
-    if bool(request.shards) != bool(request.shard_dir):
+    if bool(how.shards) != bool(how.shard_dir):
         raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
     stack = load_stack(options["stack_name"], site)
     with at_work(verbose=options["verbose"]) as progress:

@@ -18,13 +18,13 @@ from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.intake import Ask
 from reviewbot.model.errors import UsageError
 from reviewbot.model.lock import Lock
-from reviewbot.model.plan import Plan
+from reviewbot.model.plan import Extent, Plan
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.pipeline import reproduce
 from reviewbot.pipeline.reproduce import Recorded, Repeated
-from reviewbot.pipeline.request import Request
+from reviewbot.pipeline.request import HowToRun, Request, TestRequest
 from reviewbot.store import RunFolder, Runs, Store
 
 
@@ -121,26 +121,14 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     posting = planned.posting
     part_only = any(problem.kind == "part-only" for problem in posting.problems)
     names = posting.asked or (posting.top,) if part_only else (posting.top, *posting.asked)
-    return Request(
-        series=Ask(
-            names=names,
-            mbox=(folder.path / "mails.mbox",),
-            part_only=part_only,
-            rfc=planned.rfc,
-            bases=bases,
-        ),
+    mbox = (folder.path / "mails.mbox",)
+    tests = TestRequest(
+        **planned.model_dump(include=set(Extent.model_fields)),
         legs=tuple(leg.leg for leg in planned.legs),
-        suites=planned.suites,
-        tests=planned.tests,
-        fresh=True,
-        compare=planned.compare,
-        blame=planned.blame,
-        compat=planned.compat,
-        prefixes=planned.prefixes,
-        deep=planned.deep,
-        command=command_words(),
         variants=tuple(planned.variant.name.split(",")) if planned.variant.name else (),
-    ), stack_name
+    )
+    series = Ask(names=names, mbox=mbox, part_only=part_only, rfc=planned.rfc, bases=bases)
+    return Request(series, tests, HowToRun(fresh=True, command=command_words())), stack_name
 
 
 def _row(recorded: Recorded, one: Repeated) -> dict[str, Any]:

@@ -6,6 +6,11 @@ from reviewbot.model.posting import Posting
 from reviewbot.model.trees import Trees
 from reviewbot.model.variants import PLAIN, Variant
 
+SUITES = ("smoke", "fstests")
+"""By default."""
+BLAME = 600.0
+"""Seconds for the search of one guilty patch, by default."""
+
 
 class SourcePlan(Model):
     """Where one component would come from."""
@@ -39,27 +44,19 @@ class Expected(Model):
     """What was never built here, so that its time is not known."""
 
 
-class Plan(Model):
-    """Everything `apply-and-test` is about to do."""
+class Extent(Model):
+    """How much is tested in each leg, and what becomes of failures."""
 
-    posting: Posting
-    rfc: bool
-    """Whether RFC parts are applied."""
-    sources: tuple[SourcePlan, ...]
-    legs: tuple[LegPlan, ...]
-    suites: tuple[str, ...]
-    tests: str
-    """Selection for fstests."""
+    suites: tuple[str, ...] = SUITES
+    tests: str = ""
+    """Selection for fstests; empty in a request: the stack's own."""
     rows: str = ""
     """Of the bench suite: `full`, or names; empty: those by default."""
     budget: float = 0.0
     """Seconds for the tests of all legs; what does not fit is left out. 0: no limit."""
-    expected: Expected | None = None
-    variant: Variant = PLAIN
-    """What is built and run otherwise than in the plain stack."""
     compare: bool = True
     """Whether what does not pass on head is run on base, and again."""
-    blame: float = 600.0
+    blame: float = BLAME
     """Seconds for the search of the patch that brought a new failure; 0: no search."""
     compat: bool = False
     """Whether smoke runs on every combination of changed components at base and head."""
@@ -67,6 +64,19 @@ class Plan(Model):
     """Whether smoke runs with the first part only, the first two, and so on."""
     deep: bool = False
     """Whether variants of the stack are built and tested, too."""
+
+
+class Plan(Extent):
+    """Everything `apply-and-test` is about to do."""
+
+    posting: Posting
+    rfc: bool
+    """Whether RFC parts are applied."""
+    sources: tuple[SourcePlan, ...]
+    legs: tuple[LegPlan, ...]
+    expected: Expected | None = None
+    variant: Variant = PLAIN
+    """What is built and run otherwise than in the plain stack."""
     arguments: tuple[str, ...] = ()
     """Options of the command line that say the same again: `--legs`, `ext4,fuse4fs`, …; those by default are left
     out."""

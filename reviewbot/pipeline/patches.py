@@ -35,11 +35,11 @@ def review_posting(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Rev
     """
     run, found = job.run, job.found
     inputs = _inputs(job, trees, built)
-    if not job.request.fresh and (earlier := run.store.find("review", inputs)):
+    if not job.request.how.fresh and (earlier := run.store.find("review", inputs)):
         made = _reused(run, earlier)
     else:
         logs = run.folder.logs(LOGS)
-        builds = build_each(run, trees, built) if job.request.build else {}
+        builds = build_each(run, trees, built) if job.request.how.build else {}
         root = Path(built["buildroot"].path) / "root" if "buildroot" in built else None
         made = review.review(
             found.posting,
@@ -92,7 +92,7 @@ def _inputs(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Mapping[st
         "mails": digest.hexdigest(),
         "trees": json.dumps(commits, sort_keys=True),
         "unavailable": json.dumps(sorted(trees.unavailable)),
-        "each": str(job.request.build),
+        "each": str(job.request.how.build),
         "built": json.dumps(keys),
         "reviewers": json.dumps([_identity(reviewer) for reviewer in job.run.site.reviewers]),
         "rules": _rules_digest(),
@@ -130,7 +130,7 @@ def _keep(job: Job, inputs: Mapping[str, str], made: Review, logs: Path) -> None
         return {"patches": len(made.patches)}
 
     store = job.run.store
-    if job.request.fresh and (old := store.find("review", inputs)):
+    if job.request.how.fresh and (old := store.find("review", inputs)):
         store.drop(old)
     store.get("review", inputs, fill)
 

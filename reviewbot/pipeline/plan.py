@@ -7,7 +7,7 @@ from reviewbot import intake, trees
 from reviewbot.config import Network, Site, choose_variant
 from reviewbot.host.paths import cache_dir
 from reviewbot.intake import Intake
-from reviewbot.model.plan import LegPlan, Plan, SourcePlan
+from reviewbot.model.plan import Extent, LegPlan, Plan, SourcePlan
 from reviewbot.model.posting import Posting
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import LegSpec, Stack
@@ -19,22 +19,18 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
     """What would be done. Fetches mails, changes nothing else. Raises ReviewbotError."""
     check_request(request, stack, cache_dir())
     found = take_in(request, stack, site, progress)
-    chosen = request.legs or stack.default_legs
+    tests = request.tests
+    chosen = tests.legs or stack.default_legs
+    extent = tests.model_dump(include=set(Extent.model_fields))
+    extent["tests"] = tests.tests or (QUICK if tests.deep else stack.default_tests)
+    extent["compat"] = tests.compat or tests.deep
     planned = Plan(
+        **extent,
         posting=found.posting,
         rfc=request.series.rfc,
         sources=(),
         legs=tuple(_leg(stack.leg(leg), found.posting, request.series.rfc) for leg in chosen),
-        suites=request.suites,
-        tests=request.tests or (QUICK if request.deep else stack.default_tests),
-        rows=request.rows,
-        budget=request.budget,
-        variant=choose_variant(request.variants),
-        compare=request.compare,
-        blame=request.blame,
-        compat=request.compat or request.deep,
-        deep=request.deep,
-        prefixes=request.prefixes,
+        variant=choose_variant(tests.variants),
         arguments=arguments(request),
     )
     wanted = components_of(planned, stack)

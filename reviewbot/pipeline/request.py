@@ -11,56 +11,41 @@ from reviewbot.config import choose_variant, load_stack
 from reviewbot.host.process import CommandFailed, CommandTimeout
 from reviewbot.intake import Ask
 from reviewbot.model.errors import UsageError
-from reviewbot.model.plan import Plan
+from reviewbot.model.plan import BLAME, SUITES, Extent, Plan
 from reviewbot.model.stack import Source, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.store import Store
 from reviewbot.suites import bench, names, selection
 from reviewbot.suites.names import Names
 
-SUITES = ("smoke", "fstests")
-"""By default."""
 BENCH = "bench"
 EVERY = (*SUITES, BENCH)
 FSTESTS = "fstests"
 QUICK = "-g quick"
 """Tests of a deep run, by default."""
-BLAME = 600.0
-"""Seconds for the search of one guilty patch, by default."""
+
+
+class TestRequest(Extent):
+    """What is tested."""
+
+    __test__ = False  # pytest: not a test class
+
+    legs: tuple[str, ...] = ()
+    """Empty: all legs of the stack."""
+    variants: tuple[str, ...] = ()
+    """Names, all in one build; empty: the plain stack."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for."""
+class HowToRun:
+    """Which steps are taken, and where the machines run."""
 
-    series: Ask = field(default_factory=Ask)
-    """What is taken in."""
-    legs: tuple[str, ...] = ()
-    """Empty: all legs of the stack."""
-    suites: tuple[str, ...] = SUITES
-    tests: str = ""
-    """Empty: the stack's default selection."""
-    variants: tuple[str, ...] = ()
-    """Names, all in one build; empty: the plain stack."""
-    rows: str = ""
-    """Of bench: `full`, or names; empty: those by default."""
-    budget: float = 0.0
-    """Seconds for the tests of all legs; 0: no limit."""
     fresh: bool = False
+    """True: run even what ran before."""
     review: bool = True
     """False: `apply_and_test` does not look at the patches one by one."""
     build: bool = True
     """False: `review` builds nothing."""
-    compare: bool = True
-    """False: what does not pass on head is not run on base, nor again."""
-    blame: float = BLAME
-    """Seconds for the search of the guilty patch of each new failure; 0: no search."""
-    compat: bool = False
-    """Run smoke on every combination of changed components at base and head."""
-    prefixes: bool = False
-    """Run smoke with the first part only, with the first two, and so on."""
-    deep: bool = False
-    """Test more by default, every mix of changed components, and variants of the stack."""
     shards: int = 0
     """Into how many shards fstests are cut, to be run elsewhere; 0: they run here."""
     shard_dir: Path | None = None
@@ -71,28 +56,38 @@ class Request:
     """The command line that asks for this, for the record."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for, by who needs it: intake, the plan, the run."""
+
+    series: Ask = field(default_factory=Ask)
+    tests: TestRequest = field(default_factory=TestRequest)
+    how: HowToRun = field(default_factory=HowToRun)
+
+
 def arguments(request: Request) -> tuple[str, ...]:
     """Options that ask for the same again, without the series."""
+    tests, how = request.tests, request.how
     found: list[str] = []
     for option, words in (
-        ("--legs", ",".join(request.legs)),
-        ("--suites", ",".join(request.suites) if request.suites != SUITES else ""),
-        ("--tests", request.tests),
-        ("--rows", request.rows),
-        ("--budget", f"{request.budget:.0f}s" if request.budget else ""),
-        ("--variant", ",".join(request.variants)),
-        ("--blame", f"{request.blame:.0f}s" if request.blame != BLAME else ""),
-        ("--on", request.on),
+        ("--legs", ",".join(tests.legs)),
+        ("--suites", ",".join(tests.suites) if tests.suites != SUITES else ""),
+        ("--tests", tests.tests),
+        ("--rows", tests.rows),
+        ("--budget", f"{tests.budget:.0f}s" if tests.budget else ""),
+        ("--variant", ",".join(tests.variants)),
+        ("--blame", f"{tests.blame:.0f}s" if tests.blame != BLAME else ""),
+        ("--on", how.on),
         *(("--base", f"{component}={ref}") for component, ref in request.series.bases.items()),
     ):
         found += (option, words) if words else ()
     for flag, given in (
-        ("--no-compare", not request.compare),
-        ("--compat", request.compat),
-        ("--prefixes", request.prefixes),
-        ("--deep", request.deep),
-        ("--no-review", not request.review),
-        ("--no-build", not request.build),
+        ("--no-compare", not tests.compare),
+        ("--compat", tests.compat),
+        ("--prefixes", tests.prefixes),
+        ("--deep", tests.deep),
+        ("--no-review", not how.review),
+        ("--no-build", not how.build),
     ):
         found += [flag] if given else []
     return tuple(found)
@@ -100,38 +95,39 @@ def arguments(request: Request) -> tuple[str, ...]:
 
 def check_request(request: Request, stack: Stack, cache: Path) -> None:
     """What can be said without fetching anything. Raises UsageError, ConfigError."""
-    _among(request.legs, [leg.name for leg in stack.legs], f"stack {stack.name} has no leg", "legs")
-    _among(request.suites, EVERY, "no suite", "suites")
-    bench.chosen(request.rows)
+    tests, how = request.tests, request.how
+    _among(tests.legs, [leg.name for leg in stack.legs], f"stack {stack.name} has no leg", "legs")
+    _among(tests.suites, EVERY, "no suite", "suites")
+    bench.chosen(tests.rows)
     _among(
         request.series.bases,
         [component.name for component in stack.components],
         "--base: no such component",
         "components",
     )
-    choose_variant(request.variants)
-    if request.deep and request.variants:
+    choose_variant(tests.variants)
+    if tests.deep and tests.variants:
         raise UsageError("--deep brings variants of its own", hint="leave --variant out")
-    if request.on and request.shards:
+    if how.on and how.shards:
         raise UsageError("--on hands shards out by itself", hint="leave --shards or --on out")
-    if request.deep and request.shards:
+    if tests.deep and how.shards:
         raise UsageError("--deep cannot be cut into shards", hint="leave --deep or --shards out")
-    words = selection.parse(request.tests)
-    if request.tests and FSTESTS in request.suites and (known := _known(stack, cache)):
+    words = selection.parse(tests.tests)
+    if tests.tests and FSTESTS in tests.suites and (known := _known(stack, cache)):
         names.check_names(words, known)
 
 
-def check_tests(request: Request, stack: Stack, trees: Trees) -> None:
+def check_tests(tests: TestRequest, stack: Stack, trees: Trees) -> None:
     """The selection against the patched fstests, once these are there and before they are built. Raises UsageError."""
     tree = trees.get(FSTESTS)
-    if not request.tests or FSTESTS not in request.suites or tree is None:
+    if not tests.tests or FSTESTS not in tests.suites or tree is None:
         return
     try:
         groups = names.groups_of_commit(Path(tree.repository), tree.head_commit)
     except (CommandFailed, CommandTimeout):
         return  # the built tree has the last word
-    words = selection.parse(request.tests)
-    for leg in (leg for leg in stack.legs if groups and (not request.legs or leg.name in request.legs)):
+    words = selection.parse(tests.tests)
+    for leg in (leg for leg in stack.legs if groups and (not tests.legs or leg.name in tests.legs)):
         selection.choose(words, groups, leg, ())
 
 

@@ -48,12 +48,12 @@ def _build(job: Job, resolved: Trees) -> tuple[Artifacts, tuple[build.BuildFails
             run.stack,
             store=run.store,
             site=run.site,
-            kinds=run.kinds if job.request.build else (),
+            kinds=run.kinds if job.request.how.build else (),
             logs=run.folder.logs("build"),
             progress=run.progress,
         )
     except InfraError as error:
-        if job.request.build:
+        if job.request.how.build:
             raise
         run.progress(Event("build", "buildroot", "failed", str(error)))
         return Artifacts(), ()  # the review says what it could not do

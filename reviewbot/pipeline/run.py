@@ -147,8 +147,8 @@ def carry_out(
     work: Callable[[Job, Record], Record],
 ) -> Outcome:
     """Begin a run, do the work, write the reports. An error of the work becomes the run's verdict."""
-    begun = Runs(data_dir() / "runs").begin(f"reviewbot {version()}", request.command, shards=bool(request.shard_dir))
-    with begun as folder:
+    runs, how = Runs(data_dir() / "runs"), request.how
+    with runs.begin(f"reviewbot {version()}", how.command, shards=bool(how.shard_dir)) as folder:
         folder.write("mails.mbox", intake.mbox_bytes(found.mails))
         folder.write_message_ids(found.posting.message_ids())
         folder.write("plan.json", planned)
@@ -162,7 +162,7 @@ def carry_out(
             started=said.started if (said := folder.record()) else None,
         )
         try:
-            run = Run.of(folder, planned, stack, site, progress, request.on)
+            run = Run.of(folder, planned, stack, site, progress, how.on)
             record = work(Job(request, found, run), record)
         except UsageError:
             remove_tree(folder.path)  # nothing was tested: the question was wrong
@@ -195,7 +195,7 @@ def resolve(job: Job) -> Trees:
     """The posting's components, patched. Raises what `trees.resolve` raises."""
     request, run = job.request, job.run
     wanted = {*run.kinds}
-    if request.review:
+    if request.how.review:
         wanted |= partners(job.found.posting, rfc=request.series.rfc)
     resolved = trees.resolve(
         job.found.posting,

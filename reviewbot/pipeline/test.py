@@ -42,12 +42,12 @@ from reviewbot.store import Runs
 
 def apply_and_test(request: Request, stack: Stack, site: Site, progress: Progress) -> Outcome:
     """The main job. Raises ReviewbotError only before there is a posting; after that errors become the verdict."""
-    fleet = settings_of(request.on, site)
+    fleet = settings_of(request.how.on, site)
     if fleet is None:
         lab.qemu_version()  # better now than after the builds
     use_boxes(site)
-    if request.shard_dir:
-        shard_files.check_new(request.shard_dir)
+    if request.how.shard_dir:
+        shard_files.check_new(request.how.shard_dir)
     planned, found = make_plan(request, stack, site, progress)
     if fleet:
         check_commands(fleet)
@@ -58,28 +58,28 @@ def _test(job: Job, record: Record) -> Record:
     request, run = job.request, job.run
     check_complete(job.found.posting)
     resolved = resolve(job)
-    check_tests(request, run.stack, resolved)
+    check_tests(request.tests, run.stack, resolved)
     record = record.model_copy(update={"trees": resolved})
     try:
         head = run.build(resolved)
     except BuildFails as error:
         return record.model_copy(update={"verdict": _blame(job, resolved, error)})
     changed = job.found.posting.changed(rfc=request.series.rfc)
-    budget = Budget.of(run.plan.budget, changed, request.shards)
-    context = run.context(head, Tests(run.plan.tests, fresh=request.fresh, budget=budget, rows=run.plan.rows))
+    budget = Budget.of(run.plan.budget, changed, request.how.shards)
+    context = run.context(head, Tests(run.plan.tests, fresh=request.how.fresh, budget=budget, rows=run.plan.rows))
     run.folder.write("lock.json", _lock(job, context))
     made, unreviewed = _reviewed(job, resolved, head.artifacts.artifacts)
     put_off: list[SuiteJob] = []
     results = _run_tests(job, context, put_off)
     record = record.model_copy(update={"artifacts": head.artifacts, "review": made, "results": results})
-    if request.compare:
+    if run.plan.compare:
         record = with_coverage(record, run.folder, run.progress)
         tested = Head(run, context)
         record = record.model_copy(
             update={"comparison": compared(tested, results.legs, coverage=record.coverage), "deep": deep_runs(tested)}
         )
-    if request.shard_dir:  # where they are merged, what is compared above need not be compared again
-        shard_files.write_shards(put_off, request.shards, context, request.shard_dir)
+    if request.how.shard_dir:  # where they are merged, what is compared above need not be compared again
+        shard_files.write_shards(put_off, request.how.shards, context, request.how.shard_dir)
         return record
     return judged(record, run.folder, run.progress, unreviewed=unreviewed)
 
@@ -95,10 +95,10 @@ def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
     def on_update(found: tuple[LegResult, ...]) -> None:
         run.folder.write("results.json", blank.model_copy(update={"legs": found}))
 
-    apart = put_off.append if job.request.shard_dir else None
+    apart = put_off.append if job.request.how.shard_dir else None
     earlier = previous(job.found.posting, Runs(data_dir() / "runs"), run.folder.id)
     first = {leg.name: earlier.fstests(leg.name) for leg in run.legs} if earlier else {}
-    tests = replace(context.tests, first=first, added={} if job.request.tests else first)
+    tests = replace(context.tests, first=first, added={} if job.request.tests.tests else first)
     found = runner.run_legs(run.legs, run.plan.suites, replace(context, tests=tests), on_update, apart)
     results = blank.model_copy(update={"legs": found, "previous": became(earlier, found) if earlier else None})
     run.folder.write("results.json", results)
@@ -109,7 +109,7 @@ def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
 
 def _reviewed(job: Job, resolved: Trees, built: Mapping[str, Artifact]) -> tuple[Review | None, str]:
     """The review, or why there is none: what keeps us from reviewing does not keep us from testing."""
-    if not job.request.review:
+    if not job.request.how.review:
         return None, ""
     try:
         return review_posting(job, resolved, built), ""
@@ -122,7 +122,7 @@ def _blame(job: Job, resolved: Trees, error: BuildFails) -> Verdict:
     """Head does not build; which patch is it? Only the broken component's patches are built to find out."""
     run = job.run
     judged = verdict.judge_error(run.folder.id, error)
-    if not job.request.review:
+    if not job.request.how.review:
         return judged
     try:
         built, _ = build.build_components(

@@ -8,7 +8,7 @@ import pytest
 from reviewbot.config import load_stack
 from reviewbot.model.errors import UsageError
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.pipeline.request import Request, check_tests
+from reviewbot.pipeline.request import TestRequest, check_tests
 from tests.cli.world import World
 from tests.mails import posting
 from tests.repos import git
@@ -87,6 +87,6 @@ def of(folder: Path) -> Trees:
 def test_once_the_patches_are_applied_every_name_must_be_there(tmp_path: Path, selection: str, problem: str) -> None:
     committed(put(tmp_path, TREE))
     with pytest.raises(UsageError, match=problem):
-        check_tests(Request(tests=selection), load_stack(), of(tmp_path))
-    check_tests(Request(tests="generic/002"), load_stack(), of(tmp_path))
-    check_tests(Request(tests=selection, suites=("smoke",)), load_stack(), of(tmp_path))
+        check_tests(TestRequest(tests=selection), load_stack(), of(tmp_path))
+    check_tests(TestRequest(tests="generic/002"), load_stack(), of(tmp_path))
+    check_tests(TestRequest(tests=selection, suites=("smoke",)), load_stack(), of(tmp_path))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A deep run: the same head as variants of its stack, compared with base built the same way."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from reviewbot.model.results import Results
 from reviewbot.model.variants import Variant
 from reviewbot.pipeline.compare import Head
 from reviewbot.pipeline.deep import deep_runs
-from reviewbot.pipeline.request import Request, check_request
+from reviewbot.pipeline.request import HowToRun, Request, TestRequest, check_request
 from reviewbot.pipeline.run import Run
 from tests.pipeline.test_compare import PLAN
 from tests.played import TESTS, Lab, World, other
@@ -89,7 +88,8 @@ def test_a_run_that_is_not_deep_has_no_variants(world: World) -> None:
     assert deep_runs(head_of(world, PLAN)) == ()
 
 
-@pytest.mark.parametrize("more", [{"variants": ("ubsan",)}, {"shards": 2, "shard_dir": Path("x")}])
-def test_what_does_not_go_together_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("variants", "how"), [(("ubsan",), HowToRun()), ((), HowToRun(shards=2, shard_dir=Path("x")))])
+def test_what_does_not_go_together_is_refused(variants: tuple[str, ...], how: HowToRun, tmp_path: Path) -> None:
+    request = Request(tests=TestRequest(deep=True, variants=variants), how=how)
     with pytest.raises(UsageError, match="--deep"):
-        check_request(replace(Request(deep=True), **more), load_stack(), tmp_path)
+        check_request(request, load_stack(), tmp_path)

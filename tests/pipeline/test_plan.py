@@ -12,13 +12,13 @@ from reviewbot.config import Site, load_stack
 from reviewbot.host.process import ToolMissing
 from reviewbot.intake import Ask
 from reviewbot.model.errors import Blocked, UsageError
-from reviewbot.model.plan import Plan
+from reviewbot.model.plan import SUITES, Plan
 from reviewbot.model.posting import Problem
 from reviewbot.model.progress import Event, silent
 from reviewbot.model.verdict import ExitStatus, Verdict, VerdictKind
 from reviewbot.pipeline import apply_and_test, make_plan
 from reviewbot.pipeline import test as order
-from reviewbot.pipeline.request import SUITES, Request, components_of
+from reviewbot.pipeline.request import Request, TestRequest, components_of
 from reviewbot.pipeline.run import Job, check_complete
 from reviewbot.report import Record
 from reviewbot.store import RunFolder, RunGone
@@ -41,7 +41,7 @@ def request_for(
     path = folder / "thread.mbox"
     path.write_bytes(mbox(posting() if mails is None else mails))
     series = Ask(mbox=(path,), bases=bases or {}, rfc=rfc)
-    return Request(series=series, legs=legs, suites=suites, tests=tests)
+    return Request(series, TestRequest(legs=legs, suites=suites, tests=tests))
 
 
 def planned(request: Request) -> Plan:

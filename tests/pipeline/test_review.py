@@ -22,7 +22,7 @@ from reviewbot.model.stack import LegSpec, Source, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
 from reviewbot.pipeline import test as order
-from reviewbot.pipeline.request import Request
+from reviewbot.pipeline.request import HowToRun, Request, TestRequest
 from reviewbot.store import Runs
 from tests.mails import TOP, mbox, posting
 from tests.repos import make_component, stack_of
@@ -112,17 +112,17 @@ class World:
         self.stack = stack_of(sources)
         self.site = Site()
 
-    def request(self, mails: list[bytes] | None = None, **wishes: Any) -> Request:
+    def request(self, mails: list[bytes] | None, tests: TestRequest, **how: Any) -> Request:
         path = self.folder / "thread.mbox"
         path.write_bytes(mbox(posting(COMPONENTS) if mails is None else mails))
-        return Request(series=Ask(mbox=(path,)), **wishes)
+        return Request(Ask(mbox=(path,)), tests, HowToRun(**how))
 
-    def review(self, mails: list[bytes] | None = None, **wishes: Any) -> pipeline.Outcome:
-        return pipeline.review_series(self.request(mails, **wishes), self.stack, self.site, silent)
+    def review(self, mails: list[bytes] | None = None, **how: Any) -> pipeline.Outcome:
+        return pipeline.review_series(self.request(mails, TestRequest(), **how), self.stack, self.site, silent)
 
-    def test(self, **wishes: Any) -> pipeline.Outcome:
-        wishes = {"legs": ("ext4",), "suites": ("smoke",), **wishes}
-        return pipeline.apply_and_test(self.request(**wishes), self.stack, self.site, silent)
+    def test(self, **how: Any) -> pipeline.Outcome:
+        tests = TestRequest(legs=("ext4",), suites=("smoke",))
+        return pipeline.apply_and_test(self.request(None, tests, **how), self.stack, self.site, silent)
 
 
 @pytest.fixture
