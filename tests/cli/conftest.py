@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A world to try the command line in."""
+"""Who tries the command line."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.cli.world import COMPONENTS, World
 from tests.repos import make_component
+from tests.user import COMPONENTS, User
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def user(tmp_path: Path) -> User:
     for component in COMPONENTS:
         make_component(tmp_path / component, component)
-    made = World(tmp_path)
+    made = User(tmp_path)
     made.site()
     return made

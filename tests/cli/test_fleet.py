@@ -13,12 +13,12 @@ from reviewbot.fleet.fleet import ROWS
 from reviewbot.model.fleet import FleetRows, ShardRow, ShardState
 from reviewbot.store import Runs
 from reviewbot.store.objects import Objects
-from tests.cli.world import World
 from tests.mails import posting
+from tests.user import User
 
 
-def test_a_run_says_which_host_does_what(world: World) -> None:
-    run = Runs(world.folder / "data" / "runs").create()
+def test_a_run_says_which_host_does_what(user: User) -> None:
+    run = Runs(user.folder / "data" / "runs").create()
     now = datetime.datetime.now(datetime.UTC)
     rows = (
         ShardRow(
@@ -27,24 +27,24 @@ def test_a_run_says_which_host_does_what(world: World) -> None:
         ShardRow(shard="ext4 fstests 2/2", state=ShardState.WAITS, attempt=2, total=40, why="its worker is gone"),
     )
     run.write(ROWS, FleetRows(run=run.id, fleet="lab", engine="slurm", shards=rows))
-    said = world.call("runs", "latest").stdout.splitlines()
+    said = user.call("runs", "latest").stdout.splitlines()
     assert said[1] == "lab (slurm): 2 shards"
     assert said[2].startswith("  ext4 fstests 1/2  runs  node7 (kvm@x)  3/40  ")
     assert said[3] == "  ext4 fstests 2/2  waits  0/40  –  attempt 2: its worker is gone"
-    found = json.loads(world.call("runs", run.id, "--json").stdout)
+    found = json.loads(user.call("runs", run.id, "--json").stdout)
     assert found["run"] == run.id and [row["where"] for row in found["fleet"]["shards"]] == ["node7", ""]
 
 
-def test_a_run_of_this_host_alone_says_so(world: World) -> None:
-    Runs(world.folder / "data" / "runs").create()
-    assert world.call("runs", "latest").stdout.splitlines()[1] == "all of it runs, or ran, on this host"
-    world.refuses(2, "no such run: 1999", "runs", "1999")
+def test_a_run_of_this_host_alone_says_so(user: User) -> None:
+    Runs(user.folder / "data" / "runs").create()
+    assert user.call("runs", "latest").stdout.splitlines()[1] == "all of it runs, or ran, on this host"
+    user.refuses(2, "no such run: 1999", "runs", "1999")
 
 
-def test_a_store_is_served_until_it_is_interrupted(world: World) -> None:
+def test_a_store_is_served_until_it_is_interrupted(user: User) -> None:
     digest = hashlib.sha256(b"kernel").hexdigest()
-    Objects(world.folder / "cache" / "objects").put_bytes(b"kernel")
-    serving = world.start("store", "serve", "--listen", "127.0.0.1:0", PYTHONUNBUFFERED="1")
+    Objects(user.folder / "cache" / "objects").put_bytes(b"kernel")
+    serving = user.start("store", "serve", "--listen", "127.0.0.1:0", PYTHONUNBUFFERED="1")
     assert serving.stdout and serving.stderr
     url, words = serving.stdout.readline().split(maxsplit=1)
     assert words.startswith("1 object in ")
@@ -65,17 +65,17 @@ def test_a_store_is_served_until_it_is_interrupted(world: World) -> None:
         (("--on", "cloud"), "fleet cloud has no store that its workers can reach"),
     ],
 )
-def test_a_fleet_that_cannot_be_meant_is_one_line_and_no_run(world: World, words: tuple[str, ...], said: str) -> None:
-    world.site(fleet={"lab": {"engine": "slurm"}, "cloud": {"engine": "github", "repository": "owner/name"}})
-    world.refuses(2, said, "apply-and-test", "--mbox", world.thread(posting()), *words)
-    assert world.runs == []
+def test_a_fleet_that_cannot_be_meant_is_one_line_and_no_run(user: User, words: tuple[str, ...], said: str) -> None:
+    user.site(fleet={"lab": {"engine": "slurm"}, "cloud": {"engine": "github", "repository": "owner/name"}})
+    user.refuses(2, said, "apply-and-test", "--mbox", user.thread(posting()), *words)
+    assert user.runs == []
 
 
-def test_a_fleet_whose_command_is_not_here_is_told_before_anything_is_built(world: World) -> None:
-    world.site(fleet={"here": {"engine": "local", "command": ["no-such"]}})
-    words = ("apply-and-test", "--mbox", world.thread(posting()), "--on", "here")
-    world.refuses(4, "`no-such` is not installed", *words)
-    assert world.runs == []
+def test_a_fleet_whose_command_is_not_here_is_told_before_anything_is_built(user: User) -> None:
+    user.site(fleet={"here": {"engine": "local", "command": ["no-such"]}})
+    words = ("apply-and-test", "--mbox", user.thread(posting()), "--on", "here")
+    user.refuses(4, "`no-such` is not installed", *words)
+    assert user.runs == []
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_a_fleet_whose_command_is_not_here_is_told_before_anything_is_built(worl
     ],
 )
 def test_an_entry_of_the_site_file_that_is_wrong_is_named_with_its_key(
-    world: World, entry: dict[str, object], said: str
+    user: User, entry: dict[str, object], said: str
 ) -> None:
-    world.site(fleet={"lab": entry})
-    world.refuses(2, said, "plan", "--mbox", world.thread(posting()))
+    user.site(fleet={"lab": entry})
+    user.refuses(2, said, "plan", "--mbox", user.thread(posting()))
 
 
-def test_a_worker_without_a_store_that_has_the_shard_says_what_to_do(world: World) -> None:
-    world.refuses(4, "reviewbot store serve", "run-shard", f"sha256:{'0' * 64}", "--store", str(world.folder))
-    world.refuses(2, "sha256: and 64 hex digits", "run-shard", "sha256:xyz")
-    world.refuses(4, "name a --store", "run-shard", f"sha256:{'0' * 64}")
-    world.refuses(2, "Missing command", "store")
-    world.refuses(2, "no store: ftp://x", "run-shard", f"sha256:{'0' * 64}", "--store", "ftp://x")
+def test_a_worker_without_a_store_that_has_the_shard_says_what_to_do(user: User) -> None:
+    user.refuses(4, "reviewbot store serve", "run-shard", f"sha256:{'0' * 64}", "--store", str(user.folder))
+    user.refuses(2, "sha256: and 64 hex digits", "run-shard", "sha256:xyz")
+    user.refuses(4, "name a --store", "run-shard", f"sha256:{'0' * 64}")
+    user.refuses(2, "Missing command", "store")
+    user.refuses(2, "no store: ftp://x", "run-shard", f"sha256:{'0' * 64}", "--store", "ftp://x")

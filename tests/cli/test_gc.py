@@ -11,9 +11,9 @@ import pytest
 from reviewbot.cli.working import at_work
 from reviewbot.store import Runs
 from reviewbot.store.cleaning import using
-from tests.cli.world import World
 from tests.store.test_cleaning import artifact, needing
 from tests.store.test_runs import another_process
+from tests.user import User
 
 
 @pytest.fixture(autouse=True)
@@ -26,41 +26,41 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     tempfile.tempdir = None
 
 
-def cache(world: World) -> Path:
-    return world.folder / "cache"
+def cache(user: User) -> Path:
+    return user.folder / "cache"
 
 
-def test_a_dry_run_says_what_would_go_and_removes_nothing(world: World) -> None:
-    made = artifact(cache(world), "old", 40)
-    said = world.call("gc", "--dry-run").stdout
+def test_a_dry_run_says_what_would_go_and_removes_nothing(user: User) -> None:
+    made = artifact(cache(user), "old", 40)
+    said = user.call("gc", "--dry-run").stdout
     assert said.startswith("would remove ") and "artifacts" in said and "would leave in the cache" in said
     assert Path(made.path).exists()
 
 
-def test_what_goes_is_gone_and_what_a_run_needs_stays(world: World) -> None:
-    old = artifact(cache(world), "old", 40)
-    needed = artifact(cache(world), "needed", 40)
-    run = needing(Runs(world.folder / "data" / "runs"), needed)
-    said = json.loads(world.call("gc", "--json").stdout)
+def test_what_goes_is_gone_and_what_a_run_needs_stays(user: User) -> None:
+    old = artifact(cache(user), "old", 40)
+    needed = artifact(cache(user), "needed", 40)
+    run = needing(Runs(user.folder / "data" / "runs"), needed)
+    said = json.loads(user.call("gc", "--json").stdout)
     assert [item["path"] for item in said["removed"]] == [old.path]
     assert [item["needed_by"] for item in said["kept"] if item["kind"] == "artifact"] == [run.id]
     assert not Path(old.path).exists() and Path(needed.path).exists()
-    assert "are needed by runs" in world.call("gc", "--size", "1K").stdout
-    assert world.call("gc", "--older", "8w", "--size", "1K", "--run", run.id).returncode == 0
+    assert "are needed by runs" in user.call("gc", "--size", "1K").stdout
+    assert user.call("gc", "--older", "8w", "--size", "1K", "--run", run.id).returncode == 0
     assert not Path(needed.path).exists() and not run.path.exists()
-    assert world.call("runs").stdout.startswith("no runs yet")
+    assert user.call("runs").stdout.startswith("no runs yet")
 
 
-def test_while_a_run_uses_the_cache_nothing_can_be_removed(world: World) -> None:
-    artifact(cache(world), "old", 40)
-    with using(cache(world)):
-        assert world.call("gc", "-n").returncode == 0
-        world.refuses(4, "the cache is in use by a run", "gc")
+def test_while_a_run_uses_the_cache_nothing_can_be_removed(user: User) -> None:
+    artifact(cache(user), "old", 40)
+    with using(cache(user)):
+        assert user.call("gc", "-n").returncode == 0
+        user.refuses(4, "the cache is in use by a run", "gc")
 
 
-def test_a_run_that_is_being_made_is_not_removed(world: World) -> None:
-    with another_process(world.folder / "data" / "runs") as (_, run):
-        world.refuses(2, f"run {run} is still running", "gc", "--run", run)
+def test_a_run_that_is_being_made_is_not_removed(user: User) -> None:
+    with another_process(user.folder / "data" / "runs") as (_, run):
+        user.refuses(2, f"run {run} is still running", "gc", "--run", run)
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ def test_a_run_that_is_being_made_is_not_removed(world: World) -> None:
         (("--run", "x"), "no such run"),
     ],
 )
-def test_a_wrong_limit_is_the_users_mistake(world: World, arguments: tuple[str, ...], words: str) -> None:
-    world.refuses(2, words, "gc", *arguments)
+def test_a_wrong_limit_is_the_users_mistake(user: User, arguments: tuple[str, ...], words: str) -> None:
+    user.refuses(2, words, "gc", *arguments)
 
 
 def test_a_command_that_works_cleans_up_first_and_says_so(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("CI", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REVIEWBOT_CACHE", str(cache(world)))
-    monkeypatch.setenv("REVIEWBOT_DATA", str(world.folder / "data"))
-    left = cache(world) / "building" / "kernel-1"
+    monkeypatch.setenv("REVIEWBOT_CACHE", str(cache(user)))
+    monkeypatch.setenv("REVIEWBOT_DATA", str(user.folder / "data"))
+    left = cache(user) / "building" / "kernel-1"
     left.mkdir(parents=True)
     (left / "vmlinux").write_bytes(b"x" * (2 << 20))
     with at_work():
         assert not left.exists()
-        world.refuses(4, "the cache is in use", "gc")
+        user.refuses(4, "the cache is in use", "gc")
     assert "removed 2 MiB that a killed process left" in capsys.readouterr().err

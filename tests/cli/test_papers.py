@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from reviewbot.cli.group import reviewbot
 from reviewbot.cli.manual import page, pages
 from reviewbot.host.version import version
-from tests.cli.world import World
 from tests.conftest import ROOT
+from tests.user import User
 
 
 def names() -> list[str]:
@@ -35,12 +35,12 @@ def test_help_fits_into_80_columns(name: str) -> None:
 @pytest.mark.parametrize(
     "words", [["workflows", "copy", "/proc/x"], ["man", "--output", "/proc/x"], ["site", "/proc/x"]]
 )
-def test_a_folder_that_cannot_be_made_is_the_users_mistake(world: World, words: list[str]) -> None:
-    assert "/proc/x: No such file or directory" in world.refuses(2, "name a folder that can be written", *words)
+def test_a_folder_that_cannot_be_made_is_the_users_mistake(user: User, words: list[str]) -> None:
+    assert "/proc/x: No such file or directory" in user.refuses(2, "name a folder that can be written", *words)
 
 
-def test_a_mistyped_command_is_told_what_it_is_like(world: World) -> None:
-    assert "did you mean `reviewbot apply-and-test`?" in world.refuses(2, "no command aply-and-test", "aply-and-test")
+def test_a_mistyped_command_is_told_what_it_is_like(user: User) -> None:
+    assert "did you mean `reviewbot apply-and-test`?" in user.refuses(2, "no command aply-and-test", "aply-and-test")
 
 
 def test_there_is_a_page_for_each_command() -> None:
@@ -78,22 +78,22 @@ def test_what_a_command_takes_and_what_its_help_says_are_on_its_page() -> None:
         assert words in done.stdout, done.stdout
 
 
-def test_a_page_is_printed_for_man_and_all_are_written_where_one_wants_them(world: World) -> None:
-    assert world.call("man", "plan").stdout.startswith('.TH "REVIEWBOT\\-PLAN" "1"')
-    assert world.call("man").stdout.startswith('.TH "REVIEWBOT" "1"')
-    world.refuses(2, "no command paln", "man", "paln")
-    assert world.call("man", "--output", "man1").returncode == 0
-    assert len(list((world.folder / "man1").glob("reviewbot*.1"))) == len(names()) + 1
+def test_a_page_is_printed_for_man_and_all_are_written_where_one_wants_them(user: User) -> None:
+    assert user.call("man", "plan").stdout.startswith('.TH "REVIEWBOT\\-PLAN" "1"')
+    assert user.call("man").stdout.startswith('.TH "REVIEWBOT" "1"')
+    user.refuses(2, "no command paln", "man", "paln")
+    assert user.call("man", "--output", "man1").returncode == 0
+    assert len(list((user.folder / "man1").glob("reviewbot*.1"))) == len(names()) + 1
 
 
-def test_documents_are_listed_with_their_titles_and_shown(world: World) -> None:
-    listed = world.call("docs").stdout.splitlines()
+def test_documents_are_listed_with_their_titles_and_shown(user: User) -> None:
+    listed = user.call("docs").stdout.splitlines()
     assert len(listed) == len(list((ROOT / "docs").glob("*.md")))
     assert all(len(re.split(r"  +", line)) == 2 for line in listed)
     for name in ("site-file", "docs/site-file.md"):
-        assert world.call("docs", name).stdout == (ROOT / "docs" / "site-file.md").read_text()
-    assert world.call("docs", "--path", "site-file").stdout.strip() == str(ROOT / "docs" / "site-file.md")
-    world.refuses(2, "no document sitefile", "docs", "sitefile")
+        assert user.call("docs", name).stdout == (ROOT / "docs" / "site-file.md").read_text()
+    assert user.call("docs", "--path", "site-file").stdout.strip() == str(ROOT / "docs" / "site-file.md")
+    user.refuses(2, "no document sitefile", "docs", "sitefile")
 
 
 def test_the_index_names_every_document_once() -> None:
@@ -120,27 +120,27 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_workflows_are_listed_and_copied(world: World) -> None:
+def test_workflows_are_listed_and_copied(user: User) -> None:
     shipped = {path.name: path.read_bytes() for path in (ROOT / "workflows").glob("*.yml")}
-    assert {row["name"] for row in json.loads(world.call("workflows", "--json").stdout)} == set(shipped)
-    assert all(name in world.call("workflows").stdout for name in shipped)
-    assert world.call("workflows", "copy", ".github/workflows").returncode == 0
-    copied = world.folder / ".github" / "workflows"
+    assert {row["name"] for row in json.loads(user.call("workflows", "--json").stdout)} == set(shipped)
+    assert all(name in user.call("workflows").stdout for name in shipped)
+    assert user.call("workflows", "copy", ".github/workflows").returncode == 0
+    copied = user.folder / ".github" / "workflows"
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == shipped
-    assert world.call("workflows", "copy", ".github/workflows").returncode == 0  # they are the same
+    assert user.call("workflows", "copy", ".github/workflows").returncode == 0  # they are the same
 
 
-def test_a_workflow_that_was_changed_is_not_overwritten_and_then_none_is_copied(world: World) -> None:
-    folder = world.folder / "flows"
+def test_a_workflow_that_was_changed_is_not_overwritten_and_then_none_is_copied(user: User) -> None:
+    folder = user.folder / "flows"
     folder.mkdir()
     (folder / "review.yml").write_text("mine")
-    world.refuses(2, "review.yml is another file — --force", "workflows", "copy", "flows")
+    user.refuses(2, "review.yml is another file — --force", "workflows", "copy", "flows")
     assert [path.name for path in folder.iterdir()] == ["review.yml"]
-    world.refuses(2, "no workflow reviews.yml", "workflows", "copy", "flows", "reviews.yml")
-    assert world.call("workflows", "copy", "flows", "review.yml", "--force").returncode == 0
+    user.refuses(2, "no workflow reviews.yml", "workflows", "copy", "flows", "reviews.yml")
+    assert user.call("workflows", "copy", "flows", "review.yml", "--force").returncode == 0
     assert (folder / "review.yml").read_bytes() == (ROOT / "workflows" / "review.yml").read_bytes()
 
 
-def test_the_version_names_the_commit_of_a_checkout(world: World) -> None:
+def test_the_version_names_the_commit_of_a_checkout(user: User) -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(rf"reviewbot \d+\.\d+\.\d+ \({head[:12]}\+?\)\n", world.call("--version").stdout)
+    assert re.fullmatch(rf"reviewbot \d+\.\d+\.\d+ \({head[:12]}\+?\)\n", user.call("--version").stdout)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import World
 from tests.mails import TOP, posting
 from tests.repos import git
+from tests.user import User
 
 
 def path_without_a_buildroot(folder: Path) -> str:
@@ -27,22 +27,22 @@ def bases(run: Path) -> dict[str, str]:
     return {t["component"]: t["base_commit"] for t in json.loads((run / "trees.json").read_bytes())["trees"]}
 
 
-def test_a_whole_run_again_is_of_the_stored_mails_on_the_same_bases(world: World) -> None:
-    path = path_without_a_buildroot(world.folder)
-    done = world.call(
-        "apply-and-test", "--mbox", world.thread(posting()), TOP, "--legs", "ext4", "--suites", "smoke", PATH=path
+def test_a_whole_run_again_is_of_the_stored_mails_on_the_same_bases(user: User) -> None:
+    path = path_without_a_buildroot(user.folder)
+    done = user.call(
+        "apply-and-test", "--mbox", user.thread(posting()), TOP, "--legs", "ext4", "--suites", "smoke", PATH=path
     )
     assert done.returncode == 4, done.stderr
-    (first,) = world.runs
-    (world.folder / "thread.mbox").unlink()
-    (world.folder / "kernel" / "new").write_text("the base moves on\n")
-    git(world.folder / "kernel", "add", "new")
-    git(world.folder / "kernel", "commit", "-qm", "moved on")
-    done = world.call("reproduce", first.name[:-1], "--json", PATH=path)
+    (first,) = user.runs
+    (user.folder / "thread.mbox").unlink()
+    (user.folder / "kernel" / "new").write_text("the base moves on\n")
+    git(user.folder / "kernel", "add", "new")
+    git(user.folder / "kernel", "commit", "-qm", "moved on")
+    done = user.call("reproduce", first.name[:-1], "--json", PATH=path)
     assert done.returncode == 4, done.stderr
     told = json.loads(done.stdout)
     assert (told["of"], told["differs"], told["verdict"]["kind"]) == (first.name, [], "INFRA")
-    (second,) = set(world.runs) - {first}
+    (second,) = set(user.runs) - {first}
     assert bases(second) == bases(first)
     plans = [json.loads((run / "plan.json").read_bytes()) for run in (first, second)]
     assert plans[0]["posting"]["parts"] == plans[1]["posting"]["parts"]
@@ -60,8 +60,8 @@ def test_a_whole_run_again_is_of_the_stored_mails_on_the_same_bases(world: World
         (["reproduce", "latest", "generic/001", "--times", "0"], "--times"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(world: World, arguments: list[str], words: str) -> None:
-    folder = world.folder / "data" / "runs" / "20260101-000000-aaaa"
+def test_what_cannot_be_done_is_one_line(user: User, arguments: list[str], words: str) -> None:
+    folder = user.folder / "data" / "runs" / "20260101-000000-aaaa"
     folder.mkdir(parents=True)
-    said = world.refuses(2, words, *arguments)
+    said = user.refuses(2, words, *arguments)
     assert "—" in said, "it says what to do"

@@ -14,9 +14,9 @@ from reviewbot.cli.review import print_review
 from reviewbot.model.review import Review, ReviewFinding, Severity
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.report import schemas
-from tests.cli.world import World
 from tests.mails import TOP, posting
 from tests.report.records import built, review_clean, review_with_errors
+from tests.user import User
 
 
 def printed(review: Review, width: int = 120) -> list[str]:
@@ -86,36 +86,36 @@ def tools(tmp_path: Path) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-def test_the_command_line_without_builds(world: World, tools: str) -> None:
-    thread = world.thread(posting())
-    done = world.call("review", "--no-build", "--mbox", thread, PATH=tools)
+def test_the_command_line_without_builds(user: User, tools: str) -> None:
+    thread = user.thread(posting())
+    done = user.call("review", "--no-build", "--mbox", thread, PATH=tools)
     assert done.returncode == ExitStatus.PASS, done.stderr + done.stdout
     assert "– kernel patch 1/2" in done.stdout
     assert "\nREVIEWED  no patch was built; the review found no errors" in done.stdout
     assert "nothing was booted or tested" in done.stdout
     assert "note: without checkpatch: it runs in the build root, and there is none" in done.stdout
-    report = world.call("report", "--format", "review")
+    report = user.call("report", "--format", "review")
     jsonschema.validate(json.loads(report.stdout), schemas()["review"])
 
 
-def test_the_command_line_as_json(world: World, tools: str) -> None:
+def test_the_command_line_as_json(user: User, tools: str) -> None:
     unsigned = [m.replace(b"Signed-off-by: A Developer <dev@example.org>\n", b"") for m in posting()]
-    done = world.call("review", "--no-build", "--json", "--mbox", world.thread(unsigned), TOP, PATH=tools)
+    done = user.call("review", "--no-build", "--json", "--mbox", user.thread(unsigned), TOP, PATH=tools)
     assert done.returncode == ExitStatus.SERIES, done.stderr
     said = json.loads(done.stdout)
     jsonschema.validate(said, schemas()["review"])
     assert any(f["tool"] == "message" and f["severity"] == "error" for p in said["patches"] for f in p["findings"])
-    verdict = json.loads(world.call("report", "--json").stdout)
+    verdict = json.loads(user.call("report", "--json").stdout)
     assert verdict["kind"] == "REVIEW-ERRORS" and "Signed-off-by" in json.dumps(verdict["findings"])
 
 
-def test_a_patch_that_does_not_apply_is_told_as_everywhere(world: World, tools: str) -> None:
+def test_a_patch_that_does_not_apply_is_told_as_everywhere(user: User, tools: str) -> None:
     broken = [m.replace(b"\n old\n", b"\n ancient\n") for m in posting()]
-    done = world.call("review", "--no-build", "--mbox", world.thread(broken), PATH=tools)
+    done = user.call("review", "--no-build", "--mbox", user.thread(broken), PATH=tools)
     assert done.returncode == ExitStatus.SERIES
     assert "DOES-NOT-APPLY" in done.stdout and "error: patch failed" in done.stdout
 
 
-def test_no_series_is_the_users_mistake(world: World) -> None:
-    world.refuses(2, "which series?", "review")
-    assert world.runs == []
+def test_no_series_is_the_users_mistake(user: User) -> None:
+    user.refuses(2, "which series?", "review")
+    assert user.runs == []

@@ -11,38 +11,38 @@ from pathlib import Path
 import pytest
 
 from reviewbot.report import Record
-from tests.cli.world import World
 from tests.report.html.browser import browsing, opened, violations
 from tests.report.records import RECORDS
 from tests.report.test_from_folder import left
+from tests.user import User
 from tests.web import serving
 
 FIRST, SECOND, THIRD = "20261101-000000-0001", "20261102-000000-0002", "20261103-000000-0003"
 
 
-def add(world: World, run: str, record: Record) -> Path:
-    folder = world.folder / "data" / "runs" / run
+def add(user: User, run: str, record: Record) -> Path:
+    folder = user.folder / "data" / "runs" / run
     folder.parent.mkdir(parents=True, exist_ok=True)
     left(folder, record)
     return folder
 
 
 @pytest.fixture
-def runs(world: World) -> World:
-    add(world, FIRST, RECORDS["pass"]())
-    add(world, SECOND, RECORDS["regression"]())
-    add(world, THIRD, RECORDS["review-errors"]())
-    return world
+def runs(user: User) -> User:
+    add(user, FIRST, RECORDS["pass"]())
+    add(user, SECOND, RECORDS["regression"]())
+    add(user, THIRD, RECORDS["review-errors"]())
+    return user
 
 
-def made(world: World, *words: str) -> Path:
-    folder = world.folder / "site"
-    done = world.call("site", str(folder), *words)
+def made(user: User, *words: str) -> Path:
+    folder = user.folder / "site"
+    done = user.call("site", str(folder), *words)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def test_each_run_has_a_page_and_each_page_a_twin(runs: World) -> None:
+def test_each_run_has_a_page_and_each_page_a_twin(runs: User) -> None:
     folder = made(runs)
     index = json.loads((folder / "index.json").read_text())
     assert [(one["run"], one["kind"]) for one in index] == [
@@ -59,7 +59,7 @@ def test_each_run_has_a_page_and_each_page_a_twin(runs: World) -> None:
     assert twin["tests"]["smoke/rename"] == ["PASS", "FAIL"] and twin["reasons"]["smoke/acl"] == "may not read"
 
 
-def test_trends_show_the_last_outcomes_what_fails_most_first(runs: World) -> None:
+def test_trends_show_the_last_outcomes_what_fails_most_first(runs: User) -> None:
     folder = made(runs)
     found = json.loads((folder / "trends" / "fuse2fs.json").read_text())
     assert found["runs"] == [FIRST, SECOND]
@@ -71,7 +71,7 @@ def test_trends_show_the_last_outcomes_what_fails_most_first(runs: World) -> Non
     assert '<code class="outcomes">.F</code>' in (folder / "trends" / "fuse2fs.html").read_text()
 
 
-def test_only_what_changed_is_written_again_and_what_is_gone_is_removed(runs: World) -> None:
+def test_only_what_changed_is_written_again_and_what_is_gone_is_removed(runs: User) -> None:
     folder = made(runs)
     page = folder / "runs" / FIRST / "index.html"
     written = page.stat().st_mtime_ns
@@ -84,19 +84,19 @@ def test_only_what_changed_is_written_again_and_what_is_gone_is_removed(runs: Wo
     assert json.loads(runs.call("site", str(folder), "--json").stdout)["written"] == 0
 
 
-def test_links_to_logs_go_where_the_logs_are_or_nowhere(runs: World) -> None:
+def test_links_to_logs_go_where_the_logs_are_or_nowhere(runs: User) -> None:
     page = made(runs) / "runs" / SECOND / "index.html"
     assert 'href="logs/' not in page.read_text() and "logs/leg/smoke/rename" in page.read_text()
     made(runs, "--files", "https://ci.example.org/runs/{run}/")
     assert f'href="https://ci.example.org/runs/{SECOND}/logs/leg/smoke/rename"' in page.read_text()
 
 
-def test_a_run_of_a_version_without_pages_gets_one(runs: World) -> None:
+def test_a_run_of_a_version_without_pages_gets_one(runs: User) -> None:
     (runs.folder / "data" / "runs" / SECOND / "report.html").unlink()
     assert "REGRESSION" in (made(runs) / "runs" / SECOND / "index.html").read_text()
 
 
-def test_a_run_that_cannot_be_read_is_left_out_and_said(runs: World) -> None:
+def test_a_run_that_cannot_be_read_is_left_out_and_said(runs: User) -> None:
     broken = runs.folder / "data" / "runs" / SECOND
     (broken / "report.html").unlink()
     (broken / "results.json").write_text("[]")
@@ -106,7 +106,7 @@ def test_a_run_that_cannot_be_read_is_left_out_and_said(runs: World) -> None:
 
 
 @pytest.mark.parametrize("content", ["hello", "{}", "[]x"])
-def test_a_folder_of_something_else_is_left_alone(runs: World, content: str) -> None:
+def test_a_folder_of_something_else_is_left_alone(runs: User, content: str) -> None:
     other = runs.folder / "other"
     other.mkdir()
     (other / "index.json").write_text(content)
@@ -124,7 +124,7 @@ def served(folder: Path) -> Iterator[str]:
         yield url
 
 
-def test_the_site_works_in_a_browser(runs: World) -> None:
+def test_the_site_works_in_a_browser(runs: User) -> None:
     evil = RECORDS["pass"]()
     subject = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     posting = evil.posting.model_copy(update={"subject": subject})

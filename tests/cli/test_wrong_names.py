@@ -9,10 +9,10 @@ from reviewbot.config import load_stack
 from reviewbot.model.errors import UsageError
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.pipeline.request import TestRequest, check_tests
-from tests.cli.world import World
 from tests.mails import posting
 from tests.repos import git
 from tests.suites.test_names import TREE, committed, put
+from tests.user import User
 
 
 @pytest.mark.parametrize("command", ["plan", "apply-and-test"])
@@ -31,38 +31,38 @@ from tests.suites.test_names import TREE, committed, put
     ],
 )
 def test_a_wrong_name_is_refused_before_the_archive_is_asked(
-    world: World, command: str, arguments: tuple[str, ...], words: str
+    user: User, command: str, arguments: tuple[str, ...], words: str
 ) -> None:
-    world.site(archive="http://127.0.0.1:9/all")  # nobody answers: status 4, if anybody asked
-    world.refuses(2, words, command, "a@example.org", *arguments)
-    assert world.runs == []
-    assert not (world.folder / "cache" / "repos").exists()
+    user.site(archive="http://127.0.0.1:9/all")  # nobody answers: status 4, if anybody asked
+    user.refuses(2, words, command, "a@example.org", *arguments)
+    assert user.runs == []
+    assert not (user.folder / "cache" / "repos").exists()
 
 
-def test_emptied_options_are_as_if_they_were_not_given(world: World) -> None:
+def test_emptied_options_are_as_if_they_were_not_given(user: User) -> None:
     """A form or a workflow hands an emptied field on as an empty word."""
-    said = world.call(
-        "plan", "--json", "--mbox", world.thread(posting()), "--suites=", "--legs=", "--tests=", "--variant="
+    said = user.call(
+        "plan", "--json", "--mbox", user.thread(posting()), "--suites=", "--legs=", "--tests=", "--variant="
     )
-    plain = world.call("plan", "--json", "--mbox", world.thread(posting()))
+    plain = user.call("plan", "--json", "--mbox", user.thread(posting()))
     assert said.stdout == plain.stdout and said.returncode == 0
 
 
 @pytest.mark.parametrize("provider", ["dir", "git"])
-def test_the_users_own_fstests_say_which_names_there_are(world: World, provider: str) -> None:
-    folder = put(world.folder / "fstests", TREE)
+def test_the_users_own_fstests_say_which_names_there_are(user: User, provider: str) -> None:
+    folder = put(user.folder / "fstests", TREE)
     committed(folder)
     place = {"path": str(folder)} if provider == "dir" else {"url": str(folder), "ref": "HEAD"}
-    world.site(archive="http://127.0.0.1:9/all", components={"fstests": {"provider": provider, **place}})
-    world.refuses(4, "127.0.0.1:9", "plan", "a@example.org", "--tests", "generic/002 -g ours")
-    world.refuses(2, "no group quik — did you mean quick?", "plan", "a@example.org", "--tests", "-g quik")
-    world.refuses(2, "no test ext4/003", "plan", "a@example.org", "--tests", "ext4/003")
+    user.site(archive="http://127.0.0.1:9/all", components={"fstests": {"provider": provider, **place}})
+    user.refuses(4, "127.0.0.1:9", "plan", "a@example.org", "--tests", "generic/002 -g ours")
+    user.refuses(2, "no group quik — did you mean quick?", "plan", "a@example.org", "--tests", "-g quik")
+    user.refuses(2, "no test ext4/003", "plan", "a@example.org", "--tests", "ext4/003")
 
 
-def test_fstests_from_elsewhere_may_have_any_names_until_they_are_fetched(world: World) -> None:
+def test_fstests_from_elsewhere_may_have_any_names_until_they_are_fetched(user: User) -> None:
     source = {"provider": "git", "url": "https://127.0.0.1:9/x", "ref": "m"}
-    world.site(archive="http://127.0.0.1:9/all", components={"fstests": source})
-    world.refuses(4, "127.0.0.1:9", "plan", "a@example.org", "--tests", "ours/001 -g ours")
+    user.site(archive="http://127.0.0.1:9/all", components={"fstests": source})
+    user.refuses(4, "127.0.0.1:9", "plan", "a@example.org", "--tests", "ours/001 -g ours")
 
 
 def of(folder: Path) -> Trees:

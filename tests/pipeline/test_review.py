@@ -100,7 +100,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
     return found
 
 
-class World:
+class User:
     """A user with two small repositories."""
 
     def __init__(self, folder: Path) -> None:
@@ -126,18 +126,18 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     for name in ("CACHE", "DATA"):
         monkeypatch.setenv(f"REVIEWBOT_{name}", str(tmp_path / name.lower()))
-    return World(tmp_path)
+    return User(tmp_path)
 
 
 def verdict_of(outcome: pipeline.Outcome) -> SaidVerdict:
     return report.said(outcome.record)
 
 
-def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: World, builds: Builds) -> None:
-    outcome = world.review()
+def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(user: User, builds: Builds) -> None:
+    outcome = user.review()
     verdict = verdict_of(outcome)
     assert (verdict.kind, verdict.summary.partition(";")[0]) == (VerdictKind.PASS, "all 4 patches build one by one")
     assert "nothing was booted or tested" in verdict.summary
@@ -174,17 +174,17 @@ def test_a_review_leaves_its_reports_and_says_that_nothing_was_tested(world: Wor
     assert command.split()[:2] == ["reviewbot", "review"] and TOP in command.split()
 
 
-def test_every_mail_of_the_posting_leads_to_the_run(world: World, builds: Builds) -> None:
-    outcome = world.review()
-    runs = Runs(world.folder / "data" / "runs")
+def test_every_mail_of_the_posting_leads_to_the_run(user: User, builds: Builds) -> None:
+    outcome = user.review()
+    runs = Runs(user.folder / "data" / "runs")
     for message_id in (TOP, "kernel@example.org", "kernel.2@example.org", "libfuse@example.org"):
         assert [run.id for run in runs.about(message_id)] == [outcome.folder.id]
     assert list(runs.about("other@example.org")) == []
 
 
-def test_a_patch_in_the_middle_that_does_not_build_is_the_series_fault(world: World, builds: Builds) -> None:
+def test_a_patch_in_the_middle_that_does_not_build_is_the_series_fault(user: User, builds: Builds) -> None:
     builds.broken = {"kernel: step 1": ""}
-    verdict = verdict_of(world.review())
+    verdict = verdict_of(user.review())
     assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.BUILD_FAILS, ExitStatus.SERIES)
     assert verdict.summary == (
         "kernel patch 1/2 does not build on its own: lib/fuse.c:2: no such thing; head does build: this breaks "
@@ -192,12 +192,10 @@ def test_a_patch_in_the_middle_that_does_not_build_is_the_series_fault(world: Wo
     )
 
 
-def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_reviewed(
-    world: World, builds: Builds
-) -> None:
+def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_reviewed(user: User, builds: Builds) -> None:
     builds.heads = ("libfuse",)
     builds.broken = {"libfuse: step 2": ""}
-    outcome = world.review()
+    outcome = user.review()
     verdict = verdict_of(outcome)
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary == (
@@ -208,56 +206,56 @@ def test_when_head_does_not_build_the_first_bad_patch_is_named_and_all_are_revie
     assert outcome.record.review is not None and len(outcome.record.review.patches) == 4
 
 
-def test_the_same_series_is_not_reviewed_twice(world: World, builds: Builds) -> None:
-    first = world.review()
-    second = world.review()
+def test_the_same_series_is_not_reviewed_twice(user: User, builds: Builds) -> None:
+    first = user.review()
+    second = user.review()
     assert len(builds.asked) == 1
     assert first.record.review is not None and second.record.review is not None
     assert second.record.review.patches == first.record.review.patches
     assert second.record.review.run == second.folder.id != first.folder.id
     log = second.record.review.patches[0].build
     assert log is not None and (second.folder.path / log.log).read_text() == "said"
-    world.review(fresh=True)
+    user.review(fresh=True)
     assert len(builds.asked) == 2
 
 
-def test_other_words_in_a_mail_are_another_review(world: World, builds: Builds) -> None:
-    world.review()
-    world.review([m.replace(b"Do it.", b"Do it now.") for m in posting(COMPONENTS)])
+def test_other_words_in_a_mail_are_another_review(user: User, builds: Builds) -> None:
+    user.review()
+    user.review([m.replace(b"Do it.", b"Do it now.") for m in posting(COMPONENTS)])
     assert len(builds.asked) == 2
 
 
-def test_another_reviewer_is_another_review(world: World, builds: Builds) -> None:
-    program = world.folder / "reviewer"
+def test_another_reviewer_is_another_review(user: User, builds: Builds) -> None:
+    program = user.folder / "reviewer"
     program.write_text("#!/bin/sh\necho '[]'\n")
-    world.review()
-    world.site = Site(reviewers=(Reviewer(name="house", path=str(program)),))
-    world.review()
+    user.review()
+    user.site = Site(reviewers=(Reviewer(name="house", path=str(program)),))
+    user.review()
     program.write_text("#!/bin/sh\necho '[ ]'\n")
-    world.review()
+    user.review()
     assert len(builds.asked) == 3
 
 
-def test_without_builds_no_patch_is_built(world: World, builds: Builds) -> None:
-    verdict = verdict_of(world.review(build=False))
+def test_without_builds_no_patch_is_built(user: User, builds: Builds) -> None:
+    verdict = verdict_of(user.review(build=False))
     assert builds.asked == []
     assert verdict.kind is VerdictKind.REVIEWED and verdict.summary.startswith("no patch was built")
 
 
-def test_without_builds_a_missing_build_root_is_no_obstacle(world: World, builds: Builds) -> None:
+def test_without_builds_a_missing_build_root_is_no_obstacle(user: User, builds: Builds) -> None:
     builds.trouble = InfraError("no mirror answers")
-    assert verdict_of(world.review(build=False)).kind is VerdictKind.REVIEWED
-    assert verdict_of(world.review()).kind is VerdictKind.INFRA
+    assert verdict_of(user.review(build=False)).kind is VerdictKind.REVIEWED
+    assert verdict_of(user.review()).kind is VerdictKind.INFRA
 
 
-def test_an_incomplete_posting_is_blocked(world: World, builds: Builds) -> None:
-    outcome = world.review([m for m in posting(COMPONENTS) if b"Message-ID: <libfuse.2@" not in m])
+def test_an_incomplete_posting_is_blocked(user: User, builds: Builds) -> None:
+    outcome = user.review([m for m in posting(COMPONENTS) if b"Message-ID: <libfuse.2@" not in m])
     assert verdict_of(outcome).kind is VerdictKind.BLOCKED
     assert outcome.record.review is None
 
 
-def test_a_patch_that_does_not_apply_is_named(world: World, builds: Builds) -> None:
-    outcome = world.review([m.replace(b"\n old\n", b"\n ancient\n") for m in posting(COMPONENTS)])
+def test_a_patch_that_does_not_apply_is_named(user: User, builds: Builds) -> None:
+    outcome = user.review([m.replace(b"\n old\n", b"\n ancient\n") for m in posting(COMPONENTS)])
     assert verdict_of(outcome).kind is VerdictKind.DOES_NOT_APPLY
     assert builds.asked == []
 
@@ -285,8 +283,8 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Tests:
     return found
 
 
-def test_beside_tests_the_review_is_a_note_and_a_section(world: World, builds: Builds, machines: Tests) -> None:
-    outcome = world.test()
+def test_beside_tests_the_review_is_a_note_and_a_section(user: User, builds: Builds, machines: Tests) -> None:
+    outcome = user.test()
     verdict = verdict_of(outcome)
     assert (verdict.kind, machines.ran) == (VerdictKind.PASS, 1)
     assert verdict.notes[0].startswith("review: no errors")
@@ -295,10 +293,10 @@ def test_beside_tests_the_review_is_a_note_and_a_section(world: World, builds: B
 
 
 def test_a_run_that_was_cut_gets_its_verdict_when_its_shards_are_merged(
-    world: World, builds: Builds, machines: Tests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    user: User, builds: Builds, machines: Tests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "cut"
-    outcome = world.test(shards=2, shard_dir=folder)
+    outcome = user.test(shards=2, shard_dir=folder)
     assert (outcome.record.verdict, machines.ran) == (None, 1)
     assert not (outcome.folder.path / "verdict.json").exists()
     monkeypatch.setenv("REVIEWBOT_DATA", str(tmp_path / "another host"))
@@ -312,72 +310,72 @@ def test_a_run_that_was_cut_gets_its_verdict_when_its_shards_are_merged(
         pipeline.merge_shards(tmp_path, [], Site())
 
 
-def test_a_patch_that_does_not_build_stops_no_test(world: World, builds: Builds, machines: Tests) -> None:
+def test_a_patch_that_does_not_build_stops_no_test(user: User, builds: Builds, machines: Tests) -> None:
     builds.broken = {"kernel: step 1": ""}
-    outcome = world.test()
+    outcome = user.test()
     assert (verdict_of(outcome).kind, machines.ran) == (VerdictKind.BUILD_FAILS, 1)
     assert outcome.record.results is not None
 
 
-def test_no_review_when_none_is_wanted(world: World, builds: Builds, machines: Tests) -> None:
-    outcome = world.test(review=False)
+def test_no_review_when_none_is_wanted(user: User, builds: Builds, machines: Tests) -> None:
+    outcome = user.test(review=False)
     assert builds.asked == [] and outcome.record.review is None
     assert verdict_of(outcome).kind is VerdictKind.PASS
 
 
 def test_a_review_that_cannot_be_made_stops_no_test(
-    world: World, builds: Builds, machines: Tests, monkeypatch: pytest.MonkeyPatch
+    user: User, builds: Builds, machines: Tests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise InfraError("bubblewrap is gone")
 
     monkeypatch.setattr(order, "review_posting", fail)
-    verdict = verdict_of(world.test())
+    verdict = verdict_of(user.test())
     assert (verdict.kind, machines.ran) == (VerdictKind.PASS, 1)
     assert verdict.notes[-1] == "the patches were not reviewed: bubblewrap is gone"
 
 
 def test_a_head_that_does_not_build_is_blamed_on_a_patch_of_that_component_only(
-    world: World, builds: Builds, machines: Tests
+    user: User, builds: Builds, machines: Tests
 ) -> None:
     builds.heads = ("libfuse",)
     builds.broken = {"libfuse: step 1": "", "libfuse: step 2": "libfuse: step 1"}
-    outcome = world.test()
+    outcome = user.test()
     assert builds.asked == [("libfuse",)]
     assert machines.ran == 0 and outcome.record.review is None
     assert verdict_of(outcome).summary.endswith("; since libfuse patch 1/2 (libfuse: step 1)")
     builds.asked.clear()
-    assert "from libfuse" not in verdict_of(world.test(review=False)).summary
+    assert "from libfuse" not in verdict_of(user.test(review=False)).summary
     assert builds.asked == []
 
 
 def test_a_head_whose_base_does_not_build_either_says_nothing_about_the_series(
-    world: World, builds: Builds, machines: Tests
+    user: User, builds: Builds, machines: Tests
 ) -> None:
     builds.heads = ("libfuse",)
     builds.base_fails = True
-    for verdict in (verdict_of(world.test()), verdict_of(world.review())):
+    for verdict in (verdict_of(user.test()), verdict_of(user.review())):
         assert verdict.kind is VerdictKind.INFRA
         assert "its base has this error, too" in verdict.summary
 
 
 def test_an_error_of_the_reviews_base_that_heads_build_does_not_have_excuses_no_series(
-    world: World, builds: Builds, machines: Tests
+    user: User, builds: Builds, machines: Tests
 ) -> None:
     builds.heads = ("libfuse",)
     builds.broken = {"libfuse: step 1": OF_BASE, "libfuse: step 2": OF_BASE}
-    assert verdict_of(world.test()).kind is VerdictKind.BUILD_FAILS
-    assert verdict_of(world.review()).kind is VerdictKind.BUILD_FAILS
+    assert verdict_of(user.test()).kind is VerdictKind.BUILD_FAILS
+    assert verdict_of(user.review()).kind is VerdictKind.BUILD_FAILS
 
 
 def test_an_exception_that_nobody_expected_is_infrastructure_and_the_run_keeps_what_it_knows(
-    world: World, builds: Builds, monkeypatch: pytest.MonkeyPatch
+    user: User, builds: Builds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RecursionError("too deep")
 
     monkeypatch.setattr(build, "build_components", fail)
-    outcome = world.review()
+    outcome = user.review()
     verdict = verdict_of(outcome)
     assert (verdict.kind, verdict.kind.exit_status) == (VerdictKind.INFRA, ExitStatus.INFRA)
     assert "RecursionError: too deep" in verdict.summary

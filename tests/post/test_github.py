@@ -40,7 +40,7 @@ def report(name: str = "regression", run: str = "20261103-101502-7a3f", annotati
     return made.model_copy(update={"annotations": {"libfuse": remarks}}) if annotations else made
 
 
-class World:
+class Sender:
     """An outbox, and how long was waited."""
 
     def __init__(self, folder: Path, server: Hub, token: str = TOKEN) -> None:
@@ -59,20 +59,20 @@ class World:
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_each_kind_of_verdict_makes_a_check_that_github_takes(tmp_path: Path, server: Hub, name: str) -> None:
-    assert World(tmp_path, server).send(report(name), CHECK).state is State.SENT
+    assert Sender(tmp_path, server).send(report(name), CHECK).state is State.SENT
     (check,) = server.checks
     assert (check["name"], check["head_sha"], check["status"]) == ("reviewbot libfuse", SHA, "completed")
     assert server.refused == []
 
 
 def test_remarks_stand_on_the_lines_of_the_component(tmp_path: Path, server: Hub) -> None:
-    World(tmp_path, server).send(report("review-errors"), CHECK)
+    Sender(tmp_path, server).send(report("review-errors"), CHECK)
     lines = {(one["path"], one["start_line"], one["annotation_level"]) for one in server.checks[0]["all"]}
     assert lines == {("lib/fuse.c", 2871, "failure"), ("lib/fuse.c", 2872, "warning"), ("lib/fuse.c", 2874, "warning")}
 
 
 def test_more_annotations_than_a_request_takes_go_in_several(tmp_path: Path, server: Hub) -> None:
-    assert World(tmp_path, server).send(report(annotations=120), CHECK).state is State.SENT
+    assert Sender(tmp_path, server).send(report(annotations=120), CHECK).state is State.SENT
     assert [one["message"] for one in server.checks[0]["all"]] == [f"m{n}" for n in range(1, 121)]
     assert len(server.checks) == 1 and server.refused == []
 
@@ -80,35 +80,35 @@ def test_more_annotations_than_a_request_takes_go_in_several(tmp_path: Path, ser
 @pytest.mark.parametrize("lost", range(1, 5))
 def test_a_check_whose_answer_was_lost_is_finished_and_not_repeated(tmp_path: Path, server: Hub, lost: int) -> None:
     server.trouble = [*[None] * (lost - 1), Trouble(502, done=True)]
-    assert World(tmp_path, server).send(report(annotations=120), CHECK).state is State.SENT
+    assert Sender(tmp_path, server).send(report(annotations=120), CHECK).state is State.SENT
     assert len(server.checks) == 1
     assert [one["message"] for one in server.checks[0]["all"]] == [f"m{n}" for n in range(1, 121)]
 
 
 def test_a_comment_is_replaced_by_that_of_a_later_run_and_not_repeated(tmp_path: Path, server: Hub) -> None:
-    world = World(tmp_path, server)
+    sender = Sender(tmp_path, server)
     for number in range(5):  # others talk, too: the list has several pages
         server.comments.append({"id": number + 1, "user": {"login": "dana"}, "body": f"hello {number}"})
-    world.send(report(run="20261103-000000-0001"), COMMENT)
+    sender.send(report(run="20261103-000000-0001"), COMMENT)
     assert len(server.comments) == 6
-    later = world.send(report("pass", run="20261104-000000-0001"), COMMENT)
+    later = sender.send(report("pass", run="20261104-000000-0001"), COMMENT)
     assert later.state is State.SENT and len(server.comments) == 6
     assert "PASS" in server.comments[5]["body"] and server.comments[0]["body"] == "hello 0"
-    earlier = world.send(report(run="20261101-000000-0001"), COMMENT)
+    earlier = sender.send(report(run="20261101-000000-0001"), COMMENT)
     assert earlier.why == "the comment is of a newer run" and "PASS" in server.comments[5]["body"]
 
 
 def test_a_strangers_comment_with_our_mark_is_left_alone(tmp_path: Path, server: Hub) -> None:
     server.comments.append({"id": 1, "user": {"login": "mallory"}, "body": f"{marker(report())}\nmine"})
-    World(tmp_path, server).send(report(), COMMENT)
+    Sender(tmp_path, server).send(report(), COMMENT)
     assert [one["user"]["login"] for one in server.comments] == ["mallory", ME]
     assert server.comments[0]["body"].endswith("mine")
 
 
 def test_a_person_s_token_finds_the_comments_of_that_person(tmp_path: Path, server: Hub) -> None:
-    server.user, world = "dana", World(tmp_path, server)
-    world.send(report(run="20261103-000000-0001"), COMMENT)
-    world.send(report(run="20261104-000000-0001"), COMMENT)
+    server.user, sender = "dana", Sender(tmp_path, server)
+    sender.send(report(run="20261103-000000-0001"), COMMENT)
+    sender.send(report(run="20261104-000000-0001"), COMMENT)
     assert [one["user"]["login"] for one in server.comments] == ["dana"]
 
 
@@ -122,30 +122,30 @@ def test_limits_and_faults_of_the_server_are_waited_for(
 ) -> None:
     reset = {"x-ratelimit-reset": str(int(time.time()) + 30)} if "x-ratelimit-reset" in headers else {}
     server.trouble = [Trouble(status, headers | reset), Trouble(status, headers | reset)]
-    world = World(tmp_path, server)
-    assert world.send(report(), CHECK).state is State.SENT
-    assert len(world.slept) == 2 and all(one >= least for one in world.slept)
+    sender = Sender(tmp_path, server)
+    assert sender.send(report(), CHECK).state is State.SENT
+    assert len(sender.slept) == 2 and all(one >= least for one in sender.slept)
     assert len(server.checks) == 1
 
 
 def test_a_server_that_stays_broken_is_tried_again_later(tmp_path: Path, server: Hub) -> None:
     server.trouble = [Trouble(502)] * 9
-    world = World(tmp_path, server)
-    item = world.send(report(), CHECK)
+    sender = Sender(tmp_path, server)
+    item = sender.send(report(), CHECK)
     assert item.state is State.PENDING and item.not_before is not None
     server.trouble = []
-    assert world.again(item).state is State.SENT and len(server.checks) == 1
+    assert sender.again(item).state is State.SENT and len(server.checks) == 1
 
 
 @pytest.mark.parametrize("status", [403, 404, 422])
 def test_a_refusal_ends_it_with_the_server_s_words(tmp_path: Path, server: Hub, status: int) -> None:
     server.trouble = [Trouble(status)]
-    item = World(tmp_path, server).send(report(), CHECK)
+    item = Sender(tmp_path, server).send(report(), CHECK)
     assert item.state is State.REFUSED and str(status) in item.why and "no" in item.why
 
 
 def test_a_wrong_token_is_refused_and_not_told(tmp_path: Path, server: Hub) -> None:
-    item = World(tmp_path, server, token="ghp_WRONGCANARY").send(report(), CHECK)
+    item = Sender(tmp_path, server, token="ghp_WRONGCANARY").send(report(), CHECK)
     assert item.state is State.REFUSED and "401" in item.why and "CANARY" not in item.why
 
 
@@ -155,16 +155,16 @@ def test_the_token_follows_no_link_to_another_host(tmp_path: Path, server: Hub) 
         server.comments = [{"id": n, "user": {"login": "dana"}, "body": "x"} for n in (1, 2)]
         link = server.url
         server.url = other.url  # what the Link header names
-        made = World(tmp_path, server)
-        world = Github(GithubSettings(link, TOKEN), made.slept.append)
+        made = Sender(tmp_path, server)
+        sender = Github(GithubSettings(link, TOKEN), made.slept.append)
         item = put_github(report(), COMMENT, link, made.outbox)
-        assert made.outbox.send(item.id, world.carry).state is State.SENT
+        assert made.outbox.send(item.id, sender.carry).state is State.SENT
         assert other.asked == []
 
 
 def test_the_same_report_is_in_the_outbox_once(tmp_path: Path, server: Hub) -> None:
-    world = World(tmp_path, server)
-    first, second = world.send(report(), CHECK), world.send(report(), CHECK)
+    sender = Sender(tmp_path, server)
+    first, second = sender.send(report(), CHECK), sender.send(report(), CHECK)
     assert first.id == second.id and len(server.checks) == 1
     assert sum(one.startswith("POST") for one in server.asked) == 1
 

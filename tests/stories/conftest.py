@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One world for all stories of a module."""
+"""One subscriber for all stories of a module."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ import yaml
 
 from demo.inbox import installed, serve
 from tests.repos import git
-from tests.stories.world import LIBRARY, World, history, kernel_of, served, site_of
+from tests.stories.subscriber import LIBRARY, Subscriber, history, kernel_of, served, site_of
 from tests.trees.series import NUMBERED, edited, new_repository, write
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subscriber]:
     if not installed():
         pytest.skip("public-inbox is not installed")
     folder = tmp_path_factory.mktemp("stories")
@@ -29,6 +29,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     git(kernel, "tag", "-d", "unreachable")
     git(kernel, "clone", "-q", "--bare", str(kernel), str(folder / "served" / "pulls.git"))
     with served(folder / "served") as pulls, serve(mails, folder / "inbox") as archive:
-        found = World(folder, archive, f"{pulls}/pulls.git")
+        found = Subscriber(folder, archive, f"{pulls}/pulls.git")
         (folder / "site.yaml").write_text(yaml.safe_dump(site_of(found)))
         yield found

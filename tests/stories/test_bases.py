@@ -8,37 +8,37 @@ import yaml
 
 from tests.mails import mail
 from tests.repos import git
-from tests.stories.world import World, patches, site_of, thread
+from tests.stories.subscriber import Subscriber, patches, site_of, thread
 from tests.trees.series import FILE
 
 
-def test_a_base_by_its_blob_ids(world: World) -> None:
-    found = world.tries("alone@x")
+def test_a_base_by_its_blob_ids(user: Subscriber) -> None:
+    found = user.tries("alone@x")
     assert found.status == 0
-    assert found.kernel["base_commit"] == git(world.repository, "rev-parse", "v6.1")
+    assert found.kernel["base_commit"] == git(user.repository, "rev-parse", "v6.1")
     assert found.kernel["justified"]
     assert [row["what"] for row in found.kernel["attempts"]][-1] == "v6.1: 1 of 1 blobs match"
 
 
-def test_a_base_by_a_test_apply(world: World) -> None:
-    found = world.tries("bare@x")
+def test_a_base_by_a_test_apply(user: Subscriber) -> None:
+    found = user.tries("bare@x")
     assert found.status == 0
     assert any(
         "test-apply" in row["what"] and "all 2 patches apply" in row["result"] for row in found.kernel["attempts"]
     )
 
 
-def test_what_is_merged_already_is_left_out(world: World) -> None:
-    found = world.tries("merged@x", "--base", "kernel=master")
+def test_what_is_merged_already_is_left_out(user: Subscriber) -> None:
+    found = user.tries("merged@x", "--base", "kernel=master")
     assert found.status == 0
     assert [(patch["merged"], patch["commit"]) for patch in found.kernel["patches"]] == [
-        (True, git(world.repository, "rev-parse", "master~1")),
+        (True, git(user.repository, "rev-parse", "master~1")),
         (False, found.kernel["head_commit"]),
     ]
 
 
-def test_nothing_applies_and_the_plan_says_where(world: World) -> None:
-    found = world.tries("stuck@x")
+def test_nothing_applies_and_the_plan_says_where(user: Subscriber) -> None:
+    found = user.tries("stuck@x")
     assert found.status == 1
     stopped = found.kernel["stopped"]
     assert f"patch 1/1 “[PATCH 1/1] fuse: stuck” does not apply at {FILE}:" in stopped["what"]
@@ -50,20 +50,20 @@ def test_nothing_applies_and_the_plan_says_where(world: World) -> None:
     assert found.kernel["head_commit"] == found.kernel["base_commit"]
 
 
-def test_a_base_commit_on_no_branch(world: World) -> None:
-    found = world.tries("gone@x")
+def test_a_base_commit_on_no_branch(user: Subscriber) -> None:
+    found = user.tries("gone@x")
     assert found.status == 0
     assert found.kernel["base_why"].startswith("base-commit:")
     assert len(found.kernel["patches"]) == 1
 
 
-def test_an_unsigned_mail_is_refused_before_anything_is_fetched(world: World) -> None:
-    site = site_of(world, attestation={"require": "dkim"})
-    (world.folder / "strict.yaml").write_text(yaml.safe_dump(site))
-    shutil.rmtree(world.folder / "cache" / "repos", ignore_errors=True)
-    found = world.plan("--try-bases", "alone@x", site="strict.yaml")
+def test_an_unsigned_mail_is_refused_before_anything_is_fetched(user: Subscriber) -> None:
+    site = site_of(user, attestation={"require": "dkim"})
+    (user.folder / "strict.yaml").write_text(yaml.safe_dump(site))
+    shutil.rmtree(user.folder / "cache" / "repos", ignore_errors=True)
+    found = user.plan("--try-bases", "alone@x", site="strict.yaml")
     assert (found.status, found.kinds, found.plan["trees"]) == (3, [("unattested", True)], None)
-    assert not (world.folder / "cache" / "repos").exists()
+    assert not (user.folder / "cache" / "repos").exists()
 
 
 def _new(path: str, text: str = "+x\n", mode: str = "100644", lines: int = 1) -> str:
@@ -88,24 +88,24 @@ BINARY = (
      (_new("fs/huge", ("+" + "x" * 99 + "\n") * 500_000, lines=500_000), "MiB")],
     ids=["link", "outside", "binary", "huge"],
 )  # fmt: skip
-def test_a_trick_is_refused_in_one_line(world: World, body: str, words: str) -> None:
-    found = world.tries("--mbox", world.file([mail("evil@x", "[PATCH] fuse: trick", body)]))
+def test_a_trick_is_refused_in_one_line(user: Subscriber, body: str, words: str) -> None:
+    found = user.tries("--mbox", user.file([mail("evil@x", "[PATCH] fuse: trick", body)]))
     reasons = [tree["stopped"]["what"] for tree in found.plan["trees"] or () if tree["stopped"]]
     reasons += [problem["message"] for problem in found.plan["problems"] if problem["blocking"]]
     assert found.status == (1 if found.plan["trees"] else 3)
     assert [reason for reason in reasons if words in reason and "\n" not in reason and len(reason) < 400], reasons
-    assert not list(world.folder.rglob("evil*"))
+    assert not list(user.folder.rglob("evil*"))
 
 
-def test_carriage_returns_on_the_way_do_not_matter(world: World) -> None:
-    mails = [m.replace(b"\n", b"\r\n") for m in thread("crlf", "fuse: x", patches(world.repository, "v6.1..topic"))]
-    found = world.tries("--mbox", world.file(mails))
+def test_carriage_returns_on_the_way_do_not_matter(user: Subscriber) -> None:
+    mails = [m.replace(b"\n", b"\r\n") for m in thread("crlf", "fuse: x", patches(user.repository, "v6.1..topic"))]
+    found = user.tries("--mbox", user.file(mails))
     assert found.status == 0
-    assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "topic^{tree}")
+    assert found.kernel["head_tree"] == git(user.repository, "rev-parse", "topic^{tree}")
 
 
-def test_a_series_that_was_not_sent(world: World) -> None:
-    git(world.repository, "format-patch", "-q", "--cover-letter", "-o", str(world.folder / "out"), "v6.1..topic")
-    found = world.tries("--mbox", "out")
+def test_a_series_that_was_not_sent(user: Subscriber) -> None:
+    git(user.repository, "format-patch", "-q", "--cover-letter", "-o", str(user.folder / "out"), "v6.1..topic")
+    found = user.tries("--mbox", "out")
     assert found.status == 0
-    assert found.kernel["head_tree"] == git(world.repository, "rev-parse", "topic^{tree}")
+    assert found.kernel["head_tree"] == git(user.repository, "rev-parse", "topic^{tree}")

@@ -19,7 +19,7 @@ from reviewbot.model.trees import Tree
 from reviewbot.model.verdict import ExitStatus
 from reviewbot.trees import PullGone, SourceUnreachable, UnusablePull, preview
 from tests.repos import git, stack_of
-from tests.stories.world import served as git_daemon
+from tests.stories.subscriber import served as git_daemon
 from tests.trees.series import (
     FILE,
     Series,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A user and his folders, for tests of the command line."""
+"""A user at the command line."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ COMPONENTS = ("kernel", "libfuse", "e2fsprogs")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A user with three small repositories and folders of his own."""
+class User:
+    """With three small repositories, and folders of their own."""
 
     folder: Path
 
@@ -29,23 +30,23 @@ class World:
         components = {c: {"provider": "git", "url": str(self.folder / c), "ref": "master"} for c in COMPONENTS}
         (self.folder / "site.yaml").write_text(yaml.safe_dump({"components": components, **settings}))
 
-    def thread(self, mails: list[bytes] | bytes) -> str:
-        path = self.folder / "thread.mbox"
+    def thread(self, mails: Sequence[bytes] | bytes, name: str = "thread") -> str:
+        path = self.folder / f"{name}.mbox"
         path.write_bytes(mails if isinstance(mails, bytes) else mbox(mails))
         return str(path)
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return called(*arguments, cwd=self.folder, env=self._env(env))
+        return called(*arguments, cwd=self.folder, env=self.env(**env))
 
     def start(self, *arguments: str, **env: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "reviewbot", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=self.folder, env=self._env(env),
+            cwd=self.folder, env=self.env(**env),
         )  # fmt: skip
 
-    def _env(self, env: dict[str, str]) -> dict[str, str]:
+    def env(self, **more: str) -> dict[str, str]:
         names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": "site.yaml"}
-        return {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}, **env}
+        return {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}, **more}
 
     def refuses(self, status: int, words: str, *arguments: str, **env: str) -> str:
         """The one line on stderr."""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An archive, repositories and a user who has nothing else."""
+"""A user who has an archive and repositories, and nothing else."""
 
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,10 @@ import pytest
 
 from reviewbot.host.git import patch_ids
 from reviewbot.host.process import background
-from tests.command import called
-from tests.mails import diff, mail, mbox
+from tests.mails import diff, mail
 from tests.repos import ENV, git
 from tests.trees.series import FILE, NUMBERED, edited, new_repository, raw_mail, write
+from tests.user import User
 
 LIBRARY = "lib/fuse.c"
 
@@ -81,10 +80,9 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class World:
-    """A user with an archive, a kernel, a libfuse, and somebody who has something to pull."""
+class Subscriber(User):
+    """With an archive, a kernel, a libfuse, and somebody who has something to pull."""
 
-    folder: Path
     archive: str
     pulls: str
 
@@ -93,11 +91,9 @@ class World:
         return self.folder / "kernel"
 
     def plan(self, *arguments: str, site: str = "site.yaml") -> Answer:
-        names = {"REVIEWBOT_CACHE": "cache", "REVIEWBOT_DATA": "data", "REVIEWBOT_SITE": site}
-        env = {**os.environ, **{name: str(self.folder / where) for name, where in names.items()}}
-        env["https_proxy"] = "http://127.0.0.1:9"  # nobody looks for the stack's own repositories
+        proxy = "http://127.0.0.1:9"  # nobody looks for the stack's own repositories
         words = ("plan", "--json", "--legs", "ext4", "--suites", "smoke", *arguments)
-        done = called(*words, cwd=self.folder, env=env)
+        done = self.call(*words, https_proxy=proxy, REVIEWBOT_SITE=str(self.folder / site))
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -105,9 +101,7 @@ class World:
         return self.plan("--try-bases", *arguments)
 
     def file(self, mails: Sequence[bytes]) -> str:
-        path = self.folder / f"{len(list(self.folder.glob('*.mbox')))}.mbox"
-        path.write_bytes(mbox(mails))
-        return str(path)
+        return self.thread(mails, str(len(list(self.folder.glob("*.mbox")))))
 
 
 def kernel_of(folder: Path) -> Path:
@@ -173,16 +167,16 @@ def history(kernel: Path, libfuse: Path) -> list[bytes]:
     return mails
 
 
-def site_of(world: World, **more: object) -> dict[str, object]:
+def site_of(user: Subscriber, **more: object) -> dict[str, object]:
     sources = {
-        "kernel": {"provider": "git", "url": str(world.folder / "kernel"), "ref": "master"},
-        "libfuse": {"provider": "git", "url": str(world.folder / "libfuse"), "ref": "master"},
-        "e2fsprogs": {"provider": "dir", "path": str(world.folder / "nothing")},
+        "kernel": {"provider": "git", "url": str(user.folder / "kernel"), "ref": "master"},
+        "libfuse": {"provider": "git", "url": str(user.folder / "libfuse"), "ref": "master"},
+        "e2fsprogs": {"provider": "dir", "path": str(user.folder / "nothing")},
     }
     # They stand for the stack's own, which are on the network; the tags are the first to be tried.
     bases = {"kernel": [{"tags": "v[0-9]*", "why": "releases"}]}
     network = {"private": ["127.0.0.1"]}
-    return {"archive": world.archive, "components": sources, "bases": bases, "network": network, **more}
+    return {"archive": user.archive, "components": sources, "bases": bases, "network": network, **more}
 
 
 def served(folder: Path) -> AbstractContextManager[str]:
