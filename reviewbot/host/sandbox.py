@@ -41,6 +41,8 @@ MOUNT_POINTS = ("src", "obj", "out", "stack", "recipe", "kconfigs")
 USER = 1000
 """Who code in the box believes to be."""
 
+_CORE = 1
+"""Of RLIMIT_CORE: no core is written and, unlike with 0, none is handed to a program of the host that takes cores."""
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_OF_THE_ROOT = ("proc", "dev", "sys", "tmp", "run")
 
@@ -119,7 +121,7 @@ class Sandbox:
         """
         require()
         limits = limits or rules().limits
-        each = {"AS": memory, "FSIZE": file_size, "CORE": 0}
+        each = {"AS": memory, "FSIZE": file_size, "CORE": _CORE}
         with self._entered(argv, binds, env or {}, cwd, each, limits, ()) as entry:
             try:
                 done = run(
@@ -171,7 +173,7 @@ class Sandbox:
         Raises ToolMissing, BoxBroken, WallMissing.
         """
         require()
-        each = {"AS": memory, "FSIZE": file_size, "CORE": 0}
+        each = {"AS": memory, "FSIZE": file_size, "CORE": _CORE}
         with (
             self._entered(argv, binds, env or {}, cwd, each, limits or rules().limits, devices) as entry,
             background(
@@ -260,6 +262,7 @@ class Sandbox:
         words = ["--unshare-all", "--unshare-user", "--uid", str(USER), "--gid", str(USER),
                  "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv", "--hostname", "build",
                  *self._root(binds), "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys",
+                 "--ro-bind-try", "/proc/pressure", "/proc/pressure",
                  "--dev", "/dev", *room, "/dev/shm", *room, "/tmp"]  # fmt: skip
         for device in devices:
             words += ["--dev-bind", f"{TOP}/dev/{Path(device).name}", f"/dev/{Path(device).name}"]
@@ -356,7 +359,7 @@ def _examined() -> tuple[tuple[Wall, ...], bool]:
 
 def _tried(root: Path, binds: Mapping[str, Bind]) -> dict[str, str]:
     """What a box says of its walls. Raises InfraError, OSError when there is none."""
-    with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": 0}, Limits(), ()) as entry:
+    with Sandbox(root)._entered(["sh", "-c", SCRIPT], binds, {}, "/", {"CORE": _CORE}, Limits(), ()) as entry:
         done = run(entry.words, env=entry.env, bare=True, pass_fds=entry.files, timeout=60, check=False)
         _read(entry.report, (), done.output)
         return read(done.output)

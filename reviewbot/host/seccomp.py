@@ -31,9 +31,10 @@ _REFUSED = {
     ),
 }
 # Programs know what to do where a kernel does not have these. What clone3 and openat2 are asked for no filter can see.
-_UNKNOWN = "clone3 openat2 fchmodat2 io_uring_setup io_uring_enter io_uring_register memfd_secret"
+# Requests of io_setup are counted for the whole machine, and few.
+_UNKNOWN = "clone3 openat2 fchmodat2 io_uring_setup io_uring_enter io_uring_register io_setup memfd_secret"
 # Memory that belongs to no process while nobody has mapped it: only a control group counts it.
-_UNCOUNTED = "memfd_create shmget"
+_UNCOUNTED = "memfd_create shmget msgget semget"
 
 _NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _SET_ID = (stat.S_ISUID, stat.S_ISGID)
@@ -42,12 +43,14 @@ _MODES = {"chmod": (1, None), "fchmod": (1, None), "fchmodat": (2, None), "creat
           "mknodat": (2, None), "open": (2, 1), "openat": (3, 2)}  # fmt: skip
 _CREATING = (os.O_CREAT, os.O_TMPFILE)
 _DEVICES = {"mknod": 1, "mknodat": 2}
-_TERMINAL = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX: words put into a terminal as if its user had typed them."""
+_TERMINAL = (0x5412, 0x541C, 0x5423)
+"""TIOCSTI and TIOCLINUX: words put into a terminal as if its user had typed them. TIOCSETD: a driver loaded for it."""
 _FAMILIES = (1, 2, 10, 16)
 """AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. AF_VSOCK, for one, would reach the hypervisor from any network namespace."""
-_LOADED = (33, 115, 132)
-"""DCCP, L2TP, SCTP: protocols for whose sake the kernel loads a module."""
+_LOADED = (33, 115, 132, 256)
+"""DCCP, L2TP, SCTP, SMC: protocols for whose sake the kernel loads a module."""
+_CORE = 4
+"""RLIMIT_CORE."""
 _LOW = 0xFFFFFFFF
 _LATEST = 1023
 """Numbers up to here that libseccomp has no name for are system calls that came after it."""
@@ -67,7 +70,10 @@ def program(*, counted: bool) -> bytes:
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
     for name, number, conditions in _rules(counted):
-        arguments = [pyseccomp.Arg(place, pyseccomp.MASKED_EQ, mask, value) for place, mask, value in conditions]
+        arguments = [
+            pyseccomp.Arg(place, pyseccomp.MASKED_EQ, *bits) if bits[0] else pyseccomp.Arg(place, pyseccomp.NE, bits[1])
+            for place, *bits in conditions
+        ]
         # A call that this architecture, or this libseccomp, does not have needs no rule.
         if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0:
             rules.add_rule(pyseccomp.ERRNO(number), name, *arguments)
@@ -92,7 +98,7 @@ def _later(library: Any) -> Iterator[int]:
 
 
 Condition = tuple[int, int, int]
-"""Argument, mask, value."""
+"""Argument, mask, value. Without a mask: another value."""
 
 
 def _rules(counted: bool) -> Iterator[tuple[str, int, tuple[Condition, ...]]]:
@@ -114,10 +120,18 @@ def _rules(counted: bool) -> Iterator[tuple[str, int, tuple[Condition, ...]]]:
             yield name, errno.EPERM, ((place, stat.S_IFMT(0o170000), kind),)
     for request in _TERMINAL:
         yield "ioctl", errno.EPERM, ((1, _LOW, request),)
+    # The limit is 1, with which the kernel starts no program of the host that takes cores; with 0 it would.
+    yield "setrlimit", 0, ((0, _LOW, _CORE),)
+    yield "prlimit64", 0, ((1, _LOW, _CORE), (2, 0, 0))
+    for call in ("socket", "socketpair"):
+        yield from _socket_rules(call)
+
+
+def _socket_rules(call: str) -> Iterator[tuple[str, int, tuple[Condition, ...]]]:
     for family in set(range(64)) - set(_FAMILIES):
-        yield "socket", errno.EAFNOSUPPORT, ((0, _LOW, family),)
+        yield call, errno.EAFNOSUPPORT, ((0, _LOW, family),)
     for protocol in range(1, 32):
-        yield "socket", errno.EPROTONOSUPPORT, ((0, _LOW, 16), (2, _LOW, protocol))
+        yield call, errno.EPROTONOSUPPORT, ((0, _LOW, 16), (2, _LOW, protocol))
     for family in (2, 10):
         for protocol in _LOADED:
-            yield "socket", errno.EPROTONOSUPPORT, ((0, _LOW, family), (2, _LOW, protocol))
+            yield call, errno.EPROTONOSUPPORT, ((0, _LOW, family), (2, _LOW, protocol))

@@ -64,7 +64,7 @@ def stage(number: int) -> int:
         lay_devices(devices, owner, plan["rootless"])
         _libc.syscall(_KEYCTL_X86, _JOIN_SESSION_KEYRING, None)
         os.set_inheritable(plan["report"], False)
-        status, there, report["exceeded"] = run_box(plan, owner, list(writable.values()))
+        status, there, report["exceeded"] = run_box(plan, owner, writable)
         report["status"] = status
         if not there and not report["exceeded"]:
             report["problem"] = "bubblewrap could not set it up"
@@ -198,7 +198,7 @@ def take_back(given: list[str]) -> None:
         _chown(0, path)
 
 
-def run_box(plan: dict[str, Any], owner: int, folders: list[str]) -> tuple[int, bool, Exceeded | None]:
+def run_box(plan: dict[str, Any], owner: int, folders: dict[str, str]) -> tuple[int, bool, Exceeded | None]:
     """Start bubblewrap as a user that owns nothing, and watch over it until its end.
 
     Returns its status, whether the program in the box began, and what there was too much of.

@@ -63,7 +63,7 @@ def test_a_group_of_version_2_has_the_limits_and_tells_what_it_refused(top: Path
             "events": [[event.what, event.file, event.key] for event in group.events],
         }
         (place / "memory.events").write_text("low 0\noom 3\noom_kill 0\n")
-        watch = Watch(plan, [], 1)
+        watch = Watch(plan, {}, 1)
         assert watch.refused() is None
         (place / "memory.events").write_text("low 0\noom 4\noom_kill 1\n")
         assert watch.refused() == ("memory", 1 << 30)

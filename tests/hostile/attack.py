@@ -25,6 +25,8 @@ class Wishes:
     """False: as on a machine whose control groups are not ours."""
     log_limit: int = 1 << 20
     timeout: float = 300.0
+    layered: bool = False
+    """/out lies above another folder, as the sources and objects of a build do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def main(folder: Path, wishes: Wishes) -> Told:
     root, out, log = folder / "root", folder / "out", folder / "log"
     binds = host_root(root)
     out.mkdir()
+    lower = (folder / "lower",) if wishes.layered else ()
+    for below in lower:
+        below.mkdir()
     limits = Limits(**wishes.limits)
     status, exceeded, limit = None, "", 0.0
     try:
@@ -54,7 +59,7 @@ def main(folder: Path, wishes: Wishes) -> Told:
             Sandbox(root)
             .run(
                 ["bash", "-c", wishes.script],
-                binds={**binds, "/out": Bind(out, writable=True)},
+                binds={**binds, "/out": Bind(out, writable=True, lower=lower)},
                 cwd="/out",
                 log=log,
                 log_limit=wishes.log_limit,

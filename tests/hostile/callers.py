@@ -73,13 +73,14 @@ class Caller:
         log_limit: int = 1 << 20,
         timeout: float = 300.0,
         terminal: int | None = None,
+        layered: bool = False,
         **limits: int,
     ) -> tuple[Told, Path]:
         """What the script said in a box of this caller, and the folder that was /out."""
         folder = self.home / f"attack-{secrets.token_hex(8)}"
         folder.mkdir()
         os.chown(folder, self.uid, -1)
-        wishes = Wishes(script, limits, counted, log_limit, timeout)
+        wishes = Wishes(script, limits, counted, log_limit, timeout, layered)
         done = self.run(
             "-m", "tests.hostile.attack", str(folder), stdin=json.dumps(dataclasses.asdict(wishes)), terminal=terminal
         )

@@ -39,6 +39,8 @@ def test_processes(caller: Caller, counted: bool, bomb: str) -> None:
     "perl -e '$x = \"a\" x 900_000_000; sleep 1000'",
     "for i in 1 2 3 4 5 6 7 8; do perl -e '$x = \"a\" x 120_000_000; sleep 1000' & done; wait",
     "tail /dev/zero",
+    "python3 -c 'import mmap, time; kept = [mmap.mmap(-1, 9 << 20) for _ in range(99)];"
+    " [m.write(bytes(9 << 20)) for m in kept]; time.sleep(1000)'",
 ])  # fmt: skip
 def test_memory_of_all_processes_together(caller: Caller, counted: bool, bomb: str) -> None:
     told, _ = caller.attack(bomb, counted=counted, memory=400 * MIB)
@@ -68,6 +70,59 @@ def test_disk(caller: Caller, counted: bool, bomb: str) -> None:
     told, out = caller.attack(bomb, counted=counted, disk=150 * MIB)
     assert (told.exceeded, told.limit) == ("disk", 150 * MIB)
     assert out.exists()
+
+
+@pytest.mark.parametrize("layered", [False, True])
+def test_disk_that_no_name_leads_to(caller: Caller, counted: bool, layered: bool) -> None:
+    """Also through overlayfs, where a file that is open has another device than the folder that is measured."""
+    bomb = "exec 5> file; rm file; for i in $(seq 1000); do head -c 50000000 /dev/zero >&5; done"
+    told, _ = caller.attack(bomb, counted=counted, layered=layered, disk=150 * MIB)
+    assert told.exceeded == "disk"
+
+
+MAPPED = r"""
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+for number in range(40):
+    file = os.open("file", os.O_RDWR | os.O_CREAT)
+    os.posix_fallocate(file, 0, 50 << 20)
+    libc.mmap(None, 4096, 1, 1, file, 0)
+    os.close(file), os.unlink("file"), time.sleep(0.05)
+time.sleep(100)
+"""
+OF_A_THREAD = r"""
+import ctypes, os, threading, time
+def hold():
+    time.sleep(0.5)  # until the first thread is gone, and all that it had open
+    for number in range(40):
+        file = os.open("file", os.O_RDWR | os.O_CREAT)
+        os.posix_fallocate(file, 0, 50 << 20)
+        os.unlink("file"), time.sleep(0.05)
+    time.sleep(100)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+
+
+@pytest.mark.parametrize("bomb", [MAPPED, OF_A_THREAD], ids=["mapped", "of a thread"])
+def test_disk_that_hardly_anybody_holds(caller: Caller, bomb: str) -> None:
+    if caller.name != "root" and bomb is MAPPED:
+        pytest.skip("only root may see what is mapped")
+    told, _ = caller.attack(f"cat > /tmp/try.py <<'END'\n{bomb}\nEND\npython3 /tmp/try.py", timeout=60, disk=150 * MIB)
+    assert told.exceeded == "disk"
+
+
+def test_a_watchdog_that_is_kept_busy(caller: Caller) -> None:
+    """Millions of open files take minutes to look at, during which anything could be written."""
+    told, _ = caller.attack(
+        'for i in $(seq 100); do perl -e \'while (open my $f, "<", "/dev/null") { push @kept, $f } sleep 1000\' & done;'
+        "sleep 3; for i in $(seq 2000); do head -c 50000000 /dev/zero > file$i; done",
+        disk=150 * MIB,
+        timeout=120,
+    )
+    assert told.exceeded in ("disk", "inodes")
 
 
 def test_files(caller: Caller, counted: bool) -> None:
