@@ -30,7 +30,7 @@ def archive(step: str, patterns: list[str]) -> tuple[bytes, int]:
     Nothing in it: empty, 0.
     """
     data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as tar:
         if said := server_log(step):
             put(tar, f"{step}/server.log", said)
         for path in sorted({p for pattern in patterns for p in glob.glob(pattern)}):

@@ -15,10 +15,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from reviewbot.host.process import LimitExceeded
 from reviewbot.host.sandbox import Bind, Sandbox
+from reviewbot.host.tars import BadHeader, Header
 from reviewbot.model.errors import DiskFull, InfraError
 
 Why = Literal["kind", "bits", "leaves", "circle", "name", "depth", "number", "size", "unreadable", "twice", "missing"]
@@ -43,8 +44,6 @@ _COMPLAINTS: Mapping[str, Why] = {
 """Of tar, about what it could not put into the archive."""
 _TIME = 0
 """Of all that is written, in seconds since 1970: two builds that made the same leave the same."""
-_HEADER = 64 << 10
-"""Bytes of a name or of other attributes in the stream."""
 _PER_ENTRY = 4 << 10
 """Bytes that the stream has per entry beside its content."""
 _LINKS = 40
@@ -161,7 +160,7 @@ def _stream(box: Sandbox, source: Path, room: Path, limits: Limits, names: Seque
     most = limits.size + limits.number * _PER_ENTRY + (1 << 20)
     try:
         done = box.run(
-            ["tar", "--create", "--file=-", "--format=pax", "--sort=name", "--hard-dereference", "--numeric-owner",
+            ["tar", "--create", "--file=-", "--format=gnu", "--sort=name", "--hard-dereference", "--numeric-owner",
              "--no-xattrs", "--no-acls", "--no-selinux", "--quoting-style=escape", f"--directory={_OUT}", "--", *names],
             binds={_OUT: Bind(source)}, cwd="/", log=said, stdout=stream, log_limit=1 << 20, file_size=most,
             timeout=_LIMIT, check=False,
@@ -188,18 +187,6 @@ def _complain(line: str) -> None:
         raise Refused(name, _COMPLAINTS[what])
 
 
-class _Entry(tarfile.TarInfo):
-    """A header of the stream whose attributes must be small: tarfile reads them into memory."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        entry = super().frombuf(buf, encoding, errors)
-        special = entry.type not in (*tarfile.REGULAR_TYPES, tarfile.SYMTYPE, tarfile.DIRTYPE)
-        if special and entry.size > _HEADER:
-            raise Refused(entry.name, "name")
-        return entry
-
-
 class _Taking:
     """Writes what is allowed of a stream into an empty folder."""
 
@@ -211,9 +198,8 @@ class _Taking:
         self.left = limits.size
 
     def read(self, stream: "tarfile._Fileobj") -> Accepted:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry, encoding="utf-8") as archive:
-            for entry in _entries(archive):
-                self._take(archive, entry)
+        for archive, entry in _entries(stream):
+            self._take(archive, entry)
         self._follow()
         for name, link in self.links.items():
             (self.target / name).symlink_to(link)
@@ -333,10 +319,14 @@ def follow(name: str, links: Mapping[str, str]) -> str:
     return "/".join(at)
 
 
-def _entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _entries(stream: "tarfile._Fileobj") -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Raises Refused for a stream that is no archive."""
     try:
-        yield from archive
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Header, encoding="utf-8") as archive:
+            for entry in archive:
+                yield archive, entry
+    except BadHeader as error:
+        raise Refused(error.name, "name") from error
     except (tarfile.TarError, UnicodeError, ValueError) as error:
         raise Refused("", "unreadable") from error
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from reviewbot.host.files import portable_name
+from reviewbot.host.tars import Header
 from reviewbot.lab.room import DEPTH, Room, StepRoom
 from reviewbot.model.artifacts import Fact
 
@@ -144,7 +145,7 @@ def unpack(archive: bytes, folder: Path, step: str, room: StepRoom | None = None
     """
     refused, room = 0, room or StepRoom(Room())
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", tarinfo=Header) as tar:
             for member in _members(tar):
                 reader = tar.extractfile(member) if _plain(member, step) and room.take(member.size) else None
                 target = _target(folder, step, member)
@@ -193,7 +194,7 @@ def unpack_disk(disk: Path, folder: Path, steps: frozenset[str], room: Room | No
     """Files of a results disk whose machine was lost; only of known steps. Returns how many files there were."""
     count, room = 0, room or Room()
     try:
-        with tarfile.open(disk, mode="r:") as tar:
+        with tarfile.open(disk, mode="r:", tarinfo=Header) as tar:
             for member in _members(tar):
                 step = next((step for step in steps if _plain(member, step)), None)
                 if step is None:

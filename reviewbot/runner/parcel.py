@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from reviewbot.host.files import write_atomic
+from reviewbot.host.tars import Header
 from reviewbot.model.shard import ShardResult
 
 BEGIN, END = "-----BEGIN REVIEWBOT RESULT-----", "-----END REVIEWBOT RESULT-----"
@@ -40,7 +41,7 @@ class BadParcel(ValueError):
 def pack(result: ShardResult, logs: Path) -> str:
     """Logs that do not fit are left out, the largest first."""
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.GNU_FORMAT) as tar:
         _add(tar, RESULT, result.model_dump_json().encode())
         files = [path for path in logs.rglob("*") if path.is_file() and not path.is_symlink()]
         for path in sorted(files, key=lambda path: path.stat().st_size):
@@ -61,7 +62,8 @@ def unpack(text: str, folder: Path) -> Path:
     lines = [line.strip() for line in inside[0].splitlines()]
     try:
         data = base64.b64decode("".join(line for line in lines if _LINE.fullmatch(line)), validate=True)
-        with tarfile.open(fileobj=_Bounded(gzip.GzipFile(fileobj=io.BytesIO(data))), mode="r|") as tar:
+        inner = _Bounded(gzip.GzipFile(fileobj=io.BytesIO(data)))
+        with tarfile.open(fileobj=inner, mode="r|", tarinfo=Header) as tar:
             for name, content in _members(tar):
                 write_atomic(folder / name, content)
     except (ValueError, EOFError, OSError, *_CODECS) as error:

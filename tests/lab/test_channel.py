@@ -178,7 +178,7 @@ def test_facts_leave_out_what_is_the_channels_own() -> None:
 
 def tar(*members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
     archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as file:
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as file:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
                 file.addfile(member)
@@ -341,6 +341,17 @@ def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
 def test_headers_that_announce_headers_for_ever_are_refused(tmp_path: Path) -> None:
     link = special("././@LongLink", tarfile.GNUTYPE_LONGNAME).tobuf(tarfile.GNU_FORMAT)
     assert unpack(link * 3000, tmp_path, STEP) == 1
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE])
+def test_an_extended_header_is_refused_before_it_is_searched(tmp_path: Path, kind: bytes) -> None:
+    """Searching a megabyte of digits takes tarfile hours (CVE-2024-6232)."""
+    header = special("x", kind)
+    header.size = 1 << 20
+    archive = header.tobuf(tarfile.USTAR_FORMAT) + b"1" * header.size + tar((f"{STEP}/good", b"1"))
+    assert unpack(archive, tmp_path, STEP) == 1
+    (tmp_path / "disk").write_bytes(archive)
+    assert unpack_disk(tmp_path / "disk", tmp_path / "rescued", frozenset({STEP})) == 0
 
 
 def test_a_results_disk_gives_what_the_machine_had_collected(tmp_path: Path) -> None:

@@ -105,12 +105,17 @@ def test_what_grows_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.M
         unzip(tmp_path / "a.zip", tmp_path / "out")
 
 
-def test_a_sparse_file_of_eight_tebibytes_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("headers", [
+    {"GNU.sparse.map": f"{8 << 40},0", "GNU.sparse.size": str(8 << 40)},
+    {"comment": "1" * (1 << 20)},  # hours for tarfile to search
+])  # fmt: skip
+def test_what_none_of_our_workers_writes_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
     made, entry = io.BytesIO(), tarfile.TarInfo("result.json")
-    entry.pax_headers = {"GNU.sparse.map": f"{8 << 40},0", "GNU.sparse.size": str(8 << 40)}
+    entry.pax_headers = headers
     with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(entry)
-    unpack(as_text(made.getvalue()), tmp_path / "out")
+    with pytest.raises(BadParcel, match="nobody of ours"):
+        unpack(as_text(made.getvalue()), tmp_path / "out")
     assert files(tmp_path) == []
 
 
