@@ -6,6 +6,7 @@ server cannot lead elsewhere. Redirections are places like all others.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from reviewbot.model.errors import UsageError
 if TYPE_CHECKING:
     import requests
 
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?|[0-9a-f:.]+", re.IGNORECASE)
+_STRANGE = re.compile(r"[^\x21-\x7e]|\\")
+"""What git or a library may read otherwise than we do."""
 _PORTS = {"http": 80, "https": 443, "git": 9418}
 _REDIRECTS = 5
 _TIMEOUT = (10.0, 30.0)
@@ -79,7 +83,8 @@ def _inner(address: "ipaddress.IPv4Address | ipaddress.IPv6Address") -> ipaddres
 
 def is_public(address: "ipaddress.IPv4Address | ipaddress.IPv6Address") -> bool:
     """Whether it is an address of one host of the internet."""
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return address.is_global and not (address.is_multicast or address.is_reserved or site_local)
 
 
 def proxied(url: str) -> bool:
@@ -91,10 +96,13 @@ def proxied(url: str) -> bool:
 def check(url: str, reach: Reach) -> tuple[str, int, tuple[str, ...]]:
     """Host, port and addresses of a URL. Raises NotPublic, OSError.
 
+    A host must be written so that everybody looks up the same name: git decodes `%61`, and writes `é` in its own way.
     Behind a proxy a name that this machine cannot resolve has no addresses: the proxy decides where it leads.
     """
     place = urlsplit(url)
     host, port = place.hostname or "", place.port or _PORTS.get(place.scheme, 0)
+    if not _HOST.fullmatch(host) or _STRANGE.search(url):
+        raise NotPublic(host, host)
     try:
         return host, port, reach.addresses(host, port)
     except socket.gaierror:

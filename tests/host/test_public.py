@@ -9,7 +9,7 @@ from tests.web import web_page
 PRIVATE = (
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1",
+    "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1", "fec0::1", "64:ff9b:1::a00:1", "2001:0:7f00:1::",
 )  # fmt: skip
 
 
@@ -42,6 +42,16 @@ def test_the_site_may_allow_hosts_and_networks(allowed: tuple[str, ...]) -> None
 def test_what_the_site_allows_is_meant_exactly(allowed: tuple[str, ...]) -> None:
     with pytest.raises(NotPublic):
         Reach(allowed).addresses("127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize("url", [
+    "http://%31.1.1.1/x", "http://1.1.1.1%2f/x", "http://é.example/x", "http://①.1.1.1/x", "http://1.1.1.1\\@127.0.0.1/x",
+    "http://1.1.1.1\t/x", "http://1.1.1.1/\u202ex", "http://-o/x", "http:///x",
+])  # fmt: skip
+def test_a_url_that_git_may_read_otherwise_is_refused(url: str) -> None:
+    """The address that was checked is kept under the name as we read it; under another one git would ask again."""
+    with pytest.raises(NotPublic):
+        git_place(url, Reach(("1.1.1.1", "127.0.0.1")))
 
 
 def test_a_session_connects_to_allowed_addresses_only() -> None:
