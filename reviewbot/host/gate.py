@@ -13,10 +13,11 @@ import tarfile
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from reviewbot.host.limits import rules
 from reviewbot.host.process import LimitExceeded
 from reviewbot.host.sandbox import Bind, Sandbox
 from reviewbot.host.tars import BadHeader, Header
@@ -164,6 +165,7 @@ def _stream(box: Sandbox, source: Path, room: Path, limits: Limits, names: Seque
              "--no-xattrs", "--no-acls", "--no-selinux", "--quoting-style=escape", f"--directory={_OUT}", "--", *names],
             binds={_OUT: Bind(source)}, cwd="/", log=said, stdout=stream, log_limit=1 << 20, file_size=most,
             timeout=_LIMIT, check=False,
+            limits=replace(rules().limits, output=most + (1 << 20)),
         )  # fmt: skip
     except LimitExceeded as error:  # of the host's making: nothing of the build runs there
         raise InfraError(f"what was built could not be read from its box: {error}") from error

@@ -19,6 +19,8 @@ from reviewbot.host import gate
 from reviewbot.host.box import give
 from reviewbot.host.files import remove_tree
 from reviewbot.host.gate import PRODUCT, Accepted, File, Limits, Refused
+from reviewbot.host.limits import Limits as SumLimits
+from reviewbot.host.limits import Rules
 from reviewbot.host.process import run
 from reviewbot.host.rootless import as_root
 from reviewbot.host.sandbox import Bind, BoxBroken, Sandbox
@@ -188,6 +190,15 @@ def test_a_file_of_a_terabyte_without_content_is_refused(made: Gate) -> None:
     with (made.source / "hole").open("wb") as file:
         file.truncate(1 << 40)
     assert made.refused(Limits(size=1 << 20, number=10)).why == "size"
+
+
+def test_what_is_larger_than_a_box_may_say_is_accepted_or_refused_like_all_else(
+    made: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviewbot.host.limits._rules", Rules(SumLimits(output=1 << 20)))
+    (made.source / "large").write_bytes(bytes(3 << 20))
+    assert made.refused(Limits(size=2 << 20, number=10)).why == "size"
+    assert made.take().files["large"].size == 3 << 20
 
 
 def test_many_names_for_one_large_file_count_each(made: Gate) -> None:
