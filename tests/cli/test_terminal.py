@@ -22,8 +22,8 @@ from reviewbot.report import summary_markdown
 from tests.mails import mbox, posting
 from tests.report.records import failing
 
-EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\u2066"
-COMMANDS = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\u2066")
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\u2066\u200f\u061c\U000e0041"
+COMMANDS = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\u2066", "\u200f", "\u061c", "\U000e0041")
 ENCODED = b"=?utf-8?q?=1B]0;owned=07=1B[2J=C2=9B31m_=E2=80=AE?="
 
 
