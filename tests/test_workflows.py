@@ -356,7 +356,7 @@ def test_the_caller_of_the_documents_has_the_published_schema(tmp_path: Path) ->
         ("Run the shard", ["run-shard", f"--output=results/{EVIL}", "--", f"cut/{EVIL}"]),
         ("Merge", ["merge-shards", "--", "cut", "results"]),
     ],
-)  # fmt: skip
+)
 def test_each_job_of_a_matrix_ends_with_the_tools_status(
     tmp_path: Path, name: str, words: list[str], status: int
 ) -> None:

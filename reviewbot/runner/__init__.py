@@ -31,4 +31,4 @@ __all__ = [
     "run_legs",
     "suite_job_of",
     "suite_result",
-]  # fmt: skip
+]

@@ -158,7 +158,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "dated tomorrow": lambda objects: os.utime(objects / "fs/fuse/dev.o", (2**31, 2**31)),
     "without its list": lambda objects: (objects.parent / "contents").unlink(),
     "with half a record": lambda objects: os.truncate(objects.parent / "layer.json", 20),
-}  # fmt: skip
+}
 
 
 def _flipped(path: Path) -> None:

@@ -52,7 +52,7 @@ KERNEL = {
         "[   30.100005] ---[ end trace ]---\n",
         ("ubsan", "UBSAN: array-index-out-of-bounds in ext4_get_inline", "ext4_get_inline"),
     ),
-}  # fmt: skip
+}
 
 BUILDS = {
     "an assembler's error in inline assembly": (

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.build
 BASE = {
     "lib/clamp.h": "static inline int clamp(int x)\n{\n\treturn x;\n}\n",
     "lib/main.c": '#include <stdlib.h>\n#include "clamp.h"\nint other(int);\nint main(int argc, char **argv)\n{\n'
-                  "\tint n = clamp(argc);\n\treturn n > 5 ? other(n) : 0;\n}\n",
+    "\tint n = clamp(argc);\n\treturn n > 5 ? other(n) : 0;\n}\n",
     "lib/other.c": '#include "clamp.h"\nint other(int x)\n{\n\treturn clamp(x) - x;\n}\n',
     "lib/unused.c": "int unused(void)\n{\n\treturn 1;\n}\n",
-}  # fmt: skip
+}
 CLAMP = "\tif (x > 100)\n\t\treturn 100;\n"
 TWO = "\tif (argc == 2)\n\t\tn = abs(n);\n\tif (argc == 3)\n\t\tabort();\n"
 BUILD = """cd /obj; mkdir lib

@@ -142,7 +142,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a name that turns the line": (lambda f: (f / "a\u202eb").touch(), "a\u202eb", "name"),
     "a name that is no text": (lambda f: os.close(os.open(bytes(f) + b"/\xff", os.O_CREAT)), "\udcff", "name"),
     "a link with such a target": (lambda f: (f / "x").symlink_to("a\x1bb"), "x", "name"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", HOSTILE)

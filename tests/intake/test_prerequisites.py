@@ -105,7 +105,7 @@ def test_what_a_prerequisite_stands_on_comes_first(archive: Archive) -> None:
         (f"prerequisite-patch-id: {FOREIGN}", "prerequisite-component", "<foreign@x> is for libfuse"),
         ("Depends-on: <loop1@x>", "prerequisite-loop", "<loop1@x> → <loop2@x> → <loop1@x>"),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_not_found_blocks_and_is_named(archive: Archive, trailer: str, kind: str, words: str) -> None:
     found = resolved(archive, trailer)
     assert notes(found) == [(kind, True)]

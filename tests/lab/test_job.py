@@ -246,7 +246,7 @@ def test_a_guest_that_restarts_itself_says_so(guest: Guest) -> None:
 @pytest.mark.parametrize(
     "lie",
     [DONE | {"name": "smoke/other"}, START, {"t": "final"}, {"t": "what"}, {"t": ["done"], "name": {}}, {}],
-)  # fmt: skip
+)
 def test_words_that_nobody_asked_for_are_passed_over_and_counted(guest: Guest, lie: dict[str, Any]) -> None:
     reply = guest.step(START, {"t": "alive"}, lie, DONE)
     assert (reply.status, reply.output, guest.run.unasked) == ("done", "fine\n", 1)

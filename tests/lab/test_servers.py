@@ -198,7 +198,7 @@ def test_errors_in_a_log_are_counted_by_their_entry() -> None:
         "fuse internal error: node 7 not found",
         "*** stack smashing detected ***: terminated",
         "[    1.000000] EXT4-fs error (device vda): ext4_lookup:1855: inode #2: comm lklfuse: deleted inode referenced",
-    ]  # fmt: skip
+    ]
     found = server_errors(log)
     assert [(error.kind, error.count) for error in found] == [
         ("corruption", 2),

@@ -118,8 +118,7 @@ def results(*legs: LegResult, why: str = "") -> Results:
 
 def judged(found: Results, posting: Posting = POSTING) -> Record:
     """A record whose tests ran, judged."""
-    return Record(run=RUN, tool=TOOL, posting=posting, plan=PLAN, trees=TREES, results=found,
-                  verdict=judge(RUN, found))  # fmt: skip
+    return Record(run=RUN, tool=TOOL, posting=posting, plan=PLAN, trees=TREES, results=found, verdict=judge(RUN, found))
 
 
 ACL = Known(

@@ -55,7 +55,7 @@ def reply(name: str = "smoke/fio", **fields: Any) -> StepReply:
         ({"status": "lost"}, Outcome.INFRA, "the machine was lost without a word"),
         ({"death": None, "exit_status": 70, "output": "server died: x"}, Outcome.CRASH, "server died: x"),
     ],
-)  # fmt: skip
+)
 def test_a_death_is_a_crash_whatever_the_test_said(fields: dict[str, Any], outcome: Outcome, reason: str) -> None:
     judged = by_status(reply(**fields))
     assert (judged.outcome, judged.reason) == (outcome, reason)

@@ -35,14 +35,14 @@ STEPS = {
     "idle": "true",
     "long": f"{MOUNT}; sleep 5; {KILL}; sleep 1; umount /mnt/test",
     "remount": f"{MOUNT}; mount -o remount,ro /mnt/test; ! touch /mnt/test/x; "
-               "mount -o remount,rw /mnt/test; touch /mnt/test/y && grep ' /mnt/test fuse.ext4 rw' /proc/mounts; "
-               "umount /mnt/test",
+    "mount -o remount,rw /mnt/test; touch /mnt/test/y && grep ' /mnt/test fuse.ext4 rw' /proc/mounts; "
+    "umount /mnt/test",
     "started-ro": f"opts=ro,$opts; {MOUNT}; ! touch /mnt/test/x; mount -o remount,rw /mnt/test; echo status $?; "
-                  "umount /mnt/test",
+    "umount /mnt/test",
     "late": f"{STAND_IN} {MOUNT}; export REVIEWBOT_UMOUNT_LIMIT=1; umount /mnt/test; sleep 4",
     "falls-back": f": >/run/falls-back; {MOUNT}; echo status $?; ! grep ' /mnt/test ' /proc/mounts",
     "blind": "umount -l /sys/kernel/tracing; umount -l /sys/fs/cgroup",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_what_a_version_of_the_kernel_does_not_have_is_no_sign_against_it(tmp_pa
         (Seen(asked={"IOMAP_BEGIN": 3, "READ": 1}), "(1 FUSE_READ)"),
         (Seen(asked={"CREATE": 1}), "no FUSE_IOMAP_BEGIN was seen"),
     ],
-)  # fmt: skip
+)
 def test_a_missing_sign_is_named(tmp_path: Path, seen: Seen, missing: str) -> None:
     assert missing in looked(tmp_path, seen)[1]
 

@@ -54,7 +54,7 @@ def _operations() -> dict[str, Operation]:
         "read": lambda n: (os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED), os.pread(handle, 4096, 0)),
         "statfs": lambda n: os.statvfs("."),
         "xattr": _xattr,
-    }  # fmt: skip
+    }
 
 
 def _xattr(number: int) -> None:

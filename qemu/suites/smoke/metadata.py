@@ -141,7 +141,7 @@ def follow() -> None:
         ("a directory is made", lambda: os.mkdir("d/d")),
         ("a directory is removed", lambda: os.rmdir("d/d")),
         ("a symbolic link is made", lambda: os.symlink("x", "d/s")),
-    ):  # fmt: skip
+    ):
         os.utime("d", ns=(old, old))
         change()
         drop_caches()
