@@ -18,13 +18,10 @@ from reviewbot.suites.limits import limit
 from reviewbot.suites.outcome import (
     Judgement,
     beyond_the_test,
-    fingerprint,
+    excused,
     internal,
-    kernel_excerpt,
     last_line,
     passed,
-    tail,
-    with_hint,
 )
 from reviewbot.suites.selection import Selection, choose, parse, read_groups
 from reviewbot.suites.setup import leg_env
@@ -101,27 +98,13 @@ def results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf = lambda na
             fsck = [line for one in checked(reply) if one.status for line in one.said.splitlines()]
             said = complaints(reply) or [judged.reason]
             excuse = known(leg.name, f"fstests/{test}", said, entries, fact, fsck)
-        found.append(
-            TestResult(
-                suite="fstests",
-                test=test,
-                outcome=Outcome.KNOWN if excuse else judged.outcome,
-                reason=judged.reason if excuse else with_hint(judged, reply),
-                known=excuse,
-                seconds=reply.seconds,
-                excerpt=tail(reply.output),
-                dmesg=kernel_excerpt(reply),
-                diff=diff_of(reply.output)[:_DIFF],
-                crash=reply.crash,
-                fingerprint=fingerprint(reply),
-                hang=reply.hang,
-                fsck=checked(reply),
-                server=reply.server,
-                death=reply.death,
-                server_errors=reply.server_errors,
-                learned=reply.status == "known" and not _is_excluded(reply),
-            )
-        )
+        own = {
+            "diff": diff_of(reply.output)[:_DIFF],
+            "loud": (),
+            "fsck": checked(reply),
+            "learned": reply.status == "known" and not _is_excluded(reply),
+        }
+        found.append(excused("fstests", test, judged, reply, excuse).model_copy(update=own))
     return tuple(found)
 
 

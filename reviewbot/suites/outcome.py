@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reviewbot.model import protocol
 from reviewbot.model.deaths import in_words
 from reviewbot.model.lab import StepReply
-from reviewbot.model.results import KernelLine, Outcome, TestResult
+from reviewbot.model.results import KernelLine, Known, Outcome, TestResult
 from reviewbot.model.splats import WAITS
 
 EXCERPT = 4096
@@ -95,12 +95,24 @@ def result(suite: str, test: str, judged: Judgement, reply: StepReply) -> TestRe
     )
 
 
+def excused(suite: str, test: str, judged: Judgement, reply: StepReply, excuse: Known | None) -> TestResult:
+    """The result of a test on a mounted filesystem. excuse: why its failure is no news."""
+    return result(suite, test, judged, reply).model_copy(
+        update={
+            "outcome": Outcome.KNOWN if excuse else judged.outcome,
+            "reason": judged.reason if excuse else _with_hint(judged, reply),
+            "known": excuse,
+            "server": reply.server,
+        }
+    )
+
+
 def passed(reply: StepReply) -> Judgement:
     """A test that says it passed; a splat that is allowed is told."""
     return Judgement(Outcome.PASS, reply.splat_note)
 
 
-def with_hint(judged: Judgement, reply: StepReply) -> str:
+def _with_hint(judged: Judgement, reply: StepReply) -> str:
     """The reason, and that a server did not go when it was unmounted: what comes of that is hard to read otherwise."""
     if not (reply.server and reply.server.umounts_late) or (reply.death and reply.death.hung):
         return judged.reason

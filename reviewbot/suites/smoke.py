@@ -7,7 +7,7 @@ from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.costs import costs
-from reviewbot.suites.outcome import by_status, result, with_hint
+from reviewbot.suites.outcome import by_status, excused
 from reviewbot.suites.setup import PYTHON, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
@@ -82,13 +82,5 @@ def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortc
     judged = by_status(reply)
     failed = judged.outcome is Outcome.FAIL
     excuse = known(leg.name, f"smoke/{check}", [judged.reason], entries, fact) if failed else None
-    told = result("smoke", check, judged, reply)
-    return told.model_copy(
-        update={
-            "outcome": Outcome.KNOWN if excuse else judged.outcome,
-            "reason": judged.reason if excuse else with_hint(judged, reply),
-            "known": excuse,
-            "server": reply.server,
-            "costs": costs(reply.output) if check == "costs" else {},
-        }
-    )
+    told = excused("smoke", check, judged, reply, excuse)
+    return told.model_copy(update={"costs": costs(reply.output)}) if check == "costs" else told
