@@ -30,7 +30,7 @@ from reviewbot.report import Record
 from reviewbot.review import disagreement, partners
 from reviewbot.runner import Context, Tests
 from reviewbot.runner.expected import likely_accelerator
-from reviewbot.store import Durations, NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
+from reviewbot.store import NotRuns, RunFolder, RunGone, Runs, Store, saying, telling
 
 TOOL = f"reviewbot {__version__}"
 
@@ -101,7 +101,6 @@ class Run:
             conditions = runner.conditions(wanted, self.stack, self.plan.legs, site.soak)
         chosen = self._accelerator(build)
         sized = machine.model_copy(update={"memory": conditions.memory, "cpus": conditions.cpus})
-        durations = Durations(cache / "durations.json", suites.load_typical())
         return Context(
             build=build,
             conditions=conditions,
@@ -109,7 +108,7 @@ class Run:
             accelerator=chosen,
             store=self.store,
             run=self.folder,
-            durations=runner.durations_for(durations, build.artifacts, build.patched),
+            durations=runner.durations_for(suites.durations_in(cache), build.artifacts, build.patched),
             progress=self.progress,
             machines=runner.how_many(sized, chosen.name)[0],
             notruns=NotRuns(cache / "notruns.json"),

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reviewbot import intake, report
+from reviewbot import intake, report, suites
 from reviewbot.config import Site, load_stack
 from reviewbot.host.paths import cache_dir, data_dir
 from reviewbot.host.version import installable
@@ -20,7 +20,7 @@ from reviewbot.pipeline.judge import judged
 from reviewbot.pipeline.run import TOOL, Outcome, Run, finish
 from reviewbot.report import Record
 from reviewbot.runner import durations_for, shard_files
-from reviewbot.store import Durations, NotRuns, RunFolder, Runs, read_model
+from reviewbot.store import NotRuns, RunFolder, Runs, read_model
 
 
 def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Progress = silent) -> Outcome:
@@ -36,7 +36,7 @@ def merge_shards(folder: Path, results: Sequence[Path], site: Site, progress: Pr
     lock = read_model(run.path / "lock.json", Lock, "no lock file of a run")
     begun = read_model(folder / "run" / "results.json", Results, "no results of a run")
     patched, notruns = lock.trees.patched, NotRuns(cache_dir() / "notruns.json")
-    durations = durations_for(Durations(cache_dir() / "durations.json"), lock.artifacts, patched)
+    durations = durations_for(suites.durations_in(cache_dir()), lock.artifacts, patched)
     legs = shard_files.merge(plan, begun.legs, found, lock.artifacts, durations, notruns, patched)
     shard_files.take_logs(plan, found, run)
     record = Record(

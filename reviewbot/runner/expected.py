@@ -14,8 +14,7 @@ from reviewbot.model.shard import measured_as
 from reviewbot.runner.machines import how_many
 from reviewbot.runner.select import SLOW, UNKNOWN, in_order
 from reviewbot.runner.shard_run import START
-from reviewbot.store import Durations
-from reviewbot.suites import load_typical
+from reviewbot.suites import durations_in
 from reviewbot.suites.budget import Host, wall
 
 BESIDE = ("buildroot", "guest", "payload")
@@ -39,7 +38,7 @@ def expected(
     tests: a selection for fstests. rows: of bench, as `--rows` has them. components: those that are built.
     """
     accelerator = likely_accelerator(site, cache)
-    known = Durations(cache / "durations.json", load_typical())
+    known = durations_in(cache)
     machines, _ = how_many(site.machine, accelerator)
     names = tests.split() if "fstests" in suites else []
     sure = not any(name.startswith("-") for name in names)

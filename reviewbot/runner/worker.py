@@ -24,7 +24,7 @@ from reviewbot.runner.schedule import run_all
 from reviewbot.runner.shard_files import read_shard
 from reviewbot.runner.shard_run import ShardRun
 from reviewbot.runner.suite_job import lengths_of
-from reviewbot.store import Durations, Store
+from reviewbot.store import Store
 from reviewbot.store.contents import recorded
 from reviewbot.store.objects import DIGEST, Objects, check_source
 from reviewbot.suites.suite import SUITES
@@ -133,7 +133,7 @@ def _running(
     kept_answers = (
         KeptAnswers(store, {"shard": shard.key, "accelerator": chosen.name}) if SUITES[shard.suite].resumable else None
     )
-    known = Durations(store.root / "durations.json", suites.load_typical()).tests(shard.measured_as, chosen.name)
+    known = suites.durations_in(store.root).tests(shard.measured_as, chosen.name)
     logs.mkdir(parents=True, exist_ok=True)
     running = ShardRun(
         shard,

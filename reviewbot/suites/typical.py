@@ -10,12 +10,18 @@ from pydantic import Field
 
 from reviewbot.config import load_yaml
 from reviewbot.model.base import Model
+from reviewbot.store import Durations
 
 TYPICAL = Path(__file__).with_name("durations.yaml")
 
 
 class _Typical(Model):
     fstests: dict[str, Annotated[float, Field(gt=0)]]
+
+
+def durations_in(cache: Path) -> Durations:
+    """What took how long on this host, and how long tests usually take. Raises ConfigError."""
+    return Durations(cache / "durations.json", load_typical())
 
 
 @functools.cache
