@@ -19,10 +19,11 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.costs import checks_of
-from reviewbot.pipeline.outcomes import outcome_of
+from reviewbot.pipeline.outcomes import outcome_of, rerun_in
 from reviewbot.pipeline.suspects import weights
 from reviewbot.runner import Context, SuiteName, Tests, run_legs
 from reviewbot.suites import smoke
+from reviewbot.suites.suite import suite_named
 from reviewbot.verdict.bench import figures as bench_figures
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
@@ -130,15 +131,10 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
         return outcome is Outcome.NOTRUN if absent else outcome.broken
 
     head = Counts(failed=1, runs=1) if absent else test.head
-    frames = functions(test.fingerprint)
-    if test.suite == "fstests":
-        selected = selection if test.order_dependent else test.test
-        return Symptom(leg, "fstests", test.test, (), selected, head, test.base, seen, frames, machine=test.machine)
-    if test.suite == "bench":
-        only = (test.test,)
-        return Symptom(leg, "bench", test.test, only, "", head, test.base, seen, frames, machine=test.machine)
-    checks = smoke.up_to([test.test]) if test.order_dependent else smoke.alone([test.test])
-    return Symptom(leg, "smoke", test.test, checks, "", head, test.base, seen, frames, machine=test.machine)
+    frames, suite = functions(test.fingerprint), rerun_in(test.suite, test.test)
+    checks = (suite.up_to if test.order_dependent else suite.alone)([test.test])
+    selected = selection if test.order_dependent else test.test
+    return Symptom(leg, suite.name, test.test, checks, selected, head, test.base, seen, frames, machine=test.machine)
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
@@ -155,9 +151,8 @@ def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
 
     head = Counts(failed=len(change.head), runs=len(change.head))
     base = Counts(runs=len(change.base))
-    if change.suite == "bench":
-        return Symptom(leg, "bench", "", (change.test,), "", head, base, seen, machine=change.machine)
-    return Symptom(leg, "smoke", "", checks_of([change]), "", head, base, seen, machine=change.machine)
+    suite, checks = suite_named(change.suite).name, checks_of([change.test], change.suite)
+    return Symptom(leg, suite, "", checks, "", head, base, seen, machine=change.machine)
 
 
 def of_message(message: NewMessage, leg: LegSpec) -> Symptom:
@@ -169,7 +164,7 @@ def of_message(message: NewMessage, leg: LegSpec) -> Symptom:
         return says(result, message)
 
     head, base = Counts(failed=2, runs=2), Counts(runs=2)
-    return Symptom(leg, "smoke", message.test, checks_of([message]), "", head, base, seen)
+    return Symptom(leg, "smoke", message.test, checks_of([message.test]), "", head, base, seen)
 
 
 def of_cell(cell: Cell, leg: LegSpec) -> Symptom:

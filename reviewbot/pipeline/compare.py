@@ -33,7 +33,7 @@ from reviewbot.pipeline.run import Run
 from reviewbot.runner import Context, Tests, durations_for
 from reviewbot.store.history import History, HistoryBroken
 from reviewbot.suites.quarantine import load_quarantine
-from reviewbot.suites.suite import SUITES, suite_of
+from reviewbot.suites.suite import suite_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _without_smoke(results: Sequence[LegResult]) -> list[LegResult]:
     """Suites that are not cut into shards were compared where the shards were made."""
     fresh = []
     for leg in results:
-        tests = tuple(test for test in leg.tests if not SUITES[suite_of(test)].ordered)
+        tests = tuple(test for test in leg.tests if not suite_named(test.suite).ordered)
         fresh.append(leg.model_copy(update={"tests": tests, "planned": len(tests)}))
     return fresh
 

@@ -14,7 +14,7 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.reruns import same_artifacts
 from reviewbot.runner import Context, Tests, run_legs
-from reviewbot.suites.smoke import alone
+from reviewbot.suites.suite import suite_named
 from reviewbot.verdict import figures, messages
 
 SMOKE = "smoke"
@@ -66,7 +66,7 @@ class Costs:
             more = figures.leading(figures.grown(before, result, SMOKE)) if kind_of(before) == kind else ()
             new = messages.new_messages(before, result, SMOKE)
             if more or new:
-                checks = checks_of((*more, *new))
+                checks = checks_of([*(one.test for one in more), *(one.test for one in new)])
                 # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
                 beside = f"again beside {head_of(leg, self.head)}"
                 was = smoke(leg, self.base, Side.BASE, "again", checks, beside, kind)
@@ -103,10 +103,9 @@ def smoke(
     return result
 
 
-def checks_of(changes: Sequence[FigureChange | NewMessage]) -> tuple[str, ...]:
-    """The checks of smoke that show these; empty: it takes all of them."""
-    tests = [change.test for change in changes]
-    return alone(tests) if all(tests) else ()
+def checks_of(tests: Sequence[str], suite: str = SMOKE) -> tuple[str, ...]:
+    """What has to run to see again what these tests showed; empty: all, for one that the suite as a whole showed."""
+    return suite_named(suite).alone(tests) if all(tests) else ()
 
 
 def kind_of(result: LegResult, suite: str = SMOKE) -> str:

@@ -11,12 +11,17 @@ from reviewbot.model.shard import measured_as
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner import Context, inputs_of
 from reviewbot.store.history import Entry, History
-from reviewbot.suites.suite import suite_of
+from reviewbot.suites.suite import Suite, suite_named
 
 SETUP = "setup"
 """Name of the test that a crash, or a proof that is not given, in the setup of a leg makes."""
 STRIP = 10
 """Outcomes of other runs that are shown beside a failure."""
+
+
+def rerun_in(suite: str, test: str) -> Suite:
+    """What is run to see a test again: a kernel that crashed in the setup of its leg does so in that of smoke."""
+    return suite_named("smoke" if test == SETUP else suite)
 
 
 def outcome_of(result: LegResult, test: str) -> Outcome:
@@ -99,4 +104,4 @@ def _stack(leg: LegSpec, context: Context) -> str:
 
 def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
     wanted = replace(context, kind=test.machine or context.kind)
-    return "" if test.test == SETUP else inputs_of(leg, suite_of(test), test.test, wanted)
+    return "" if test.test == SETUP else inputs_of(leg, suite_named(test.suite).name, test.test, wanted)

@@ -29,9 +29,10 @@ from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.outcomes import SETUP
 from reviewbot.runner import Context, SuiteName, Tests, durations_for, images, job_of, run_legs, suite_job_of
 from reviewbot.runner.context import RERUNS
-from reviewbot.store import Durations, RunFolder, Store, read_model
+from reviewbot.store import RunFolder, Store, read_model
 from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.selection import Selection
+from reviewbot.suites.suite import SUITES
 
 FINE = (Outcome.PASS, Outcome.NOTRUN, Outcome.KNOWN)
 M = TypeVar("M", bound=Model)
@@ -124,7 +125,7 @@ def context_of(run: Recorded, accelerator: Accelerator, store: Store, cache: Pat
     kinds = [*IMAGES, *(["fstests"] if "fstests" in run.lock.artifacts.artifacts else [])]
     found = {kind: artifact_of(run, kind, store) for kind in kinds}
     artifacts = run.lock.artifacts.model_copy(update={"artifacts": {**run.lock.artifacts.artifacts, **found}})
-    durations = Durations(cache / "durations.json", suites.load_typical())
+    durations = suites.durations_in(cache)
     variant = choose_variant(run.lock.variant.split(",") if run.lock.variant else ())
     build = Build(trees=run.lock.trees, artifacts=artifacts, variant=variant)
     return Context(
@@ -202,7 +203,7 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
 
 def repeat(case: Case, times: int, context: Context, progress: Progress) -> Repeated:
     """Run it. Raises UsageError when there is no such test, InfraError."""
-    checks = {"smoke": smoke.up_to([case.test]), "bench": (case.test,), "fstests": ()}[case.suite]
+    checks = SUITES[case.suite].up_to([case.test])
     tests = replace(context.tests, checks=checks)
     results = []
     for number in range(1, times + 1):

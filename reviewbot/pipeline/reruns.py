@@ -13,12 +13,22 @@ from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.pipeline.outcomes import SETUP, entry_of, flakes, inputs, others_of, outcome_of, recalled, strip
+from reviewbot.pipeline.outcomes import (
+    SETUP,
+    entry_of,
+    flakes,
+    inputs,
+    others_of,
+    outcome_of,
+    recalled,
+    rerun_in,
+    strip,
+)
 from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
 from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
-from reviewbot.suites.suite import suite_of
+from reviewbot.suites.suite import SUITES
 from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
 
@@ -51,8 +61,7 @@ class _Case:
 
     @property
     def suite(self) -> SuiteName:
-        """What is run to see it again: a kernel that crashed in the setup of its leg does so in that of smoke."""
-        return "smoke" if self.first.test == SETUP else suite_of(self.first)
+        return rerun_in(self.first.suite, self.first.test).name
 
     @property
     def known(self) -> bool:
@@ -368,11 +377,9 @@ def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:
 
 def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
     """The checks of smoke or bench that show these; for a crash in the setup, which every run has, the first two."""
-    names = [case.first.test for case in group]
-    if group[0].suite == "bench":
-        return tuple(names)
+    names, suite = [case.first.test for case in group], SUITES[group[0].suite]
     broke = {check for case in group for check in case.before}
-    return tuple(check for check in smoke.alone(names) if check not in broke) if alone else smoke.up_to(names)
+    return tuple(check for check in suite.alone(names) if check not in broke) if alone else suite.up_to(names)
 
 
 def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, list[_Case]]]:

@@ -42,6 +42,10 @@ class Suite:
     steps: Callable[[LegSpec, Wanted], tuple[GuestStep, ...]]
     read: Callable[[LegSpec, Sequence[StepReply], FactOf], tuple[TestResult, ...]]
     """Results of the tests that have a reply."""
+    alone: Callable[[Collection[str]], tuple[str, ...]] = tuple
+    """The checks that have to run to see these again; empty: a selection says it."""
+    up_to: Callable[[Collection[str]], tuple[str, ...]] = tuple
+    """The same with all that run before them."""
     needs: tuple[str, ...] = ()
     """Artifacts, besides those of the leg."""
     gate: bool = False
@@ -70,6 +74,8 @@ SUITES: Mapping[SuiteName, Suite] = {
         name="smoke",
         steps=lambda leg, wanted: smoke.steps(leg, wanted.checks, again=wanted.again),
         read=_smoke_results,
+        alone=smoke.alone,
+        up_to=smoke.up_to,
         gate=True,
         ordered=True,
     ),
@@ -77,6 +83,8 @@ SUITES: Mapping[SuiteName, Suite] = {
         name="fstests",
         steps=_fstests_steps,
         read=lambda leg, replies, fact: fstests.results(leg, replies, fact),
+        alone=lambda tests: (),
+        up_to=lambda tests: (),
         needs=("fstests",),
         resumable=True,
         learns=True,
@@ -91,9 +99,9 @@ SUITES: Mapping[SuiteName, Suite] = {
 """In the order in which a leg runs them."""
 
 
-def suite_of(test: TestResult) -> SuiteName:
-    """The one that a test is of; it names it as any word. Raises KeyError for a word that is no suite."""
-    for name in SUITES:
-        if name == test.suite:
-            return name
-    raise KeyError(test.suite)
+def suite_named(word: str) -> Suite:
+    """As a result names it. Raises KeyError for a word that is no suite."""
+    for name, suite in SUITES.items():
+        if name == word:
+            return suite
+    raise KeyError(word)

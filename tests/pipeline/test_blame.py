@@ -15,8 +15,9 @@ from reviewbot.model.errors import InfraError
 from reviewbot.model.lab import GuestStep
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.pipeline.blame import Parts, blame
+from reviewbot.pipeline.blame import Parts, blame, of_test
 from reviewbot.runner import Context
+from reviewbot.suites import smoke
 from tests.played import LEG, TESTS, Lab, World, made_world, with_build
 from tests.repos import git
 from tests.trees.series import DAY, FILE, START, edited, new_repository, resolved, series, write
@@ -136,6 +137,11 @@ def test_the_patch_with_which_a_server_hangs_in_the_setup_is_found(posting: Post
     assert found.commits == (posting.tree.patches[2].commit,)
     assert (found.at.failed, found.before.failed, found.without) == (found.at.runs, 0, False)
     assert all(asked == ["mkfs", "mount"] for asked in lab.asked), "not all of smoke each time"
+
+
+def test_what_broke_in_the_setup_of_fstests_is_looked_for_in_that_of_smoke() -> None:
+    symptom = of_test(NEW.model_copy(update={"suite": "fstests", "test": "setup"}), LEG)
+    assert (symptom.suite, symptom.checks) == ("smoke", smoke.alone(["setup"]))
 
 
 def test_the_same_search_again_starts_no_machine(posting: Posting) -> None:
