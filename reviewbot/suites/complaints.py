@@ -28,6 +28,8 @@ _LOOKS = re.compile(
 """What `check` complains of itself: a mount, kmemleak, a repair."""
 _KNOWN_LOOKS = re.compile(r"check_dmesg: |.*is inconsistent|.*has dirty log")
 _TOOL = re.compile(r"(?:mke2fs|e2fsck|mount|umount|(?:mkfs|fsck|mount|umount)\.\S+): ")
+_BANNER = re.compile(r"our local |check: |\w+ +-- |mke2fs \d")
+"""What `check` and mke2fs print in any case."""
 _NO_TOOL = re.compile(r"mkfs|mount|inconsistent|TEST_DEV|SCRATCH_DEV", re.IGNORECASE)
 _DULL = re.compile(r"Seed set to |main: filesystem does not support |seed = |fsx -|\[?/.*fsx |Using |operations? ?:")
 """What programs print before they have found anything."""
@@ -53,7 +55,10 @@ def not_started(output: str) -> str:
     said = next((line for line in words if _TOOL.match(line)), "")
     if said:
         return said[:250]
-    return own or next((line[:250] for line in words if _NO_TOOL.search(line) and " -- " not in line), "")
+    if own:
+        before = words[max(0, words.index(own) - 1)]  # of a program that does not name itself, as mke2fs of its options
+        return own if _BANNER.match(before) else f"{own}: {before}"[:250]
+    return next((line[:250] for line in words if _NO_TOOL.search(line) and " -- " not in line), "")
 
 
 _BY_FSCK = re.compile(r"_check_\w*filesystem: filesystem on \S+ is inconsistent|\(see \S+ for details\)$")

@@ -66,6 +66,8 @@ def test_what_check_complains_of_itself_is_the_reason(said: str, reason: str) ->
          "superblock\ncheck: failed to mkfs $SCRATCH_DEV using specified options",
          "mke2fs: Invalid argument while setting up superblock"),
         ("our local _scratch_mkfs routine ...\nIllegal number of blocks\ncheck: failed to mkfs $SCRATCH_DEV using "
+         "specified options", "check: failed to mkfs $SCRATCH_DEV using specified options: Illegal number of blocks"),
+        ("our local _scratch_mkfs routine ...\nmke2fs 1.47.2 (1-Jan-2025)\ncheck: failed to mkfs $SCRATCH_DEV using "
          "specified options", "check: failed to mkfs $SCRATCH_DEV using specified options"),
         ("our local mount routine ...\nmount.fuse.ext4: fuse4fs could not mount /dev/vdc on /mnt/scratch:\n"
          "check: failed to mount $SCRATCH_DEV using specified options",
