@@ -115,7 +115,8 @@ def _asked(posting: Posting) -> list[str]:
         if part.cover:
             places[part.cover] = f"{'the request for' if part.pull else 'the cover of'} {where}"
     kinds = {problem.kind for problem in posting.problems}
-    if "several-threads" in kinds or not posting.sent:  # nobody named them; a note lists the threads
+    unnamed = "several-threads" in kinds or len(posting.files) > 1  # a note or the user lists the threads
+    if unnamed or not posting.sent:
         return []
     hint = "; the whole posting is taken (--part-only takes only this part)"
     taken = hint if len(posting.asked) == 1 and len(posting.parts) > 1 and "part-only" not in kinds else ""

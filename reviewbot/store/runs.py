@@ -224,6 +224,8 @@ class Runs:
         if "/" in name and (given / "plan.json").exists():
             return RunFolder(given.resolve().name, given.resolve())
         runs = self.list()
+        if name == "latest" and not runs:
+            raise UsageError(f"there is no run in {self.root}", hint="`review` and `apply-and-test` make them")
         found = runs[-1:] if name == "latest" else tuple(r for r in runs if r.id.startswith(name))
         if len(found) != 1:
             problem = "no such run" if not found else "more than one run"

@@ -59,6 +59,12 @@ def test_of_folders_of_patches_no_mail_was_named(site: Path) -> None:
     assert "2 patches in 2 parts" in said and "named" not in said
 
 
+def test_of_two_mailboxes_no_mail_was_named(site: Path) -> None:
+    (site / "one.mbox").write_bytes(mbox([mail("x@x", "[PATCH] fuse2fs: change it", diff("misc/fuse2fs.c"))]))
+    said = plan(site, "--mbox", "thread.mbox", "--mbox", "one.mbox", mails=posting(("kernel", "libfuse")))
+    assert "5 patches in 3 parts" in said and "named" not in said
+
+
 def test_a_mailbox_from_standard_input(site: Path) -> None:
     found = json.loads(plan(site, "--json", "--mbox", "-", stdin=mbox(posting())))
     assert [part["component"] for part in found["parts"]] == ["kernel", "libfuse", "e2fsprogs"]

@@ -272,6 +272,8 @@ def test_durations_survive_a_damaged_file(tmp_path: Path) -> None:
 def test_runs_are_found_by_id_prefix_and_latest(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     assert runs.list() == ()
+    with pytest.raises(UsageError, match="there is no run in"):
+        runs.find("latest")
     first, second = runs.create(), runs.create()
     assert runs.find(first.id) == first
     assert runs.find("latest") == second
