@@ -3,8 +3,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import textwrap
 from types import FrameType
 
 import click
@@ -79,7 +81,10 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _say(message: str, hint: str, status: ExitStatus) -> int:
-    line = " ".join(message.split())
+    line = f"reviewbot: {' '.join(message.split())}" + (f" — {' '.join(hint.split())}" if hint else "")
+    if sys.stderr.isatty():  # a terminal would break it within words; elsewhere a line stays one for grep
+        width = max(40, shutil.get_terminal_size().columns)
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
     with contextlib.suppress(OSError, ReaderGone):
-        click.echo(f"reviewbot: {line}" + (f" — {' '.join(hint.split())}" if hint else ""), err=True)
+        click.echo(line, err=True)
     return int(status)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from rich.markdown import Markdown
+from rich.text import Text
 
 from reviewbot.cli import terminal, values
 from reviewbot.cli.group import reviewbot
@@ -41,6 +42,13 @@ def _title(path: Path) -> str:
     return re.split(r"(?<=[.]) ", words)[0]
 
 
+def _list(files: Mapping[str, Path]) -> None:
+    """A line each; at a terminal a long title stays beside its name."""
+    console, width = terminal.console(), max(map(len, files))
+    for name, path in files.items():
+        terminal.beside(console, Text(f"{name:<{width}} "), _title(path), width=width + 1)
+
+
 def _json(files: Mapping[str, Path]) -> str:
     return json.dumps([{"name": n, "title": _title(p), "path": str(p)} for n, p in files.items()], indent=1)
 
@@ -59,9 +67,10 @@ def docs(name: str | None, as_path: bool, as_json: bool) -> None:
         click.echo(_json(known))
         return
     if name is None:
-        width = max(map(len, known))
-        for word, path in known.items():
-            click.echo(str(path) if as_path else f"{word:<{width}}  {_title(path)}")
+        if as_path:
+            click.echo("".join(f"{path}\n" for path in known.values()), nl=False)
+        else:
+            _list(known)
         return
     chosen = known.get(name.removeprefix("docs/").removesuffix(".md"))
     if chosen is None:
@@ -136,9 +145,7 @@ def workflows(context: click.Context, as_json: bool) -> None:
     if as_json and context.invoked_subcommand is None:
         click.echo(_json(_workflows()))
     elif context.invoked_subcommand is None:
-        width = max(map(len, _workflows()))
-        for name, path in _workflows().items():
-            click.echo(f"{name:<{width}}  {_title(path)}")
+        _list(_workflows())
 
 
 @workflows.command(short_help="Copy workflows into a folder.")

@@ -50,6 +50,25 @@ def harmless(said: str) -> bool:
     return not any(command in said for command in COMMANDS)
 
 
+def at_terminal(words: list[str], folder: Path, **variables: str) -> bytes:
+    """What a command says at a terminal."""
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reviewbot", *words], stdout=other, stderr=other, cwd=folder,
+        stdin=subprocess.DEVNULL, env={**environment(folder), **variables},
+    )  # fmt: skip
+    os.close(other)
+    said = b""
+    try:
+        while chunk := os.read(main, 1 << 16):
+            said += chunk
+    except OSError:
+        pass  # the other end was closed
+    process.wait(600)
+    os.close(main)
+    return said
+
+
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_a_plan_in_a_pipe_holds_no_terminal_command(more: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
@@ -62,22 +81,21 @@ def test_a_plan_in_a_pipe_holds_no_terminal_command(more: list[str], tmp_path: P
 
 
 def test_a_plan_at_a_terminal_is_coloured_and_holds_no_command_of_the_mail(tmp_path: Path) -> None:
-    main, other = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "reviewbot", "plan", "--mbox", "thread.mbox"], stdout=other, stderr=other, cwd=tmp_path,
-        stdin=subprocess.DEVNULL, env=environment(tmp_path),
-    )  # fmt: skip
-    os.close(other)
-    said = b""
-    try:
-        while chunk := os.read(main, 1 << 16):
-            said += chunk
-    except OSError:
-        pass  # the other end was closed
-    process.wait(600)
-    os.close(main)
+    said = at_terminal(["plan", "--mbox", "thread.mbox"], tmp_path)
     assert b"owned" in said and b"\x1b[1m" in said
     assert harmless(said.decode())
+
+
+@pytest.mark.parametrize("words", [["plan", "--legs", "nosuch", "--mbox", "thread.mbox"], ["workflows"]])
+def test_no_word_is_broken_at_the_edge_of_a_terminal(words: list[str], tmp_path: Path) -> None:
+    said = at_terminal(words, tmp_path, COLUMNS="60")
+    lines = [line.rstrip() for line in said.decode().replace("\r", "").splitlines()]
+    assert len(lines) > 1 and max(map(len, lines)) <= 60
+    piped = subprocess.run(
+        [sys.executable, "-m", "reviewbot", *words], capture_output=True, check=False, cwd=tmp_path,
+        env=environment(tmp_path), text=True, timeout=600,
+    )  # fmt: skip
+    assert " ".join(" ".join(lines).split()) == " ".join((piped.stdout + piped.stderr).split())
 
 
 def test_errors_and_echoed_text_are_filtered(capsys: pytest.CaptureFixture[str]) -> None:
