@@ -5,17 +5,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypedDict, TypeVar
+from typing import TypedDict
 
-from reviewbot.model.base import Model
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Part
 from reviewbot.model.review import PatchReview, Review, Severity
 from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted
+from reviewbot.store import read_if_whole
 from reviewbot.store.runs import RunFolder, Runs
-
-M = TypeVar("M", bound=Model)
 
 _RUNS = 20
 """Runs of one posting that are looked at."""
@@ -73,16 +71,9 @@ def answer(runs: Runs, message_id: str, *, series: bool) -> list[Entry]:
 
 def _readable(folders: Iterator[RunFolder]) -> Iterator[_Run]:
     for folder in folders:
-        if plan := _load(folder, "plan", Plan):
-            yield _Run(folder, plan, _load(folder, "verdict", SaidVerdict), _load(folder, "review", Review))
-
-
-def _load(folder: RunFolder, name: str, model: type[M]) -> M | None:
-    """None: it is not there (the run goes on, or was interrupted), or of another version."""
-    try:
-        return model.model_validate_json((folder.path / f"{name}.json").read_bytes())
-    except (OSError, ValueError):
-        return None
+        if plan := read_if_whole(folder.path / "plan.json", Plan):
+            judged = read_if_whole(folder.path / "verdict.json", SaidVerdict)
+            yield _Run(folder, plan, judged, read_if_whole(folder.path / "review.json", Review))
 
 
 def _part(plan: Plan, message_id: str) -> Part | None:

@@ -10,15 +10,12 @@ import click
 from reviewbot.fleet.fleet import ROWS
 from reviewbot.model.fleet import FleetRows, ShardRow
 from reviewbot.model.words import counted, flat
-from reviewbot.store import RunFolder
+from reviewbot.store import RunFolder, read_if_whole
 
 
 def hosts_of(folder: RunFolder) -> FleetRows | None:
     """None: the run has no shards on other hosts, or what it said of them is damaged."""
-    try:
-        return FleetRows.model_validate_json((folder.path / ROWS).read_bytes())
-    except (OSError, ValueError):
-        return None
+    return read_if_whole(folder.path / ROWS, FleetRows)
 
 
 def show_hosts(run: dict[str, Any], found: FleetRows | None, now: datetime.datetime, *, as_json: bool) -> None:

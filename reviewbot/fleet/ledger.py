@@ -15,6 +15,7 @@ from reviewbot.host.files import write_atomic
 from reviewbot.model.base import Model
 from reviewbot.model.shard import Shard, ShardResult, Word
 from reviewbot.runner.shard_files import copy_logs, logs_of
+from reviewbot.store import read_if_whole
 
 
 class Course(Model):
@@ -47,9 +48,7 @@ class Ledger:
 
     def course(self) -> Course | None:
         """None: nothing was begun, or what is there is damaged."""
-        with contextlib.suppress(OSError, ValueError):
-            return Course.model_validate_json((self.folder / "course.json").read_bytes())
-        return None
+        return read_if_whole(self.folder / "course.json", Course)
 
     def begin(self, course: Course) -> None:
         """Raises OSError."""

@@ -3,17 +3,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from reviewbot.model.base import Model
 from reviewbot.model.comparison import Class, Comparison
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
-from reviewbot.model.results import LegResult, Outcome, Previous, Reported, Results, TestResult
+from reviewbot.model.results import LegResult, Outcome, Previous, Reported, Results
 from reviewbot.model.words import untagged
-from reviewbot.store import RunFolder, Runs
+from reviewbot.store import Runs, read_if_whole
 
-M = TypeVar("M", bound=Model)
 _LATEST = 200
 """Runs that are looked at, the newest first."""
 _REPORTED = (Class.NEW, Class.NEWLY_NOTRUN, Class.UNCOMPARED)
@@ -36,14 +33,17 @@ def previous(posting: Posting, runs: Runs, own: str) -> Earlier | None:
     """None when no earlier version was tested here. own: id of the run that asks."""
     found: Earlier | None = None
     for run in [run for run in reversed(runs.list()) if run.id != own][:_LATEST]:
-        plan = _read(run, "plan.json", Plan)
+        plan = read_if_whole(run.path / "plan.json", Plan)
         if plan is None or not same_series(plan.posting, posting):
             continue
         version = version_of(plan.posting)
         if version < version_of(posting) and (found is None or version > found.version):
-            results = _read(run, "results.json", Results)
-            if results and any(test.outcome.broken or test.outcome is Outcome.PASS for test in _tests(results)):
-                found = Earlier(version, run.id, tuple(_failed(results, _read(run, "comparison.json", Comparison))))
+            results = read_if_whole(run.path / "results.json", Results)
+            said = {test.outcome for leg in results.legs for test in leg.tests} if results else set()
+            if results and any(outcome.broken or outcome is Outcome.PASS for outcome in said):
+                found = Earlier(
+                    version, run.id, tuple(_failed(results, read_if_whole(run.path / "comparison.json", Comparison)))
+                )
     return found
 
 
@@ -80,10 +80,6 @@ def same_series(old: Posting, new: Posting) -> bool:
     return old.author == new.author and untagged(old.subject).casefold() == untagged(new.subject).casefold()
 
 
-def _tests(results: Results) -> Iterator[TestResult]:
-    return (test for leg in results.legs for test in leg.tests)
-
-
 def _failed(results: Results, comparison: Comparison | None) -> Iterator[Reported]:
     if comparison:
         for one in comparison.tests:
@@ -93,11 +89,3 @@ def _failed(results: Results, comparison: Comparison | None) -> Iterator[Reporte
         return
     for leg in results.legs:
         yield from (Reported(leg=leg.leg, suite=t.suite, test=t.test) for t in leg.tests if t.outcome.broken)
-
-
-def _read(run: RunFolder, name: str, model: type[M]) -> M | None:
-    """None for a file that is not there, or of another version of reviewbot."""
-    try:
-        return model.model_validate_json((run.path / name).read_bytes())
-    except (OSError, ValueError):
-        return None

@@ -14,7 +14,7 @@ from reviewbot.model.words import counted
 from reviewbot.runner import known_notrun
 from reviewbot.runner.context import Context
 from reviewbot.runner.shard_run import START
-from reviewbot.store import Runs, TestSeconds
+from reviewbot.store import Runs, TestSeconds, read_if_whole
 from reviewbot.suites import bench, fstests, smoke
 from reviewbot.suites.budget import Budgeted, Host, Wanted, within
 from reviewbot.suites.selection import Selection
@@ -70,13 +70,8 @@ def fact(name: str, context: Context) -> Fact | None:
 
 def recent(runs: Runs) -> tuple[Results, ...]:
     """Results of the last runs, the newest last; those of other versions of reviewbot are left out."""
-    found = []
-    for run in runs.list()[-RECENT:]:
-        try:
-            found.append(Results.model_validate_json((run.path / "results.json").read_bytes()))
-        except (OSError, ValueError):
-            continue
-    return tuple(found)
+    found = (read_if_whole(run.path / "results.json", Results) for run in runs.list()[-RECENT:])
+    return tuple(filter(None, found))
 
 
 def slow_factor(context: Context) -> float:

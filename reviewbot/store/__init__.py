@@ -12,11 +12,11 @@ from reviewbot.store.artifacts import Store
 from reviewbot.store.damage import telling
 from reviewbot.store.durations import Durations, TestSeconds
 from reviewbot.store.notruns import NotRuns
-from reviewbot.store.reading import read_model
+from reviewbot.store.reading import read_if_whole, read_model
 from reviewbot.store.runs import RunFolder, RunGone, Runs
 from reviewbot.store.waiting import saying
 
 __all__ = [
     "Durations", "NotRuns", "RunFolder", "RunGone", "Runs", "Store", "TestSeconds",
-    "read_model", "saying", "telling",
+    "read_if_whole", "read_model", "saying", "telling",
 ]  # fmt: skip

@@ -12,6 +12,14 @@ from reviewbot.model.errors import UsageError
 M = TypeVar("M", bound=Model)
 
 
+def read_if_whole(path: Path, model: type[M]) -> M | None:
+    """None: it is not there, damaged, or of another version of ours."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def read_model(path: Path, model: type[M], what: str, hint: str = "") -> M:
     """what: said of a file that is not one, `no shard`. Raises UsageError."""
     try:

@@ -16,6 +16,7 @@ from reviewbot.host.files import write_atomic
 from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError, UsageError
 from reviewbot.model.run import RunRecord
+from reviewbot.store.reading import read_if_whole
 
 _IDS = "message-ids"
 """One Message-ID a line. A file per run needs no lock, and is gone when the run is; a thousand are read in a moment."""
@@ -81,10 +82,7 @@ class RunFolder:
 
     def record(self) -> RunRecord | None:
         """What the run said of itself; None: a version before this was recorded made it, or it is damaged."""
-        try:
-            return RunRecord.model_validate_json((self.path / "run.json").read_bytes())
-        except (OSError, ValueError):
-            return None
+        return read_if_whole(self.path / "run.json", RunRecord)
 
     def running(self) -> bool:
         """Whether a process is making this run now."""
