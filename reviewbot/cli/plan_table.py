@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reviewbot.cli.plan_json import all_patches
-from reviewbot.model.plan import Expected, Plan, SourcePlan
+from reviewbot.model.plan import Expected, Plan
 from reviewbot.model.posting import Part, Posting, Prerequisite, Pull, Version
 from reviewbot.model.trees import Tree
 from reviewbot.model.words import about, counted, patch_name
@@ -187,17 +187,13 @@ def _sources(plan: Plan) -> Table:
         tree = trees.get(source.component)
         where = (tree or source).source.removeprefix("git ")
         if not tree and not plan.posting.component_parts(source.component, rfc=plan.rfc):
-            grid.add_row(Text(source.component), Text.assemble(where, (f" {_unchanged(source)}", "dim")))
+            ref = source.base if source.source.startswith("git ") else ""
+            grid.add_row(Text(source.component), Text.assemble(where, (f" {ref}", "dim")))
             continue
         grid.add_row(Text(source.component, style="bold"), Text(where))
         for line in _tree(tree) if tree else (Text.assemble("base ", source.base, (f"  {source.why}", "dim")),):
             grid.add_row("", line)
     return grid
-
-
-def _unchanged(source: SourcePlan) -> str:
-    """Its ref, where that says something."""
-    return source.base if source.source.startswith("git ") else ""
 
 
 def _tree(tree: Tree) -> Iterator[Text | Padding]:

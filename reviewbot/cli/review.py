@@ -79,15 +79,11 @@ def print_review(review: Review, console: Console) -> None:
         console.print(Text(name, style="bold"))
         for remark in remarks[:_PER_PATCH]:
             console.print(Text.assemble("  ", (f"{remark.severity}", _COLOURS[remark.severity]), f": {remark.words}"))
-            for line in _evidence(remark.detail):
+            short = [line for line in remark.detail.splitlines() if len(line) <= _LONG]  # not a compiler's command
+            for line in short[:_EVIDENCE]:
                 console.print(Text(f"      {line}", style="dim"))
         if len(remarks) > _PER_PATCH:
             console.print(Text(f"  … and {len(remarks) - _PER_PATCH} more", style="dim"))
-
-
-def _evidence(detail: str) -> list[str]:
-    """Without the compiler's command lines."""
-    return [line for line in detail.splitlines() if len(line) <= _LONG][:_EVIDENCE]
 
 
 def _line(patch: PatchReview, names: int, titles: int) -> Text:

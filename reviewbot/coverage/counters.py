@@ -7,7 +7,7 @@ nothing here follows a link or believes a name.
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename
@@ -93,7 +93,7 @@ def count(
 def _lay_out(work: Path, known: Sequence[Object], counters: Path | None) -> int:
     """Put each object's counters beside its notes; how many objects there are to look at."""
     laid = 0
-    there = _counters(counters) if counters else {}
+    there = {path.name: path for path in _below(counters, ".gcda")} if counters else {}
     for one in known:
         if counters and one.counters not in there:
             continue
@@ -104,10 +104,6 @@ def _lay_out(work: Path, known: Sequence[Object], counters: Path | None) -> int:
             target.with_suffix(".gcda").write_bytes(read_regular_bytes(there[one.counters], _LARGEST))
         laid += 1
     return laid
-
-
-def _counters(folder: Path) -> Mapping[str, Path]:
-    return {path.name: path for path in _below(folder, ".gcda")}
 
 
 def _below(folder: Path, ending: str) -> Iterator[Path]:

@@ -8,10 +8,6 @@ MEMORY = 8 << 30
 """Bytes that a build needs at most with some cores: linking a kernel takes 2 GiB, each compiler up to 1 GiB."""
 
 
-def _three_quarters() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 * 3
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of a box as a whole. Wall time is a matter of what runs in it."""
@@ -31,7 +27,8 @@ class Limits:
 
     @property
     def bytes_of_memory(self) -> int:
-        return self.memory or min(MEMORY, _three_quarters())
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return self.memory or min(MEMORY, machine // 4 * 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ def served(folder: Path, dmesg: str, server: str = "") -> Served:
     deaths = [_death(path, own, killed, words) for path in records[:MOST]]
     told = {death.pid for death in deaths}
     alone = [entry for entry in found if entry.pid not in told] + (_embedded(rest) if server == _EMBEDDED else [])
-    deaths += [_alive(entry, server, words) for entry in alone[:MOST]]
+    deaths += [
+        Death(server=server, pid=one.pid, report=one.report, fingerprint=one.report.fingerprint, log=words)
+        for one in alone[:MOST]
+    ]
     return Served(_worst(deaths), server_errors(rest))
 
 
@@ -87,10 +90,6 @@ def _death(record: Path, own: Mapping[int, ServerReport], killed: set[int], log:
         report=report,
         log=log,
     )
-
-
-def _alive(entry: Found, server: str, log: str) -> Death:
-    return Death(server=server, pid=entry.pid, report=entry.report, fingerprint=entry.report.fingerprint, log=log)
 
 
 def _embedded(lines: Sequence[str]) -> list[Found]:

@@ -54,7 +54,7 @@ def review_posting(job: Job, trees: Trees, built: Mapping[str, Artifact]) -> Rev
             tool=TOOL,
             progress=run.progress,
         )
-        if not _passing_trouble(made, run.site.reviewers):
+        if not any(one.name in made.skipped for one in run.site.reviewers):  # tomorrow they may answer
             _keep(job, inputs, made, logs)
     run.folder.write("review.json", made)
     return made
@@ -116,11 +116,6 @@ def _rules_digest() -> str:
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
             digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _passing_trouble(made: Review, reviewers: tuple[Reviewer, ...]) -> bool:
-    """Whether the same review may say more tomorrow: an external reviewer did not answer."""
-    return any(reviewer.name in made.skipped for reviewer in reviewers)
 
 
 def _keep(job: Job, inputs: Mapping[str, str], made: Review, logs: Path) -> None:

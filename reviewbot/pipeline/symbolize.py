@@ -9,7 +9,7 @@ from reviewbot.crash.traces import NAMED, telling_lines
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.errors import ReviewbotError
 from reviewbot.model.progress import Event, Progress
-from reviewbot.model.results import LegResult, Results, TestResult
+from reviewbot.model.results import Results, TestResult
 from reviewbot.model.trees import Trees
 from reviewbot.model.variants import Variant
 from reviewbot.store import RunFolder, Store
@@ -56,7 +56,10 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
     except ReviewbotError as error:
         progress(Event("lab", "lines", "failed", str(error)))
         note = f"traces without lines of the source: {error}"
-        legs = [leg.model_copy(update={"notes": (*leg.notes, note)}) if _crashed(leg) else leg for leg in results.legs]
+        legs = [
+            leg.model_copy(update={"notes": (*leg.notes, note)}) if any(test.crash for test in leg.tests) else leg
+            for leg in results.legs
+        ]
         return results.model_copy(update={"legs": tuple(legs)})
     progress(Event("lab", "lines", "done", f"{len(known)} of {len(set(frames))} functions"))
     if not known:
@@ -66,10 +69,6 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
         for leg in results.legs
     ]
     return results.model_copy(update={"legs": tuple(legs)})
-
-
-def _crashed(leg: LegResult) -> bool:
-    return any(test.crash for test in leg.tests)
 
 
 def _explained(test: TestResult, known: Mapping[str, str], folder: Path) -> TestResult:

@@ -111,13 +111,9 @@ def _patchset(record: Record, parts: Sequence[Part], mails: Mapping[str, bytes])
 
 def _quoted(message_id: str) -> str:
     return "".join(
-        char if re.match(r"[A-Za-z0-9@+=.,_~-]", char) else "".join(f"%{b:02X}" for b in _utf8(char))
+        char if re.match(r"[A-Za-z0-9@+=.,_~-]", char) else "".join(f"%{b:02X}" for b in char.encode(errors="replace"))
         for char in message_id
     )
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", errors="replace")
 
 
 def _findings(record: Record) -> tuple[Finding, ...]:

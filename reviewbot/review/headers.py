@@ -86,7 +86,7 @@ def definitions(text: str) -> Definitions:
                 source = f"#define {name}{parameters} {' '.join(value.split())}"
                 found.setdefault(name, Definition("macro", name, line, body, source=source))
         elif not words.startswith("#"):
-            code += _tokens(words, line)
+            code += [(_NAMES.get(token, token), line) for token in _TOKEN.findall(words)]
     for definition in _in_code(code):
         found.setdefault(definition.name, definition)
     return found
@@ -131,10 +131,6 @@ def _logical_lines(text: str) -> Iterator[Token]:
         number += 1
         if any(words):
             yield " ".join(words), first + 1
-
-
-def _tokens(text: str, line: int) -> list[Token]:
-    return [(_NAMES.get(token, token), line) for token in _TOKEN.findall(text)]
 
 
 def _in_code(code: Sequence[Token]) -> Iterator[Definition]:

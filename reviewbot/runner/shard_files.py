@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reviewbot.host.files import copy_regular, sha256_file, write_atomic
@@ -46,7 +47,11 @@ def write_shards(works: Sequence[SuiteJob], count: int, context: Context, folder
     """
     check_new(folder)
     known = {need.kind: _hashed(need, context) for work in works for need in work.shard.needs}
-    works = [_with_needs(work, tuple(known[need.kind] for need in work.shard.needs)) for work in works]
+    needs = [tuple(known[need.kind] for need in work.shard.needs) for work in works]
+    works = [
+        replace(work, shard=work.shard.model_copy(update={"needs": own}))
+        for work, own in zip(works, needs, strict=True)
+    ]
     nonce = secrets.token_hex(16)
     shards = cut(works, count, nonce)
     whole = tuple(work.shard for work in works)
@@ -181,10 +186,6 @@ def _checked(shard: Shard, result: ShardResult) -> ShardResult:
 
 def _without(key: str, shard: Shard, why: str) -> ShardResult:
     return ShardResult(shard=key, run=shard.run, nonce=shard.nonce, problem=f"shard {shard.name} {why}")
-
-
-def _with_needs(work: SuiteJob, needs: tuple[Need, ...]) -> SuiteJob:
-    return SuiteJob(work.shard.model_copy(update={"needs": needs}), work.inputs, work.lengths)
 
 
 def _hashed(need: Need, context: Context) -> Need:

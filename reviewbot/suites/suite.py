@@ -65,10 +65,6 @@ def _smoke_results(leg: LegSpec, replies: Sequence[StepReply], fact: FactOf) -> 
     return tuple(result for result in smoke.results(leg, replies, fact) if f"smoke/{result.test}" in told)
 
 
-def _fstests_steps(leg: LegSpec, wanted: Wanted) -> tuple[GuestStep, ...]:
-    return fstests.steps(leg, wanted.selection, wanted.known, wanted.soak) if wanted.selection else ()
-
-
 SUITES: Mapping[SuiteName, Suite] = {
     "smoke": Suite(
         name="smoke",
@@ -81,7 +77,9 @@ SUITES: Mapping[SuiteName, Suite] = {
     ),
     "fstests": Suite(
         name="fstests",
-        steps=_fstests_steps,
+        steps=lambda leg, wanted: (
+            fstests.steps(leg, wanted.selection, wanted.known, wanted.soak) if wanted.selection else ()
+        ),
         read=lambda leg, replies, fact: fstests.results(leg, replies, fact),
         alone=lambda tests: (),
         up_to=lambda tests: (),

@@ -78,19 +78,14 @@ def refs(
     own = [candidate for candidate in spec.candidates if candidate.source is None]
     if own and origin.source.provider != "git":
         names = ", ".join(candidate.ref or candidate.tags for candidate in own)
-        yield Attempt(what=f"candidates {names}", result=f"no refs: {_kind(origin.source)}")
+        kind = {"deb": "a Debian package", "dir": "a folder", "tarball": "a tarball"}[origin.source.provider]
+        yield Attempt(what=f"candidates {names}", result=f"no refs: {kind}")
     for candidate in spec.candidates:
         for found in _of(candidate, spec, origin, repository, cache, date, away):
             if isinstance(found, Attempt) or found.commit not in seen:
                 yield found
             if isinstance(found, Ref):
                 seen.add(found.commit)
-
-
-def _kind(source: Source) -> str:
-    return {"deb": "a Debian package", "dir": "a folder", "tarball": "a tarball", "git": "a repository"}[
-        source.provider
-    ]
 
 
 def short(source: Source) -> str:

@@ -43,6 +43,7 @@ def _pick(repository: Path, component: str, head: str, pulled: Pulled, scratch: 
         sparse.parent.mkdir(parents=True, exist_ok=True)
         sparse.write_text("/.nothing-of-the-tree\n")
         git_in(worktree, "read-tree", "-mu", "HEAD", settings=SPARSE)
+        date = git(repository, "show", "-s", "--format=%cd", "--date=raw", pulled.tip).output.strip()
         done = git_in(
             worktree,
             "cherry-pick",
@@ -50,7 +51,7 @@ def _pick(repository: Path, component: str, head: str, pulled: Pulled, scratch: 
             "--keep-redundant-commits",
             *pulled.commits,
             settings=SPARSE,
-            env={**WHO, "GIT_COMMITTER_DATE": _date(repository, pulled.tip)},
+            env={**WHO, "GIT_COMMITTER_DATE": date},
             check=False,
         )
         if done.status:
@@ -69,7 +70,3 @@ def _pick(repository: Path, component: str, head: str, pulled: Pulled, scratch: 
     finally:
         remove_tree(scratch)
         git(repository, "worktree", "prune", check=False)
-
-
-def _date(repository: Path, commit: str) -> str:
-    return git(repository, "show", "-s", "--format=%cd", "--date=raw", commit).output.strip()

@@ -59,16 +59,13 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, 
     if not parts:
         return default, "default of the stack; the posting does not change it"
     if pull := parts[0].pull:
-        return _short(pull.base) or f"where the pull leaves {default}", f"base of the pull of {pull.ref}"
+        base = pull.base[:12] if len(pull.base) == 40 else pull.base
+        return base or f"where the pull leaves {default}", f"base of the pull of {pull.ref}"
     usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
     if not usable:
         return default, "default of the stack; the posting declares no base, and there is no other to try"
     names = ", ".join(dict.fromkeys(map(_name_of, usable)))
     return f"{default}?", f"the posting declares no base; blob ids, then a test-apply, choose among {default}, {names}"
-
-
-def _short(base: str) -> str:
-    return base[:12] if len(base) == 40 else base
 
 
 def _name_of(candidate: Candidate) -> str:

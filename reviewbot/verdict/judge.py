@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from reviewbot.model.comparison import Blame, Class, Compared, Comparison
+from reviewbot.model.comparison import Blame, Class, Comparison
 from reviewbot.model.deaths import evidence
 from reviewbot.model.deep import Deep
 from reviewbot.model.errors import ReviewbotError
@@ -27,7 +27,8 @@ def judge(
     """
     tests = {(leg.leg, test.suite, test.test): (leg, test) for leg in results.legs for test in leg.tests}
     compared = {(one.leg, one.suite, one.test): one for one in comparison.tests} if comparison else {}
-    open_ = [key for key, (_, test) in tests.items() if test.outcome.broken and _is_open(compared.get(key))]
+    closed = {key for key, one in compared.items() if one.kind is not Class.UNCOMPARED}
+    open_ = [key for key, (_, test) in tests.items() if test.outcome.broken and key not in closed]
     unknown = [key for key, (_, test) in tests.items() if test.outcome.unknown]
     new = _new(comparison, tests, name_of) if comparison else ()
     if new:
@@ -68,11 +69,6 @@ def with_deep(verdict: Verdict, deep: Deep, name_of: NameOf) -> Verdict:
     )
     kind = min(verdict.kind, found.kind, key=_ORDER.index)
     return verdict.model_copy(update={"kind": kind, "findings": (*verdict.findings, *findings)})
-
-
-def _is_open(compared: Compared | None) -> bool:
-    """Whether it is not known if base has the failure, too."""
-    return compared is None or compared.kind is Class.UNCOMPARED
 
 
 def _new(
