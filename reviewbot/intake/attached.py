@@ -11,9 +11,9 @@ import itertools
 import re
 from collections.abc import Iterator
 from email.message import Message
-from email.utils import parseaddr
 
 from reviewbot.intake.mail import header_text, parse_subject
+from reviewbot.intake.strange import address_of, message_of
 
 _MOST = 500
 """Attachments of one mail that are looked at."""
@@ -27,7 +27,7 @@ def attached_mails(raw: bytes) -> tuple[bytes, ...]:
     """The mails that are attached to this one as patches; none if it brings a patch of its own, or is an answer."""
     if b"multipart/" not in raw[: 1 << 16].lower():
         return ()
-    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    message = message_of(raw)
     subject = parse_subject(header_text(message, "subject"))
     outer = re.search(r"<([^<>\s]+)>", header_text(message, "message-id"))
     if subject.is_reply or outer is None:
@@ -43,7 +43,7 @@ def attached_diffs(raw: bytes) -> int:
     """How many parts of a mail hold a diff and are no mail themselves."""
     if b"multipart/" not in raw[: 1 << 16].lower():
         return 0
-    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    message = message_of(raw)
     return sum(bool(_DIFF.search(text)) for text in _texts(message))
 
 
@@ -109,7 +109,7 @@ def _as_sent(text: bytes, outer: "Message[str, str]", outer_id: str, number: int
         subject = f"[PATCH] {subject}"
     sender = header_text(outer, "from")
     author = header_text(inner, "from")
-    if author and parseaddr(author)[1].lower() != parseaddr(sender)[1].lower() and not body.startswith(b"From: "):
+    if author and address_of(author) != address_of(sender) and not body.startswith(b"From: "):
         body = f"From: {author}\n\n".encode() + body
     lines = [f"From: {sender}", *(f"{key.title()}: {value}" for key in _KEPT if (value := header_text(outer, key)))]
     if date := header_text(inner, "date"):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
-from email.utils import parseaddr
 
 from reviewbot.intake.mail import header_text, parse_subject
+from reviewbot.intake.strange import address_of
 from reviewbot.model.posting import NEVER_SENT
 
 # The commit, and a date that git chose so that file(1) knows its patches from mailboxes.
@@ -97,11 +97,11 @@ def _sent(raw: bytes, said: "Message[str, str]", head: _Head | None, *, instead_
     sender = _FROM.search(top)
     author = header_text(said, "from")
     if head is None or number is None or number <= head.last or series != head.series:
-        head = _Head(own, sender[0] if sender else b"", parseaddr(author)[1].lower(), series, number or 0, instead_of)
+        head = _Head(own, sender[0] if sender else b"", address_of(author), series, number or 0, instead_of)
     else:
         if not (given or said["in-reply-to"]):
             headers += f"In-Reply-To: <{head.id}>\nReferences: <{head.id}>\n"
-        if sender and parseaddr(author)[1].lower() != head.address and not said.is_multipart():
+        if sender and address_of(author) != head.address and not said.is_multipart():
             top = top[: sender.start()] + head.sender + top[sender.end() :]
             body = f"From: {author}\n\n".encode() + body
         head = _Head(head.id, head.sender, head.address, series, number, head.instead_of)

@@ -17,9 +17,8 @@ from pathlib import Path
 from reviewbot.host.git import CLEAN
 from reviewbot.host.process import CommandTimeout, run
 from reviewbot.intake.gitapply import PatchText, read_patch
+from reviewbot.intake.strange import why_strange
 
-MAX_MAIL = 32 << 20
-"""Bytes; a larger mail is not looked into. Lists take no patch of a hundredth of it."""
 _MAILINFO_TIME = 60.0
 _HEADERS = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
 _BREAK = re.compile(rb"^(?:diff -|Index: |--- [^ \t\n\r\v\f]|---[ \t\r\v\f]*$)", re.MULTILINE)
@@ -36,8 +35,8 @@ def patch_in(message: Message, raw: bytes, *, ask: bool = True) -> PatchText:
 
     ask: whether git may be asked, which costs a process; without it an odd mail is read as well as it goes.
     """
-    if len(raw) > MAX_MAIL:
-        return PatchText(trouble=f"the mail is larger than {MAX_MAIL >> 20} MiB", cut=True)
+    if why := why_strange(raw):
+        return PatchText(trouble=why, cut=True)
     if b"\r\n" not in raw:
         return _patch_in(message, raw, ask=ask)
     # Before anything else git am drops a CR at the end of each line of a mail, also where it is content.

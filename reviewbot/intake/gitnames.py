@@ -4,12 +4,16 @@
 import re
 
 NULL = "/dev/null"
+_LONGEST = 16 << 10
+"""Characters of a line with names; no file system takes a name of half of it, four characters for each byte."""
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "r": "\r", "v": "\v"}
 
 
 def both_sides(names: str) -> str:
     """The path in `a/X b/X`, without its first folder; empty if the sides differ. X may hold spaces."""
+    if len(names) > 2 * _LONGEST:
+        return ""
     if names.startswith('"'):
         end = _closing(names)
         first, second = _unquoted(names[: end + 1]), _unquoted(names[end + 1 :].strip())
@@ -26,6 +30,8 @@ def both_sides(names: str) -> str:
 
 def git_name(text: str, strip: int) -> str:
     """A name up to a tab, of a `---`, `+++` or rename line."""
+    if len(text) > _LONGEST:
+        return ""
     name = _unquoted(text[: _closing(text) + 1]) if text.startswith('"') else text.split("\t")[0]
     return name if name == NULL else _stripped(name, strip)
 

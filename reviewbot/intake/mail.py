@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One mail, parsed as far as a patch series needs it; nothing in a mail makes this raise."""
 
-import email
-import email.policy
+import email.errors
 import re
 from dataclasses import dataclass, replace
 from email.header import decode_header
 from email.message import Message
-from email.utils import getaddresses, mktime_tz, parseaddr, parsedate_tz
+from email.utils import mktime_tz, parsedate_tz
 
-from reviewbot.intake.gitam import MAX_MAIL, patch_in
+from reviewbot.intake.gitam import patch_in
 from reviewbot.intake.gitapply import PatchText
 from reviewbot.intake.pull import PullRequest, parse_pull
+from reviewbot.intake.strange import addresses, message_of
 from reviewbot.intake.trailers import Trailers, read_trailers
 
 _REPLY = re.compile(
@@ -35,6 +35,8 @@ _LATE_VERSION = re.compile(
 )
 _KIND = re.compile(r"(PATCH[A-Z]*?|PULLBOMB|PULL|RFC(?:RAP)?)(?:V(\d{1,3}))?", re.IGNORECASE)
 _GLUED = re.compile(r"\b(PATCH|RFC)(?=\d)", re.IGNORECASE)
+_LONGEST = 32 << 10
+"""Characters of a header that are read: some hundred recipients."""
 _YEAR_9999 = 253402300799
 _LOG_END = re.compile(r"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
 _MSGID = re.compile(r"<([^<>\s]+)>")
@@ -206,7 +208,7 @@ def _version_in(text: str) -> int | None:
 
 def parse_mail(raw: bytes) -> Mail | None:
     """None when it has no usable Message-ID."""
-    message = email.message_from_bytes(_bounded(raw), policy=email.policy.compat32)
+    message = message_of(raw)
     found = _MSGID.search(header_text(message, "message-id"))
     if found is None:
         return None
@@ -217,9 +219,9 @@ def parse_mail(raw: bytes) -> Mail | None:
     if not subject.kinds and subject.number is not None and (patch.paths or subject.number == 0):
         # Patchwork takes the word out of `[PATCH net,v2,1/2]`.
         subject = replace(subject, kinds=frozenset({"PATCH"}))
-    name, address = parseaddr(header_text(message, "from"))
-    to = [a.lower() for _, a in getaddresses([header_text(message, "to")]) if a]
-    cc = [a.lower() for _, a in getaddresses([header_text(message, "cc")]) if a]
+    name, address = next(iter(addresses(header_text(message, "from"))), ("", ""))
+    to = [a.lower() for _, a in addresses(header_text(message, "to"))]
+    cc = [a.lower() for _, a in addresses(header_text(message, "cc"))]
     parents = [
         *_MSGID.findall(header_text(message, "in-reply-to"))[:1],
         *reversed(_MSGID.findall(header_text(message, "references"))),
@@ -245,7 +247,7 @@ def parse_mail(raw: bytes) -> Mail | None:
 
 def as_patch(mail: Mail) -> Mail:
     """An untagged mail as what it is if it was meant as a patch: with what `git am` would take out of it."""
-    patch = patch_in(email.message_from_bytes(_bounded(mail.raw), policy=email.policy.compat32), mail.raw)
+    patch = patch_in(message_of(mail.raw), mail.raw)
     subject = replace(mail.subject, kinds=frozenset({"PATCH"}))
     return replace(mail, subject=subject, patch=patch, paths=patch.paths) if patch.paths else mail
 
@@ -258,15 +260,10 @@ def _date(text: str) -> int:
         return 0
 
 
-def _bounded(raw: bytes) -> bytes:
-    """Of a mail that is too large to be looked into, only the start."""
-    return raw if len(raw) <= MAX_MAIL else raw[: 1 << 16]
-
-
 def header_text(message: "Message[str, str]", name: str) -> str:
     """Decoded, on one line; empty if there is none."""
     try:
-        value = next((str(text) for key, text in message.raw_items() if key.lower() == name.lower()), None)
+        value = next((str(text)[:_LONGEST] for key, text in message.raw_items() if key.lower() == name.lower()), None)
         if value is None:
             return ""
         # Bytes above 127, which no header may have and many do, are UTF-8 for everybody who reads such mail.

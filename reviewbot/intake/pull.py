@@ -11,14 +11,16 @@ from urllib.parse import urlparse
 
 # Mailers wrap these sentences anywhere and leave blanks at the ends of lines; `_lines` takes the latter away.
 _START = re.compile(
-    r"^\s*The\s+following\s+changes\s+since\s+commit\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE
+    r"^[^\S\n]*The\s+following\s+changes\s+since\s+commit\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE
 )
 _WHERE = re.compile(
-    r"^\s*(?:are|is)\s+available\s+in\s+the\s+git\s+repository\s+at:\s+"
+    r"^[^\S\n]*(?:are|is)\s+available\s+in\s+the\s+git\s+repository\s+at:\s+"
     r"(\S+)[ \t]*(\S[^\n]*)?(?:\n[ \t]*(\S+)(?=\n|\Z))?",
     re.MULTILINE | re.IGNORECASE,
 )
-_TIP = re.compile(r"^\s*for\s+you\s+to\s+fetch\s+changes\s+up\s+to\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE)
+_TIP = re.compile(
+    r"^[^\S\n]*for\s+you\s+to\s+fetch\s+changes\s+up\s+to\s+([0-9a-f]{7,40})\b", re.MULTILINE | re.IGNORECASE
+)
 _BLANKS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 _STAT = re.compile(r"^ (\S.*?)\s+\|\s+(?:\d+|Bin\b|Unmerged)", re.MULTILINE)
 _MODE = re.compile(r"^ (?:create|delete) mode \d{6} (\S.*)$", re.MULTILINE)

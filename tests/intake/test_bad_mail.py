@@ -13,8 +13,10 @@ import pytest
 from demo.inbox import installed, serve
 from reviewbot.config import load_stack
 from reviewbot.intake import Mailbag, NoPatches, NotAnMbox, fetch_thread, pieces, read_mbox, split
-from reviewbot.intake.gitam import MAX_MAIL
+from reviewbot.intake.attached import attached_mails
+from reviewbot.intake.mail import parse_mail
 from reviewbot.intake.mbox import MAX_BYTES
+from reviewbot.intake.strange import MAX_MAIL
 from reviewbot.model.posting import Posting
 from tests.mails import diff, mail, mbox
 from tests.web import web_page
@@ -290,3 +292,42 @@ def test_settings_of_the_current_folder_do_not_change_how_a_mail_is_read(
     body = f"{diff(PATH, word='one')}\n-- >8 --\n{diff('fs/fuse/file.c')}"
     raw = patch(body).replace(b'charset="utf-8"', b'charset="us-ascii"; x="flowed"')
     assert read(raw).parts[0].patches[0].paths == (PATH, "fs/fuse/file.c")
+
+
+HEAD = b"From: A <a@example.org>\nMessage-ID: <x@example.org>\n"
+TAGGED = HEAD + b"Subject: [PATCH] x\n"
+DIFF = b"\n---\ndiff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1,2 @@\n x\n+y\n"
+DEEP = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(20_000))
+SLOW = {
+    "parts in parts": TAGGED + DEEP,
+    "encoded words": HEAD + b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + DIFF,
+    "punycode": HEAD + b"Subject: =?punycode?q?a-" + b"zz9" * 1_000_000 + b"?=\n" + DIFF,
+    "parameters": TAGGED
+    + b"Content-Type: text/plain;"
+    + b"".join(b" a*%d=a;" % n for n in range(50_000))
+    + b"\n"
+    + DIFF,
+    "headers": TAGGED + b"X: y\n" * 500_000 + DIFF,
+    "brackets": TAGGED + b"Cc: " + b"(" * 100_000 + b"\nTo: " + b"a:" * 100_000 + b"\n" + DIFF,
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_what_takes_pythons_parser_too_long_is_not_looked_into(what: str) -> None:
+    """Some of these take hours, the others end the parser with a RecursionError."""
+    mail = parse_mail(SLOW[what])
+    assert mail is not None and mail.id == "x@example.org"
+    assert mail.patch.trouble.startswith(("the mail has more than", "a part of the mail", "more than 40 parts"))
+    assert attached_mails(SLOW[what]) == ()
+
+
+def test_brackets_without_end_in_a_short_header() -> None:
+    mail = parse_mail(b"Cc: " + b"(" * 20_000 + b"\n" + TAGGED + DIFF)
+    assert mail is not None and mail.address == "a@example.org" and mail.paths == ("a",)
+
+
+def test_blank_lines_and_long_names_are_read_once() -> None:
+    assert parse_mail(TAGGED + b"\n" + b" \n" * 300_000 + DIFF)
+    names = b"a " * 200_000
+    mail = parse_mail(TAGGED + b"\n---\ndiff --git a/" + names + b" b/" + names + b"\n--- a/x\n+++ b/x\n")
+    assert mail is not None and mail.patch.trouble
