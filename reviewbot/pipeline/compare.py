@@ -68,7 +68,7 @@ def compared(
     """
     run, context = head.run, head.context
     planned, chosen, patched = run.plan, run.legs, context.build.trees
-    history = History.at(run.site.history, data_dir(), told=_without(context.progress))
+    history = History.at(run.site.history, data_dir(), on_broken=_without(context.progress))
     remember(chosen, results, context, history)
     base = functools.cache(lambda: head.at({}))
     fresh = _without_smoke(results) if known else results

@@ -8,152 +8,23 @@ that are older than the series show there, and cost head nothing. Must not know:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reviewbot.model.comparison import Class, Compared, Comparison, Counts, Earlier, Quarantine, Rerun, Side
+from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
-from reviewbot.pipeline.outcomes import (
-    SETUP,
-    entry_of,
-    flakes,
-    inputs,
-    others_of,
-    outcome_of,
-    recalled,
-    rerun_in,
-    strip,
-)
+from reviewbot.pipeline.failure import LOST_ROUNDS, Failure
+from reviewbot.pipeline.outcomes import SETUP, entry_of, inputs, outcome_of, recalled
 from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
 from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.suites.suite import SUITES
 from reviewbot.verdict.causes import cause
-from reviewbot.verdict.sequential import DEFAULT, Design, decide, error_bound
+from reviewbot.verdict.sequential import DEFAULT, Design, error_bound
 
 COMPANY = 120.0
 """Seconds of a leg's fstests up to which they are all run again for one that fails only after others."""
-LOST_ROUNDS = 3
-"""Rounds in which a test got no outcome, before it is given up."""
-
-
-@dataclass(slots=True)
-class _Case:
-    """One test that did not pass on head, and what is known of it by now."""
-
-    leg: LegSpec
-    first: TestResult
-    before: tuple[str, ...] = ()
-    """The checks of the same machine that hung or crashed before it."""
-    company: str = ""
-    """What runs with it when it does not show alone: the selection of head's run; empty: that would take too long."""
-    leader: "_Case | None" = None
-    """Another test of the leg with the same cause, which is run for both until it is decided."""
-    reruns: list[Rerun] = field(default_factory=list)
-    alone: bool = True
-    """False: it passed alone each time, so it is run after the tests that ran before it."""
-    kind: Class | None = None
-    lost: int = 0
-    flakes: Counts = field(default_factory=Counts)
-    earlier: tuple[Earlier, ...] = ()
-    quarantine: Quarantine | None = None
-
-    @property
-    def suite(self) -> SuiteName:
-        return rerun_in(self.first.suite, self.first.test).name
-
-    @property
-    def known(self) -> bool:
-        """It failed as the unpatched server is known to, which base has to confirm."""
-        return self.first.outcome is Outcome.KNOWN
-
-    @property
-    def absent(self) -> bool:
-        """It could not run on head."""
-        return self.first.outcome is Outcome.NOTRUN
-
-    def counts(self, side: Side) -> Counts:
-        """A test that cannot run, or that fails as it is known to, does not have the failure."""
-        ran = [self._has_it(rerun.outcome) for rerun in self.reruns if rerun.side is side and rerun.alone is self.alone]
-        return Counts(failed=sum(ran), runs=len(ran))
-
-    def _has_it(self, outcome: Outcome) -> bool:
-        """A test that crashes or hangs on head and only fails on base is worse on head."""
-        worse = (Outcome.CRASH, Outcome.HANG)
-        if self.known:
-            return outcome.broken or outcome is Outcome.KNOWN
-        return outcome.broken and (outcome in worse or self.first.outcome not in worse)
-
-    def wants(self, side: Side) -> bool:
-        """Base is asked first: twice, or until it passes. Then head, one run behind it."""
-        if self.kind is not None:
-            return False
-        head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
-        if self.leader:
-            return side is Side.BASE and not base.runs
-        old = base.failed == base.runs
-        return old or base.runs <= head.runs if side is Side.BASE else not old and head.runs < base.runs
-
-    def judge(self, design: Design) -> None:
-        """Set `kind` when the counts are enough."""
-        head, base = self.counts(Side.HEAD), self.counts(Side.BASE)
-        if self._follows(base):
-            return
-        if self.absent:
-            last = next((r.outcome for r in reversed(self.reruns) if r.side is Side.BASE), None)
-            if last is not None:
-                self.kind = Class.NEWLY_NOTRUN if last is Outcome.PASS else Class.PRE_EXISTING
-        elif self.before and self.alone and head.runs and not head.failed:
-            self.kind = Class.CONSEQUENCE
-        elif self.known and base.failed:
-            self.kind = Class.PRE_EXISTING
-        else:
-            self.kind = decide(head, base, design, self.flakes)
-            if self.kind is Class.FLAKY and self.alone and self.company and not head.failed and not base.failed:
-                self.alone, self.kind = False, None
-        if self.kind is None and self.lost >= LOST_ROUNDS:
-            self.kind = Class.UNCOMPARED
-
-    def _follows(self, base: Counts) -> bool:
-        """Whether the leader speaks for it: as long as that one is not decided, and when it is new."""
-        if self.leader is None:
-            return False
-        if base.failed or self.leader.kind not in (None, Class.NEW) or self.lost >= LOST_ROUNDS:
-            self.leader = None
-            return False
-        self.kind = self.leader.kind if base.runs else None
-        return True
-
-    def look_back(self, history: History, head: Context, quarantine: Sequence[quarantines.Entry]) -> None:
-        """What other runs say of the test, and whether its failure decides anything."""
-        if not self.first.outcome.broken or self.first.test == SETUP:
-            return
-        others = others_of(self.leg, self.first, head, history)
-        self.flakes, self.earlier = flakes(others), strip(others)
-        name = f"{self.first.suite}/{self.first.test}"
-        self.quarantine = quarantines.quarantined(quarantine, self.leg.name, name, self.first.reason)
-        if self.quarantine and not self.quarantine.expired:
-            self.kind = Class.QUARANTINED
-
-    def compared(self) -> Compared:
-        return Compared(
-            leg=self.leg.name,
-            suite=self.first.suite,
-            test=self.first.test,
-            outcome=self.first.outcome,
-            reason=self.first.reason,
-            fingerprint=self.first.fingerprint,
-            machine=self.first.machine,
-            kind=self.kind or Class.UNCOMPARED,
-            head=self.counts(Side.HEAD),
-            base=self.counts(Side.BASE),
-            reruns=tuple(self.reruns),
-            flakes=self.flakes,
-            earlier=self.earlier,
-            quarantine=self.quarantine,
-            after=self.before[0] if self.kind is Class.CONSEQUENCE else "",
-        )
 
 
 def compare(
@@ -199,7 +70,7 @@ def uncompared(legs: Sequence[LegSpec], results: Sequence[LegResult], why: str) 
     return _without_base(_cases(legs, results, ""), why, DEFAULT)
 
 
-def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str) -> list[_Case]:
+def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str) -> list[Failure]:
     specs = {leg.name: leg for leg in legs}
     found = []
     for leg in (leg for leg in results if leg.available):
@@ -210,7 +81,7 @@ def _cases(legs: Sequence[LegSpec], results: Sequence[LegResult], selection: str
             if _worth(leg, test):
                 after = selection if test.suite == "fstests" and seconds <= COMPANY else ""
                 company = _company(test.test) if in_smoke else after
-                found.append(_Case(specs[leg.leg], test, broke if in_smoke else (), company))
+                found.append(Failure(specs[leg.leg], test, broke if in_smoke else (), company))
             if in_smoke and test.outcome in (Outcome.HANG, Outcome.CRASH):
                 broke = (*broke, test.test)
     return found
@@ -228,7 +99,7 @@ def _failed_before(
     found = []
     for leg in (leg for leg in results if leg.available and leg.reused):
         for test in (test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP):
-            case = _Case(specs[leg.leg], test)
+            case = Failure(specs[leg.leg], test)
             for number, entry in enumerate(history.of_inputs(inputs(case.leg, test, head)), 1):
                 case.reruns.append(recalled(Side.HEAD, number, entry))
             if case.counts(Side.HEAD).failed:
@@ -238,7 +109,7 @@ def _failed_before(
 
 
 def _failed_elsewhere(
-    specs: Mapping[str, LegSpec], results: Sequence[LegResult], cases: Sequence[_Case]
+    specs: Mapping[str, LegSpec], results: Sequence[LegResult], cases: Sequence[Failure]
 ) -> tuple[Compared, ...]:
     """Tests that passed on one host and failed on a second one. What the second one said of a case is a rerun of it."""
     known = {(case.leg.name, case.first.suite, case.first.test): case for case in cases}
@@ -250,7 +121,7 @@ def _failed_elsewhere(
             continue
         first = next((t for t in leg.tests if (t.suite, t.test) == (twice.suite, twice.test)), None)
         if first and first.outcome is Outcome.PASS and twice.outcome.broken:
-            case = _Case(specs[leg.leg], first)
+            case = Failure(specs[leg.leg], first)
             case.reruns.append(rerun)
             case.kind = Class.FLAKY
             found.append(case.compared())
@@ -266,14 +137,14 @@ def _worth(leg: LegResult, test: TestResult) -> bool:
     return test.outcome.broken or known or (test.outcome is Outcome.NOTRUN and not test.learned and not excluded)
 
 
-def _without_base(cases: Sequence[_Case], why: str, design: Design) -> Comparison:
+def _without_base(cases: Sequence[Failure], why: str, design: Design) -> Comparison:
     tests = tuple(case.compared() for case in cases if case.first.outcome.broken)
     return Comparison(base_problem=why, error_bound=error_bound(design), tests=tests)
 
 
 @dataclass(slots=True)
 class _Comparer:
-    cases: list[_Case]
+    cases: list[Failure]
     sides: Mapping[Side, Context]
     history: History
     design: Design
@@ -294,19 +165,19 @@ class _Comparer:
 
     def _follow(self) -> None:
         """Of failures of one cause in a leg the first is run for all."""
-        leaders: dict[tuple[str, str, str], _Case] = {}
+        leaders: dict[tuple[str, str, str], Failure] = {}
         for case in self.cases:
             words = cause(case.first.fingerprint, case.first.reason)
             if case.kind is None and case.first.outcome.broken and words:
                 leader = leaders.setdefault((case.leg.name, case.suite, words), case)
                 case.leader = leader if leader is not case else None
 
-    def _same_artifacts(self, case: _Case) -> None:
+    def _same_artifacts(self, case: Failure) -> None:
         """A leg in which nothing of the series is: its head is its base."""
         if case.kind is None and same_artifacts(case.leg, self.sides[Side.HEAD], self.sides[Side.BASE]):
             case.kind = Class.PRE_EXISTING
 
-    def _remember(self, case: _Case) -> None:
+    def _remember(self, case: Failure) -> None:
         """Runs of the same test on the same base, by whatever posting."""
         if case.kind is not None or case.first.test == SETUP:
             return
@@ -318,7 +189,7 @@ class _Comparer:
         self.rounds[Side.BASE] = max(self.rounds[Side.BASE], len(case.reruns))
         case.judge(self.design)
 
-    def _round(self, side: Side, cases: Sequence[_Case]) -> None:
+    def _round(self, side: Side, cases: Sequence[Failure]) -> None:
         """Each leg's tests once, in machines that were started for it."""
         self.rounds[side] += 1
         number = self.rounds[side]
@@ -343,7 +214,7 @@ class _Comparer:
             self._take(side, number, group, result, once)
             context.progress(Event("lab", what, "done", _said(group, side)))
 
-    def _take(self, side: Side, number: int, group: Sequence[_Case], result: LegResult, context: Context) -> None:
+    def _take(self, side: Side, number: int, group: Sequence[Failure], result: LegResult, context: Context) -> None:
         found = {test.test: test for test in result.tests}
         if SETUP not in found and outcome_of(result, SETUP) is Outcome.PASS:
             found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
@@ -375,20 +246,20 @@ def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:
     return all(one and other and one.key == other.key for one, other in pairs)
 
 
-def _checks(group: Sequence[_Case], *, alone: bool) -> tuple[str, ...]:
+def _checks(group: Sequence[Failure], *, alone: bool) -> tuple[str, ...]:
     """The checks of smoke or bench that show these; for a crash in the setup, which every run has, the first two."""
     names, suite = [case.first.test for case in group], SUITES[group[0].suite]
     broke = {check for case in group for check in case.before}
     return tuple(check for check in suite.alone(names) if check not in broke) if alone else suite.up_to(names)
 
 
-def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, list[_Case]]]:
+def _groups(cases: Sequence[Failure]) -> Iterator[tuple[LegSpec, SuiteName, bool, list[Failure]]]:
     """By leg, suite, and whether they run alone, in order of appearance.
 
     What may be the consequence of a check that hung or crashed runs in another machine than that check. Where several
     kinds of hosts ran head, both sides of a test run on the same kind.
     """
-    groups: dict[tuple[str, SuiteName, bool, bool, str], list[_Case]] = {}
+    groups: dict[tuple[str, SuiteName, bool, bool, str], list[Failure]] = {}
     for case in cases:
         key = case.leg.name, case.suite, case.alone, case.alone and bool(case.before), case.first.machine
         groups.setdefault(key, []).append(case)
@@ -396,7 +267,7 @@ def _groups(cases: Sequence[_Case]) -> Iterator[tuple[LegSpec, SuiteName, bool, 
         yield group[0].leg, suite, alone, group
 
 
-def _said(group: Sequence[_Case], side: Side) -> str:
+def _said(group: Sequence[Failure], side: Side) -> str:
     failed = sum(
         bool(case.reruns) and case.reruns[-1].side is side and case.reruns[-1].outcome.broken for case in group
     )

@@ -69,8 +69,8 @@ def _test(job: Job, record: Record) -> Record:
     context = run.context(head, Tests(run.plan.tests, fresh=request.how.fresh, budget=budget, rows=run.plan.rows))
     run.folder.write("lock.json", _lock(job, context))
     made, unreviewed = _reviewed(job, resolved, head.artifacts.artifacts)
-    put_off: list[SuiteJob] = []
-    results = _run_tests(job, context, put_off)
+    deferred: list[SuiteJob] = []
+    results = _run_tests(job, context, deferred)
     record = record.model_copy(update={"artifacts": head.artifacts, "review": made, "results": results})
     if run.plan.compare:
         record = with_coverage(record, run.folder, run.progress)
@@ -79,15 +79,15 @@ def _test(job: Job, record: Record) -> Record:
             update={"comparison": compared(tested, results.legs, coverage=record.coverage), "deep": deep_runs(tested)}
         )
     if request.how.shard_dir:  # where they are merged, what is compared above need not be compared again
-        shard_files.write_shards(put_off, request.how.shards, context, request.how.shard_dir)
+        shard_files.write_shards(deferred, request.how.shards, context, request.how.shard_dir)
         return record
     return judged(record, run.folder, run.progress, unreviewed=unreviewed)
 
 
-def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
+def _run_tests(job: Job, context: Context, deferred: list[SuiteJob]) -> Results:
     """All legs and suites, with results.json kept up to date: what failed in an earlier version of the posting first.
 
-    put_off: gets what is for shards.
+    deferred: gets what is for shards.
     """
     run, variant = job.run, context.build.variant.name
     blank = Results(run=run.folder.id, tool=TOOL, accelerator_why=context.accelerator.why, variant=variant, legs=())
@@ -95,7 +95,7 @@ def _run_tests(job: Job, context: Context, put_off: list[SuiteJob]) -> Results:
     def on_update(found: tuple[LegResult, ...]) -> None:
         run.folder.write("results.json", blank.model_copy(update={"legs": found}))
 
-    apart = put_off.append if job.request.how.shard_dir else None
+    apart = deferred.append if job.request.how.shard_dir else None
     earlier = previous(job.found.posting, Runs(data_dir() / "runs"), run.folder.id)
     first = {leg.name: earlier.fstests(leg.name) for leg in run.legs} if earlier else {}
     tests = replace(context.tests, first=first, added={} if job.request.tests.tests else first)

@@ -42,16 +42,16 @@ def run_legs(
     wanted: Sequence[str],
     context: Context,
     on_update: OnUpdate = lambda results: None,
-    put_off: Callable[[SuiteJob], None] | None = None,
+    deferred: Callable[[SuiteJob], None] | None = None,
 ) -> tuple[LegResult, ...]:
     """All wanted suites of all legs, on `context.machines` machines at once. Raises UsageError, InfraError, OSError.
 
-    put_off: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
+    deferred: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
     """
     # All of it first, so that a mistake of the caller's costs no time.
     able = [leg for leg in legs if "fstests" in wanted and not missing(leg, context.build.artifacts, ["fstests"])]
     chosen = choose(able, context, wanted) if able else {}
-    course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), put_off) for leg in legs], context, on_update)
+    course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), deferred) for leg in legs], context, on_update)
     until = time.monotonic() + context.seconds
     for leg in course.legs:
         leg.until = until
@@ -64,7 +64,7 @@ def _leg(
     wanted: Sequence[str],
     context: Context,
     chosen: Chosen | None,
-    put_off: Callable[[SuiteJob], None] | None,
+    deferred: Callable[[SuiteJob], None] | None,
 ) -> "_Leg":
     """What can be done in it, and why the rest cannot."""
     if reason := missing(leg, context.build.artifacts):
@@ -84,7 +84,7 @@ def _leg(
             begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
     selection = chosen.selection if chosen else None
     works = [suite_job_of(leg, suite, context, selection) for suite in able]
-    return _Leg(leg, context, works, begun, chosen.answers if chosen else {}, put_off)
+    return _Leg(leg, context, works, begun, chosen.answers if chosen else {}, deferred)
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class _Leg:
     result: LegResult
     answers: Mapping[str, str] = field(default_factory=dict)
     """Of fstests that need not be run."""
-    put_off: Callable[[SuiteJob], None] | None = None
+    deferred: Callable[[SuiteJob], None] | None = None
     until: float = math.inf
     """time.monotonic() at which the tests of all legs have to be over."""
     work: SuiteJob | None = None
@@ -114,8 +114,8 @@ class _Leg:
                 continue
             suite = SUITES[work.suite]
             work = spared(work, self.answers) if suite.learns else work
-            if self.put_off and not suite.ordered:
-                self.put_off(work)
+            if self.deferred and not suite.ordered:
+                self.deferred(work)
                 continue
             self.work, self.shard = work, self._begin(work, stop, on_update)
             return self.shard

@@ -96,20 +96,20 @@ class History:
     """SQLite in a file by default; any database that SQLAlchemy has a driver for by its URL."""
 
     @classmethod
-    def at(cls, url: str, data: Path, *, told: "Callable[[HistoryBroken], None] | None" = None) -> "History":
+    def at(cls, url: str, data: Path, *, on_broken: "Callable[[HistoryBroken], None] | None" = None) -> "History":
         """The site's database; without a URL this user's file. data: folder of what cannot be made again."""
-        return cls(url or data / "history.sqlite", told=told)
+        return cls(url or data / "history.sqlite", on_broken=on_broken)
 
-    def __init__(self, where: Path | str, *, told: "Callable[[HistoryBroken], None] | None" = None) -> None:
+    def __init__(self, where: Path | str, *, on_broken: "Callable[[HistoryBroken], None] | None" = None) -> None:
         """where: a file, or a URL like `postgresql+psycopg://host/reviewbot`. Nothing is opened before it is used.
 
-        told: is called once when the database cannot be used; from then on nothing is known and nothing is kept. None:
-        HistoryBroken is raised.
+        on_broken: is called once when the database cannot be used; from then on nothing is known and nothing is kept.
+        None: HistoryBroken is raised.
         """
         self._url = f"sqlite:///{where}" if isinstance(where, Path) else where
         self._file = where if isinstance(where, Path) else None
         self._engine: Engine | None = None
-        self._told = told
+        self._on_broken = on_broken
         self._lost = False
 
     @property
@@ -169,10 +169,10 @@ class History:
         try:
             yield
         except HistoryBroken as error:
-            if self._told is None:
+            if self._on_broken is None:
                 raise
             self._lost = True
-            self._told(error)
+            self._on_broken(error)
 
     @contextmanager
     def _open(self) -> Iterator[Engine]:

@@ -72,10 +72,10 @@ def made_cut(world: World, count: int = 4) -> Cut:
         path = Path(world.artifacts.artifacts[kind].path)
         path.mkdir(exist_ok=True)
         (path / image).write_text(f"boots {kind}")
-    put_off: list[SuiteJob] = []
+    deferred: list[SuiteJob] = []
     with world.playing(Lab()):
-        begun = run_legs(LEGS, ["smoke", "fstests"], context, put_off=put_off.append)
-    names = shard_files.write_shards(put_off, count, context, world.folder / "cut")
+        begun = run_legs(LEGS, ["smoke", "fstests"], context, deferred=deferred.append)
+    names = shard_files.write_shards(deferred, count, context, world.folder / "cut")
     return Cut(world, world.folder / "cut", context.run, begun, names)
 
 

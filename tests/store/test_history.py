@@ -187,7 +187,7 @@ def test_who_can_do_without_is_told_once_and_goes_on_with_nothing(tmp_path: Path
         place.parent.mkdir()
         place.mkdir() if spoil == "folder" else place.write_text("not a database\n" * 100)
     told: list[HistoryBroken] = []
-    history = History(place, told=told.append)
+    history = History(place, on_broken=told.append)
     history.add([ONE])
     history.add([ONE])
     assert history.of_inputs("ab") == history.of_test("generic/013") == ()
