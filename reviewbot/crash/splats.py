@@ -54,12 +54,16 @@ _OF_STALL = re.compile(
     r"|\S+\s+(?:running task|[A-Z] ))"
 )
 """What the report of a stall goes on with between and after its traces."""
+_OWNER = re.compile(r"INFO: task .+:\d+ is blocked on ")
+"""What follows the trace of a task that hangs, and introduces that of the task it waits for; since 6.16."""
 _LOCKS = re.compile(r"\s*$|\d+ locks? held by |\s*#\d+: |\S+/\d+ is leaving the kernel|-+$|=+$|\d+\.\d+")
 """What a report of lockdep is made of that ends with a list of locks."""
 _OOPSES: tuple[SplatClass, ...] = ("oops", "bug")
 """Classes that say `Oops:` and more after their headline."""
 _STALLS: tuple[SplatClass, ...] = ("rcu-stall", "soft-lockup", "hard-lockup")
 """Classes for which other CPUs are asked for their traces."""
+_SEVERAL: tuple[SplatClass, ...] = (*_STALLS, WAITS)
+"""Classes whose report has traces of several tasks."""
 _WEIGHT: dict[SplatClass, int] = {
     "panic": 1,
     "warn": 2,
@@ -229,7 +233,7 @@ class _Open:
         self.marked = self.marked or self.kind == "oops" or text.startswith("Oops")
         self.trace = self.trace or bool(TRACE.match(text))
         self.frames = self.frames or frame_of(text) is not None
-        if self.kind in _STALLS:
+        if self.kind in _SEVERAL:
             self.task = ("<TASK>" in text or self.task) and "</TASK>" not in text
         else:
             self.task = self.task or "<TASK>" in text
@@ -243,7 +247,7 @@ class _Open:
             return bool(_RULE.match(text))
         if self.kind == "oom":
             return bool(_KILLED.match(text))
-        return not self.marked and self.trace and "</TASK>" in text and self.kind not in _STALLS
+        return not self.marked and self.trace and "</TASK>" in text and self.kind not in _SEVERAL
 
     def ends_before(self, text: str) -> bool:
         """Whether it was over before this line."""
@@ -254,7 +258,7 @@ class _Open:
         if self.entry.listed:
             return self.locks and not _LOCKS.match(text)
         if self.trace and self.frames:
-            if self.task or in_trace(text) or (self.kind in _STALLS and _OF_STALL.match(text)):
+            if self.task or in_trace(text) or self._goes_on(text):
                 self.strays = 0
             elif self.strays == STRAYS or ends_trace(text):
                 return True
@@ -262,6 +266,14 @@ class _Open:
                 self.strays += 1
             return False
         return not self.trace and not self.frames and len(self.lines) > (_DOUBT if self.entry.traced else _PATIENCE)
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether a line after a trace leads to that of another CPU or task."""
+        last = self.lines[-1]
+        if self.kind == WAITS:
+            heading = text.startswith("task:") and _OWNER.match(last)
+            return bool(_OWNER.match(text) or heading or (last.startswith("task:") and TRACE.match(text)))
+        return self.kind in _STALLS and bool(_OF_STALL.match(text))
 
     def block(self) -> Block | None:
         """The splat; None when it turned out to be none."""

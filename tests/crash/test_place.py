@@ -186,3 +186,36 @@ def test_what_counts_branches_is_not_where_a_cpu_stalls() -> None:
         " </TASK>",
     )
     assert told(*said)[0] == "INFO: rcu detected stall in ext4_htree_next_block"
+
+
+def test_the_trace_of_the_task_that_holds_what_another_waits_for_is_told() -> None:
+    said = (
+        "INFO: task cat:1731 blocked for more than 122 seconds.",
+        "      Not tainted 6.16.0 #11",
+        "task:cat             state:D stack:13432 pid:1731  tgid:1731  ppid:1201",
+        "Call Trace:",
+        " <TASK>",
+        " __mutex_lock+0x68b/0xe80",
+        " fuse_reverse_inval_entry+0x4d/0x1f0",
+        " </TASK>",
+        "INFO: task cat:1731 is blocked on a mutex likely owned by task rm:1702.",
+        "task:rm              state:S stack:12984 pid:1702  tgid:1702  ppid:1201",
+        "Call Trace:",
+        " <TASK>",
+        " request_wait_answer+0x12b/0x270",
+        " </TASK>",
+        "EXT4-fs (vdb): mounted filesystem",
+        "INFO: task ls:1800 blocked for more than 122 seconds.",
+        "task:ls              state:D stack:13432 pid:1800  tgid:1800  ppid:1201",
+        "Call Trace:",
+        " <TASK>",
+        " fuse_lookup+0x4d/0x1f0",
+        " </TASK>",
+    )
+    first, second = splat_blocks("".join(f"[  363.200001] {line}\n" for line in said))
+    assert (first.title, fingerprint(first)) == (
+        "INFO: task hung in fuse_reverse_inval_entry",
+        "fuse_reverse_inval_entry",
+    )
+    assert first.text.endswith(" request_wait_answer+0x12b/0x270\n </TASK>")
+    assert second.title == "INFO: task hung in fuse_lookup"
