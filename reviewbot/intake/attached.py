@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from email.message import Message
 
 from reviewbot.intake.mail import header_text, parse_subject
-from reviewbot.intake.strange import address_of, message_of
+from reviewbot.model.mails import address_of, message_of
 
 _MOST = 500
 """Attachments of one mail that are looked at."""

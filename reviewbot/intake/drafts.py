@@ -13,7 +13,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 
 from reviewbot.intake.mail import header_text, parse_subject
-from reviewbot.intake.strange import address_of
+from reviewbot.model.mails import address_of
 from reviewbot.model.posting import NEVER_SENT
 
 # The commit, and a date that git chose so that file(1) knows its patches from mailboxes.

@@ -17,7 +17,7 @@ from pathlib import Path
 from reviewbot.host.git import CLEAN
 from reviewbot.host.process import CommandTimeout, run
 from reviewbot.intake.gitapply import PatchText, read_patch
-from reviewbot.intake.strange import why_strange
+from reviewbot.model.mails import why_strange
 
 _MAILINFO_TIME = 60.0
 _HEADERS = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\n")

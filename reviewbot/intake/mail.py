@@ -11,8 +11,8 @@ from email.utils import mktime_tz, parsedate_tz
 from reviewbot.intake.gitam import patch_in
 from reviewbot.intake.gitapply import PatchText
 from reviewbot.intake.pull import PullRequest, parse_pull
-from reviewbot.intake.strange import addresses, message_of
 from reviewbot.intake.trailers import Trailers, read_trailers
+from reviewbot.model.mails import addresses, message_of
 
 _REPLY = re.compile(
     r"^\s*((re|aw|sv|fwd?|antw|antwort|odp|réf\.?|回复|回覆|答复|答覆|转发|轉寄)\s*(\[\d+\])?\s*[:：]\s*)+",

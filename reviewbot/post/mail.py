@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reviewbot.model.base import Model
 from reviewbot.model.errors import InfraError, UsageError
+from reviewbot.model.mails import message_of
 from reviewbot.model.posting import Posting
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.post import smtp
@@ -142,7 +143,7 @@ class _Letter:
             raise UsageError("a failure of the infrastructure says nothing about the series and is never mailed")
         key, parent = str(message["Message-ID"]), str(message.get("In-Reply-To", "")).strip("<> ")
         author = parseaddr(str(message.get("To", "")))[1]
-        answered = message_from_bytes(mails.get(parent, b""), policy=policy.compat32)
+        answered = message_of(mails.get(parent, b""))
         plain = EmailMessage(policy=policy.compat32)
         for name in ("To", "Cc", "Auto-Submitted", "Precedence", "List-Id", "X-Reviewbot-Run"):
             if name in answered:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from email.utils import getaddresses
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ from reviewbot.config import load_yaml
 from reviewbot.host.paths import config_dir
 from reviewbot.model.base import Model
 from reviewbot.model.errors import ConfigError
+from reviewbot.model.mails import addresses as named
 from reviewbot.model.posting import Posting
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.model.words import counted
@@ -94,7 +94,7 @@ def load_policy(path: Path | None = None) -> Policy:
 def addresses(mail: EmailMessage) -> frozenset[str]:
     """Who has it, in lower case."""
     fields = [str(value) for name in ("To", "Cc") for value in mail.get_all(name, [])]
-    return frozenset(address.lower() for _, address in getaddresses(fields) if "@" in address)
+    return frozenset(address.lower() for _, address in named(*fields) if "@" in address)
 
 
 def decide(

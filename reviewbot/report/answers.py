@@ -4,7 +4,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from email import policy
+from email.parser import BytesHeaderParser
 
 from reviewbot.model.posting import Part
 from reviewbot.model.review import PatchRef
@@ -62,7 +63,7 @@ def references(raw: bytes) -> tuple[str, ...]:
     """The last twenty Message-IDs that a raw mail refers to, in angle brackets."""
     if not raw:
         return ()
-    mail = message_from_bytes(raw, policy=policy.compat32)
+    mail = BytesHeaderParser(policy=policy.compat32).parsebytes(raw)
     found = _MSGID.findall(f"{mail.get('References', '')} {mail.get('In-Reply-To', '')}")
     return tuple(dict.fromkeys(found))[-20:]
 
@@ -96,6 +97,6 @@ def _head(part: Part) -> str:
 
 def _subject(raw: bytes) -> str:
     try:
-        return str(message_from_bytes(raw, policy=policy.default)["Subject"] or "")
-    except (ValueError, LookupError, AttributeError):  # its own parser stumbles over some headers
+        return str(BytesHeaderParser(policy=policy.default).parsebytes(raw)["Subject"] or "")
+    except (ValueError, LookupError, AttributeError, RecursionError):  # its own parser stumbles over some headers
         return ""

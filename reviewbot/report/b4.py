@@ -129,7 +129,7 @@ def _diff_of(raw: bytes) -> str:
     try:
         body = message_from_bytes(raw, policy=policy.default).get_body(("plain",))
         text = str(body.get_content()).replace("\r\n", "\n") if body else ""
-    except (ValueError, LookupError, AttributeError):  # of a mail that is none
+    except (ValueError, LookupError, AttributeError, RecursionError):  # of a mail that is none
         return ""
     found = re.search(r"^diff --git .*?(?=^-- $|\Z)", text, re.MULTILINE | re.DOTALL)
     return found[0] if found else ""

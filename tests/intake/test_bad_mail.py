@@ -16,7 +16,7 @@ from reviewbot.intake import Mailbag, NoPatches, NotAnMbox, fetch_thread, pieces
 from reviewbot.intake.attached import attached_mails
 from reviewbot.intake.mail import parse_mail
 from reviewbot.intake.mbox import MAX_BYTES
-from reviewbot.intake.strange import MAX_MAIL
+from reviewbot.model.mails import MAX_MAIL
 from reviewbot.model.posting import Posting
 from tests.mails import diff, mail, mbox
 from tests.web import web_page

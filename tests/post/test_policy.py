@@ -11,7 +11,7 @@ import pytest
 from reviewbot.model.errors import ConfigError
 from reviewbot.model.posting import Posting, Version
 from reviewbot.model.verdict import VerdictKind
-from reviewbot.post.policy import Decision, Defaults, Policy, Rule, decide, load_policy
+from reviewbot.post.policy import Decision, Defaults, Policy, Rule, addresses, decide, load_policy
 from tests.mails import mail
 from tests.report.records import POSTING
 
@@ -133,3 +133,9 @@ def test_the_file_is_read_strictly(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_policy(tmp_path / "other.yaml")
     assert load_policy() == Policy(), "a user without one"
+
+
+def test_brackets_without_end_name_nobody() -> None:
+    message = EmailMessage(policy=policy.compat32)
+    message["To"], message["Cc"] = "(" * 20_000, "a:" * 20_000
+    assert addresses(message) == frozenset()

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 
 from reviewbot.model.posting import NEVER_SENT, Part, Patch, Posting
 from reviewbot.report import Record
+from reviewbot.report.answers import references
 from reviewbot.report.mail import replies
 from tests.mails import mail
 from tests.report.records import judged, passing
@@ -78,3 +79,9 @@ def test_a_part_whose_mail_is_not_there_has_no_answer_of_its_own() -> None:
 def test_mails_that_refer_to_each_other_come_to_an_end() -> None:
     circle = {**MAILS, "one@x": mail("one@x", "x", parent="libfuse.1@x")}
     assert len(replies(TWO, circle)) == 2
+
+
+def test_only_the_headers_of_an_answered_mail_are_read() -> None:
+    """Parts in parts, some thousand deep, end Python's parser."""
+    deep = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(5_000))
+    assert references(b"References: <a@example.org>\n" + deep) == ("<a@example.org>",)
