@@ -124,13 +124,17 @@ def first_error(log: str) -> FirstError | None:
     return None
 
 
-def all_errors(log: str, *, most: int = 50) -> tuple[FirstError, ...]:
+_MOST = 50
+"""Errors of a build that are kept."""
+
+
+def all_errors(log: str) -> tuple[FirstError, ...]:
     """Of a build that went on after errors: those of compilers, then of linkers; else the first of any kind."""
     lines = _lines(log)
     found = [error for pattern in (_COMPILER, _LINKER) for error in _search((pattern,), lines)]
     if not found and (first := first_error(log)):
         found = [first]
-    return tuple(found[:most])
+    return tuple(found[:_MOST])
 
 
 def _lines(log: str) -> list[str]:

@@ -15,6 +15,8 @@ KERNEL_DOC = ("tools/docs/kernel-doc", "scripts/kernel-doc", "scripts/kernel-doc
 """Where kernels have had that script; `recipes/kernel-review.sh` looks at the same places."""
 CHECKER = "sparse: "
 """What stands before each line of sparse in a log."""
+_TOLD = 100
+"""New warnings of a patch that are kept."""
 _MOST = 500
 """Warnings that are kept of one object: a tree can print as many as it likes."""
 _LONGEST = 300
@@ -104,9 +106,7 @@ def _take(line: str, warnings: list[BuildWarning]) -> None:
     )
 
 
-def new_warnings(
-    before: Warnings, after: Warnings, *, tools: Collection[str] = TOOLS, most: int = 100
-) -> tuple[BuildWarning, ...]:
+def new_warnings(before: Warnings, after: Warnings, *, tools: Collection[str] = TOOLS) -> tuple[BuildWarning, ...]:
     """Warnings of `after` that `before` has not, object by object: counted per tool, file and text without numbers.
 
     A warning that only moved to another line is not new. One in a header is told once, however many objects
@@ -121,7 +121,7 @@ def new_warnings(
         for essence, same in have.items():
             # Nothing tells which one of several equal warnings is new; the last one stands for it.
             found.update(same[had[essence] :])
-    return tuple(sorted(found, key=lambda w: (w.file, w.line, w.tool, w.message)))[:most]
+    return tuple(sorted(found, key=lambda w: (w.file, w.line, w.tool, w.message)))[:_TOLD]
 
 
 def _essence(warning: BuildWarning) -> tuple[str, str, str]:

@@ -19,6 +19,8 @@ from reviewbot.model.verdict import FindingKind, SaidVerdict
 from reviewbot.report.remarks import build_words, counts, grouped
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+_TITLE = 60
+"""Columns of a patch's title."""
 _PER_PATCH = 20
 """Remarks on one patch that are shown."""
 _EVIDENCE = 8
@@ -107,5 +109,5 @@ def _line(patch: PatchReview, names: int, titles: int) -> Text:
     )
 
 
-def _short(subject: str, width: int = 60) -> str:
-    return subject if len(subject) <= width else subject[: width - 1] + "…"
+def _short(subject: str) -> str:
+    return subject if len(subject) <= _TITLE else subject[: _TITLE - 1] + "…"

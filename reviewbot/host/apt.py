@@ -52,14 +52,14 @@ def debian_sources() -> Path:
     return config_dir() / "debian.sources"
 
 
-def machine_stanzas(etc: Path = _ETC) -> tuple[Stanza, ...]:
+def machine_stanzas() -> tuple[Stanza, ...]:
     """All entries of the user's `debian.sources`, or else of this machine's apt configuration."""
     if debian_sources().exists():
         return parse_deb822(debian_sources().read_text())
     found: list[Stanza] = []
-    for path in sorted(etc.glob("sources.list.d/*.sources")):
+    for path in sorted(_ETC.glob("sources.list.d/*.sources")):
         found += parse_deb822(path.read_text())
-    for path in (etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))):
+    for path in (_ETC / "sources.list", *sorted(_ETC.glob("sources.list.d/*.list"))):
         if path.exists():
             found += parse_one_line(path.read_text())
     return tuple(found)

@@ -387,10 +387,10 @@ def no_room(*places: Path, said: str = "") -> bool:
     return False
 
 
-def _last(log: Path, limit: int = 1 << 20) -> str:
+def _last(log: Path) -> str:
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - limit))
+        file.seek(max(0, size - (1 << 20)))
         return file.read().decode(errors="replace")
 
 

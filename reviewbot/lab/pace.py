@@ -14,10 +14,10 @@ MOST = 40.0
 _LOAD = Path("/proc/loadavg")
 
 
-def loop_seconds(tries: int = 3) -> float:
-    """The shortest of some tries of the agent's loop (`qemu/agent/boot.py`) on this host."""
+def loop_seconds() -> float:
+    """The shortest of three runs of the agent's loop (`qemu/agent/boot.py`) on this host."""
     best = float("inf")
-    for _ in range(tries):
+    for _ in range(3):
         started, total = time.perf_counter(), 0
         for number in range(LOOP):
             total += number & 7

@@ -130,9 +130,9 @@ class Outbox:
             raise UsageError(f"the outbox has no {number}", hint="`reviewbot outbox` lists what it has")
         return _item(row)
 
-    def hold(self, number: int, why: str = "held by hand") -> Item:
+    def hold(self, number: int) -> Item:
         """Let it wait. Raises UsageError when it went out, or may have."""
-        return self._move(number, State.HELD, why, (State.PENDING, State.HELD, State.REFUSED))
+        return self._move(number, State.HELD, "held by hand", (State.PENDING, State.HELD, State.REFUSED))
 
     def release(self, number: int) -> Item:
         """Let it go at once, also what may have arrived before. Raises UsageError when it was sent, or dropped."""

@@ -28,9 +28,9 @@ class PatchworkSettings:
     key: str
 
 
-def patchwork_settings(folder: Path | None = None) -> PatchworkSettings:
+def patchwork_settings() -> PatchworkSettings:
     """Raises UsageError when one is missing."""
-    found = config(folder or Path.cwd(), "b4")
+    found = config(Path.cwd(), "b4")
     values = [found.get(f"b4.pw-{name}", "") for name in ("url", "project", "key")]
     for name, value in zip(("url", "project", "key"), values, strict=True):
         if not value or value.splitlines() != [value]:

@@ -17,8 +17,8 @@ _SAME = {
 }
 
 
-def tidy(findings: Iterable[ReviewFinding], limit: int = PER_TOOL) -> tuple[ReviewFinding, ...]:
-    """Sorted by severity, file and line; without repetitions; at most `limit` per tool, a note says how many more."""
+def tidy(findings: Iterable[ReviewFinding]) -> tuple[ReviewFinding, ...]:
+    """Sorted by severity, file and line; without repetitions; at most PER_TOOL per tool, a note says how many more."""
     unique = list(dict.fromkeys(findings))
     told = {(f.file, f.line, _SAME[kind]) for f in unique if f.tool == "checkpatch" and (kind := _kind(f)) in _SAME}
     unique = [f for f in unique if f.tool != "whitespace" or (f.file, f.line, f.message) not in told]
@@ -27,12 +27,12 @@ def tidy(findings: Iterable[ReviewFinding], limit: int = PER_TOOL) -> tuple[Revi
     counts: dict[str, int] = {}
     for finding in unique:
         counts[finding.tool] = counts.get(finding.tool, 0) + 1
-        if counts[finding.tool] <= limit:
+        if counts[finding.tool] <= PER_TOOL:
             kept.append(finding)
     kept += [
-        ReviewFinding(tool=tool, severity=Severity.NOTE, message=f"and {count - limit} more of {tool}")
+        ReviewFinding(tool=tool, severity=Severity.NOTE, message=f"and {count - PER_TOOL} more of {tool}")
         for tool, count in sorted(counts.items())
-        if count > limit
+        if count > PER_TOOL
     ]
     return tuple(kept)
 

@@ -131,11 +131,6 @@ def chosen(rows: str) -> tuple[Measurement, ...]:
     return tuple(one for one in every if wanted & {one.name, *(row.name for row in one.rows)})
 
 
-def spec_of(row: str) -> RowSpec | None:
-    """Of a row that this version has."""
-    return next((one for each in load_bench().measurements for one in each.rows if one.name == row), None)
-
-
 def steps(leg: LegSpec, rows: str, only: Collection[str] = ()) -> tuple[GuestStep, ...]:
     """One step per measurement. rows: as `chosen` takes them. only: names of measurements; empty: all of these."""
     env = dict(leg_env(leg))

@@ -3,7 +3,7 @@
 
 What is compared is a value over its yardstick of the same round, the kernel's ext4 in the same machine: a busy host
 slows down both. A row counts as slower when each of several pairs of machines shows it, by the limits of `bench.yaml`;
-the chance of that for a head that is as fast as base is `false_alarm`.
+the chance of that for a head that is as fast as base is, by the tests alone, rows * level ** pairs at the most.
 """
 
 import functools
@@ -46,15 +46,6 @@ def load_limits(path: Path | None = None) -> Limits:
     return load_yaml(path or Path(__file__).with_name("bench.yaml"), Limits)
 
 
-def false_alarm(rows: int, limits: Limits | None = None) -> float:
-    """Most often that a run in which head is as fast as base has any row that counts as slower.
-
-    Of the tests alone, and of machines whose rounds may be exchanged for one another; the least ratio makes it rarer.
-    """
-    limits = limits or load_limits()
-    return float(min(1.0, rows * limits.level**limits.pairs))
-
-
 def compare(base: LegResult, head: LegResult) -> tuple[BenchChange, ...]:
     """Rows that both have, measured against ext4."""
     was, now = (rows_of(leg.tests) for leg in (base, head))
@@ -65,9 +56,9 @@ def compare(base: LegResult, head: LegResult) -> tuple[BenchChange, ...]:
     return tuple(found)
 
 
-def slower(changes: Sequence[BenchChange], limits: Limits | None = None) -> tuple[BenchChange, ...]:
+def slower(changes: Sequence[BenchChange]) -> tuple[BenchChange, ...]:
     """Those that one pair of machines shows."""
-    limits = limits or load_limits()
+    limits = load_limits()
     return tuple(one for one in changes if one.change.ratio >= limits.ratio and one.chance <= limits.level)
 
 

@@ -83,9 +83,9 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
     return tuple(change.model_copy(update={"leg": head.leg, "suite": suite}) for change in changes.values())
 
 
-def measured(leg: LegResult, suite: str, test: str = "", limits: Limits | None = None) -> dict[str, float]:
+def measured(leg: LegResult, suite: str, test: str = "") -> dict[str, float]:
     """The figures of a suite, or of one test of it, as `grown` counts them."""
-    passed = _passed(leg, suite, limits or load_limits())
+    passed = _passed(leg, suite, load_limits())
     return figures([one for name, one in passed.items() if test in ("", name)])
 
 

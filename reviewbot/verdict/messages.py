@@ -46,9 +46,9 @@ def load_rules(path: Path | None = None) -> Rules:
     return load_yaml(path or Path(__file__).with_name("messages.yaml"), Rules)
 
 
-def new_messages(base: LegResult, head: LegResult, suite: str, rules: Rules | None = None) -> tuple[NewMessage, ...]:
+def new_messages(base: LegResult, head: LegResult, suite: str) -> tuple[NewMessage, ...]:
     """Of the tests of a suite that did not fail on head; each message once, with the first test that brought it."""
-    rules = rules or load_rules()
+    rules = load_rules()
     old = {_kind(line.text) for test in base.tests if test.suite == suite for line in test.loud}
     found: dict[str, NewMessage] = {}
     for test in head.tests:
