@@ -173,16 +173,15 @@ def _trees_here(run: Run, recorded: Trees) -> Trees:
     """The run's trees; made again where their repositories are not on this host. Raises InfraError, SeriesAtFault."""
     if all(Path(tree.repository).is_dir() for tree in recorded.trees):
         return recorded
+    bases = {tree.component: tree.base_commit for tree in recorded.trees}
     made = trees.resolve(
         run.plan.posting,
         intake.read_mbox(run.folder.path / "mails.mbox").by_id(),
         run.stack,
         components={tree.component for tree in recorded.trees},
-        bases={tree.component: tree.base_commit for tree in recorded.trees},
+        bases=trees.Bases(bases, rfc=run.plan.rfc, network=run.site.network),
         cache=cache_dir(),
-        rfc=run.plan.rfc,
         progress=run.progress,
-        network=run.site.network,
     )
     heads = {tree.component: tree.head_tree for tree in made.trees}
     if others := [tree.component for tree in recorded.trees if heads.get(tree.component) != tree.head_tree]:

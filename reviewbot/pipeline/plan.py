@@ -36,13 +36,7 @@ def make_plan(request: Request, stack: Stack, site: Site, progress: Progress) ->
     wanted = components_of(planned, stack)
     sources = tuple(
         SourcePlan(component=p.component, source=p.source, base=p.base, why=p.why)
-        for p in trees.preview(
-            found.posting,
-            stack,
-            bases_of(request, found),
-            rfc=request.series.rfc,
-            from_manifest=from_manifest_of(request, found),
-        )
+        for p in trees.preview(found.posting, stack, bases_of(request, found, site.network))
         if p.component in wanted
     )
     time = expected(
@@ -98,12 +92,9 @@ def try_bases(
         found.mails,
         stack,
         components=tuple(component.name for component in stack.components),
-        bases=bases_of(request, found),
+        bases=bases_of(request, found, network or Network()),
         cache=cache_dir(),
-        rfc=request.series.rfc,
         progress=progress,
-        from_manifest=from_manifest_of(request, found),
-        network=network,
     )
     return planned.model_copy(update={"trees": tried})
 
@@ -113,10 +104,8 @@ def take_in(request: Request, stack: Stack, site: Site, progress: Progress) -> I
     return found if request.series.rfc else intake.leave_out_rfc(found)
 
 
-def bases_of(request: Request, found: Intake) -> dict[str, str]:
+def bases_of(request: Request, found: Intake, network: Network) -> trees.Bases:
     """What the manifest names, and above it what the command line names."""
-    return {**found.bases, **request.series.bases}
-
-
-def from_manifest_of(request: Request, found: Intake) -> tuple[str, ...]:
-    return tuple(name for name in found.bases if name not in request.series.bases)
+    series = request.series
+    from_manifest = [name for name in found.bases if name not in series.bases]
+    return trees.Bases({**found.bases, **series.bases}, from_manifest, series.rfc, network)

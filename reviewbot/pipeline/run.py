@@ -24,7 +24,7 @@ from reviewbot.model.progress import Progress
 from reviewbot.model.shard import IMAGES
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
-from reviewbot.pipeline.plan import bases_of, from_manifest_of
+from reviewbot.pipeline.plan import bases_of
 from reviewbot.pipeline.request import Request, components_of
 from reviewbot.report import Record
 from reviewbot.review import disagreement, partners
@@ -201,12 +201,9 @@ def resolve(job: Job) -> Trees:
         job.found.mails,
         run.stack,
         components=wanted,
-        bases=bases_of(request, job.found),
+        bases=bases_of(request, job.found, run.site.network),
         cache=cache_dir(),
-        rfc=request.series.rfc,
         progress=run.progress,
-        from_manifest=from_manifest_of(request, job.found),
-        network=run.site.network,
     )
     run.folder.write("trees.json", resolved)
     return resolved

@@ -22,7 +22,7 @@ def warm(stack: Stack, site: Site, progress: Progress = silent, *, guest: bool =
     use_boxes(site)
     names = tuple(component.name for component in stack.components)
     resolved = trees.resolve(
-        None, {}, stack, components=names, bases={}, cache=cache_dir(), progress=progress, network=site.network
+        None, {}, stack, components=names, bases=trees.Bases(network=site.network), cache=cache_dir(), progress=progress
     )
     logs = data_dir() / LOGS
     logs.mkdir(parents=True, exist_ok=True)

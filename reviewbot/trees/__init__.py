@@ -5,10 +5,11 @@ Must not know: how anything is built or tested. Never writes to a repository of 
 """
 
 from reviewbot.trees.errors import DoesNotApply, PullGone, RefusedPatch, SourceUnreachable, UnusablePull, WrongBase
-from reviewbot.trees.resolve import preview, resolve, try_bases
+from reviewbot.trees.resolve import Bases, preview, resolve, try_bases
 from reviewbot.trees.sides import above_base, at, without
 
 __all__ = [
+    "Bases",
     "DoesNotApply",
     "PullGone",
     "RefusedPatch",

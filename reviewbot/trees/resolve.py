@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,20 @@ from reviewbot.trees.sources import Origin, describe, reach
 
 
 @dataclass(frozen=True, slots=True)
+class Bases:
+    """How bases are chosen."""
+
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Component -> ref."""
+    from_manifest: Collection[str] = ()
+    """Components whose base a manifest names."""
+    rfc: bool = True
+    """Whether RFC parts are applied."""
+    network: Network = field(default_factory=Network)
+    """Where a request to pull may lead."""
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """Where a component would come from, as far as can be said without fetching anything."""
 
@@ -33,19 +47,13 @@ class Preview:
     why: str
 
 
-def preview(
-    posting: Posting,
-    stack: Stack,
-    bases: Mapping[str, str],
-    *,
-    rfc: bool = True,
-    from_manifest: Collection[str] = (),
-) -> tuple[Preview, ...]:
-    """One line per component of the stack. from_manifest: components whose base in `bases` a manifest names."""
+def preview(posting: Posting, stack: Stack, bases: Bases) -> tuple[Preview, ...]:
+    """One line per component of the stack."""
     found = []
     for spec in stack.components:
-        named = "the manifest" if spec.name in from_manifest else "--base"
-        base, why = _foreseen(spec, posting.component_parts(spec.name, rfc=rfc), bases.get(spec.name), named)
+        named = "the manifest" if spec.name in bases.from_manifest else "--base"
+        parts = posting.component_parts(spec.name, rfc=bases.rfc)
+        base, why = _foreseen(spec, parts, bases.named.get(spec.name), named)
         found.append(Preview(spec.name, describe(spec.source), base, why))
     return tuple(found)
 
@@ -82,20 +90,16 @@ def resolve(
     stack: Stack,
     *,
     components: Collection[str],
-    bases: Mapping[str, str],
+    bases: Bases = Bases(),
     cache: Path,
-    rfc: bool = True,
     progress: Progress = silent,
-    from_manifest: Collection[str] = (),
-    network: Network | None = None,
 ) -> Trees:
-    """Base and head of each named component. from_manifest: components whose base in `bases` a manifest names.
+    """Base and head of each named component.
 
     A source that cannot be had makes its component unavailable; when the posting changes it, that is an error.
     Raises SourceUnreachable, WrongBase, DoesNotApply, PullGone, UnusablePull, Blocked.
     """
-    wish = _Wish(bases, from_manifest, rfc, network or Network(), keep_going=False)
-    return _all(posting, mails, stack, components, wish, cache, progress)
+    return _all(posting, mails, stack, components, bases, cache, progress, keep_going=False)
 
 
 def try_bases(
@@ -104,34 +108,17 @@ def try_bases(
     stack: Stack,
     *,
     components: Collection[str],
-    bases: Mapping[str, str],
+    bases: Bases = Bases(),
     cache: Path,
-    rfc: bool = True,
     progress: Progress = silent,
-    from_manifest: Collection[str] = (),
-    network: Network | None = None,
 ) -> Trees:
     """As resolve, for those of the components that the posting changes; what does not apply is no error.
 
     Such a component's tree has head = base, no patches, `justified=False`, and says in `stopped` which patch it was.
     Raises SourceUnreachable (of a component of the posting), WrongBase, PullGone, UnusablePull, Blocked.
     """
-    wanted = [name for name in components if posting.component_parts(name, rfc=rfc)]
-    wish = _Wish(bases, from_manifest, rfc, network or Network(), keep_going=True)
-    return _all(posting, mails, stack, wanted, wish, cache, progress)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """How bases are chosen."""
-
-    bases: Mapping[str, str]
-    from_manifest: Collection[str]
-    rfc: bool
-    network: Network
-    """Where a request to pull may lead."""
-    keep_going: bool
-    """True: a patch that does not apply is a fact about the tree, no error."""
+    wanted = [name for name in components if posting.component_parts(name, rfc=bases.rfc)]
+    return _all(posting, mails, stack, wanted, bases, cache, progress, keep_going=True)
 
 
 def _tell_wait(progress: Progress, component: str, holder: str) -> None:
@@ -145,17 +132,20 @@ def _all(
     mails: Mapping[str, bytes],
     stack: Stack,
     components: Collection[str],
-    wish: _Wish,
+    bases: Bases,
     cache: Path,
     progress: Progress,
+    *,
+    keep_going: bool,
 ) -> Trees:
+    """keep_going: a patch that does not apply is a fact about the tree, no error."""
     found: list[Tree] = []
     unavailable: dict[str, str] = {}
     away = Away()
     for spec in stack.components:
         if spec.name not in components:
             continue
-        parts = posting.component_parts(spec.name, rfc=wish.rfc) if posting else ()
+        parts = posting.component_parts(spec.name, rfc=bases.rfc) if posting else ()
         progress(Event("trees", spec.name, "start", describe(spec.source)))
         try:
             with locked(
@@ -163,10 +153,10 @@ def _all(
                 who=f"process {os.getpid()}, which fetches and applies {spec.name}",
                 waiting=partial(_tell_wait, progress, spec.name),
             ):
-                tree = _one(spec, parts, mails, wish, cache, away, progress)
+                tree = _one(spec, parts, mails, bases, cache, away, progress, keep_going=keep_going)
         except SourceUnreachable as error:
             progress(Event("trees", spec.name, "failed", str(error)))
-            if parts or spec.name in wish.bases:
+            if parts or spec.name in bases.named:
                 raise
             unavailable[spec.name] = f"{error.what} cannot be had: {error.why}"
             continue
@@ -187,21 +177,22 @@ def _one(
     spec: ComponentSpec,
     parts: tuple[Part, ...],
     mails: Mapping[str, bytes],
-    wish: _Wish,
+    bases: Bases,
     cache: Path,
     away: Away,
     progress: Progress,
+    *,
+    keep_going: bool,
 ) -> Tree:
     repository = init_bare(cache / "repos" / f"{spec.name}.git")
     remove_stale_locks(repository)
     origin, attempts = _reach(spec, repository, cache)
-    work = Work(
-        spec, origin, repository, cache, parts, mails, away, progress, spec.name in wish.from_manifest, wish.network
-    )
+    by_manifest = spec.name in bases.from_manifest
+    work = Work(spec, origin, repository, cache, parts, mails, away, progress, by_manifest, bases.network)
     try:
-        tree = make_tree(work, wish.bases.get(spec.name))
+        tree = make_tree(work, bases.named.get(spec.name))
     except DoesNotApply as error:
-        if not wish.keep_going:
+        if not keep_going:
             raise
         tree = _stopped(work, error)
     head = tree.head_commit

@@ -206,7 +206,7 @@ class Workshop:
     def trees(self, sources: Mapping[str, Source]) -> tuple[Tree, ...]:
         """Each component at its source's own base, in the stack's order; skips when a source cannot be had."""
         stack = load_stack("fuse", self.site.model_copy(update={"components": dict(sources)}))
-        trees = resolve(None, {}, stack, components=sources, bases={}, cache=self.store.root)
+        trees = resolve(None, {}, stack, components=sources, cache=self.store.root)
         if trees.unavailable:
             pytest.skip("; ".join(f"no {name}: {why}" for name, why in trees.unavailable.items()))
         return trees.trees

@@ -66,7 +66,7 @@ def test_a_library_with_counters_keeps_the_notes_of_its_objects(tmp_path: Path) 
     store, site = Store(cache_dir()), load_site()
     source = {"libfuse": Source(provider="deb", package="fuse3", suite="trixie")}
     stack = load_stack("fuse", site.model_copy(update={"components": source}))
-    trees = resolve(None, {}, stack, components=source, bases={}, cache=store.root)
+    trees = resolve(None, {}, stack, components=source, cache=store.root)
     if trees.unavailable:
         pytest.skip(trees.unavailable["libfuse"])
     root = buildroot(store, site.debian_suite, tmp_path / "buildroot.log")

@@ -67,7 +67,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     logs = tmp_path_factory.mktemp("logs")
     root = Path(buildroot(Store(cache_dir()), "bookworm", logs / "root.log").path) / "root"
     stack = load_stack("fuse", Site(components=SOURCES))
-    trees = resolve(None, {}, stack, components=set(SOURCES), bases={}, cache=cache_dir())
+    trees = resolve(None, {}, stack, components=set(SOURCES), cache=cache_dir())
     assert not trees.unavailable
     return Real(root, trees)
 

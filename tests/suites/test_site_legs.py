@@ -71,7 +71,7 @@ def site_lab(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Lab
     folder = tmp_path_factory.mktemp("site")
     stack = load_stack("fuse", SITE)
     kinds = [c.name for c in stack.components if c.name in SITE.components and c.name != "kernel"]
-    trees = resolve(None, {}, stack, components=kinds, bases={}, cache=cache_dir())
+    trees = resolve(None, {}, stack, components=kinds, cache=cache_dir())
     trees = trees.model_copy(
         update={"trees": (*(t for t in demo_run.lock.trees.trees if t.component == "kernel"), *trees.trees)}
     )

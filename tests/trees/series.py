@@ -10,7 +10,7 @@ from reviewbot.config import Network
 from reviewbot.model.posting import Part, Patch, Posting
 from reviewbot.model.stack import Candidate, Source
 from reviewbot.model.trees import Tree, Trees
-from reviewbot.trees import resolve
+from reviewbot.trees import Bases, resolve
 from tests.repos import ENV, git, stack_of
 
 NUMBERED = "".join(f"line {number}\n" for number in range(1, 61))
@@ -144,9 +144,8 @@ def resolved(
         {**raws, **(mails or {})},
         stack,
         components=["kernel"],
-        bases={"kernel": base} if base else {},
+        bases=Bases({"kernel": base} if base else {}, network=network or Network()),
         cache=cache,
-        network=network,
     )
     return trees.trees[0]
 

@@ -8,7 +8,7 @@ import pytest
 from reviewbot.host.process import CommandFailed, CommandTimeout
 from reviewbot.model.stack import Candidate, Source
 from reviewbot.model.trees import Tree
-from reviewbot.trees import DoesNotApply, WrongBase, preview, resolve, try_bases
+from reviewbot.trees import Bases, DoesNotApply, WrongBase, preview, resolve, try_bases
 from reviewbot.trees.candidates import Away
 from tests.repos import git, stack_of
 from tests.trees.series import (
@@ -220,7 +220,6 @@ def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: P
         mails,
         stack,
         components=["kernel", "libfuse"],
-        bases={},
         cache=tmp_path / "c",
     )
     (tree,) = trees.trees
@@ -236,7 +235,7 @@ def test_trying_bases_is_no_error_when_nothing_applies(kernel: Path, tmp_path: P
     assert tree.stopped.what in tried(tree)[-1][1]
     assert any(line.startswith("@@ ") for line in tree.stopped.detail)
     assert not any(line.startswith("tried ") for line in tree.stopped.detail)
-    (tree,) = try_bases(good, mails, stack, components=["kernel"], bases={}, cache=tmp_path / "c").trees
+    (tree,) = try_bases(good, mails, stack, components=["kernel"], cache=tmp_path / "c").trees
     assert tree.justified
     assert tree.stopped is None
     assert len(tree.patches) == 2
@@ -252,25 +251,24 @@ def test_a_base_named_by_a_manifest_is_not_called_an_option(kernel: Path, tmp_pa
             mails,
             stack,
             components=["kernel"],
-            bases={"kernel": ref},
+            bases=Bases({"kernel": ref}, from_manifest=["kernel"]),
             cache=tmp_path / "c",
-            from_manifest=["kernel"],
         ).trees[0]
 
     assert tree("v1").base_why == "v1, named by the manifest"
     with pytest.raises(WrongBase, match=r"the manifest's base of kernel, v9: .* has no such commit"):
         tree("v9")
-    (line,) = preview(posting, stack, {"kernel": "v1"}, from_manifest=["kernel"])
+    (line,) = preview(posting, stack, Bases({"kernel": "v1"}, from_manifest=["kernel"]))
     assert line.why == "named by the manifest"
 
 
 def test_the_preview_says_how_a_base_would_be_found(kernel: Path) -> None:
     posting, _ = posting_of(series(kernel, "v1..topic"))
-    (line,) = preview(posting, stack_of({"kernel": local(kernel)}, candidates={"kernel": (TAGS,)}), {})
+    (line,) = preview(posting, stack_of({"kernel": local(kernel)}, candidates={"kernel": (TAGS,)}), Bases())
     assert line.base == "master?"
     assert "declares no base" in line.why
     assert "v[0-9]*" in line.why
-    (line,) = preview(posting, stack_of({"kernel": local(kernel)}), {})
+    (line,) = preview(posting, stack_of({"kernel": local(kernel)}), Bases())
     assert line.base == "master"
     assert "no other to try" in line.why
 

@@ -69,8 +69,8 @@ def test_which_packages_hold_a_tarball(package: str, holds: bool) -> None:
 def test_a_source_package_from_the_mirror(tmp_path: Path) -> None:
     assert sources_for("", codename(), machine_stanzas())
     stack = stack_of({"libfuse": Source(provider="deb", package="fuse3")})
-    first = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path).trees[0]
-    again = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path).trees[0]
+    first = resolve(None, {}, stack, components=["libfuse"], cache=tmp_path).trees[0]
+    again = resolve(None, {}, stack, components=["libfuse"], cache=tmp_path).trees[0]
     assert first.base_commit == again.base_commit
     assert first.source.startswith("Debian package fuse3 3.")
     names = git(Path(first.repository), "ls-tree", "--name-only", first.base_commit).splitlines()
@@ -81,7 +81,7 @@ def test_a_source_package_from_the_mirror(tmp_path: Path) -> None:
 @pytest.mark.network
 def test_a_package_that_does_not_exist(tmp_path: Path) -> None:
     stack = stack_of({"libfuse": Source(provider="deb", package="no-such-package-here")})
-    trees = resolve(None, {}, stack, components=["libfuse"], bases={}, cache=tmp_path)
+    trees = resolve(None, {}, stack, components=["libfuse"], cache=tmp_path)
     assert "no Debian package no-such-package-here" in trees.unavailable["libfuse"]
 
 

@@ -17,7 +17,7 @@ from reviewbot.model.posting import Part, Pull
 from reviewbot.model.stack import Source
 from reviewbot.model.trees import Tree
 from reviewbot.model.verdict import ExitStatus
-from reviewbot.trees import PullGone, SourceUnreachable, UnusablePull, preview
+from reviewbot.trees import Bases, PullGone, SourceUnreachable, UnusablePull, preview
 from tests.repos import git, stack_of
 from tests.stories.subscriber import served as git_daemon
 from tests.trees.series import (
@@ -275,7 +275,7 @@ def test_a_pulled_link_that_leaves_the_tree_is_refused(kernel: Path, theirs: Pat
 
 def test_the_preview_of_a_pull(kernel: Path) -> None:
     posting, _ = posting_of(pull("https://example.org/x.git", "one"))
-    (line,) = preview(posting, stack_of({"kernel": local(kernel)}), {})
+    (line,) = preview(posting, stack_of({"kernel": local(kernel)}), Bases())
     assert (line.base, line.why) == ("where the pull leaves master", "base of the pull of one")
 
 

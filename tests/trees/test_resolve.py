@@ -20,7 +20,7 @@ from reviewbot.model.progress import Event
 from reviewbot.model.stack import Source
 from reviewbot.model.trees import Trees
 from reviewbot.model.verdict import ExitStatus, VerdictKind
-from reviewbot.trees import DoesNotApply, SourceUnreachable, WrongBase, preview, resolve
+from reviewbot.trees import Bases, DoesNotApply, SourceUnreachable, WrongBase, preview, resolve
 from tests.mails import diff, mail, posting
 from tests.repos import git, make_component, make_repository, stack_of
 from tests.web import web_page
@@ -36,7 +36,7 @@ def run(found: Intake, sources: dict[str, Source], cache: Path, **more: object) 
     fallbacks = more.pop("fallbacks", None)
     assert fallbacks is None or isinstance(fallbacks, dict)
     stack = stack_of(sources, fallbacks=fallbacks)
-    return resolve(found.posting, found.mails, stack, components=list(sources), bases=bases, cache=cache)
+    return resolve(found.posting, found.mails, stack, components=list(sources), bases=Bases(bases), cache=cache)
 
 
 @pytest.fixture
@@ -143,7 +143,9 @@ def test_rfc_parts_can_be_left_out(kernel: Path, tmp_path: Path) -> None:
     mails = [m.replace(b"[PATCHSET v2 1/1]", b"[PATCHSET RFC v2 1/1]") for m in posting(("kernel",))]
     found = taken(mails)
     stack = stack_of({"kernel": source(kernel)})
-    trees = resolve(found.posting, found.mails, stack, components=["kernel"], bases={}, cache=tmp_path / "c", rfc=False)
+    trees = resolve(
+        found.posting, found.mails, stack, components=["kernel"], bases=Bases(rfc=False), cache=tmp_path / "c"
+    )
     assert trees.trees[0].head_commit == trees.trees[0].base_commit
 
 
@@ -222,7 +224,7 @@ def test_a_worktree_that_a_killed_process_left_does_not_hinder(kernel: Path, tmp
 
 def test_the_preview_asks_nobody(tmp_path: Path) -> None:
     stack = stack_of({"kernel": source(tmp_path / "nowhere"), "libfuse": Source(provider="deb", package="fuse3")})
-    lines = preview(taken(posting()).posting, stack, {"kernel": "v6.19"})
+    lines = preview(taken(posting()).posting, stack, Bases({"kernel": "v6.19"}))
     kernel = lines[0]
     assert (kernel.component, kernel.base, kernel.why) == ("kernel", "v6.19", "named by --base")
     assert lines[1].source == "Debian package fuse3"
@@ -231,11 +233,11 @@ def test_the_preview_asks_nobody(tmp_path: Path) -> None:
 def test_a_tarball_with_other_bytes_than_its_sha256_says_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"something")
     stack = stack_of({"kernel": Source(provider="tarball", url=str(tmp_path / "a.tar"), sha256="1" * 64)})
-    found = resolve(None, {}, stack, components=["kernel"], bases={}, cache=tmp_path / "c")
+    found = resolve(None, {}, stack, components=["kernel"], cache=tmp_path / "c")
     assert f"not {'1' * 64}" in found.unavailable["kernel"]
     with web_page(200, b"other bytes") as url:
         stack = stack_of({"kernel": Source(provider="tarball", url=url, sha256="1" * 64)})
-        found = resolve(None, {}, stack, components=["kernel"], bases={}, cache=tmp_path / "c")
+        found = resolve(None, {}, stack, components=["kernel"], cache=tmp_path / "c")
     assert f"its sha256 is {hashlib.sha256(b'other bytes').hexdigest()}, not" in found.unavailable["kernel"]
     assert list((tmp_path / "c" / "downloads").iterdir()) == []
 
@@ -259,7 +261,7 @@ def test_who_waits_for_a_repository_says_for_whom(kernel: Path, tmp_path: Path) 
     cache = tmp_path / "cache"
 
     def trees() -> Trees:
-        return resolve(found.posting, found.mails, stack, components=["kernel"], bases={}, cache=cache, progress=listen)
+        return resolve(found.posting, found.mails, stack, components=["kernel"], cache=cache, progress=listen)
 
     with ThreadPoolExecutor(1) as pool:
         with locked(cache / "locks" / "repository-kernel.lock", who="process 7, which fetches and applies kernel"):
