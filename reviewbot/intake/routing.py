@@ -85,6 +85,12 @@ def components_of(path: str, stack: Stack) -> frozenset[str]:
     return claims.own or claims.shared
 
 
+def fits(name: str, paths: Iterable[str], stack: Stack) -> bool:
+    """Whether all paths lie in what is at the top of a component's tree, as far as that is known."""
+    top = next((component.top for component in stack.components if component.name == name), ())
+    return not top or all(_like(path.split("/", 1)[0], top) for path in paths)
+
+
 def is_generic(word: str) -> bool:
     """Whether a word in brackets or before a colon names no repository."""
     return bool(_GENERIC.fullmatch(word))
@@ -196,8 +202,7 @@ class _Part:
 
     def _fits(self, name: str, paths: Iterable[str]) -> bool:
         """Whether all paths lie in what is at the top of the component's tree."""
-        top = self.stack.component(name).top
-        return not top or all(_like(path.split("/", 1)[0], top) for path in paths)
+        return fits(name, paths, self.stack)
 
     def decided(self, name: str, nowhere: int) -> Routed:
         """The component whose own paths the part touches, unless the mails themselves say that it is another's."""

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from reviewbot.intake.diff import preimage_blobs
 from reviewbot.intake.mail import Mail
-from reviewbot.intake.routing import claims_of, components_of, is_generic, kin_of
+from reviewbot.intake.routing import claims_of, components_of, fits, is_generic, kin_of
 from reviewbot.model.stack import Stack
 
 
@@ -58,6 +59,8 @@ def by_component(patches: Sequence[Mail], stack: Stack) -> list[tuple[Mail, ...]
     What does not tell its repository goes with the patch before it.
     """
     kins = [kin_of(mail, stack) for mail in patches]
+    ours = set(kins) - {""}
+    kins = [kin or ("?" if _is_strange(mail, ours, stack) else "") for mail, kin in zip(patches, kins, strict=True)]
     if len(set(kins) - {""}) < 2:
         return [tuple(patches)]
     found: dict[str, list[Mail]] = defaultdict(list)
@@ -67,6 +70,12 @@ def by_component(patches: Sequence[Mail], stack: Stack) -> list[tuple[Mail, ...]
         found[last].append(mail)
     order = {component.name: place for place, component in enumerate(stack.components)}
     return [tuple(found[name]) for name in sorted(found, key=lambda name: order.get(name, len(order)))]
+
+
+def _is_strange(mail: Mail, names: set[str], stack: Stack) -> bool:
+    """Whether it changes files where none of these components has any: it is for a repository outside the stack."""
+    old = tuple(preimage_blobs(mail.patch.text))
+    return bool(names and old) and not any(fits(name, [path], stack) for name in names for path in old)
 
 
 def _weakly(mail: Mail, found: dict[str, list[Mail]], stack: Stack) -> str:

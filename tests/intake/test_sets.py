@@ -156,6 +156,21 @@ def test_what_is_missing_of_a_series_numbered_through_blocks() -> None:
     assert kinds(found) == [("missing-patches", True)]
 
 
+def test_patches_for_a_repository_outside_the_stack_in_one_numbering_are_left_out_by_name() -> None:
+    known = diff("src/main.c").replace("--- a/", "index 1234567..89abcde 100644\n--- a/")
+    mails = [
+        mail("1@x", "[PATCH 1/3] fuse: do it", diff(KERNEL)),
+        mail("2@x", "[PATCH 2/3] exfat-fuse: use it", known, parent="1@x"),
+        mail("3@x", "[PATCH 3/3] exfat-fuse: say so", diff("doc/exfat.8"), parent="1@x"),
+    ]
+    found = of(mails)
+    assert [(part[0], part[3]) for part in parts(found)] == [("kernel", ["1@x"])]
+    assert kinds(found) == [("elsewhere", False)]
+    assert (
+        "does not have, exfat-fuse" in found.problems[0].message and "2 patches left out" in found.problems[0].message
+    )
+
+
 def letter(*sets: tuple[str, str, str]) -> list[bytes]:
     """A letter above sub-series: counter, path, title."""
     mails = [mail("t@x", "[PATCHBOMB v5] all of it")]
