@@ -86,6 +86,8 @@ _SOURCE = re.compile(r" -c (?P<file>\S+\.[cS])\b|^  (?:CC|AS)(?: \[M\])? +(?P<ob
 _BOX = re.compile(r"(?<![\w./-])(?:/obj/)?(?:(?:\.\./)+src/|(?<![\w.])/src/)")
 """Where a tree lies in the box: nobody else has it there."""
 _TEMPORARY = re.compile(r"^(?:\{standard input\}|/tmp/\S+\.s)$")
+_LONGEST = 2000
+"""Characters of a line that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def all_errors(log: str) -> tuple[FirstError, ...]:
 
 
 def _lines(log: str) -> list[str]:
-    return [re.sub(r"\x1b\[[0-9;]*[mK]", "", line) for line in log.splitlines()]
+    """Of a line without end only the beginning: the time for a line grows with the square of its length."""
+    return [re.sub(r"\x1b\[[0-9;]*[mK]", "", line[:_LONGEST]) for line in log.splitlines()]
 
 
 def _search(patterns: Sequence[re.Pattern[str]], lines: list[str]) -> Iterator[FirstError]:

@@ -164,3 +164,9 @@ def test_a_build_that_goes_on_tells_all_errors_of_compilers_and_nothing_of_make(
     assert [error.what for error in all_errors("make: *** [x] Error 1\n")] == ["[x] Error 1"]
     assert all_errors("fine\n") == ()
     assert len(all_errors("fs/a.c:1:2: error: x\n" * 99)) == 50
+
+
+@pytest.mark.parametrize("piece", ["a,", "_", "/", "-", "(", "<"])
+def test_a_line_without_end_takes_no_time(piece: str) -> None:
+    found = first_error(piece * 500_000 + "\nfs/fuse/file.c:1:2: error: y\n")
+    assert found and found.place == "fs/fuse/file.c:1"
