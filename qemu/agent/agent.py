@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from figures import Meter
+    from standstill import Standstill
 
 HEARTBEAT = 5.0
 PIPE = 1 << 20  # bytes of a step's pipe: one that prints a gigabyte shall not wake us 16,000 times
@@ -167,8 +168,8 @@ class Agent:
             self.tell(t=protocol.DONE, name=name, status=127, seconds=0, output=f"{order['argv'][0]}: {error.strerror}")
             return
         self.watched.add(step.pid)
-        limit = order["timeout"]
-        hung = {} if self.ended(step, limit) else self.end(step, name, limit)
+        still = self.standstill(order.get("still", 0.0))
+        hung = {} if self.ended(step, order["timeout"], still) else self.end(step, name, order["timeout"], still)
         seconds = time.monotonic() - started
         step.close()
         taken = meter.end() if meter else None
@@ -201,11 +202,18 @@ class Agent:
         self.meter.begin()
         return self.meter
 
-    def ended(self, step: Child, seconds: float) -> bool:
-        """Wait so long for its end; whether it came."""
-        return self.attend(step, seconds, lambda: step.over(step.pid in self.dead))
+    def standstill(self, seconds: float) -> Standstill | None:
+        if not seconds:
+            return None
+        from standstill import Standstill
 
-    def attend(self, step: Child, seconds: float, over: Callable[[], bool]) -> bool:
+        return Standstill(seconds)
+
+    def ended(self, step: Child, seconds: float, still: Standstill | None = None) -> bool:
+        """Wait so long for its end, or until nothing moves any more; whether the end came."""
+        return self.attend(step, seconds, lambda: step.over(step.pid in self.dead), still)
+
+    def attend(self, step: Child, seconds: float, over: Callable[[], bool], still: Standstill | None = None) -> bool:
         """Read what the step says, bury the dead and stay heard until it is `over()`, True, or the time is up."""
         until = time.monotonic() + seconds
         while True:
@@ -214,7 +222,7 @@ class Agent:
             now = time.monotonic()
             if over():
                 return True
-            if now > until:
+            if now > until or (still and still.now()):
                 return False
             if now - self.beat > HEARTBEAT:
                 self.beat = now
@@ -233,16 +241,25 @@ class Agent:
             if pid in self.watched:
                 self.dead[pid] = os.waitstatus_to_exitcode(status)
 
-    def end(self, step: Child, name: str, limit: float) -> dict[str, Any]:
-        """A step that reached its limit: tell what it hangs in, abort its FUSE connections, kill it, clean up after it.
+    def end(self, step: Child, name: str, limit: float, still: Standstill | None) -> dict[str, Any]:
+        """A step that hangs: tell what it hangs in, abort its FUSE connections, kill it, clean up after it.
 
-        What the host is told of it. `unclean`: why nothing else should run here.
+        What the host is told of it. `still`: seconds for which nothing moved, when that is why. `unclean`: why nothing
+        else should run here.
         """
-        self.kmsg.say(f"step {name} reached its limit of {limit:.0f} s")
+        stood = still.stood if still else 0.0
+        self.kmsg.say(
+            f"step {name} " + (f"stands still for {stood:.0f} s" if stood else f"reached its limit of {limit:.0f} s")
+        )
         said = self.apart(step, "collect", COLLECT_LIMIT)
         size = self.collect(name, ["/run/reviewbot/hang"])
         self.tell(
-            t=protocol.HANG, name=name, text=said or "its state could not be read", output=clip(step.output), files=size
+            t=protocol.HANG,
+            name=name,
+            still=stood,
+            text=said or "its state could not be read",
+            output=clip(step.output),
+            files=size,
         )
         aborted = self.apart(step, "abort", ABORT_LIMIT)
         by = "abort"

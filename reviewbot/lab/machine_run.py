@@ -296,6 +296,7 @@ class MachineRun:
                 "argv": step.argv,
                 "env": env,
                 "timeout": asked.limit,
+                "still": step.still,
                 "collect": step.collect,
                 "measure": step.measure,
             }
@@ -315,7 +316,9 @@ class MachineRun:
                     asked, started = replace(asked, before=text(message, "dmesg")), True
                 case protocol.HANG, step.name if started and not hang:
                     hang = message
-                    self.progress(Event("lab", self.job.name, "note", f"{step.name} hangs after {asked.limit:.0f} s"))
+                    self.progress(
+                        Event("lab", self.job.name, "note", f"{step.name} hangs after {time.monotonic() - began:.0f} s")
+                    )
                 case protocol.DONE, step.name if started:
                     break
                 case protocol.ALIVE, _:

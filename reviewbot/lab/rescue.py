@@ -8,7 +8,7 @@ from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
-from reviewbot.lab.channel import text
+from reviewbot.lab.channel import number, text
 from reviewbot.lab.console import EXCERPT
 from reviewbot.lab.machine import Places
 from reviewbot.lab.recorder import Recorder
@@ -73,5 +73,7 @@ def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:
     if how == "was killed" and aborted:
         how = "was killed; aborting its fuse connections did not end it"
     unclean = text(done, "unclean", 300)
-    lines = [how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
+    still = number(hang, "still")
+    stood = f"nothing moved for {still:.0f} s, though somebody waits for an answer" if still else ""
+    lines = [stood, how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
     return "\n".join(line for line in lines if line)[:EXCERPT]

@@ -22,6 +22,8 @@ class GuestStep(Model):
     """Added to the agent's own small environment."""
     timeout: float
     """Seconds on a machine of slow factor 1; the lab multiplies."""
+    still: float = 0.0
+    """Seconds, on any machine: it is ended when so long nothing moves though somebody waits for an answer; 0: never."""
     collect: tuple[str, ...] = ()
     """Files and folders in the guest whose contents come back under the step's log folder."""
     gate: bool = False

@@ -126,7 +126,7 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
     """
     decides = {"disks", "memory", "cpus", "release", "kernel_line", "renew", "slow", "last"}
     machine = shard.model_dump(mode="json", include=decides)
-    steps = [step.model_dump(mode="json", exclude={"timeout", "known"}) for step in shard.steps]
+    steps = [step.model_dump(mode="json", exclude={"timeout", "still", "known"}) for step in shard.steps]
     built = context.build.artifacts.artifacts
     used = {
         "kernel",

@@ -29,6 +29,8 @@ from reviewbot.suites.shortcomings import known, load_shortcomings
 
 PREPARE = "setup/fstests"
 _DIFF = 4096
+_STILL = 90.0
+"""Seconds in which nothing moves that a test may take while it waits for the filesystem: some sleep, none so long."""
 _CHECK_DMESG = re.compile(
     r"kernel BUG at|WARNING:|\bBUG:|Oops:|possible recursive locking detected|(?:INFO|ERR): suspicious RCU usage"
     r"|INFO: possible circular locking|general protection fault:|BUG .* remaining|oom-kill|UBSAN:"
@@ -76,6 +78,7 @@ def _step(test: str, env: Mapping[str, str], seconds: float, why_not: str) -> Gu
         argv=("/stack/suites/fstests/run", test),
         env=dict(env),
         timeout=seconds,
+        still=_STILL,
         collect=(f"/results/{test}",),
         measure=bool(env["LEG_SERVER"]),
     )

@@ -171,9 +171,9 @@ def tail(text: str, limit: int = EXCERPT) -> str:
 
 def _hung(reply: StepReply) -> str:
     """`did not end within 60 s; ended when …; fuse connection 42 (/dev/vdd on /mnt/test): …`, or who fell silent."""
-    said = [line.strip() for line in reply.hang.splitlines()[:2]]
+    said = [line.strip() for line in reply.hang.splitlines()[:3]]
     if not reply.limit or reply.seconds >= reply.limit:
-        said.insert(0, f"did not end within {reply.limit or reply.seconds:.0f} s")
+        said = [f"did not end within {reply.limit or reply.seconds:.0f} s", *said[:2]]
     return "; ".join(said or ["the guest fell silent"])
 
 

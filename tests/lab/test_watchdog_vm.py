@@ -33,6 +33,8 @@ pytestmark = pytest.mark.vm
 DEAF = (Path(__file__).with_name("deaf_fuse.py")).read_text()
 SOON = 0.2
 """A limit, in seconds on a machine of slow factor 1: a few here."""
+STILL = 3.0
+"""Seconds for which nothing may move."""
 CLEAN = (
     "ls /sys/fs/fuse/connections; grep -E ' (fuse[.]|ext4 .*/mnt)' /proc/mounts; "
     "ps -eo comm= | grep -xE 'sleep|cat|fuse2fs|python3'; echo end"
@@ -98,6 +100,10 @@ def one_machine(machine_images: Images, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("one")
     job = machine_images.job(
         deaf_server("deaf-start"), shell("deaf", "cat /tmp/deaf/file", timeout=SOON), shell("deaf-after", CLEAN),
+        shell("asleep", "sleep 20; echo awake", timeout=100).model_copy(update={"still": STILL}),
+        deaf_server("still-start"),
+        shell("still", "cat /tmp/deaf/file", timeout=100).model_copy(update={"still": STILL}),
+        shell("still-after", CLEAN),
         deaf_server("blocked-start"),
         shell("blocked", "cat /tmp/deaf/file & sleep 0.3; kill -9 $!; wait $!; echo over", timeout=2 * SOON),
         shell("blocked-after", CLEAN),
@@ -199,6 +205,22 @@ def test_a_server_that_never_answers(one_machine: Told) -> None:
     assert "deaf on /tmp/deaf" in one_machine.file("deaf", "hang/connections.txt")
     assert any((one_machine.folder / "deaf" / "hang").glob("server-*.status"))
     assert left(one_machine, "deaf-after") == "end\n"
+
+
+@fault(
+    "a test that waits for a server that waits, too",
+    collected="the same, long before its limit",
+    outcome="HANG",
+    machine="goes on",
+)
+def test_what_stands_still_and_waits_is_not_waited_for_until_its_limit(one_machine: Told) -> None:
+    judged, reply = one_machine.judged("still"), one_machine.replies["still"]
+    assert judged.outcome is Outcome.HANG and reply.seconds < 100 < reply.limit
+    assert (
+        judged.reason.startswith("nothing moved for ") and "(deaf on /tmp/deaf): requests waiting: 1" in judged.reason
+    )
+    assert left(one_machine, "still-after") == "end\n"
+    assert one_machine.outcome("asleep") is Outcome.PASS, "who only sleeps waits for nobody"
 
 
 @fault(
