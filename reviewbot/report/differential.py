@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same tests on every leg side by side: which filesystem fails what the others pass, and what base does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reviewbot.model.differences import differences
@@ -9,6 +9,8 @@ from reviewbot.model.results import Difference, Outcome
 from reviewbot.model.words import counted
 from reviewbot.report.record import Record
 
+_FEW = 3
+"""So many tests without a result have a row each."""
 YARDSTICK = "ext4"
 """The kernel's own filesystem: what it fails, too, is not held against a server."""
 
@@ -35,6 +37,8 @@ def differential(record: Record) -> Differential | None:
     legs = [leg.leg for leg in record.results.legs if leg.available and leg.tests]
     both = {leg for row in found.rows for leg in row.base}
     columns = [(leg, side) for leg in legs for side in (("base", "head") if leg in both else ("head",))]
+    lost = _lost(legs, found.rows)
+    hidden = {name for names in lost.values() for name in names}
     rows = (
         (
             f"{row.suite}/{row.test}",
@@ -42,9 +46,27 @@ def differential(record: Record) -> Differential | None:
             *(str((row.base if side == "base" else row.head).get(leg, "")) for leg, side in columns),
         )
         for row in found.rows
+        if f"{row.suite}/{row.test}" not in hidden
     )
     names = tuple(f"{leg} on base" if side == "base" else leg for leg, side in columns)
-    return Differential(names, tuple(rows), tuple(_alike(found.alike, alone=len(legs) == 1)))
+    return Differential(names, tuple(rows), (*_alike(found.alike, alone=len(legs) == 1), *map(_gap, lost.items())))
+
+
+def _lost(legs: list[str], rows: Iterable[Difference]) -> dict[str, list[str]]:
+    """Legs -> tests that have no result there because their machine was lost, and fail nowhere: where they are many."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        absent = [leg for leg in legs if row.head.get(leg, Outcome.INFRA).unknown]
+        outcomes = (*row.head.values(), *row.base.values())
+        if absent and not any(outcome.broken for outcome in outcomes) and Outcome.KNOWN not in row.head.values():
+            found.setdefault(", ".join(absent), []).append(f"{row.suite}/{row.test}")
+    return {where: tests for where, tests in found.items() if len(tests) > _FEW}
+
+
+def _gap(lost: tuple[str, list[str]]) -> str:
+    where, tests = lost
+    some = ", ".join(tests[:_FEW])
+    return f"{len(tests)} tests have no result on {where}: {some} and {len(tests) - _FEW} more"
 
 
 def _said(legs: list[str], row: Difference) -> str:

@@ -14,7 +14,7 @@ P, F, N = Outcome.PASS, Outcome.FAIL, Outcome.NOTRUN
 
 def legs(comparison: Comparison | None = None, **outcomes: str) -> Differential | None:
     """ext4="PFN": outcomes of generic/001, 002, …; `-`: not planned there."""
-    kinds = {"P": P, "F": F, "N": N, "K": Outcome.KNOWN}
+    kinds = {"P": P, "F": F, "N": N, "K": Outcome.KNOWN, "I": Outcome.INFRA}
     results = tuple(
         LegResult(
             leg=leg,
@@ -52,6 +52,19 @@ def test_what_cannot_run_on_one_leg_says_where() -> None:
     found = legs(ext4="P", fuse4fs="N")
     assert found
     assert found.rows == (("fstests/generic/001", "no result on fuse4fs", "PASS", "NOTRUN"),)
+
+
+def test_tests_after_a_lost_machine_are_one_line_when_they_are_many() -> None:
+    found = legs(ext4="PPPFPP", fuse4fs="FIIIII")
+    assert found
+    assert [row[:2] for row in found.rows] == [
+        ("fstests/generic/001", "fails only on fuse4fs"),
+        ("fstests/generic/004", "fails only on ext4"),
+    ]
+    gone = "fstests/generic/002, fstests/generic/003, fstests/generic/005"
+    assert found.same == (f"4 tests have no result on fuse4fs: {gone} and 1 more",)
+    few = legs(ext4="PPP", fuse4fs="FII")
+    assert few and len(few.rows) == 3
 
 
 def test_a_known_failure_is_told_as_one() -> None:
