@@ -20,7 +20,7 @@ from reviewbot.intake.join import join
 from reviewbot.intake.known import known_trees
 from reviewbot.intake.manifest import as_said, load_manifest, pull_piece
 from reviewbot.intake.mbox import Mailbag, read_mbox
-from reviewbot.intake.names import MessageId, parse_name
+from reviewbot.intake.names import MessageId, NotAName, parse_name
 from reviewbot.intake.patchwork import message_id_of
 from reviewbot.intake.split import Intake, Piece, pieces, tops
 from reviewbot.intake.wait import wait_complete
@@ -172,5 +172,10 @@ def _reach(site: Site) -> Reach:
 
 
 def _message_id(text: str, reach: Reach) -> MessageId:
-    name = parse_name(text)
+    try:
+        name = parse_name(text)
+    except NotAName as error:
+        if Path(text).exists():
+            raise UsageError(str(error), hint=f"--mbox {text} reads the mails of a file or a folder") from error
+        raise
     return name if isinstance(name, MessageId) else MessageId(message_id_of(name, reach))

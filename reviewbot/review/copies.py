@@ -205,7 +205,8 @@ def check_copies(
         missing = [p.component for p, t in ((entry.master, master), (entry.copy_, copy)) if t is None]
         if master is None or copy is None:
             texts: tuple[_Pair, _Pair] | str = (
-                f"{entry.master} is compared with {entry.copy_}, but the source of {' and '.join(missing)} is not here"
+                f"{entry.master} and {entry.copy_} are not compared, "
+                f"for the source of {' and '.join(missing)} is not here"
             )
         else:
             texts = _texts(entry, master, copy)

@@ -56,7 +56,7 @@ def check_numbers(
         for name, tree in sides.items()
     }
     if missing := [entry.component for entry in rules.numbers if entry.component not in sides]:
-        skip(f"not compared with {' and '.join(missing)}, whose source is not here")
+        skip(f"ioctl numbers are not compared with those of {' and '.join(missing)}, whose source is not here")
     pairs = {frozenset((str(entry.master), str(entry.copy_))) for entry in rules.copies if not entry.only}
     shared = _shared(head, pairs, {reason.name for reason in rules.known})
     touched = {

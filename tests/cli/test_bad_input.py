@@ -47,6 +47,10 @@ def test_a_name_that_names_nothing(user: User, name: str, status: int, words: st
     user.refuses(status, words, "plan", name)
 
 
+def test_a_folder_is_no_name_of_a_posting(user: User) -> None:
+    assert f"--mbox {user.folder}" in user.refuses(2, "is no Message-ID", "plan", str(user.folder))
+
+
 def test_a_number_that_patchwork_does_not_know(user: User) -> None:
     user.site(network={"private": ["127.0.0.1"]})
     with web_site({}) as (url, _):
