@@ -224,6 +224,14 @@ def test_a_server_that_is_silent_is_said_to_be(tmp_path: Path) -> None:
     assert done.returncode == 32 and "gave no answer within 30 s" in done.stderr
 
 
+def test_a_silent_server_is_killed_before_umount_looks_at_its_folder(tmp_path: Path) -> None:
+    """The look would wait for it, for ever: a request that the server has read cannot be interrupted."""
+    alive = f"read -r pid <{tmp_path}/pid; kill -0 $pid 2>/dev/null && : >{tmp_path}/seen"
+    umount = f"#!/bin/sh\n{alive}\n: >{tmp_path}/called\n"
+    done = mount(tmp_path, stat="#!/bin/sh\nexit 124\n", umount=umount)
+    assert done.returncode == 32 and (tmp_path / "called").exists() and not (tmp_path / "seen").exists()
+
+
 def test_the_last_word_of_a_mount_that_failed_is_the_servers(tmp_path: Path) -> None:
     """And not what the shell says of the server that the lab ended."""
     why = "fuse4fs: bad superblock"
