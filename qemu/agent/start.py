@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 
+from texts import write
+
 SUITE = ["python3", "-S", "/stack/suites/run.py"]
 IMPORTED = ("errno", "fcntl", "hashlib", "json", "random", "re", "struct", "subprocess", "traceback")
 """What suites import of the standard library; they read their settings when they are imported, so not themselves."""
@@ -54,6 +56,7 @@ def become(words: list[str], env: dict[str, str], output: int) -> None:
         os.closerange(3, _MOST_FILES)  # the agent's ports and disk are nobody's business
         os.environ.clear()
         os.environ.update(env)
+        write("/proc/self/comm", "/".join(words[:2])[:15])  # what reports of hangs and crashes call it
         sys.argv = [SUITE[-1], *words]
         sys.pycache_prefix = env.get("PYTHONPYCACHEPREFIX")
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape")

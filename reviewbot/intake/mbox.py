@@ -79,7 +79,9 @@ def _bytes_of(path: Path) -> bytes:
         with open(0, "rb", closefd=False) if str(path) == "-" else path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", hint="--mbox wants a file with the thread") from error
+        raise UsageError(
+            f"{path}: {error.strerror}", hint="--mbox wants a file with the thread, or a folder of patches"
+        ) from error
     if len(data) > MAX_BYTES:
         raise NotAnMbox(str(path), f"it is larger than {MAX_BYTES >> 20} MiB")
     if data.startswith(b"\x1f\x8b"):

@@ -69,9 +69,11 @@ async def _until_quiet(console: Recorder) -> None:
 def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:
     """What the agent found, and what ended the step; the first line says how."""
     aborted = text(done, "aborted", 100)
-    how = {"abort": "ended when its fuse connections were aborted", "kill": "was killed"}.get(text(done, "by"), "")
-    if how == "was killed" and aborted:
-        how = "was killed; aborting its fuse connections did not end it"
+    how = {"abort": "ended when its fuse connections were aborted", "kill": "was sent SIGKILL"}.get(
+        text(done, "by"), ""
+    )
+    if how == "was sent SIGKILL" and aborted:
+        how = "was sent SIGKILL, since aborting its fuse connections did not end it"
     unclean = text(done, "unclean", 300)
     still = number(hang, "still")
     stood = f"nothing moved for {still:.0f} s, though somebody waits for an answer" if still else ""

@@ -32,6 +32,15 @@ class Source(Model):
     """Paths left out of the import (large blobs that a mirror lacks)."""
 
     @model_validator(mode="after")
+    def _named(self) -> Self:
+        key = {"git": "url", "deb": "package", "dir": "path", "tarball": "url"}[self.provider]
+        if not getattr(self, key):
+            raise PydanticCustomError(
+                key, "{key} is missing, which {provider} needs", {"key": key, "provider": self.provider}
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pinned(self) -> Self:
         if self.provider == "tarball" and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             said = "is not 64 hex digits" if self.sha256 else "is missing"

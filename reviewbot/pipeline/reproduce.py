@@ -195,7 +195,9 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
         leg.leg: result for leg in run.legs for result in leg.tests if (result.suite, result.test) == (suite, test)
     }
     chosen = tuple(legs) or tuple(leg for leg, was in known.items() if was.outcome not in FINE)
-    chosen = chosen or tuple(leg for leg, was in known.items() if was.outcome is Outcome.PASS) or tuple(known)
+    for outcome in (Outcome.KNOWN, Outcome.PASS):
+        chosen = chosen or tuple(leg for leg, was in known.items() if was.outcome is outcome)
+    chosen = chosen or tuple(known)
     if not chosen:
         raise UsageError(f"no leg of run {run.folder.id} ran {name}", hint="--leg LEG runs it there all the same")
     return tuple(Case(run.leg(leg), suite, test, known.get(leg)) for leg in chosen)

@@ -96,6 +96,8 @@ def _of_base(failing: list[str], base: Mapping[str, Outcome]) -> str:
     found = [base[leg].broken for leg in failing if leg in base]
     if len(found) < len(failing):
         return ""
+    if all(base[leg] is Outcome.NOTRUN for leg in failing):
+        return "; cannot run on base"
     return "; on base, too" if all(found) else "; not on base" if not any(found) else ""
 
 

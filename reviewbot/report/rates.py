@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How often a test failed, in words."""
 
-from reviewbot.model.comparison import Class, Compared, Counts
+from reviewbot.model.comparison import Class, Compared, Counts, Side
 from reviewbot.model.results import Outcome
 
 
@@ -11,12 +11,22 @@ def counts(found: Counts) -> str:
 
 
 def rates(test: Compared) -> str:
-    """`4/4 on head, 0/4 on base`; without a side that was not run again."""
+    """`4/4 on head, 0/4 on base`, `4/4 on head, NOTRUN 4/4 on base`; without a side that was not run again."""
     if not test.head.runs:
         return f"{counts(test.base)} on base"
     if not test.base.runs:
         return f"{counts(test.head)} on head"
-    return f"{counts(test.head)} on head, {counts(test.base)} on base"
+    return f"{counts(test.head)} on head, {'NOTRUN ' if never_ran(test) else ''}{_of(test)} on base"
+
+
+def never_ran(test: Compared) -> bool:
+    """Whether it could not run on base, which is no failure and no pass."""
+    said = {rerun.outcome for rerun in test.reruns if rerun.side is Side.BASE and not rerun.outcome.unknown}
+    return said == {Outcome.NOTRUN}
+
+
+def _of(test: Compared) -> str:
+    return f"{test.base.runs}/{test.base.runs}" if never_ran(test) else counts(test.base)
 
 
 def spread(test: Compared) -> str:

@@ -112,15 +112,13 @@ def _from(found: Finding) -> str:
 
 
 def confirmed(blame: Blame) -> str:
-    """` (with it 3/3, before it 0/3, head without it passes)`: what the runs around the patch said."""
+    """` (fails 3/3 with it, 0/3 before it; head without it passes)`: what the runs around the patch said."""
     if not blame.patches or not blame.patches[0].at.runs:
         return ""
     one = blame.patches[0]
-    said = [f"with it {one.at.failed}/{one.at.runs}"]
-    said += [f"before it {one.before.failed}/{one.before.runs}"] if one.before.runs else []
-    if one.without is not None:
-        said.append(f"head without it {'fails' if one.without else 'passes'}")
-    return f" ({', '.join(said)})"
+    before = f", {one.before.failed}/{one.before.runs} before it" if one.before.runs else ""
+    without = "" if one.without is None else f"; head without it {'fails' if one.without else 'passes'}"
+    return f" (fails {one.at.failed}/{one.at.runs} with it{before}{without})"
 
 
 def _change(found: Finding) -> str:

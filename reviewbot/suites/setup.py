@@ -15,6 +15,8 @@ SETUP = "setup/leg"
 PYTHON = ("python3", "-S", "/stack/suites/run.py")
 _TIMEOUT, _AGAIN = 40.0, 15.0
 """Seconds; it takes one or two on a machine that is not emulated."""
+STILL, STILL_AGAIN = 30.0, 15.0
+"""Seconds in which nothing moves that this or a check may take: none sleeps so long while it waits for an answer."""
 _HURRY = {"REVIEWBOT_MOUNT_LIMIT": "60", "REVIEWBOT_UMOUNT_LIMIT": "40"}
 """Seconds in a rerun: a server that hangs at each mount or unmount is waited for several times."""
 
@@ -59,7 +61,12 @@ def setup_steps(leg: LegSpec, *, again: bool = False) -> tuple[GuestStep, ...]:
     argv = (*PYTHON, "setup", *leg.prove)
     return (
         GuestStep(
-            name=SETUP, argv=argv, env=dict(leg_env(leg, again=again)), timeout=_AGAIN if again else _TIMEOUT, gate=True
+            name=SETUP,
+            argv=argv,
+            env=dict(leg_env(leg, again=again)),
+            timeout=_AGAIN if again else _TIMEOUT,
+            still=STILL_AGAIN if again else STILL,
+            gate=True,
         ),
     )
 

@@ -8,7 +8,7 @@ from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.costs import costs
 from reviewbot.suites.outcome import by_status, excused
-from reviewbot.suites.setup import PYTHON, leg_env
+from reviewbot.suites.setup import PYTHON, STILL, STILL_AGAIN, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
 CHECKS = (
@@ -35,9 +35,6 @@ _LONG = {
 }
 """The same of checks that move more, or wait for a server's start or end."""
 
-_STILL, _STILL_AGAIN = 30.0, 15.0
-"""Seconds in which nothing moves that a check may take: none sleeps so long while it waits for the filesystem."""
-
 
 def steps(leg: LegSpec, only: Collection[str] = (), *, again: bool = False) -> tuple[GuestStep, ...]:
     """One step per check. only: those that are wanted, as `alone` and `up_to` choose them; empty: all. again: they ran
@@ -50,7 +47,7 @@ def steps(leg: LegSpec, only: Collection[str] = (), *, again: bool = False) -> t
             argv=(*PYTHON, "smoke", check),
             env=env,
             timeout=_LONG.get(check, (_LIMIT, _LIMIT_AGAIN))[bool(only) and again],
-            still=_STILL_AGAIN if only and again else _STILL,
+            still=STILL_AGAIN if only and again else STILL,
             measure=bool(leg.server),
         )
         for check in CHECKS

@@ -180,7 +180,7 @@ def test_what_a_step_hung_in_is_told_after_what_ended_it(guest: Guest) -> None:
     reply = guest.step(START, HANG, ENDED)
     assert (reply.status, reply.exit_status, reply.limit, reply.unclean) == ("timeout", -9, 1.0, "")
     assert reply.hang.splitlines() == [
-        "was killed; aborting its fuse connections did not end it",
+        "was sent SIGKILL, since aborting its fuse connections did not end it",
         "fuse connection 42: requests waiting: 3",
     ]
 

@@ -262,7 +262,7 @@ def test_a_server_that_is_stopped_in_mid_test(one_machine: Told) -> None:
 )
 def test_a_step_that_no_signal_but_sigkill_ends_in_two_sessions(one_machine: Told) -> None:
     judged = one_machine.judged("stubborn")
-    assert judged.outcome is Outcome.HANG and "; was killed; waiting sleep pid " in judged.reason
+    assert judged.outcome is Outcome.HANG and "; was sent SIGKILL; waiting sleep pid " in judged.reason
     assert left(one_machine, "stubborn-after") == "end\n"
 
 
