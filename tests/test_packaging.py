@@ -153,10 +153,13 @@ def test_make_install_installs_what_finds_its_data_and_make_uninstall_removes_it
 
 def test_the_site_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "site-file.md").read_text()
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "site.yaml"
-    path.write_text(block)
-    site = load_yaml(path, Site)
+    sites = []
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        path.write_text(block)
+        sites.append(load_yaml(path, Site))
+    site, debian = sites
+    assert {source.provider for source in debian.components.values()} == {"deb"}
     assert {source.provider for source in site.components.values()} == {"git", "dir", "tarball"}
     assert set(Site.model_fields) == set(site.model_fields_set), "the example shows every key"
 
