@@ -156,15 +156,10 @@ def merged() -> float:
     return seconds
 
 
-def on_workers(
-    built: dict[str, Artifact], tests: tuple[str, ...], workers: int, folder: Path, saved: str = "never"
-) -> tuple[float, str]:
-    """Seconds of the list with so many workers of one machine each, and why that is no figure; empty: it is.
-
-    saved: `auto` for machines that begin in a saved state, as a user's do.
-    """
+def on_workers(built: dict[str, Artifact], tests: tuple[str, ...], workers: int, folder: Path) -> tuple[float, str]:
+    """Seconds of the list with so many workers of one machine each, and why that is no figure; empty: it is."""
     site = folder / "site.yaml"
-    site.write_text(f"accelerator: tcg\nmachine: {{vms: 1, saved: {saved}}}\n")
+    site.write_text("accelerator: tcg\nmachine: {vms: 1}\n")
     known = cache_dir() / "durations.json"
     durations = Durations(known, suites.load_typical())
     environment = {name: os.environ[name] for name in os.environ if name.startswith(("REVIEWBOT_", "XDG_"))}
@@ -210,7 +205,7 @@ def first_test(built: dict[str, Artifact]) -> Figure:
             began = datetime.datetime.now(datetime.UTC)
             folder = Path(name) / str(number)
             folder.mkdir()
-            _, why = on_workers(built, LIST[:1], 1, folder, "auto")
+            _, why = on_workers(built, LIST[:1], 1, folder)
             result = json.loads((folder / "result1.json").read_text())
             if why or not result["machines"]:
                 break
