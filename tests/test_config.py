@@ -170,3 +170,14 @@ def test_iomap_is_forbidden_in_the_legs_that_it_is_compared_with() -> None:
     stack = load_stack()
     for leg in (leg for leg in stack.legs if leg.server in ("fuse2fs", "fuse4fs")):
         assert ("iomap=1" if leg.prove else "iomap=0") in leg.mount_options.split(",")
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [("provider: deb, suite: trixie", "package"), ("provider: git, ref: v1", "url"), ("provider: dir", "path")],
+)
+def test_a_source_without_its_key_is_refused_with_its_line(tmp_path: Path, source: str, key: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(f"components:\n  libfuse: {{{source}}}\n")
+    with pytest.raises(ConfigError, match=rf"site\.yaml:2: .*{key} is missing"):
+        load_site(path)

@@ -86,6 +86,8 @@ _SOURCE = re.compile(r" -c (?P<file>\S+\.[cS])\b|^  (?:CC|AS)(?: \[M\])? +(?P<ob
 _BOX = re.compile(r"(?<![\w./-])(?:/obj/)?(?:(?:\.\./)+src/|(?<![\w.])/src/)")
 """Where a tree lies in the box: nobody else has it there."""
 _TEMPORARY = re.compile(r"^(?:\{standard input\}|/tmp/\S+\.s)$")
+_MOST = 50
+"""Errors of a build that are kept."""
 _LONGEST = 2000
 """Characters of a line that are looked at."""
 
@@ -124,10 +126,6 @@ def first_error(log: str) -> FirstError | None:
         if found := next(_search(patterns, lines), None):
             return found
     return None
-
-
-_MOST = 50
-"""Errors of a build that are kept."""
 
 
 def all_errors(log: str) -> tuple[FirstError, ...]:

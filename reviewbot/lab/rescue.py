@@ -67,15 +67,12 @@ async def _until_quiet(console: Recorder) -> None:
 
 
 def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:
-    """What the agent found, and what ended the step; the first line says how."""
-    aborted = text(done, "aborted", 100)
-    how = {"abort": "ended when its fuse connections were aborted", "kill": "was sent SIGKILL"}.get(
-        text(done, "by"), ""
-    )
-    if how == "was sent SIGKILL" and aborted:
-        how = "was sent SIGKILL, since aborting its fuse connections did not end it"
+    """What the agent found, and what ended the step; the first lines say how."""
+    because = ", since aborting its fuse connections did not end it" if text(done, "aborted", 100) else ""
+    ends = {"abort": "ended when its fuse connections were aborted", "kill": f"was sent SIGKILL{because}"}
+    how = ends.get(text(done, "by"), "")
     unclean = text(done, "unclean", 300)
     still = number(hang, "still")
-    stood = f"nothing moved for {still:.0f} s, though somebody waits for an answer" if still else ""
+    stood = f"no progress for {still:.0f} s while a request or a task is blocked" if still else ""
     lines = [stood, how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
     return "\n".join(line for line in lines if line)[:EXCERPT]

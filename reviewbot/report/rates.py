@@ -16,17 +16,13 @@ def rates(test: Compared) -> str:
         return f"{counts(test.base)} on base"
     if not test.base.runs:
         return f"{counts(test.head)} on head"
-    return f"{counts(test.head)} on head, {'NOTRUN ' if never_ran(test) else ''}{_of(test)} on base"
+    return f"{counts(test.head)} on head, {_on_base(test)} on base"
 
 
-def never_ran(test: Compared) -> bool:
-    """Whether it could not run on base, which is no failure and no pass."""
+def _on_base(test: Compared) -> str:
+    """A test that cannot run neither fails nor passes."""
     said = {rerun.outcome for rerun in test.reruns if rerun.side is Side.BASE and not rerun.outcome.unknown}
-    return said == {Outcome.NOTRUN}
-
-
-def _of(test: Compared) -> str:
-    return f"{test.base.runs}/{test.base.runs}" if never_ran(test) else counts(test.base)
+    return f"NOTRUN {test.base.runs}/{test.base.runs}" if said == {Outcome.NOTRUN} else counts(test.base)
 
 
 def spread(test: Compared) -> str:

@@ -99,6 +99,10 @@ def test_a_failure_that_base_does_not_have_says_so() -> None:
     assert base_says(P).rows == (("fstests/generic/001", "fails only on fuse4fs; not on base", "PASS", "PASS", "FAIL"),)
 
 
+def test_a_failure_of_what_cannot_run_on_base_says_so() -> None:
+    assert base_says(N).rows[0][1] == "fails only on fuse4fs; cannot run on base"
+
+
 def test_one_leg_alone_is_compared_with_base() -> None:
     smoke = Comparison(smoke_on_base={"fuse4fs": {"acl": F, "mount": P, "rename": P}})
     tests = tuple(TestResult(suite="smoke", test=name, outcome=now) for name, now in (("acl", P), ("mount", P)))
