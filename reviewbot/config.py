@@ -185,9 +185,9 @@ def load_site(path: Path | None = None) -> Site:
     chosen = path or site_file()
     if not chosen.exists():
         if path is not None:
-            raise ConfigError(str(path), 0, "", "no such file", hint="--site names it")
+            raise ConfigError(str(path), 0, "", "no such file", hint="named by --site")
         if named_site_file():
-            raise ConfigError(str(chosen), 0, "", "no such file", hint="$REVIEWBOT_SITE names it; unset it for none")
+            raise ConfigError(str(chosen), 0, "", "no such file", hint="$REVIEWBOT_SITE names it; unset it to use none")
         return Site()
     site = load_yaml(chosen, Site)
     folder = chosen.absolute().parent
@@ -312,7 +312,7 @@ def choose_variant(names: Sequence[str]) -> Variant:
         chosen.append(variant)
     for variant in chosen:
         if clash := [name for name in variant.conflicts if name in names]:
-            raise UsageError(f"{variant.name} and {clash[0]} cannot be in one build", hint="run them one by one")
+            raise UsageError(f"{variant.name} and {clash[0]} cannot be in one build", hint="run them separately")
     return joined(chosen)
 
 

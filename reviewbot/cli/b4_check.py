@@ -23,16 +23,16 @@ _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^<>\s]{1,900})>", re.IGNORECASE | 
 
 
 @reviewbot.command("b4-check")
-@click.option("--series", is_flag=True, help="Answer for the whole series, also if the mail is one of its patches.")
-@click.option("--run", "on_demand", is_flag=True, help="Review a series that was not reviewed yet; b4 waits for it.")
-@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS", help="Limit for --run.")
+@click.option("--series", is_flag=True, help="Report on the whole series, even if the mail is one of its patches.")
+@click.option("--run", "on_demand", is_flag=True, help="Review the series if that was not done yet; b4 waits for it.")
+@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS", help="Time limit for --run.")
 @click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
 def b4_check(series: bool, on_demand: bool, timeout: float, as_json: bool) -> int:
-    """Tell b4 what reviewbot knows of the mail on stdin.
+    """Give b4 reviewbot's results for the mail on stdin.
 
-    Looks for the newest run whose posting holds the mail, and prints a JSON array of tool, status (pass, warn,
-    fail), summary, url and details: for a cover the verdict and what the review says of its part, for a patch how it
-    builds and what was remarked. It is empty while nothing final is known, since b4 keeps an answer for half a year.
+    Looks for the newest run whose posting contains the mail, and prints a JSON array of tool, status (pass, warn,
+    fail), summary, url and details: for a cover letter the verdict and the review of its part, for a patch its build
+    result and remarks. The array is empty while there is no final result, since b4 caches it for half a year.
     Nothing is fetched, built or tested, unless --run is given.
 
     \b
@@ -79,7 +79,7 @@ def _review(message_id: str, timeout: float) -> str:
     try:
         done = run(command, env=own, timeout=timeout, check=False, split=True)
     except CommandTimeout:
-        return f"the review did not end within {timeout:.0f} s; the same command goes on where it stopped"
+        return f"the review did not finish within {timeout:.0f} s; run the same command again to resume"
     except ReviewbotError as error:
         return str(error)
     last = (done.errors.strip().splitlines() or [""])[-1]

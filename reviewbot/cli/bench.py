@@ -21,23 +21,30 @@ from reviewbot.model.verdict import ExitStatus
 from reviewbot.store import Runs
 
 
-@reviewbot.command("bench", short_help="How fast each leg is beside the kernel's ext4, and whether that changed.")
+@reviewbot.command(
+    "bench", short_help="Measure how fast each leg is relative to the kernel's ext4, and whether that changed."
+)
 @series_options
 @click.option(
-    "--compare", "both", type=values.Run(), nargs=2, metavar="RUN RUN", help="Compare two runs; nothing is measured."
+    "--compare",
+    "both",
+    type=values.Run(),
+    nargs=2,
+    metavar="RUN RUN",
+    help="Compare two runs without measuring anything.",
 )
 @click.option("--legs", type=values.Comma(values.legs), default=(), help="Only these legs [default: all of the stack].")
 @rows_option
-@click.option("--fresh", is_flag=True, help="Measure again, even where nothing has changed.")
+@click.option("--fresh", is_flag=True, help="Measure again, even if nothing has changed.")
 @click.option("--head-only", is_flag=True, help="Do not measure base.")
 @blame_option
 def bench(**options: Any) -> int:
-    """Measure how fast each leg is beside the kernel's ext4, and whether the series changes that.
+    """Measure how fast each leg is relative to the kernel's ext4, and whether the series changes that.
 
-    The bench suite of `apply-and-test --bench`, without other tests and without a review. Every row is measured in
-    turns with the kernel's ext4 on an image made alike in the same machine, and given as a ratio to it. Base is
-    measured, too: a row that is slower on head in three pairs of machines is a finding, and the patch that made it so
-    is searched for.
+    Runs the bench suite of `apply-and-test --bench`, without other tests and without a review. Every row is measured
+    alternately with the kernel's ext4 on an identical image in the same machine, and given as a ratio to it. Base is
+    measured, too: a row that is slower on head in three pairs of machines is a finding, and the search for the patch
+    that caused it starts.
 
     \b
     reviewbot bench MESSAGE-ID
@@ -72,7 +79,7 @@ def _compare(both: tuple[str, str], as_json: bool) -> int:
     given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if given - {"both", "as_json"}:
         raise UsageError(
-            "--compare takes two runs and no series, and of the other options --json alone",
+            "--compare takes two runs, no series, and no other option than --json",
             hint="reviewbot bench --compare RUN RUN",
         )
     runs = Runs(data_dir() / "runs")
@@ -80,11 +87,13 @@ def _compare(both: tuple[str, str], as_json: bool) -> int:
     one, other = (report.load(folder.path) for folder in folders)
     for record, folder in zip((one, other), folders, strict=True):
         if not report.rows_of(record):
-            raise UsageError(f"run {folder.id} has no figures of the bench suite", hint="`reviewbot bench` makes some")
+            raise UsageError(
+                f"run {folder.id} has no figures of the bench suite", hint="`reviewbot bench` measures them"
+            )
     changes = pipeline.compare_runs(one, other)
     if not changes:
         raise UsageError(
-            "the two runs have no row of a leg in common that one kind of machine measured",
+            "the two runs have no row in common that was measured on the same kind of machine",
             hint="`reviewbot runs` lists their legs",
         )
     if as_json:

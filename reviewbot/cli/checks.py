@@ -184,7 +184,7 @@ def _blamed(known: Sequence[_Run], message_id: str) -> list[Entry]:
 def _counted(remarks: Iterable[tuple[str, str]]) -> str:
     said = [status for status, _ in remarks]
     numbers = ((said.count("fail"), "error"), (said.count("warn"), "warning"), (said.count("pass"), "note"))
-    return ", ".join(counted(number, noun) for number, noun in numbers if number) or "nothing to remark"
+    return ", ".join(counted(number, noun) for number, noun in numbers if number) or "no remarks"
 
 
 def _entry(tool: str, run: _Run, lines: Sequence[tuple[str, str]], summary: str) -> Entry:

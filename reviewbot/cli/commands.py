@@ -26,7 +26,7 @@ from reviewbot.model.words import flat
 from reviewbot.pipeline.request import HowToRun, Request, TestRequest
 from reviewbot.store import RunFolder
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it ends.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show each step and each test as it finishes.")
 
 
 def series_options(command: Any) -> Any:
@@ -39,18 +39,18 @@ def series_options(command: Any) -> Any:
                 type=click.Path(path_type=Path),
                 multiple=True,
                 help="Read the mails from this file (`-`: standard input), or from a folder of *.patch; "
-                "repeatable, all of them are one posting.",
+                "repeatable; all of them form one posting.",
             ),
             click.option(
                 "--manifest",
                 type=click.Path(path_type=Path),
                 metavar="FILE",
-                help="A YAML file that lists the parts, for a posting that is not one thread.",
+                help="A YAML file that lists the parts, for a posting that is not a single thread.",
             ),
             click.option(
                 "--part-only",
                 is_flag=True,
-                help="Only the part that holds the named mail; --base must have its prerequisites.",
+                help="Only the part that contains the named mail; --base must have its prerequisites.",
             ),
             click.option(
                 "--wait",
@@ -59,11 +59,11 @@ def series_options(command: Any) -> Any:
                 metavar="DURATION",
                 help="Wait this long (90m, 2h) until every part of the posting has arrived.",
             ),
-            click.option("--latest", is_flag=True, help="Take the newest version of what was named."),
+            click.option("--latest", is_flag=True, help="Use the newest version of the posting."),
             click.option(
                 "--base", "bases", type=values.Base(), multiple=True, help="Base of one component; repeatable."
             ),
-            click.option("--rfc/--no-rfc", default=False, show_default=True, help="Take in parts that are marked RFC."),
+            click.option("--rfc/--no-rfc", default=False, show_default=True, help="Include parts marked RFC."),
             click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use."),
             click.option(
                 "--stack",
@@ -86,7 +86,7 @@ blame_option = click.option(
     type=values.Duration(none=True),
     default=BLAME,
     metavar="DURATION",
-    help="Search this long for the patch that brought a new finding; 0s: do not search [default: 10m].",
+    help="Search this long for the patch that caused a new finding; 0s: do not search [default: 10m].",
 )
 rows_option = click.option(
     "--rows",
@@ -115,7 +115,9 @@ def _test_options(command: Any) -> Any:
                 show_default=True,
                 help="What runs in each leg; smoke always goes first.",
             ),
-            click.option("--bench", is_flag=True, help="Run the bench suite, too: how fast the legs are beside ext4."),
+            click.option(
+                "--bench", is_flag=True, help="Also run the bench suite: how fast the legs are relative to ext4."
+            ),
             rows_option,
             click.option(
                 "--tests",
@@ -128,7 +130,7 @@ def _test_options(command: Any) -> Any:
                 type=values.Duration(),
                 default=0.0,
                 metavar="DURATION",
-                help="Of these fstests only the most valuable ones that run in this time (30m), in all legs.",
+                help="Run only the most valuable of these fstests that fit into this time (30m), over all legs.",
             ),
             click.option(
                 "--variant",
@@ -176,17 +178,17 @@ def request_of(options: dict[str, Any]) -> tuple[Request, Site]:
 @click.option(
     "--try-bases",
     is_flag=True,
-    help="Fetch the sources and try: which base each component gets, and whether all patches apply.",
+    help="Fetch the sources and try it: which base each component gets, and whether all patches apply.",
 )
 def plan(**options: Any) -> int:
     """Show what would be tested and why; change nothing.
 
     Fetches the thread (or reads --mbox), splits it into parts, routes each part to its component by the
-    paths its patches touch, and says how the base of each component would be found. Read this first when a
+    paths its patches touch, and shows how the base of each component would be chosen. Read this first if a
     verdict surprises you. With --try-bases it fetches the sources too (a kernel takes minutes the first
     time), chooses the bases and applies the patches, all in reviewbot's own cache.
 
-    Exit status 3 when the posting is incomplete or stands on something that cannot be had; 1 when
+    Exit status 3 when the posting is incomplete or depends on something unavailable; 1 when
     --try-bases finds a patch that does not apply.
 
     \b
@@ -196,7 +198,7 @@ def plan(**options: Any) -> int:
     reviewbot plan COVER-ID-1 COVER-ID-2        one posting in several threads
     reviewbot plan --part-only PATCH-ID         the sub-series with this patch
     reviewbot plan --try-bases --base kernel=v6.19 MESSAGE-ID
-    reviewbot plan --latest --wait 90m MSG-ID   the newest version, when whole
+    reviewbot plan --latest --wait 90m MSG-ID   the newest version, once complete
     reviewbot plan --manifest posting.yaml      parts from mails, tags, pulls
     b4 mbox -o - MESSAGE-ID | reviewbot plan --mbox -
     """
@@ -228,22 +230,24 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 @reviewbot.command("apply-and-test")
 @series_options
 @_test_options
-@click.option("--review/--no-review", default=True, show_default=True, help="Build and look at each patch, too.")
-@click.option("--fresh", is_flag=True, help="Run every test again, even those whose inputs did not change.")
+@click.option("--review/--no-review", default=True, show_default=True, help="Also build and review each patch.")
+@click.option("--fresh", is_flag=True, help="Rerun every test, even those whose inputs did not change.")
 @click.option(
     "--compare/--no-compare",
     default=True,
     show_default=True,
-    help="Run what did not pass on base, too, and again, to tell new failures from old and flaky ones.",
+    help="Rerun tests that did not pass, on head and on base, to tell new failures from old and flaky ones.",
 )
 @blame_option
 @click.option("--compat", is_flag=True, help="Run smoke on every mix of old and new kernel, library and server.")
-@click.option("--deep", is_flag=True, help="-g quick, --compat, and all of it again with KASAN and lockdep (hours).")
+@click.option(
+    "--deep", is_flag=True, help="-g quick, --compat, and all of that again with KASAN and lockdep (takes hours)."
+)
 @click.option("--prefixes", is_flag=True, help="Run smoke with the first part only, the first two, and so on.")
 @click.option(
-    "--shards", type=click.IntRange(1, 999), metavar="N", help="Cut fstests into N shards for other machines."
+    "--shards", type=click.IntRange(1, 999), metavar="N", help="Split fstests into N shards for other machines."
 )
-@click.option("--shard-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the shards go; a new folder.")
+@click.option("--shard-dir", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the shards; must be new.")
 @click.option(
     "--on",
     type=values.Word("FLEET", values.fleets),
@@ -253,8 +257,8 @@ def _show_plan(planned: Plan, options: dict[str, Any]) -> None:
 def apply_and_test(**options: Any) -> int:
     """Apply, build, review, boot, test, and report.
 
-    Everything is kept by its inputs: what was built or tested before with the same inputs is not done
-    again, and an interrupted run goes on where it stopped when the same command is given again.
+    Results are cached by their inputs: what was built or tested before with the same inputs is not done
+    again. To resume an interrupted run, run the same command again.
 
     \b
     reviewbot apply-and-test 20260223224617.GA2390314@frogsfrogsfrogs
@@ -263,14 +267,14 @@ def apply_and_test(**options: Any) -> int:
     reviewbot apply-and-test MESSAGE-ID --shards 8 --shard-dir DIR
     reviewbot apply-and-test MESSAGE-ID --on slurm
 
-    Shards are run by run-shard and put together by merge-shards; with --on, other hosts run the machines.
+    run-shard runs a shard, merge-shards combines the results; with --on, other hosts run the machines.
     """
     request, site = request_of(options)
     tests, how = request.tests, request.how
     if not tests.compare and (tests.compat or tests.prefixes or tests.deep):
-        raise UsageError("--compat, --prefixes and --deep compare with base", hint="leave --no-compare out")
+        raise UsageError("--compat, --prefixes and --deep compare with base", hint="drop --no-compare")
     if bool(how.shards) != bool(how.shard_dir):
-        raise UsageError("--shards and --shard-dir go together", hint="how many, and where to")
+        raise UsageError("--shards and --shard-dir go together", hint="give the number of shards and a folder")
     stack = load_stack(options["stack_name"], site)
     with at_work(verbose=options["verbose"]) as progress:
         outcome = pipeline.apply_and_test(request, stack, site, progress)

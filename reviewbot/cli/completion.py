@@ -10,10 +10,10 @@ VARIABLE = "_REVIEWBOT_COMPLETE"
 """Set by these words when TAB is pressed; click answers then."""
 
 
-@reviewbot.command(short_help="Print what makes bash, zsh or fish complete reviewbot's words.")
+@reviewbot.command(short_help="Print the completion script for bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes a shell complete commands, options, legs, suites, variants, runs and tests.
+    """Print a script that completes commands, options, legs, suites, variants, runs and tests.
 
     \b
     dir=~/.local/share/bash-completion/completions

@@ -48,7 +48,7 @@ PROGRAMS = (
     ("git", "applies the patches", True),
     ("qemu-system-x86_64", "boots the kernel under test", True),
     ("mmdebstrap", "makes the build root and the guest", True),
-    ("bwrap", "boxes everything a patch can influence", True),
+    ("bwrap", "sandboxes everything a patch can influence", True),
     ("mke2fs", "makes disk images", True),
     ("xz", "unpacks source tarballs", True),
     ("dpkg-source", "unpacks Debian source packages", True),
@@ -79,7 +79,7 @@ def install_line(found: tuple[Check, ...]) -> str:
     if not packages:
         return ""
     if shutil.which("apt-get", path=_SEARCHED) is None:
-        return f"this system's own package manager; Debian's names are: {' '.join(packages)}"
+        return f"this system's package manager; the Debian package names are: {' '.join(packages)}"
     return f"apt-get install --no-install-recommends {' '.join(packages)}"
 
 
@@ -115,12 +115,12 @@ def _box(named: Path | None) -> Iterator[Check]:
         box = Box()  # another line says so
     for wall in examine():
         waived = not wall.holds and wall.name in box.without
-        says = f"{wall.says}; the site file does without" if waived else wall.says
+        says = f"{wall.says}; waived in the site file" if waived else wall.says
         yield Check(f"box: {wall.name}", wall.holds, says, "" if waived else wall.package, required=not waived)
     limits = box.rules.limits
     most = f"{limits.bytes_of_memory / 2**30:.1f} GiB, {limits.processes} processes, {limits.disk / 2**30:.0f} GiB disk"
-    how = "overlays above what is kept of base" if overlays() else "a copy of it: some ten seconds more for each build"
-    yield Check("box: layers", True, f"a posting works in {how}", required=False)
+    how = "an overlay on the cached build of base" if overlays() else "a copy of it: about ten seconds more per build"
+    yield Check("box: layers", True, f"a posting is built in {how}", required=False)
     yield Check("box: limits", True, f"{most}; control groups: {cgroups.means().says}", required=False)
 
 
@@ -149,13 +149,15 @@ def _kvm() -> Check:
     if not device.exists():
         return Check("kvm", False, "no /dev/kvm: emulation (tcg), 10 to 20 times slower", required=False)
     if not os.access(device, os.R_OK | os.W_OK):
-        return Check("kvm", False, "/dev/kvm may not be opened: add yourself to its group", required=False)
+        return Check("kvm", False, "no permission to open /dev/kvm: add yourself to its group", required=False)
     known = lab.answered_before(cache_dir())
     if known is None:
-        return Check("kvm", True, "/dev/kvm opens, which proves nothing: the first run finds out", required=False)
+        return Check("kvm", True, "/dev/kvm can be opened; the first run checks whether it works", required=False)
     if known:
-        return Check("kvm", False, f"does not work: {known}; so emulation (tcg), 10 to 20 times slower", required=False)
-    return Check("kvm", True, "/dev/kvm has run a kernel here", required=False)
+        return Check(
+            "kvm", False, f"does not work: {known}; using emulation (tcg), 10 to 20 times slower", required=False
+        )
+    return Check("kvm", True, "works: /dev/kvm has booted a kernel here", required=False)
 
 
 def _machines(named: Path | None) -> Check:
@@ -166,7 +168,7 @@ def _machines(named: Path | None) -> Check:
     except (InfraError, ConfigError):
         known, never = {}, False  # other lines say so
     figures = "; ".join(f"{kind}: {starts.chosen(never=never)}" for kind, starts in known.items())
-    untold = "booted, as the site file says" if never else "the first run measures if a saved one starts faster"
+    untold = "always booted, as the site file says" if never else "the first run measures whether restoring is faster"
     return Check("machines", True, figures or untold, required=False)
 
 
@@ -181,7 +183,7 @@ def _disk() -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     return Check(
-        "disk", free >= NEEDED_GIB, f"{free:.0f} GiB free for {cache_dir()} and {data_dir()} ({NEEDED_GIB} wanted)"
+        "disk", free >= NEEDED_GIB, f"{free:.0f} GiB free for {cache_dir()} and {data_dir()} ({NEEDED_GIB} GiB needed)"
     )
 
 
@@ -192,7 +194,7 @@ def _cache() -> Check:
     most = sorted((name for name in parts if parts[name] >= _WORTH_SAYING), key=lambda name: -parts[name])[:3]
     said = ", ".join(f"{name} {sized(parts[name])}" for name in most)
     whole = f"{sized(sum(parts.values()))} in {cache}{f' ({said})' if said else ''}, {sized(size_of(runs))} in {runs}"
-    return Check("cache", True, f"{whole}; `reviewbot gc` makes room", required=False)
+    return Check("cache", True, f"{whole}; `reviewbot gc` frees space", required=False)
 
 
 def _site(named: Path | None) -> Check:
@@ -205,7 +207,7 @@ def _site(named: Path | None) -> Check:
         return Check("site file", False, f"{error}{f' ({error.hint})' if error.hint else ''}")
     if not path.exists():
         return Check("site file", True, f"none ({path}): defaults", required=False)
-    absent = [f"{name}: {place} is not there" for name, place in _local(site) if not place.exists()]
+    absent = [f"{name}: {place} does not exist" for name, place in _local(site) if not place.exists()]
     if absent:
         return Check("site file", False, f"{path}: {'; '.join(absent)}")
     overrides = ", ".join(f"{name} from {source.provider}" for name, source in site.components.items())

@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> int:
         stop_all()
         if "_REVIEWBOT_COMPLETE" in os.environ:  # a shell that completes a word: what is said is on its command line
             return ExitStatus.INTERRUPTED
-        return _say("interrupted; the same command goes on where it stopped", "", ExitStatus.INTERRUPTED)
+        return _say("interrupted; run the same command again to resume", "", ExitStatus.INTERRUPTED)
     except ReaderGone:  # say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

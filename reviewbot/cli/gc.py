@@ -38,7 +38,7 @@ class _Age(click.ParamType[float]):
             return value
         found = re.fullmatch(r"(\d{1,5})([hdw])", value)
         if not found:
-            self.fail(f"{value!r} is no age: 12h, 30d and 8w are", param, ctx)
+            self.fail(f"{value!r} is not an age, such as 12h, 30d or 8w", param, ctx)
         return int(found[1]) * _UNITS[found[2]]
 
 
@@ -52,7 +52,7 @@ class _Size(click.ParamType[int]):
             return value
         found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([KMGT]?)(?:i?B)?", value)
         if not found:
-            self.fail(f"{value!r} is no size: 500M and 20G are", param, ctx)
+            self.fail(f"{value!r} is not a size, such as 500M or 20G", param, ctx)
         return int(float(found[1]) * _SIZES[found[2]])
 
 
@@ -62,24 +62,26 @@ class _Size(click.ParamType[int]):
     type=_Age(),
     default="30d",
     show_default=True,
-    help="Remove from the cache what was not used for so long.",
+    help="Remove from the cache what was not used for this long.",
 )
-@click.option("--size", type=_Size(), help="Then remove what was not used for longest, until the cache is so small.")
-@click.option("--runs", "run_age", type=_Age(), help="Remove runs that are older, too [default: none].")
+@click.option(
+    "--size", type=_Size(), help="Then remove the least recently used until the cache is no larger than this."
+)
+@click.option("--runs", "run_age", type=_Age(), help="Also remove runs older than this [default: none].")
 @click.option("--run", "names", multiple=True, type=values.Run(), help="Remove this run; repeatable.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout; lists every file and folder.")
 def gc(
     older: float, size: int | None, run_age: float | None, names: tuple[str, ...], dry_run: bool, as_json: bool
 ) -> None:
-    """Remove what is no longer needed, and what killed processes left.
+    """Remove what is no longer needed, and what killed processes left behind.
 
-    Of the cache goes what was not used for --older, and with --size what was not used for longest. What the lock file
-    of a run names is kept as long as the run is, so that `reproduce` and `shell` work: remove old runs to remove it.
-    Everything in the cache can be made again; a run cannot. While a run uses the cache, nothing can be removed.
+    Removes from the cache what was not used for --older, and with --size what was used least recently. What the lock
+    file of a run names is kept as long as the run, so that `reproduce` and `shell` work: remove old runs to remove it.
+    Everything in the cache can be rebuilt; a run cannot. Nothing can be removed while a run uses the cache.
 
     \b
-    reviewbot gc --dry-run                 what would go?
+    reviewbot gc --dry-run                 what would be removed?
     reviewbot gc --size 20G                at most 20 GiB of cache
     reviewbot gc --older 7d --runs 90d     also runs of more than 90 days
     reviewbot gc --run 20261125-114302     one run
@@ -88,7 +90,7 @@ def gc(
     chosen = tuple(runs.find(name).id for name in names)
     for run in map(runs.find, chosen):
         if run.running():
-            raise UsageError(f"run {run.id} is still running", hint="end it first")
+            raise UsageError(f"run {run.id} is still running", hint="stop it first")
     limits = Limits(unused=older, size=size, run_age=run_age, runs=chosen)
     if dry_run:
         _say(look(cache, runs, limits), limits, as_json, done=False)

@@ -89,7 +89,7 @@ def _tell_version(context: click.Context, _param: click.Parameter, wanted: bool)
     is_eager=True,
     expose_value=False,
     callback=_tell_version,
-    help="Show the version and the commit it was made of, and exit.",
+    help="Show the version and the commit it was built from, and exit.",
 )
 @click.pass_context
 def reviewbot(context: click.Context) -> int | None:
@@ -97,17 +97,17 @@ def reviewbot(context: click.Context) -> int | None:
 
     \b
     reviewbot plan MESSAGE-ID             what would be tested, and why
-    reviewbot review MESSAGE-ID           build and look at each patch
+    reviewbot review MESSAGE-ID           build and review each patch
     reviewbot apply-and-test MESSAGE-ID   apply, build, review, boot, test
     reviewbot bench MESSAGE-ID            how fast each leg is
     reviewbot report latest               read the result
-    reviewbot reproduce latest TEST       run one test again
+    reviewbot reproduce latest TEST       rerun one test
     reviewbot shell latest --leg fuse4fs  a root shell in that leg's machine
-    reviewbot post latest --to mail       answer in the thread (--send does it)
+    reviewbot post latest --to mail       reply in the thread (with --send)
 
-    A MESSAGE-ID may be bare, in <>, behind id:, or the URL of a mail or series on lore, patch.msgid.link,
-    Patchwork or any public-inbox; of a patch in the middle, its whole posting is taken. Several name one
-    posting that is spread over several threads. Parts marked RFC are left out unless --rfc is given.
+    A MESSAGE-ID may be bare, in <>, after id:, or the URL of a mail or series on lore, patch.msgid.link, Patchwork
+    or any public-inbox. Any mail of a posting identifies the whole posting; several Message-IDs name one posting
+    that is spread over several threads. Parts marked RFC are left out unless --rfc is given.
 
     Exit status: 0 passed; 1 the series is at fault; 2 usage or configuration; 3 blocked (the posting is
     incomplete); 4 infrastructure; 130 interrupted.

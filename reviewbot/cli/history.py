@@ -23,14 +23,16 @@ _FAILED, _RAN = ("FAIL", "CRASH", "HANG"), ("FAIL", "CRASH", "HANG", "PASS")
 
 @reviewbot.command(short_help="Show the last outcomes of a test, and how often it fails.")
 @click.argument("test")
-@click.option("--leg", default="", help="Only in this leg.")
-@click.option("--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many outcomes.")
+@click.option("--leg", default="", help="In this leg only.")
+@click.option(
+    "--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Number of outcomes to show."
+)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def history(test: str, leg: str, most: int, site_path: Path | None, as_json: bool) -> None:
     """Show the last outcomes of TEST (generic/013, smoke/rename) over all runs and reruns, newest first.
 
-    The failure rate is given per leg and side with its 95 % interval. `base` are runs of the unpatched stack.
+    The failure rate is given per leg and side with its 95 % interval. `base` means runs of the unpatched stack.
     """
     name = test.removeprefix("smoke/").removeprefix("fstests/").removeprefix("bench/")
     found = History.at(load_site(site_path).history, data_dir()).of_test(name, leg=leg, most=most)
@@ -39,7 +41,7 @@ def history(test: str, leg: str, most: int, site_path: Path | None, as_json: boo
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     if not found:
-        raise UsageError(f"no run has an outcome of {test}", hint="tests are named as in reports: generic/013, rename")
+        raise UsageError(f"no run has an outcome for {test}", hint="tests are named as in reports: generic/013, rename")
     terminal.console().print(_rates(found))
     terminal.console().print(_outcomes(found))
 

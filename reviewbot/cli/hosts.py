@@ -26,7 +26,7 @@ def show_hosts(run: dict[str, Any], found: FleetRows | None, now: datetime.datet
         return
     click.echo(f"{run['run']}  {run['verdict']}  {flat(str(run['subject']))}")
     if found is None:
-        click.echo("all of it runs, or ran, on this host")
+        click.echo("all of it runs or ran on this host")
         return
     click.echo(f"{found.fleet} ({found.engine}): {counted(len(found.shards), 'shard')}")
     for row in found.shards:

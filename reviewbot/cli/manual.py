@@ -7,21 +7,21 @@ from collections.abc import Iterator, Sequence
 import click
 
 _EXITS = (
-    ("0", "PASS; REVIEWED: looked at only"),
+    ("0", "PASS; REVIEWED: reviewed, not tested"),
     (
         "1",
         "the series is at fault: REGRESSION, DOES-NOT-APPLY, BUILD-FAILS, REVIEW-ERRORS; or tests failed that could "
         "not be compared with base: FAILURES",
     ),
     ("2", "usage or configuration"), ("3", "BLOCKED: the posting is incomplete, or a prerequisite is missing"),
-    ("4", "INFRA: this machine, the network, a mirror, or a bug of reviewbot; says nothing about the series"),
+    ("4", "INFRA: this machine, the network, a mirror, or a bug in reviewbot; says nothing about the series"),
     ("130", "interrupted"),
 )  # fmt: skip
 _VARIABLES = (
     ("REVIEWBOT_SITE", "The site file, unless --site names one. It must exist."),
-    ("REVIEWBOT_CACHE", "Folder of what can be made again, instead of ~/.cache/reviewbot."),
+    ("REVIEWBOT_CACHE", "Cache folder, instead of ~/.cache/reviewbot."),
     ("REVIEWBOT_DATA", "Folder of the runs, instead of ~/.local/share/reviewbot."),
-    ("XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_DATA_HOME", "Where these folders are if the variables above do not say."),
+    ("XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_DATA_HOME", "Parents of these folders if the variables above are unset."),
     ("NO_COLOR", "If set, no colours are shown."),
     ("CI, GITHUB_ACTIONS", "If set, progress is at most one line a minute."),
 )

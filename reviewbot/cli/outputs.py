@@ -19,4 +19,4 @@ def written_into(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
-        raise UsageError(f"{folder}: {error.strerror}", hint="name a folder that can be written") from error
+        raise UsageError(f"{folder}: {error.strerror}", hint="name a writable folder") from error

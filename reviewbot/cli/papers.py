@@ -55,12 +55,12 @@ def _json(files: Mapping[str, Path]) -> str:
 
 @reviewbot.command(short_help="List the documents, or show one.")
 @click.argument("name", type=values.Word("NAME", lambda _: _documents()), required=False)
-@click.option("--path", "as_path", is_flag=True, help="Print where the file is.")
+@click.option("--path", "as_path", is_flag=True, help="Print the path of the file.")
 @click.option("--json", "as_json", is_flag=True, help="List them, machine-readable.")
 def docs(name: str | None, as_path: bool, as_json: bool) -> None:
     """Show the document NAME, `site-file` for example; without NAME, list them.
 
-    At a terminal it is laid out, elsewhere it is the Markdown text.
+    Formatted at a terminal, Markdown otherwise.
     """
     known = _documents()
     if as_json:
@@ -96,7 +96,7 @@ def docs(name: str | None, as_path: bool, as_json: bool) -> None:
 def man(context: click.Context, command: str | None, output: Path | None) -> None:
     """Show the manual page of COMMAND, or that of reviewbot.
 
-    At a terminal by man(1), elsewhere as man(1) reads it. The pages are made from the commands themselves.
+    Shown with man(1) at a terminal, as roff source otherwise. The pages are generated from the commands.
 
     \b
     reviewbot man apply-and-test
@@ -151,11 +151,11 @@ def workflows(context: click.Context, as_json: bool) -> None:
 @workflows.command(short_help="Copy workflows into a folder.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("names", nargs=-1, type=values.Word("NAME", lambda _: _workflows()))
-@click.option("--force", is_flag=True, help="Also where the file there is another one.")
+@click.option("--force", is_flag=True, help="Overwrite files that differ.")
 def copy(folder: Path, names: tuple[str, ...], force: bool) -> None:
     """Copy the workflows NAMES, or all of them, into FOLDER, as a repository's .github/workflows.
 
-    A file of the same name that was changed there is not overwritten, unless --force is given.
+    An existing file that differs is not overwritten, unless --force is given.
     """
     known = _workflows()
     for name in names:
@@ -164,7 +164,7 @@ def copy(folder: Path, names: tuple[str, ...], force: bool) -> None:
     chosen = {name: known[name].read_bytes() for name in names or known}
     for name, content in chosen.items():
         if (there := folder / name).exists() and there.read_bytes() != content and not force:
-            raise UsageError(f"{there} is another file", hint="--force overwrites it")
+            raise UsageError(f"{there} exists and differs", hint="--force overwrites it")
     for name, content in chosen.items():
         with written_into(folder):
             write_atomic(folder / name, content)

@@ -35,7 +35,7 @@ def print_plan(plan: Plan, console: Console, *, tried: bool = False) -> None:
     console.print()
     console.print(_tests(plan))
     if tried and plan.trees is None:
-        console.print(Text("No base was tried: see below.", style="yellow"))
+        console.print(Text("No base was tried, see below.", style="yellow"))
     for problem in posting.problems:
         mark, colour = ("✗ blocked", "red") if problem.blocking else ("! note", "yellow")
         console.print(_line(Text(mark, style=colour), Text(problem.message), width=9))
@@ -84,7 +84,7 @@ def _versions(versions: Sequence[Version]) -> str:
 
 
 def _signed(posting: Posting) -> str:
-    """`DKIM: 20 pass, 1 unchecked (no name server answers)`, of all patches."""
+    """`DKIM: 20 pass, 1 unchecked (no name server responded)`, of all patches."""
     found = [patch.attestation for patch in all_patches(posting) if patch.attestation]
     said: list[tuple[str, Counter[str]]] = [("DKIM", Counter(attestation.dkim for attestation in found))]
     patatt: Counter[str] = Counter(attestation.patatt for attestation in found)
@@ -136,7 +136,7 @@ def _rfc_hint(plan: Plan) -> str:
     if plan.rfc or not left:
         return ""
     count = counted(sum(len(part.patches) for part in left), "patch")
-    return f"; {counted(len(left), 'RFC part')} ({count}) left out: --rfc takes {'it' if len(left) == 1 else 'them'} in"
+    return f"; {counted(len(left), 'RFC part')} ({count}) left out: --rfc includes {'it' if len(left) == 1 else 'them'}"
 
 
 def _parts(plan: Plan, *, wide: bool) -> Table:
@@ -197,7 +197,7 @@ def _sources(plan: Plan) -> Table:
 
 
 def _tree(tree: Tree) -> Iterator[Text | Padding]:
-    unsure = "" if tree.justified or tree.stopped else "  ! no evidence for it: it is only the default"
+    unsure = "" if tree.justified or tree.stopped else "  ! no evidence for this base: it is only the default"
     yield Text.assemble("base ", tree.base_commit[:12], (f"  {tree.base_why}", "dim"), (unsure, "yellow"))
     if tree.stopped:
         yield Text.assemble(("✗ ", "red"), tree.stopped.what)
@@ -213,13 +213,13 @@ def _tree(tree: Tree) -> Iterator[Text | Padding]:
 
 
 def _applied(tree: Tree) -> str:
-    """`5 patches; 1 prerequisite below them; 2 in base already, left out`."""
+    """`5 patches; 1 prerequisite below them; 2 already in base, left out`."""
     own = [patch for patch in tree.patches if not patch.merged]
     below = sum(patch.prerequisite for patch in own)
     merged = len(tree.patches) - len(own)
     words = [counted(len(own) - below, "patch")]
     words += [f"{counted(below, 'patch')} of prerequisites"] if below else []
-    words += [f"{counted(merged, 'patch')} in base already, left out"] if merged else []
+    words += [f"{counted(merged, 'patch')} already in base, left out"] if merged else []
     return "; ".join(words)
 
 
@@ -241,11 +241,11 @@ def _tests(plan: Plan) -> Table:
 
 
 def _time(expected: Expected) -> str:
-    """`about 12 min of tests on 2 machines; builds took 5 min the last time, none for what is in the store`."""
+    """`about 12 min of tests on 2 machines; builds took 5 min last time; …`."""
     tests, builds, new = expected.tests, expected.builds, expected.never_built
     on = counted(expected.machines, "machine")
     said = [f"about {about(tests)} of tests on {on}" if tests else "unknown for these tests until fstests are built"]
-    said += [f"builds took {about(builds)} the last time, and take none for what is in the store"] if builds else []
+    said += [f"builds took {about(builds)} last time; artifacts in the store are not rebuilt"] if builds else []
     said += [f"never built here: {', '.join(new)}"] if new else []
     return "; ".join(said)
 

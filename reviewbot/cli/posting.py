@@ -38,22 +38,24 @@ def mails_of(folder: RunFolder) -> Mapping[str, bytes]:
     return intake.read_mbox(path).by_id() if path.exists() else {}
 
 
-@reviewbot.command("post", short_help="Tell others: by mail, Patchwork, KCIDB, GitHub, b4; a dry run unless --send.")
+@reviewbot.command(
+    "post", short_help="Post results by mail or to Patchwork, KCIDB, GitHub or b4; a dry run unless --send."
+)
 @click.argument("run", type=values.Run(), default="latest")
 @click.option("--to", "channel", type=click.Choice(CHANNELS), required=True, help="Where to post.")
-@click.option("--send", is_flag=True, help="Really send; without it, show what would be sent.")
+@click.option("--send", is_flag=True, help="Send it; without this, only show what would be sent.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="GitHub: where.")
 @click.option("--sha", default="", metavar="COMMIT", help="GitHub: the commit that gets a check.")
-@click.option("--component", default="", help="GitHub: whose files the remarks of the check are on.")
+@click.option("--component", default="", help="GitHub: component whose files the annotations refer to.")
 @click.option("--issue", type=click.IntRange(min=1), help="GitHub: the pull request or issue that gets a comment.")
-@click.option("--url", default="", help="GitHub: where the run can be seen [as the site file says].")
+@click.option("--url", default="", help="GitHub: public URL of the run [default: from the site file].")
 @click.option("--mail-to", multiple=True, help="Recipient instead of the author; may be repeated.")
 @click.option("--cc", multiple=True, help="Copy; may be repeated.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Rules per list and author, instead of posting.yaml.")
 @click.option(
     "--tree", type=click.Path(path_type=Path), help="For b4: the repository of `b4 review` [the current one]."
 )
-@click.option("--uncompared", is_flag=True, help="With --send: send failures that were not compared with base, too.")
+@click.option("--uncompared", is_flag=True, help="With --send: also send failures that were not compared with base.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def post_command(
     run: str,
@@ -74,19 +76,18 @@ def post_command(
     """Answer in the thread with the replies of RUN, or give its results to Patchwork, KernelCI's database, GitHub, or
     `b4 review`.
 
-    Mail goes out by git's own `sendemail.*` settings, so what works for `git send-email` works here. To whom and when
-    is said by posting.yaml; by default findings go to the author, and a clean result to nobody. Nothing leaves this
-    machine without --send, and nothing leaves it twice. A failure of the infrastructure is never mailed; failures of
-    tests that were not compared with base only with --uncompared. Patchwork is the one of b4's settings (b4.pw-url,
-    b4.pw-project, b4.pw-key); KCIDB_REST=https://TOKEN@HOST/submit says where KCIDB is. GitHub gets a check of --sha or
-    a comment on --issue, by the token in GITHUB_TOKEN; a later run replaces
-    the comment.
+    Mail is sent with git's own `sendemail.*` settings, as `git send-email` does. posting.yaml sets the recipients and
+    the time; by default findings go to the author, and clean results are not sent. Nothing is sent without --send, and
+    nothing is sent twice. Infrastructure failures are never mailed; failures that were not compared with base are
+    mailed only with --uncompared. The Patchwork instance is taken from b4's settings (b4.pw-url, b4.pw-project,
+    b4.pw-key), that of KCIDB from KCIDB_REST=https://TOKEN@HOST/submit. GitHub gets a check of --sha or a comment on
+    --issue, using the token in GITHUB_TOKEN; a later run replaces the comment.
     """
     folder = Runs(data_dir() / "runs").find(run)
     if channel != post.MAIL and (mail_to or cc or policy or uncompared):
-        raise UsageError(f"--mail-to, --cc, --policy and --uncompared say nothing to {channel}")
+        raise UsageError(f"--mail-to, --cc, --policy and --uncompared do not apply to {channel}")
     if channel != _B4 and tree:
-        raise UsageError(f"--tree says nothing to {channel}")
+        raise UsageError(f"--tree does not apply to {channel}")
     if channel == post.GITHUB:
         target = post.github_target(repository, sha, component, issue or 0)
         made = report.github_report(_of_strangers(folder, url))
@@ -95,7 +96,7 @@ def post_command(
             return ExitStatus.PASS
         return _send(_outbox(), (post.put_github(made, target, post.github_settings().api, _outbox()),), as_json)
     if repository or sha or component or issue or url:
-        raise UsageError(f"--repository, --sha, --component, --issue and --url say nothing to {channel}")
+        raise UsageError(f"--repository, --sha, --component, --issue and --url do not apply to {channel}")
     if channel != post.MAIL:
         if channel == _B4:
             return _into_b4(folder, tree or Path.cwd(), send)
@@ -124,10 +125,10 @@ def _of_strangers(folder: RunFolder, url: str) -> report.Record:
     Raises UsageError.
     """
     if url and not re.fullmatch(r"https?://[!-;=?-~]+", url):
-        raise UsageError(f"no URL: {flat(url)}", hint="--url begins with https://")
+        raise UsageError(f"not a URL: {flat(url)}", hint="--url must begin with https://")
     record = report.load_for_others(folder.path, our_folders())
     if record.run != folder.id:
-        raise UsageError(f"{folder.id} holds run {flat(record.run)[:60]}", hint="it is damaged, or was renamed")
+        raise UsageError(f"{folder.id} holds run {flat(record.run)[:60]}", hint="the folder is damaged, or was renamed")
     ours = {"url": url or load_site().reports.of(folder.id), "install": installable()}
     return record.model_copy(update=ours)
 
@@ -140,7 +141,7 @@ def _into_b4(folder: RunFolder, repository: Path, send: bool) -> int:
     texts = post.texts_for(branch, report.series_text(record), partial(report.patch_text, record))
     if send:
         post.write_texts(branch, texts)
-        click.echo(f"wrote {len(texts)} files to {branch.folder}; `b4 review tui` takes them in")
+        click.echo(f"wrote {len(texts)} files to {branch.folder}; `b4 review tui` imports them")
     else:
         click.echo("\n".join(f"==> {name} <==\n{text}" for name, text in texts.items()), nl=False)
     return ExitStatus.PASS
@@ -159,7 +160,7 @@ def _submit(folder: RunFolder, channel: str, send: bool, as_json: bool) -> int:
         checks = PatchChecks.model_validate_json(content)
         if not send:
             rows = [f"{one.state}  {one.context}  {one.message_id}  {one.description}" for one in checks.checks]
-            click.echo(content if as_json else "\n".join(map(flat, rows)) or "this run says nothing about its patches")
+            click.echo(content if as_json else "\n".join(map(flat, rows)) or "this run has no results for its patches")
             return ExitStatus.PASS
         items = post.put_checks(checks, post.patchwork_settings().url, outbox, topic)
     return _send(outbox, items, as_json)
@@ -173,31 +174,32 @@ def _topic(folder: RunFolder) -> str:
 _ACTIONS = ("list", "show", "hold", "release", "drop", "send")
 
 
-@reviewbot.command("outbox", short_help="What was sent to others, and what waits.")
+@reviewbot.command("outbox", short_help="List what was sent to others, and what is pending.")
 @click.argument("action", type=click.Choice(_ACTIONS), default="list", metavar="[ACTION]")
 @click.argument("numbers", type=click.INT, nargs=-1, metavar="[NUMBER]...")
-@click.option("--all", "everything", is_flag=True, help="List what is over, too: sent, refused, dropped.")
+@click.option("--all", "everything", is_flag=True, help="Also list finished items: sent, refused, dropped.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def outbox_command(action: str, numbers: tuple[int, ...], everything: bool, as_json: bool) -> int:
-    """What was sent to others, and what waits.
+    """List what was sent to others, and what is pending.
 
     \b
-    reviewbot outbox             what is held, waits, or may have arrived
-    reviewbot outbox --all       what is over, too
-    reviewbot outbox show 12     the thing itself
-    reviewbot outbox hold 12     let it wait until it is released
+    reviewbot outbox             what is held, pending, or may have arrived
+    reviewbot outbox --all       finished items, too
+    reviewbot outbox show 12     show the item itself
+    reviewbot outbox hold 12     hold it until it is released
     reviewbot outbox release 12  send it, whatever the policy says
     reviewbot outbox drop 12     never send it
     reviewbot outbox send        send what is due
 
-    Due is what may go, when its embargo is over or its next try has come, as far as `per_day` of posting.yaml allows.
-    `sending` is what a process sends now, or was killed over: it may have arrived, and is not sent again by itself.
+    An item is due when its embargo is over or its next retry has come, within the `per_day` limit of posting.yaml.
+    `sending` means that a process is sending it, or was killed while it did: it may have arrived, and is not resent
+    automatically.
     """
     outbox = _outbox()
     if action in ("list", "send") and numbers:
-        raise UsageError(f"`outbox {action}` takes no numbers", hint="`outbox release` sends single ones")
+        raise UsageError(f"`outbox {action}` takes no numbers", hint="`outbox release NUMBER` sends a single one")
     if action not in ("list", "send") and not numbers:
-        raise UsageError(f"`outbox {action}`: which one?", hint="`reviewbot outbox` lists their numbers")
+        raise UsageError(f"`outbox {action}`: which item?", hint="`reviewbot outbox` lists their numbers")
     match action:
         case "list":
             states = tuple(State) if everything else (State.HELD, State.PENDING, State.SENDING)
@@ -238,7 +240,7 @@ def _carrier(channel: str) -> Callable[[Item], str]:
         case post.KCIDB:
             return post.Kcidb(post.kcidb_settings()).carry
         case _:
-            raise UsageError(f"this version knows no channel {channel}")
+            raise UsageError(f"this version does not know channel {channel}")
 
 
 def _send(outbox: Outbox, items: tuple[Item, ...], as_json: bool, *, released: bool = False) -> int:

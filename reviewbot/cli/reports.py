@@ -37,7 +37,7 @@ FORMATS = {
 def report_command(run: str, name: str, as_json: bool) -> None:
     """Print one of the reports of RUN (an id, a unique prefix, or `latest`).
 
-    A report that the run did not write, because an older version made it, is made from what its folder holds.
+    A report that the run did not write, because an older version made it, is generated from its folder.
     """
     folder = Runs(data_dir() / "runs").find(run)
     file = FORMATS["json" if as_json else name]

@@ -28,7 +28,7 @@ from reviewbot.pipeline.request import HowToRun, Request, TestRequest
 from reviewbot.store import RunFolder, Runs, Store
 
 
-@reviewbot.command("reproduce", short_help="Run one test, or all of a run, again.")
+@reviewbot.command("reproduce", short_help="Rerun one test, or a whole run.")
 @click.argument("run", type=values.Run())
 @click.argument("test", type=values.Word("TEST", values.run_tests), required=False)
 @click.option(
@@ -36,9 +36,15 @@ from reviewbot.store import RunFolder, Runs, Store
     "legs",
     multiple=True,
     type=values.Word("LEG", values.run_legs),
-    help="In this leg; repeatable [default: where it did not pass, else wherever it ran].",
+    help="In this leg; repeatable [default: where it did not pass, else all legs where it ran].",
 )
-@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Each in a machine of its own.")
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Repeat it this often, each time in a fresh machine.",
+)
 @click.option(
     "--print-command", is_flag=True, help="Run nothing; print a QEMU command that boots to a shell on the console."
 )
@@ -53,14 +59,14 @@ def reproduce_command(
     site_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Run one TEST of RUN again, with the same artifacts, in a fresh machine; without TEST, do all of RUN again.
+    """Rerun one TEST of RUN, with the same artifacts, in a fresh machine; without TEST, repeat all of RUN.
 
-    RUN is an id, a unique prefix, or `latest`; TEST is `generic/013`, `smoke/rename` or `bench/create-1`. A check of
-    smoke runs with all checks before it, because they build on each other. The recorded outcome is shown beside the
-    new ones; logs are kept in the run's folder, below `reruns/`.
+    RUN is an id, a unique prefix, or `latest`; TEST is `generic/013`, `smoke/rename` or `bench/create-1`. A smoke
+    check runs with all checks before it, because they build on each other. The recorded outcome is shown next to the
+    new ones; logs go to `reruns/` in the run's folder.
 
     Without TEST the stored mails are applied to the same base commits, and the same legs and suites run, as a new
-    run; what is built otherwise than then is named.
+    run; artifacts whose inputs differ from those of RUN are listed.
 
     Exit status of a test: 0 it passed every time; 1 it did not; 4 the lab failed. Of a run: as apply-and-test.
 
@@ -114,7 +120,7 @@ def _request(folder: RunFolder) -> tuple[Request, str]:
     """What was asked for then, on the bases that were found then; and the stack. Raises UsageError."""
     planned = reproduce.read_file(folder, "plan.json", Plan)
     if planned is None:
-        raise UsageError(f"run {folder.id} has no plan", hint="it ended before it began")
+        raise UsageError(f"run {folder.id} has no plan", hint="it ended before anything was planned")
     trees, lock = reproduce.read_file(folder, "trees.json", Trees), reproduce.read_file(folder, "lock.json", Lock)
     bases = {tree.component: tree.base_commit for tree in trees.trees} if trees else {}
     stack_name = lock.stack if lock else "fuse"

@@ -29,22 +29,22 @@ _LONG = 200
 """Characters of a line that nobody reads."""
 
 
-@reviewbot.command("review", short_help="Build and look at each patch; boot nothing.")
+@reviewbot.command("review", short_help="Build and review each patch; boot nothing.")
 @series_options
-@click.option("--build/--no-build", default=True, show_default=True, help="Build each patch on those before it.")
+@click.option("--build/--no-build", default=True, show_default=True, help="Build each patch on top of those before it.")
 @click.option("--fresh", is_flag=True, help="Review again, even if nothing changed.")
 def review_command(**options: Any) -> int:
-    """Build each patch on those before it and look at it; boot nothing.
+    """Build each patch on top of those before it and review it; boot nothing.
 
-    checkpatch of the tree under test, the commit messages, whitespace, whether every patch builds and with which
-    new warnings, whether copied headers agree across the repositories, and the site's own reviewers. A review is
-    kept by its inputs, as builds and tests are.
+    Runs checkpatch of the tree under test, checks commit messages and whitespace, whether every patch builds and
+    with which new warnings, and whether copied headers agree across the repositories, and runs the site's own
+    reviewers. Like builds and tests, a review is cached by its inputs.
 
     \b
     reviewbot review 20260223224617.GA2390314@frogsfrogsfrogs
     reviewbot review --mbox series.mbox --no-build
 
-    Exit status 1 when a patch does not apply or build, or a finding is an error; warnings change nothing.
+    Exit status 1 when a patch does not apply or build, or a finding is an error; warnings do not change it.
     """
     request, site = request_of(options)
     stack = load_stack(options["stack_name"], site)

@@ -71,18 +71,18 @@ class Row:
         return flat(" ".join(filter(None, (self.command, ",".join(self.legs)))))
 
 
-@reviewbot.command(short_help="List the runs, what came of them, and what runs now.")
+@reviewbot.command(short_help="List past and current runs with their verdicts.")
 @click.argument("run", type=values.Run(), required=False)
-@click.option("--all", "everything", is_flag=True, help="One line for each run, also for repetitions of one command.")
+@click.option("--all", "everything", is_flag=True, help="One line per run, even for repetitions of one command.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def runs(run: str | None, everything: bool, as_json: bool) -> None:
     """List the runs of this user, oldest first: age, duration, verdict, command, legs and subject.
 
-    With RUN (an id, the beginning of one, or `latest`) that run alone, and which hosts do, or did, which of its shards.
+    With RUN (an id, a unique prefix, or `latest`), only that run, and which host runs or ran each of its shards.
 
-    A run that a process is making now is `running`; one whose process ended before the verdict is `interrupted`, and
-    the same command goes on where it stopped. Runs of one command on one posting with the same verdict that follow
-    each other are one line, with the newest id. `reviewbot gc --run RUN` removes a run.
+    A run in progress is `running`; one whose process ended before the verdict is `interrupted`: run the same command
+    again to resume. Consecutive runs of one command on one posting with the same verdict are shown as one line, with
+    the newest id. `reviewbot gc --run RUN` removes a run.
     """
     now = datetime.datetime.now(datetime.UTC)
     if run:
@@ -94,7 +94,7 @@ def runs(run: str | None, everything: bool, as_json: bool) -> None:
         click.echo(json.dumps([row.plain() for row in rows], indent=1, ensure_ascii=False))
         return
     if not rows:
-        click.echo("no runs yet: `reviewbot apply-and-test MESSAGE-ID` makes one")
+        click.echo("no runs yet: `reviewbot apply-and-test MESSAGE-ID` starts one")
         return
     _show([(row, 1) for row in rows] if everything else _repetitions(rows), now)
 

@@ -14,33 +14,39 @@ from reviewbot.store.objects import Objects
 from reviewbot.store.serving import DEFAULT, Server, address_of
 
 
-@reviewbot.group(short_help="Serve what shards need to workers on other hosts.", no_args_is_help=False)
+@reviewbot.group(short_help="Serve artifacts and shards to workers on other hosts.", no_args_is_help=False)
 def store() -> None:
-    """Kernels, disks and shards, which workers fetch by the hash of their content."""
+    """Serve kernels, disks and shards, which workers fetch by hash."""
 
 
 @store.command(short_help="Serve it over HTTP, read-only.")
-@click.option("--listen", metavar="HOST:PORT", default=DEFAULT, show_default=True, help="Where to listen; port 0: any.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default=DEFAULT,
+    show_default=True,
+    help="Address to listen on; port 0: any free port.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Objects to serve [default: those that runs of this user put into the cache].",
+    help="Objects to serve [default: those that this user's runs put into the cache].",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No line per request.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not log requests.")
 def serve(listen: str, folder: Path | None, quiet: bool) -> None:
-    """Serve kernels, disks and shards to workers, until it is interrupted.
+    """Serve kernels, disks and shards to workers, until interrupted.
 
-    An object is given to whoever knows its SHA-256; there is no list, and nothing can be written. Workers check what
-    they get, so any web server or object storage with a copy of the folder can be used instead.
+    Anyone who knows the SHA-256 of an object can fetch it; there is no list, and nothing can be written. Workers
+    verify what they fetch, so any web server or object storage with a copy of the folder can be used instead.
     """
     chosen = folder or cache_dir() / "objects"
     if folder and not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise UsageError(f"{folder} is not a folder")
     told = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
     try:
         server = Server(chosen, address_of(listen), told)
     except OSError as error:
-        raise UsageError(f"cannot listen at {listen}: {error.strerror or error}") from error
+        raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
     with server:
         click.echo(f"{server.url}  {counted(sum(1 for _ in Objects(chosen)), 'object')} in {chosen}")
         with contextlib.suppress(KeyboardInterrupt):

@@ -20,5 +20,5 @@ def print_shards(folder: Path, run: str, as_json: bool) -> int:
     for name in names:
         shard = shard_files.read_shard(folder / name)
         click.echo(f"{folder / name}  {shard.name}, {counted(len(shard.tests), 'test')}")
-    click.echo(f"then: reviewbot merge-shards {folder} RESULT.json…" if names else "nothing is left for shards")
+    click.echo(f"then: reviewbot merge-shards {folder} RESULT.json…" if names else "no tests are left for shards")
     return ExitStatus.PASS

@@ -21,26 +21,28 @@ from reviewbot.store import Store
 from reviewbot.store.objects import Objects
 
 
-@reviewbot.command("run-shard", short_help="Run one shard of a run that was cut into shards.")
+@reviewbot.command("run-shard", short_help="Run one shard of a run that was split into shards.")
 @click.argument("shard")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="RESULT.json",
-    help="Where the result goes; its logs go beside it [default: SHARD.result.json].",
+    help="File for the result; logs go next to it [default: SHARD.result.json].",
 )
 @click.option(
     "--store",
     "stores",
     multiple=True,
     metavar="URL",
-    help="Where kernel and disks are fetched from by their hash: a URL, or a folder; repeatable.",
+    help="Where to fetch kernel and disks by hash: a URL or a folder; repeatable.",
 )
-@click.option("--beat", type=click.Path(path_type=Path), metavar="FILE", help="Keep what is done by now in this file.")
-@click.option("--pack", "packed", is_flag=True, help="The result and its logs on stdout, as text that `--on` reads.")
+@click.option("--beat", type=click.Path(path_type=Path), metavar="FILE", help="Keep the progress so far in this file.")
+@click.option(
+    "--pack", "packed", is_flag=True, help="Print the result and its logs to stdout, as text that `--on` reads."
+)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
-@click.option("--json", "as_json", is_flag=True, help="The result on stdout, too.")
+@click.option("--json", "as_json", is_flag=True, help="Also print the result to stdout.")
 def run_shard(
     shard: str,
     output: Path | None,
@@ -50,14 +52,14 @@ def run_shard(
     site_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Run one shard of a run that `apply-and-test --shards` or `--on` cut.
+    """Run one shard of a run that `apply-and-test --shards` or `--on` split.
 
-    SHARD is a file, or sha256:HEX of one in the --store. What its machines boot from must be in this machine's cache,
-    in artifacts/ beside the shard, or in the store. An interrupted call goes on where it stopped. `reviewbot
-    merge-shards` makes a verdict of the results.
+    SHARD is a file, or sha256:HEX of one in the --store. The kernel and disks that its machines boot from must be in
+    this machine's cache, in artifacts/ next to the shard, or in the store. If it is interrupted, run the same command
+    again to resume. `reviewbot merge-shards` combines the results into a verdict.
 
-    Exit status 0 when every test has an answer, whatever it is; 4 when the machines were lost before that, or never
-    came; the shard may then be run again.
+    Exit status 0 if every test has an outcome, whatever it is; 4 if the machines were lost before that, or did not
+    start; the shard may then be run again.
     """
     target = output or Path(shard.removeprefix("sha256:")).with_suffix(".result.json")
     site = load_site(site_path)
@@ -79,17 +81,17 @@ def run_shard(
     return ExitStatus.INFRA if result.problem else ExitStatus.PASS
 
 
-@reviewbot.command("merge-shards", short_help="Make a verdict of a run that was cut into shards.")
+@reviewbot.command("merge-shards", short_help="Combine the results of shards into a verdict.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def merge_shards(folder: Path, results: tuple[Path, ...], site_path: Path | None, as_json: bool) -> int:
-    """Make a verdict of a run that was cut into shards.
+    """Combine the results of shards into a verdict.
 
     FOLDER is what `apply-and-test --shards` wrote, RESULTS are files of `run-shard`, or folders with them. Their order
-    does not matter. A shard without a result leaves its tests to INFRA. What did not pass is compared with base in
-    machines of this host; where that cannot be done, the verdict says so. Ends with the verdict's exit status.
+    does not matter. Tests of a shard without a result are INFRA. Tests that did not pass are compared with base in
+    machines of this host; if that is not possible, the verdict says so. The exit status is that of the verdict.
     """
     with at_work() as progress:
         outcome = pipeline.merge_shards(folder, results, load_site(site_path), progress)

@@ -26,7 +26,7 @@ from reviewbot.runner import SuiteName
 from reviewbot.store import Runs, Store
 
 
-@reviewbot.command(short_help="A root shell in a leg's machine.")
+@reviewbot.command(short_help="Open a root shell in a leg's machine.")
 @click.argument("run", type=values.Run(), default="latest")
 @click.option(
     "--leg",
@@ -41,16 +41,16 @@ from reviewbot.store import Runs, Store
     help="Set it up as for this suite [default: fstests if the run has them].",
 )
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
-@click.option("--json", "as_json", is_flag=True, help="Start nothing; print what the machine would be made of.")
+@click.option("--json", "as_json", is_flag=True, help="Start nothing; print what the machine would consist of.")
 def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, as_json: bool) -> int:
-    """A root shell in a leg's machine, as the tests of RUN saw it.
+    """Open a root shell in a leg's machine, set up as for the tests of RUN.
 
     The same kernel, root, programs, disks, memory and QEMU options, set up as before the first test: the server is
-    named, filesystems are made and not mounted, fstests is configured. RUN is an id, a unique prefix, or `latest`.
-    The machine has no network, and what is written in it is gone when it ends.
+    configured, filesystems are created but not mounted, fstests is configured. RUN is an id, a unique prefix, or
+    `latest`. The machine has no network, and what is written in it is lost when it ends.
 
-    `exit` ends it, and its status is that of the shell; Ctrl-] ends it at once, even if the guest hangs. All other
-    keys, Ctrl-C too, go to the guest. Without a terminal the shell reads commands from stdin.
+    `exit` ends it with the exit status of the shell; Ctrl-] kills it, even if the guest hangs. All other keys,
+    including Ctrl-C, go to the guest. Without a terminal the shell reads commands from stdin.
 
     \b
     reviewbot shell latest --leg fuse4fs
@@ -77,7 +77,7 @@ def shell(run: str, leg: str, suite: SuiteName | None, site_path: Path | None, a
         try:
             reply = lab.run_session(job, accelerator, Path(folder), ends, on_reply=words.answered, progress=words.hear)
         except lab.Left:
-            click.echo("\nreviewbot: you ended the machine", err=True)
+            click.echo("\nreviewbot: machine ended by Ctrl-]", err=True)
             return ExitStatus.INTERRUPTED
     return _end(reply)
 
@@ -120,12 +120,12 @@ class _Words:
             return
         found = suites.read_setup(self.setup)
         if found.reason:
-            self.say(f"the setup failed: {found.reason}", always=True)
+            self.say(f"setup failed: {found.reason}", always=True)
         options = f"-o {self.leg.mount_options} " if self.leg.mount_options else ""
         self.say(f"to mount: mount -t {self.leg.fstyp} {options}/dev/disk/by-serial/TEST_DEV /mnt/test")
         if self.suite == "fstests":
             self.say("to test: cd /stack/fstests && ./check generic/001")
-        self.say("`exit` ends the machine, Ctrl-] at once")
+        self.say("`exit` ends the machine, Ctrl-] kills it")
 
 
 def _end(reply: JobReply) -> int:
@@ -135,6 +135,6 @@ def _end(reply: JobReply) -> int:
         click.echo(f"reviewbot: {shell.output.rstrip()}", err=True)
     if shell.exit_status is not None and shell.status in ("done", "crash"):
         if shell.splat:
-            click.echo(f"reviewbot: the kernel said meanwhile: {shell.splat}", err=True)
+            click.echo(f"reviewbot: kernel messages meanwhile: {shell.splat}", err=True)
         return shell.exit_status if shell.exit_status >= 0 else 128 - shell.exit_status
-    raise InfraError(f"the machine is gone: {shell.splat or reply.problem or shell.status}")
+    raise InfraError(f"the machine was lost: {shell.splat or reply.problem or shell.status}")

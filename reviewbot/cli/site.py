@@ -36,18 +36,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LINK = re.compile(r'<a href="((?:logs|reruns|deep)/[^"]*)">(.*?)</a>')
 
 
-@reviewbot.command(short_help="Write pages over all runs, for a web server.")
+@reviewbot.command(short_help="Write pages on all runs, for a web server.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--files", default="", metavar="URL", help="Where runs' folders can be seen; {run} stands for the id.")
+@click.option("--files", default="", metavar="URL", help="URL of the run folders; {run} stands for the id.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def site(folder: Path, files: str, as_json: bool) -> None:
-    """Write pages over all runs of this user into FOLDER: a list, each run, trends per leg, and two runs side by side.
+    """Write pages on all runs of this user into FOLDER: a list, each run, trends per leg, and a comparison of runs.
 
-    The pages are files that any web server can give out; each has a JSON twin. What is there already is written anew
-    only when its run has changed, and pages of runs that are gone are removed.
+    The pages are files that any web server can serve; each has a JSON twin. Existing pages are rewritten only when
+    their run has changed, and pages of runs that no longer exist are removed.
     """
     if files and not re.fullmatch(r"https?://[^\s\"'<>]+|/[^\s\"'<>]*", files):
-        raise UsageError(f"no URL: {files}")
+        raise UsageError(f"not a URL: {files}")
     with written_into(folder):
         before = _before(folder)
     rows, made = [], 0
@@ -60,7 +60,7 @@ def site(folder: Path, files: str, as_json: bool) -> None:
             try:
                 known = _write_run(run, folder / "runs" / run.id, state, files.replace("{run}", run.id))
             except UsageError as error:
-                click.echo(f"reviewbot: {flat(str(error))}: it is left out", err=True)
+                click.echo(f"reviewbot: {flat(str(error))}: run left out", err=True)
                 continue
             made += 1
         rows.append(known)
@@ -83,7 +83,7 @@ def _before(folder: Path) -> Mapping[str, SiteRun]:
     try:
         found = _INDEX.validate_json((folder / "index.json").read_bytes())
     except (OSError, ValidationError) as error:
-        raise UsageError(f"{folder} is not empty, and no site of reviewbot", hint="name a new folder") from error
+        raise UsageError(f"{folder} is neither empty nor a reviewbot site", hint="name a new folder") from error
     return {one.run: one for one in found}
 
 

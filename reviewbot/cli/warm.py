@@ -14,15 +14,15 @@ from reviewbot.pipeline import warm
 
 
 @reviewbot.command("warm")
-@click.option("--guest/--no-guest", default=True, show_default=True, help="Also what only machines need.")
+@click.option("--guest/--no-guest", default=True, show_default=True, help="Also build what only the machines need.")
 @click.option("--site", "site_path", type=click.Path(path_type=Path), help="Site file to use.")
 @click.option("--stack", "stack_name", default="fuse", show_default=True, help="Stack to build.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 def warm_command(guest: bool, site_path: Path | None, stack_name: str, as_json: bool) -> int:
-    """Build the stack as it is without patches into the cache.
+    """Build the unpatched stack into the cache.
 
-    No posting is read and none of its code runs, so what is built may be shared by all that come later: CI jobs
-    keep a cache that only this command wrote. What is there already is not built again.
+    No posting is read and none of its code runs, so the result may be shared by all later runs: CI jobs keep a cache
+    that only this command wrote. What is already cached is not rebuilt.
 
     \b
     Example:

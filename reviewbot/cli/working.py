@@ -29,10 +29,10 @@ def at_work(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress]
         progress = stack.enter_context(display(quiet=quiet, verbose=verbose))
 
         def waiting(holder: str) -> None:
-            progress(Event("cleanup", "cache", "say", f"waits for {holder or 'another process'}"))
+            progress(Event("cleanup", "cache", "say", f"waiting for {holder or 'another process'}"))
 
         with suppress(OSError):
             stack.enter_context(using(cache, waiting=waiting))
             if (freed := sweep(cache, Runs(data_dir() / "runs"))) >= _TOLD:
-                progress(Event("cleanup", "cache", "say", f"removed {sized(freed)} that a killed process left"))
+                progress(Event("cleanup", "cache", "say", f"removed {sized(freed)} left by a killed process"))
         yield progress

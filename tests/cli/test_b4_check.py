@@ -122,7 +122,7 @@ def test_a_patch_has_its_own_build_and_remarks(data: Path) -> None:
     )
     assert statuses(third) == {"reviewbot/build": "warn", "reviewbot/review": "pass"}
     assert described(third["reviewbot/build"])[0][1].startswith("lib/fuse.c:2874: variable ‘err’ set but not used")
-    assert third["reviewbot/review"]["summary"] == "nothing to remark"
+    assert third["reviewbot/review"]["summary"] == "no remarks"
     assert statuses(ask("e2fsprogs.1@example.org"))["reviewbot/build"] == "warn"
 
 
@@ -279,7 +279,7 @@ def test_a_review_on_demand_that_cannot_be_made_says_why(tmp_path: Path) -> None
     site.write_text("archive: http://127.0.0.1:9/all\n")
     raw = mail("a@example.org", "[PATCH] x")
     own = {f"REVIEWBOT_{n}": str(tmp_path / n.lower()) for n in ("CACHE", "DATA")} | {"REVIEWBOT_SITE": str(site)}
-    for words, more in (("127.0.0.1:9", ()), ("did not end within", ("--timeout", "0.01"))):
+    for words, more in (("127.0.0.1:9", ()), ("did not finish within", ("--timeout", "0.01"))):
         done = call("--run", *more, raw=raw, **own)
         assert done.returncode == 0 and json.loads(done.stdout) == [] and words in done.stderr.decode()
 

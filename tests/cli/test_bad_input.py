@@ -36,11 +36,11 @@ def test_an_unreachable_archive(user: User, command: str) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
-        ("fuse", 2, "'fuse' is no Message-ID"),
+        ("fuse", 2, "'fuse' is not a Message-ID"),
         ("https://lore.kernel.org/linux-fsdevel/?q=fuse", 2, "names no mail"),
         ("https://example.org/", 2, "names no mail"),
         ("ftp://example.org/a@b", 2, "names no mail"),
-        ("http://127.0.0.1:9/project/x/list/?series=5", 2, "127.0.0.1 is no public address"),
+        ("http://127.0.0.1:9/project/x/list/?series=5", 2, "127.0.0.1 is not a public address"),
     ],
 )
 def test_a_name_that_names_nothing(user: User, name: str, status: int, words: str) -> None:
@@ -48,7 +48,7 @@ def test_a_name_that_names_nothing(user: User, name: str, status: int, words: st
 
 
 def test_a_folder_is_no_name_of_a_posting(user: User) -> None:
-    assert f"--mbox {user.folder}" in user.refuses(2, "is no Message-ID", "plan", str(user.folder))
+    assert f"--mbox {user.folder}" in user.refuses(2, "is not a Message-ID", "plan", str(user.folder))
 
 
 def test_a_number_that_patchwork_does_not_know(user: User) -> None:
@@ -63,7 +63,7 @@ def test_no_name_at_all(user: User) -> None:
 
 def test_no_time_for_blame_is_a_time_and_none_to_wait_is_not(user: User) -> None:
     user.refuses(2, "which series?", "apply-and-test", "--blame", "0s")
-    user.refuses(2, "'0s' is no time to wait", "apply-and-test", "--wait", "0s")
+    user.refuses(2, "'0s' is not a valid waiting time", "apply-and-test", "--wait", "0s")
 
 
 @pytest.mark.parametrize("option", ["--compat", "--prefixes", "--deep"])

@@ -37,7 +37,7 @@ def test_two_runs_are_compared_by_the_rows_and_legs_that_both_have(runs: User) -
 
 def test_what_cannot_be_compared_is_said_in_one_line(runs: User) -> None:
     runs.refuses(2, f"run {OTHER} has no figures of the bench suite", "bench", "--compare", FIRST, OTHER)
-    runs.refuses(2, "--compare takes two runs and no series", "bench", "--compare", FIRST, SECOND, "a@b")
+    runs.refuses(2, "--compare takes two runs, no series", "bench", "--compare", FIRST, SECOND, "a@b")
     for more in (
         ("--legs", "fuse2fs"),
         ("--rows", "mount"),
@@ -45,8 +45,8 @@ def test_what_cannot_be_compared_is_said_in_one_line(runs: User) -> None:
         ("--blame", "0s"),
         ("--base", "kernel=x"),
     ):
-        runs.refuses(2, "--compare takes two runs and no series", "bench", "--compare", FIRST, SECOND, *more)
-    runs.refuses(2, "that one kind of machine measured", "bench", "--compare", FIRST, REAL)
+        runs.refuses(2, "--compare takes two runs, no series", "bench", "--compare", FIRST, SECOND, *more)
+    runs.refuses(2, "measured on the same kind of machine", "bench", "--compare", FIRST, REAL)
     runs.refuses(2, "no such run: 20300101-000000-0001", "bench", "--compare", FIRST, "20300101-000000-0001")
 
 

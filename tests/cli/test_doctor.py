@@ -137,8 +137,8 @@ def test_a_malformed_site_file_is_named_with_its_line(tmp_path: Path) -> None:
             "components:\n  libfuze: {provider: dir, path: /src}\n",
             ":2: components.libfuze: stack fuse has no component",
         ),
-        ("components:\n  kernel: {provider: dir, path: gone}\n", "/gone is not there"),
-        ("components:\n  kernel: {provider: git, url: /gone.git}\n", "kernel: /gone.git is not there"),
+        ("components:\n  kernel: {provider: dir, path: gone}\n", "/gone does not exist"),
+        ("components:\n  kernel: {provider: git, url: /gone.git}\n", "kernel: /gone.git does not exist"),
     ],
 )
 def test_a_site_file_that_a_run_would_refuse_is_not_fine(
@@ -165,9 +165,9 @@ def test_a_site_file_is_shown_with_the_sources_it_replaces(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("answer", "ok", "words"),
     [
-        (None, True, "the first run finds out"),
-        ("", True, "has run a kernel here"),
-        ("QEMU ended: x failed", False, "does not work: QEMU ended: x failed; so emulation (tcg)"),
+        (None, True, "the first run checks whether it works"),
+        ("", True, "has booted a kernel here"),
+        ("QEMU exited: x failed", False, "does not work: QEMU ended: x failed; using emulation (tcg)"),
     ],
 )
 def test_what_a_run_found_out_about_kvm_is_said_and_marked(
@@ -188,4 +188,4 @@ def test_what_a_run_found_out_about_kvm_is_said_and_marked(
 def test_where_there_is_no_apt_get_no_apt_get_is_recommended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "_SEARCHED", str(tmp_path))
     line = install_line((Check("git", False, "", "git"),))
-    assert "apt-get" not in line and "Debian's names are: git" in line
+    assert "apt-get" not in line and "the Debian package names are: git" in line

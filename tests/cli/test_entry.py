@@ -26,7 +26,7 @@ from tests.mails import mbox, posting
         (Blocked("part 2/6 lacks patch 3"), 3, "reviewbot: part 2/6 lacks patch 3"),
         (InfraError("line one\nline two"), 4, "reviewbot: line one line two"),
         (OSError(errno.ENOSPC, "No space left on device", "/cache/x"), 4, "reviewbot: the disk is full (/cache/x)"),
-        (KeyboardInterrupt(), 130, "reviewbot: interrupted; the same command goes on where it stopped"),
+        (KeyboardInterrupt(), 130, "reviewbot: interrupted; run the same command again to resume"),
     ],
 )
 def test_an_error_is_one_line_and_a_status(

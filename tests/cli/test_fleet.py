@@ -24,20 +24,20 @@ def test_a_run_says_which_host_does_what(user: User) -> None:
         ShardRow(
             shard="ext4 fstests 1/2", state=ShardState.RUNS, where="node7", kind="kvm@x", done=3, total=40, since=now
         ),
-        ShardRow(shard="ext4 fstests 2/2", state=ShardState.WAITS, attempt=2, total=40, why="its worker is gone"),
+        ShardRow(shard="ext4 fstests 2/2", state=ShardState.WAITS, attempt=2, total=40, why="its worker disappeared"),
     )
     run.write(ROWS, FleetRows(run=run.id, fleet="lab", engine="slurm", shards=rows))
     said = user.call("runs", "latest").stdout.splitlines()
     assert said[1] == "lab (slurm): 2 shards"
     assert said[2].startswith("  ext4 fstests 1/2  runs  node7 (kvm@x)  3/40  ")
-    assert said[3] == "  ext4 fstests 2/2  waits  0/40  –  attempt 2: its worker is gone"
+    assert said[3] == "  ext4 fstests 2/2  waits  0/40  –  attempt 2: its worker disappeared"
     found = json.loads(user.call("runs", run.id, "--json").stdout)
     assert found["run"] == run.id and [row["where"] for row in found["fleet"]["shards"]] == ["node7", ""]
 
 
 def test_a_run_of_this_host_alone_says_so(user: User) -> None:
     Runs(user.folder / "data" / "runs").create()
-    assert user.call("runs", "latest").stdout.splitlines()[1] == "all of it runs, or ran, on this host"
+    assert user.call("runs", "latest").stdout.splitlines()[1] == "all of it runs or ran on this host"
     user.refuses(2, "no such run: 1999", "runs", "1999")
 
 
@@ -61,7 +61,7 @@ def test_a_store_is_served_until_it_is_interrupted(user: User) -> None:
     ("words", "said"),
     [
         (("--on", "nowhere"), "no fleet nowhere"),
-        (("--on", "lab", "--shards", "2", "--shard-dir", "x"), "--on hands shards out by itself"),
+        (("--on", "lab", "--shards", "2", "--shard-dir", "x"), "--on creates its own shards"),
         (("--on", "cloud"), "fleet cloud has no store that its workers can reach"),
     ],
 )

@@ -66,8 +66,8 @@ def test_a_run_that_is_being_made_is_not_removed(user: User) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--older", "soon"), "'soon' is no age"),
-        (("--size", "big"), "'big' is no size"),
+        (("--older", "soon"), "'soon' is not an age"),
+        (("--size", "big"), "'big' is not a size"),
         (("--run", "x"), "no such run"),
     ],
 )
@@ -88,4 +88,4 @@ def test_a_command_that_works_cleans_up_first_and_says_so(
     with at_work():
         assert not left.exists()
         user.refuses(4, "the cache is in use", "gc")
-    assert "removed 2 MiB that a killed process left" in capsys.readouterr().err
+    assert "removed 2 MiB left by a killed process" in capsys.readouterr().err

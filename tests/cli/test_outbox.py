@@ -54,7 +54,7 @@ def test_json_has_every_fact_but_the_thing_itself(box: Outbox) -> None:
 
 def test_it_shows_holds_and_drops(box: Outbox) -> None:
     assert call("show", "1") == "To: dana@example.org\n\nhello\n"
-    assert call("hold", "1").startswith("1  held: held by hand")
+    assert call("hold", "1").startswith("1  held: held manually")
     assert call("drop", "1", "2").count("dropped") >= 2
     assert {item.state for item in box.all()} == {State.DROPPED}
 

@@ -36,7 +36,7 @@ def test_help_fits_into_80_columns(name: str) -> None:
     "words", [["workflows", "copy", "/proc/x"], ["man", "--output", "/proc/x"], ["site", "/proc/x"]]
 )
 def test_a_folder_that_cannot_be_made_is_the_users_mistake(user: User, words: list[str]) -> None:
-    assert "/proc/x: No such file or directory" in user.refuses(2, "name a folder that can be written", *words)
+    assert "/proc/x: No such file or directory" in user.refuses(2, "name a writable folder", *words)
 
 
 def test_a_mistyped_command_is_told_what_it_is_like(user: User) -> None:
@@ -134,7 +134,7 @@ def test_a_workflow_that_was_changed_is_not_overwritten_and_then_none_is_copied(
     folder = user.folder / "flows"
     folder.mkdir()
     (folder / "review.yml").write_text("mine")
-    user.refuses(2, "review.yml is another file — --force", "workflows", "copy", "flows")
+    user.refuses(2, "review.yml exists and differs — --force", "workflows", "copy", "flows")
     assert [path.name for path in folder.iterdir()] == ["review.yml"]
     user.refuses(2, "no workflow reviews.yml", "workflows", "copy", "flows", "reviews.yml")
     assert user.call("workflows", "copy", "flows", "review.yml", "--force").returncode == 0

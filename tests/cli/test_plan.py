@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Path:
 def test_rfc_parts_are_shown_left_out_and_how_to_have_them(site: Path) -> None:
     said = plan(site, "--mbox", "thread.mbox")
     assert "RFC (left out) libfuse: change it" in said
-    assert "6 patches in 3 parts; 1 RFC part (2 patches) left out: --rfc takes it in" in said
+    assert "6 patches in 3 parts; 1 RFC part (2 patches) left out: --rfc includes it" in said
     said = plan(site, "--rfc", "--mbox", "thread.mbox")
     assert "RFC libfuse: change it" in said and "left out" not in said
 
@@ -44,7 +44,7 @@ def test_the_named_mail_is_said(site: Path) -> None:
     assert "kernel patch 2/2, “kernel: change it”; the whole posting is taken (--part-only" in said
     said = plan(site, "--mbox", "thread.mbox", name, "--part-only")
     assert "kernel patch 2/2, “kernel: change it”\n" in said
-    assert "only a part of the posting was asked for; 2 others left out" in said
+    assert "only a part of the posting was requested; 2 others left out" in said
     assert json.loads(plan(site, "--mbox", "thread.mbox", name, "--json"))["asked"] == ["kernel.2@example.org"]
 
 
@@ -86,9 +86,8 @@ def test_what_is_pulled_and_the_base_of_a_manifest_are_shown(site: Path) -> None
 
 def test_two_versions_in_one_thread(site: Path) -> None:
     new = [mail("n@x", "[PATCH v3] kernel: all at once", diff("fs/fuse/file.c"), parent=TOP)]
-    assert (
-        "“[PATCH v3] kernel: all at once” <n@x> is a posting of its own, another one in its thread: left out"
-        in plan(site, "--mbox", "thread.mbox", TOP, mails=posting() + new)
+    assert "“[PATCH v3] kernel: all at once” <n@x> is a separate posting, another one in its thread: left out" in plan(
+        site, "--mbox", "thread.mbox", TOP, mails=posting() + new
     )
 
 
@@ -134,7 +133,7 @@ def test_json_has_all_that_intake_found(site: Path) -> None:
 
 def test_bases_of_a_blocked_posting_are_not_tried(site: Path) -> None:
     said = plan(site, "--try-bases", "--mbox", "thread.mbox", mails=posting()[:-1], status=3)
-    assert "No base was tried: see below." in said
+    assert "No base was tried, see below." in said
     assert not (site / "cache" / "repos").exists()
 
 

@@ -93,7 +93,7 @@ def test_the_command_line_without_builds(user: User, tools: str) -> None:
     assert "– kernel patch 1/2" in done.stdout
     assert "\nREVIEWED  no patch was built; the review found no errors" in done.stdout
     assert "nothing was booted or tested" in done.stdout
-    assert "note: without checkpatch: it runs in the build root, and there is none" in done.stdout
+    assert "note: without checkpatch: it runs in the build root, which is missing" in done.stdout
     report = user.call("report", "--format", "review")
     jsonschema.validate(json.loads(report.stdout), schemas()["review"])
 

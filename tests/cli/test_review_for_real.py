@@ -53,7 +53,7 @@ def test_the_demos_posting_is_reviewed_patch_by_patch_and_b4_is_told(user: User)
     done = user.call("review", "--mbox", user.thread(posting))
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
     said = done.stdout.decode()
-    assert "PASS  all 4 patches build one by one; the review found no errors" in said
+    assert "PASS  all 4 patches build individually; the review found no errors" in said
     assert "nothing was booted or tested" in said
     review = user.file("review.json")
     jsonschema.validate(review, schemas()["review"])
@@ -85,7 +85,7 @@ def test_a_patch_that_only_a_later_one_makes_build_is_named(user: User) -> None:
     verdict = user.file("verdict.json")
     assert verdict["kind"] == "BUILD-FAILS"
     assert verdict["summary"].startswith("libfuse patch 1/2 does not build on its own: lib/fuse_lowlevel.c:")
-    assert verdict["summary"].endswith("; head does build: this breaks git bisect")
+    assert verdict["summary"].endswith("; head builds: this breaks git bisect")
     assert "REQUEST_HEADER_SIZE" in verdict["findings"][0]["what"]
     states = [patch["build"]["state"] for patch in user.file("review.json")["patches"]]
     assert states == ["failed", "built"]

@@ -35,7 +35,7 @@ def test_what_a_shard_needs_and_is_not_here_is_named_in_one_line(tmp_path: Path)
     (tmp_path / "shard.json").write_text(SHARD.model_dump_json())
     done = call(tmp_path, "run-shard", str(tmp_path / "shard.json"))
     assert (done.returncode, done.stdout) == (4, "") and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("reviewbot: kernel-0123 is not here") and "copy artifacts/kernel-0123" in done.stderr
+    assert done.stderr.startswith("reviewbot: kernel-0123 is missing") and "copy artifacts/kernel-0123" in done.stderr
     assert not (tmp_path / "shard.result.json").exists()
 
 

@@ -110,7 +110,7 @@ def test_a_folder_of_something_else_is_left_alone(runs: User, content: str) -> N
     other = runs.folder / "other"
     other.mkdir()
     (other / "index.json").write_text(content)
-    runs.refuses(2, "no site of reviewbot", "site", str(other))
+    runs.refuses(2, "neither empty nor a reviewbot site", "site", str(other))
     assert [path.name for path in other.iterdir()] == ["index.json"]
 
 

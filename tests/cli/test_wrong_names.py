@@ -82,7 +82,7 @@ def of(folder: Path) -> Trees:
 
 @pytest.mark.parametrize(
     ("selection", "problem"),
-    [("generic/003", "no test generic/003"), ("-g none", "no group none"), ("-g ours -x auto", "selects nothing")],
+    [("generic/003", "no test generic/003"), ("-g none", "no group none"), ("-g ours -x auto", "selects no tests")],
 )
 def test_once_the_patches_are_applied_every_name_must_be_there(tmp_path: Path, selection: str, problem: str) -> None:
     committed(put(tmp_path, TREE))
