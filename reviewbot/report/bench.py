@@ -118,16 +118,14 @@ def bench_lines(record: Record) -> list[str]:
     rows = rows_of(record)
     lines = [f"{one.leg.leg} {one.name}: {words}" for one in rows if (words := _alone(one))]
     if emulated(rows):
-        lines.insert(
-            0, "the machines were emulated: times mean something as ratios only, and real machines have other ratios"
-        )
+        lines.insert(0, "the machines were emulated: only ratios are meaningful, and they differ on real hardware")
     return lines
 
 
 def _alone(one: Measured) -> str:
     row = one.row
     if row.against == "bare" and row.ratio:
-        return f"{interval(row.ratio)} times as long as the same job of fio alone"
+        return f"{interval(row.ratio)} times as long as the same fio job alone"
     if row.against:
         return ""
     if row.unit == "KiB":

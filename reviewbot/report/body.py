@@ -98,7 +98,7 @@ def _asides(record: Record, verdict: SaidVerdict) -> list[str]:
     lines = apart(record)
     touched = known_in_question(record)
     for known, where in (
-        (touched, "in code that the series changes, please look"),
+        (touched, "in code that the series changes, please check"),
         ([one for one in known_failures(record) if one not in touched], "of the unpatched stack"),
     ):
         if known:
@@ -107,7 +107,7 @@ def _asides(record: Record, verdict: SaidVerdict) -> list[str]:
     unknown = [one for one in verdict.findings if one.outcome and one.outcome.unknown]
     if unknown:
         names = listed([test_name(one) for one in unknown])
-        lines.append(f"{counted(len(unknown), 'test')} got no result, for reasons of the test machine: {names}")
+        lines.append(f"{counted(len(unknown), 'test')} got no result because of the test machine: {names}")
     return lines
 
 
@@ -136,7 +136,7 @@ def _bench(record: Record) -> str:
     if (table := ratio_table(record, short=True)) is None:
         return ""
     where = "; on emulated machines" if emulated(rows_of(record)) else ""
-    head = wrapped(f"Times as long as the kernel's ext4 takes{where}, intervals in results.json:")
+    head = wrapped(f"Time relative to the kernel's ext4{where}, intervals in results.json:")
     return f"{head}\n\n{aligned([table.header, *table.rows[:_ROWS]], right_from=1)}"
 
 

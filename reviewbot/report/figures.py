@@ -40,9 +40,9 @@ def _words(leg: LegResult) -> str:
     if "iomap_probe" in leg.proofs and (moved := _by_iomap(measured)):
         said.append(moved)
     if slowest := _highest(measured, lambda figures: figures.umount_seconds_max):
-        said.append(f"were gone at most {slowest[1]:.1f} s after umount ({slowest[0]})")
+        said.append(f"exited at most {slowest[1]:.1f} s after umount ({slowest[0]})")
     if late := sum(figures.umounts_late for _, figures in measured):
-        said.append(f"{counted(late, 'server')} outlived that limit")
+        said.append(f"{counted(late, 'server')} did not exit within the limit")
     return ", ".join(said)
 
 
@@ -77,11 +77,11 @@ def _by_iomap(measured: Sequence[tuple[TestResult, ServerFigures]]) -> str:
     if not mappings + total:
         return ""
     if not total:
-        return f"told {counted(mappings, 'mapping')} to iomap and moved no data itself"
+        return f"passed {counted(mappings, 'mapping')} to iomap and transferred no data itself"
     worst = sorted((test for test in through if through[test]), key=lambda test: (-through[test], test))
     more = f" and {len(worst) - _TESTS} more" if len(worst) > _TESTS else ""
     return (
-        f"told {counted(mappings, 'mapping')} to iomap and moved data itself {counted(total, 'time')} "
+        f"passed {counted(mappings, 'mapping')} to iomap and transferred data itself {counted(total, 'time')} "
         f"({100 * mappings / (mappings + total):.1f} % by iomap; in {', '.join(worst[:_TESTS])}{more})"
     )
 

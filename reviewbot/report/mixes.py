@@ -64,7 +64,7 @@ def mix_lines(record: Record) -> list[str]:
     if cells and not bad:
         where = "the mixed stack" if len(cells) == 1 else f"all {len(cells)} stacks"
         passes = "smoke passes" if record.plan and record.plan.compat else "the quick checks of smoke pass"
-        lines.append(f"Old and new parts together: {passes} on {where}.")
+        lines.append(f"Old and new parts mixed: {passes} on {where}.")
     for cell in bad:
         patched = f"only {' and '.join(cell.patched)} patched" if cell.patched else "nothing patched"
         lines.append(f"{cell.leg} with {patched}: {smoke_words(cell)}")

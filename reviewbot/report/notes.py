@@ -16,9 +16,9 @@ from reviewbot.report.untried import not_tried
 
 _LACKS = {
     "review": "the patches were not reviewed",
-    "blame": "the first bad patch is not known",
+    "blame": "the first bad patch is unknown",
     "coverage": "there is no coverage",
-    "comparison": "not all of it was compared with base",
+    "comparison": "not everything was compared with base",
 }
 """What could not be found out -> how that is said."""
 
@@ -76,20 +76,22 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         if any(one.kind is Class.NEW for one in record.comparison.tests):
             yield Note(
                 f"of tests that fail equally often on both sides, at most {record.comparison.error_bound * 100:.1f} % "
-                "are called new"
+                "are reported as new"
             )
         if record.comparison.base_problem and not broken:
-            yield Note(f"base was lost, so nothing but outcomes of head is known: {record.comparison.base_problem}")
+            yield Note(f"base was lost, so only outcomes on head are known: {record.comparison.base_problem}")
     if record.plan and record.plan.deep:
         yield Note(rests_on(record))
     yield from (Note(line) for line in untouched_legs(record))
     if known := known_failures(record):
-        yield Note(f"KNOWN: {counted(len(known), 'test')} failed as the unpatched stack is known to", told=True)
+        yield Note(
+            f"KNOWN: {counted(len(known), 'test')} failed in ways the unpatched stack is known to fail", told=True
+        )
     if known := known_in_question(record):
         names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in known)
-        yield Note(f"KNOWN failures in what the series changes, look at them yourself: {names}", told=True)
+        yield Note(f"KNOWN failures in code that the series changes, please check them: {names}", told=True)
     if results.variant:
-        yield Note(f"variant {results.variant}: not what the plain stack would show")
+        yield Note(f"variant {results.variant}: results differ from those of the plain stack")
     for leg in results.legs:
         if not leg.available:
             yield Note(f"leg {leg.leg} is unavailable: {leg.reason}")
@@ -102,7 +104,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}", operator=True)
     if any(leg.accelerator == "tcg" for leg in results.legs):
         clean = record.verdict is not None and record.verdict.kind is VerdictKind.PASS
-        yield Note("the CPU was emulated (TCG): times mean little, and races show differently", operator=clean)
+        yield Note("the CPU was emulated (TCG): times mean little, and races show up differently", operator=clean)
         if results.accelerator_why:
             yield Note(f"tcg: {results.accelerator_why}", operator=True)
 
@@ -117,17 +119,17 @@ def rests_on(record: Record) -> str:
         if deep.results and f"variant {deep.variant}" not in lacks:
             passed = sum(leg.count(Outcome.PASS) for leg in deep.results.legs)
             words.append(f"variant {deep.variant} ({passed} passed)")
-    return f"this rests on {' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+    return f"this is based on {' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
 
 
 def previous_words(found: Previous) -> str:
-    """`3 found in v6: 2 gone, 1 stays (fuse2fs fstests/generic/013)`."""
+    """`3 found in v6: 2 gone, 1 still there (fuse2fs fstests/generic/013)`."""
     stays = ", ".join(f"{one.leg} {one.suite}/{one.test}" for one in found.stays)
     total = len(found.gone) + len(found.stays) + len(found.unknown)
     if not total:
-        return f"nothing was found in v{found.version}"
+        return f"there were no findings in v{found.version}"
     words = [f"{len(found.gone)} gone"] if found.gone else []
-    words += [f"{len(found.stays)} {'stays' if len(found.stays) == 1 else 'stay'} ({stays})"] if found.stays else []
+    words += [f"{len(found.stays)} still there ({stays})"] if found.stays else []
     words += [f"{len(found.unknown)} not tested this time"] if found.unknown else []
     return f"{total} found in v{found.version}: {', '.join(words)}"
 
@@ -141,7 +143,7 @@ def untouched_legs(record: Record) -> list[str]:
     found = []
     for leg in record.results.legs:
         if leg.leg in needs and any(test.outcome.broken for test in leg.tests) and not needs[leg.leg] & patched:
-            found.append(f"leg {leg.leg} uses nothing that the series changes ({', '.join(sorted(patched))})")
+            found.append(f"leg {leg.leg} uses no component that the series changes ({', '.join(sorted(patched))})")
     return found
 
 
@@ -171,7 +173,7 @@ def _of_tree(tree: Tree) -> Iterator[Note]:
     merged = [patch for patch in tree.patches if patch.merged]
     if merged:
         more = f" and {len(merged) - 1} more" if len(merged) > 1 else ""
-        yield Note(f"{tree.component}: base has {counted(len(merged), 'patch')} already: “{merged[0].subject}”{more}")
+        yield Note(f"{tree.component}: base already has {counted(len(merged), 'patch')}: “{merged[0].subject}”{more}")
     if len(tree.attempts) > 1 or not all(attempt.result == "chosen" for attempt in tree.attempts):
         for attempt in tree.attempts:
             yield Note(public_words(f"{tree.component}: {attempt.what}: {attempt.result}"), operator=True)

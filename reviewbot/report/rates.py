@@ -62,8 +62,8 @@ APART = (
     ),
     (
         Class.UNDECIDED,
-        "failed again on head and never on base, too seldom to tell",
-        "failed again on head and never on base, too seldom to tell",
+        "failed on head and never on base, but too rarely to be conclusive",
+        "failed on head and never on base, but too rarely to be conclusive",
     ),
 )
 """What is told apart from what is new: class -> words for one test, and for several."""

@@ -109,7 +109,7 @@ def load(folder: Path) -> Record:
     except ValueError as error:
         raise UsageError(
             f"run {folder.name} cannot be read: {str(error).splitlines()[0]}",
-            hint="it is damaged, or another version made it",
+            hint="it is damaged, or was made by another version",
         ) from error
 
 

@@ -136,12 +136,12 @@ def test_lines(record: Record) -> list[str]:
 
 
 def _patches(tree: Tree) -> str:
-    """`3 patches, 1 in base already, on 2 prerequisites`."""
+    """`3 patches, 1 already in base, on 2 prerequisites`."""
     merged = sum(patch.merged for patch in tree.patches)
     below = sum(patch.prerequisite and not patch.merged for patch in tree.patches)
     own = len(tree.patches) - merged - below
     words = [counted(own, "patch")] if own or not tree.patches else []
-    words += [f"{merged} in base already"] if merged else []
+    words += [f"{merged} already in base"] if merged else []
     words += [f"on {counted(below, 'prerequisite')}"] if below else []
     return ", ".join(words) if tree.patches else "none"
 

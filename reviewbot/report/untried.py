@@ -21,7 +21,7 @@ def not_tried(results: Results) -> list[str]:
     learned = sum(test.learned for leg in results.legs for test in leg.tests)
     if learned:
         notes.append(
-            f"NOTRUN(learned): {counted(learned, 'test')} not tried again, for earlier runs found that they "
+            f"NOTRUN(learned): {counted(learned, 'test')} skipped because earlier runs found that they "
             "cannot run here, and nothing that this depends on has changed"
         )
     return notes

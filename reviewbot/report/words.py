@@ -49,7 +49,7 @@ def sentence(found: Finding) -> str:
         case FindingKind.FIGURE | FindingKind.SLOWER:
             return f"{_change(found)}{_from(found)}"
         case FindingKind.MESSAGE:
-            return f"{test_name(found)}: the kernel says what it does not say on base: {found.said}{_from(found)}"
+            return f"{test_name(found)}: kernel message that base does not print: {found.said}{_from(found)}"
         case FindingKind.COMPAT:
             return f"{_mixed(found)}{_from(found)}"
         case FindingKind.HEAD if found.side == "base":
@@ -83,7 +83,7 @@ def _compared(found: Finding) -> str:
         return ""
     if found.compared.kind is Class.NEWLY_NOTRUN:
         return " (runs and passes on base)"
-    order = "; it passes alone, and fails after other tests" if found.compared.order_dependent else ""
+    order = "; it passes alone and fails after other tests" if found.compared.order_dependent else ""
     also = f"; {counted(len(found.also), 'other test')} with the same cause: {listed(found.also)}" if found.also else ""
     return f" (fails {rates(found.compared)}{past(found.compared)}{order}{also})"
 
@@ -93,10 +93,10 @@ def _from(found: Finding) -> str:
     if (blame := found.blame) is None:
         return ""
     if blame.problem:
-        return f"; who brought it was not found out: {blame.problem}"
+        return f"; the cause was not found: {blame.problem}"
     if blame.undivided:
         ran = counted(blame.runs, "run")
-        return f"; from the patches of {' or '.join(blame.components)}: time ran out after {ran}"
+        return f"; from the patches of {' or '.join(blame.components)}: the search timed out after {ran}"
     if not blame.components:
         return ""
     if len(blame.components) > 1:
@@ -135,9 +135,11 @@ def _change(found: Finding) -> str:
 
 
 _FIGURES = {
-    "memory": "memory of the server", "cpu": "CPU time of the server", "unmount": "server's end after umount",
-    "requests": "{} requests", "leak": "memory the server keeps after a hundred “{}” operations", "slower": "“{}”",
-    "kernel-leak": "memory the kernel keeps after a hundred “{}” operations", "time": "time of one “{}”",
+    "memory": "memory of the server", "cpu": "CPU time of the server",
+    "unmount": "time until the server exited after umount",
+    "requests": "{} requests", "slower": "“{}”",
+    "leak": "memory that the server retains after a hundred “{}” operations",
+    "kernel-leak": "memory that the kernel retains after a hundred “{}” operations", "time": "time of one “{}”",
 }  # fmt: skip
 
 
@@ -148,7 +150,7 @@ def amount(value: float, unit: str) -> str:
     return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {_UNITS.get(unit, unit)}"
 
 
-_UNITS = {"exchanges": "round trips of a byte between two processes"}
+_UNITS = {"exchanges": "one-byte round trips between two processes"}
 
 
 def _mixed(found: Finding) -> str:
@@ -188,7 +190,7 @@ def apart(record: Record) -> list[str]:
         if test.quarantine
     ]
     lines += [
-        f"{one.leg} {one.suite}/{one.test}: the kernel warns, and not on base: {one.text}"
+        f"{one.leg} {one.suite}/{one.test}: kernel warning that base does not have: {one.text}"
         for one in record.comparison.messages
         if not one.alarm
     ]
@@ -207,7 +209,7 @@ def _better(results: Results | None, comparison: Comparison) -> list[str]:
             elif was is Outcome.NOTRUN:
                 running.append(f"{leg.leg} smoke/{test.test}")
     lines = [f"fixed by the series: {listed(fixed)}"] if fixed else []
-    return lines + ([f"newly running, and passing: {listed(running)}"] if running else [])
+    return lines + ([f"newly running and passing: {listed(running)}"] if running else [])
 
 
 def _patch(found: Finding) -> str:
@@ -271,13 +273,13 @@ def _summary(record: Record, *, short: bool = False) -> tuple[str, Sequence[Find
     if heads:
         return _heads(heads), heads
     if patches:
-        tests = f"; of head: {_tests(record, record.results)[0]}" if record.results else ""
-        text = f"{_broken(patches)}; head does build: this breaks git bisect{tests}"
+        tests = f"; on head: {_tests(record, record.results)[0]}" if record.results else ""
+        text = f"{_broken(patches)}; head builds: this breaks git bisect{tests}"
         return text, patches if len(patches) == 1 else ()
     if record.results:
         text, alone = _tests(record, record.results)
         if (known := known_in_question(record)) and not short:
-            text += f"; {counted(len(known), 'known failure')} in what the series changes: {_named(known)}"
+            text += f"; {counted(len(known), 'known failure')} in code that the series changes: {_named(known)}"
         return text, findings if alone else ()
     review = record.review
     return (_review(review, errors=bool(findings)) if review else "there are no results"), ()
@@ -293,7 +295,7 @@ def _heads(heads: Sequence[Finding]) -> str:
             same = (base.file, base.said) == (head.file, head.said)
             other = place(base.file, base.line)
             words = f"{other}: {base.said}" if other else base.said
-            text += "; its base has this error, too" if same else f"; its base does not build, either: {words}"
+            text += "; base has the same error" if same else f"; base does not build either: {words}"
             text += ": this says nothing about the series"
         texts.append(text)
     return "; ".join(texts)
@@ -331,8 +333,8 @@ def _tests(record: Record, results: Results) -> tuple[str, bool]:
     legs = [leg.leg for leg in results.legs if leg.available]
     if broken:
         where = f"{counted(len(legs), 'leg')} ({', '.join(legs)})"
-        return f"no new failure in {where}: {passed} passed, {len(broken)} failed that are not new", False
-    what = "the one test" if passed == 1 else f"all {passed} tests"
+        return f"no new failure in {where}: {passed} passed, {len(broken)} failed but none of these is new", False
+    what = "the only test" if passed == 1 else f"all {passed} tests"
     return f"{what} that could run passed in {counted(len(legs), 'leg')} ({', '.join(legs)})", False
 
 
@@ -363,17 +365,17 @@ def _review(review: Review, *, errors: bool) -> str:
 
 
 def built_words(patches: Sequence[PatchReview]) -> str:
-    """`all 4 patches build one by one`, `2 of 4 patches build one by one, 1 changes nothing that is built`."""
+    """`all 4 patches build individually`, `2 of 4 patches build individually, 1 changes nothing that is built`."""
     states = [patch.build.state if patch.build else "" for patch in patches]
     built, unaffected, total = states.count("built"), states.count("not-affected"), len(states)
     if not built:
         if unaffected == total:
             return "no patch changes anything that is built"
         heads = states.count("head-only")
-        return "the patches are built at head only" if heads and heads + unaffected == total else "no patch was built"
+        return "the patches were built at head only" if heads and heads + unaffected == total else "no patch was built"
     if total == 1:
         return "the patch builds"
-    words = f"{'all ' if built == total else f'{built} of '}{total} patches build one by one"
+    words = f"{'all ' if built == total else f'{built} of '}{total} patches build individually"
     if unaffected:
         words += f", {unaffected} {'changes' if unaffected == 1 else 'change'} nothing that is built"
     left = total - built - unaffected

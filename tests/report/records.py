@@ -85,10 +85,10 @@ TREES = Trees(
         _tree("kernel", "Debian linux-source-6.12 6.12.48-1", "default of the stack: what it holds", "1a", "1a",
               (Attempt(what="git https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
                        result="cannot be had: no route to host"),
-               Attempt(what="Debian linux-source-6.12", result="taken instead: linux-source-6.12 6.12.48-1"))),
+               Attempt(what="Debian linux-source-6.12", result="used instead: linux-source-6.12 6.12.48-1"))),
         _tree("libfuse", "git https://github.com/libfuse/libfuse.git", "default of the stack: master", "2b", "3c"),
         _tree("e2fsprogs", "git https://git.kernel.org/pub/scm/fs/ext2/e2fsprogs.git",
-              "default of the stack: next (the declared base-commit is not there)", "4d", "5e",
+              "default of the stack: next (the declared base-commit was not found)", "4d", "5e",
               (Attempt(what="base-commit: bbbbbbbbbbbb", result="the repository does not have it"),)),
     ),
     unavailable={"lkl": "git https://github.com/lkl/linux.git cannot be had: no route to host"},
@@ -234,7 +234,7 @@ FIXES = ReviewFinding(
 
 def review_with_errors() -> Review:
     return Review(
-        run=RUN, tool=TOOL, seconds=61.5, findings=(MISMATCH,), skipped={"sparse": "the build root does not have it"},
+        run=RUN, tool=TOOL, seconds=61.5, findings=(MISMATCH,), skipped={"sparse": "it is not in the build root"},
         patches=(
             _patch_review("libfuse", 1, 3, built(compiled=12), SIGNED, LONG),
             _patch_review("libfuse", 2, 3, built(
@@ -375,6 +375,6 @@ RECORDS: dict[str, Callable[[], Record]] = {
     "pass-reviewed": passing_with_review, "build-fails": unbuilt, "remarks": lambda: reviewed(with_remarks()),
     "reviewed": looked_at,
     "blocked": lambda: stopped(Blocked("libfuse: 1 of 3 patches is missing: 2", hint="it may still arrive"), None),
-    "infra": lambda: stopped(InfraError("no space left on the device", hint="`reviewbot gc` makes room")),
+    "infra": lambda: stopped(InfraError("no space left on the device", hint="`reviewbot gc` frees space")),
 }  # fmt: skip
 GOLDEN = Path(__file__).parent / "golden"

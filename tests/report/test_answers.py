@@ -52,7 +52,7 @@ def test_two_threads_have_an_answer_each_to_their_own_author() -> None:
     assert first["Message-ID"] != second["Message-ID"]
     assert found == replies(TWO, MAILS), "the same again"
     assert first.get_content() == second.get_content()
-    assert "The posting came in 2 threads; each has this answer." in first.get_content()
+    assert "The posting came in 2 threads; this reply goes to each." in first.get_content()
 
 
 def test_files_that_were_never_sent_came_in_no_threads() -> None:

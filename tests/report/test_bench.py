@@ -66,7 +66,7 @@ def test_each_row_is_a_multiple_of_ext4_in_each_leg_with_its_interval() -> None:
 def test_times_are_given_where_machines_are_real_and_are_ratios_only_where_not(accelerator: str, there: bool) -> None:
     shown = summary_markdown(record(accelerator))
     assert ("µs" in shown) is there
-    assert ("emulated: times mean something as ratios only" in shown) is not there
+    assert ("emulated: only ratios are meaningful" in shown) is not there
     assert ("on emulated machines" in body(record(accelerator))) is not there
 
 

@@ -33,7 +33,7 @@ def lines(*figures: ServerFigures | None) -> list[str]:
 def test_a_leg_with_servers_has_one_line_and_the_kernels_own_none() -> None:
     assert lines(SMALL, None, BIG) == [
         "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (generic/002), got 1.2 M requests (LOOKUP 100 %, "
-        "READ 0 %, WRITE 0 %), were gone at most 0.8 s after umount (generic/000)"
+        "READ 0 %, WRITE 0 %), exited at most 0.8 s after umount (generic/000)"
     ]
 
 
@@ -44,7 +44,9 @@ def test_what_is_unknown_is_not_said() -> None:
 
 def test_a_server_that_did_not_go_is_said() -> None:
     late = SMALL.model_copy(update={"umounts_late": 1, "umount_seconds_max": 60.0})
-    assert lines(late)[0].endswith("were gone at most 60.0 s after umount (generic/000), 1 server outlived that limit")
+    assert lines(late)[0].endswith(
+        "exited at most 60.0 s after umount (generic/000), 1 server did not exit within the limit"
+    )
 
 
 def test_the_summary_says_it_and_the_mail_to_an_author_does_not() -> None:
@@ -72,7 +74,7 @@ def proven(*requests: dict[str, int]) -> str:
 
 def test_a_leg_by_iomap_says_when_no_data_went_through_its_server() -> None:
     assert proven({"IOMAP_BEGIN": 40}, {"4094": 2, "LOOKUP": 9}).endswith(
-        "told 42 mappings to iomap and moved no data itself"
+        "passed 42 mappings to iomap and transferred no data itself"
     )
     assert "iomap" not in proven({"LOOKUP": 1}).partition(":")[2]
 
@@ -80,7 +82,7 @@ def test_a_leg_by_iomap_says_when_no_data_went_through_its_server() -> None:
 def test_a_leg_by_iomap_says_in_which_tests_data_went_through_its_server_all_the_same() -> None:
     line = proven({"IOMAP_BEGIN": 95}, {"READ": 1}, {"WRITE": 2}, {"READ": 1, "WRITE": 1}, {"WRITE": 5})
     assert line.endswith(
-        "told 95 mappings to iomap and moved data itself 10 times "
+        "passed 95 mappings to iomap and transferred data itself 10 times "
         "(90.5 % by iomap; in generic/004, generic/002, generic/003 and 1 more)"
     )
 

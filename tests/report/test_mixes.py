@@ -30,7 +30,7 @@ def test_each_stack_is_a_row_of_new_and_old_parts() -> None:
         ("fuse2fs", "old", "new", "new", "all 19 pass"),
         ("fuse2fs", "old", "new", "old", "not built: libfuse: x.c:1: error"),
     )
-    assert "## Old and new parts together" in summary_markdown(record)
+    assert "## Old and new parts mixed" in summary_markdown(record)
 
 
 def test_what_base_could_not_do_and_head_does_is_told() -> None:
@@ -41,7 +41,7 @@ def test_what_base_could_not_do_and_head_does_is_told() -> None:
     base = Comparison(smoke_on_base={leg.leg: {one: Outcome.FAIL, two: Outcome.NOTRUN}})
     assert apart(record.model_copy(update={"comparison": base})) == [
         f"fixed by the series: {leg.leg} smoke/{one} (FAIL on base)",
-        f"newly running, and passing: {leg.leg} smoke/{two}",
+        f"newly running and passing: {leg.leg} smoke/{two}",
     ]
 
 
@@ -49,10 +49,10 @@ def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:
     record = passing().model_copy(update={"comparison": Comparison(cells=(FAILS, PASSES))})
     assert mix_lines(record) == ["fuse2fs with only kernel patched: 1 pass, mount fails: mount(8) failed"]
     fine = passing().model_copy(update={"comparison": Comparison(cells=(PASSES,))})
-    assert mix_lines(fine) == ["Old and new parts together: the quick checks of smoke pass on the mixed stack."]
+    assert mix_lines(fine) == ["Old and new parts mixed: the quick checks of smoke pass on the mixed stack."]
     assert fine.plan
     whole = fine.model_copy(update={"plan": fine.plan.model_copy(update={"compat": True})})
-    assert mix_lines(whole) == ["Old and new parts together: smoke passes on the mixed stack."]
+    assert mix_lines(whole) == ["Old and new parts mixed: smoke passes on the mixed stack."]
 
 
 def test_first_parts_say_what_can_be_merged_without_the_rest() -> None:
@@ -69,4 +69,4 @@ def test_first_parts_say_what_can_be_merged_without_the_rest() -> None:
         ("2 parts, up to libfuse part 1/1", "not built: libfuse does not build"),
         ("3 parts, up to e2fsprogs part 1/1", "all 19 pass"),
     )
-    assert "## The first parts only" in summary_markdown(record)
+    assert "## First parts only" in summary_markdown(record)

@@ -87,7 +87,7 @@ def test_a_leg_with_failures_that_holds_nothing_of_the_series_is_named() -> None
     legs = tuple(one.model_copy(update={"needs": ("kernel", "lkl")}) for one in PLAN.legs)
     record = judged(results(leg("ext4", case("smoke", "fio", Outcome.FAIL)), leg("fuse2fs", case("smoke", "fio"))))
     record = record.model_copy(update={"plan": PLAN.model_copy(update={"legs": legs})})
-    assert "leg ext4 uses nothing that the series changes (e2fsprogs, libfuse)" in words(body(record))
+    assert "leg ext4 uses no component that the series changes (e2fsprogs, libfuse)" in words(body(record))
     assert "leg fuse2fs uses" not in words(body(record)), "it passed"
 
 
@@ -114,7 +114,7 @@ def test_a_build_that_fails_names_the_compiler_and_files_of_the_tree() -> None:
 
 def test_a_patch_that_does_not_apply_says_first_what_the_author_does_not_have() -> None:
     error = refused()
-    error.base_why, error.evidence = "declared by base-commit", ("none of 4 other bases would take this patch",)
+    error.base_why, error.evidence = "declared by base-commit", ("none of 4 other bases would accept this patch",)
     said = body(Record(run=RUN, tool="t", posting=POSTING, plan=PLAN, verdict=judge_error(RUN, error)))
     assert said.index("none of 4 other bases") < said.index("@@ -2871,7")
     assert "declared by base-commit" in said
@@ -146,7 +146,7 @@ def test_a_test_without_a_result_names_its_variant() -> None:
         for one in record.verdict.findings
     )
     said = words(body(record.model_copy(update={"verdict": record.verdict.model_copy(update={"findings": deep})})))
-    assert "2 tests got no result, for reasons of the test machine: fuse2fs (kasan) smoke/links" in said
+    assert "2 tests got no result because of the test machine: fuse2fs (kasan) smoke/links" in said
 
 
 def test_a_tested_by_is_offered_for_what_passed_only_and_never_a_reviewed_by() -> None:

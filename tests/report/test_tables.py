@@ -17,8 +17,8 @@ def test_patches_of_the_posting_are_told_from_what_base_has_and_from_what_they_s
     for patches, words in (
         ((), "none"),
         ((patch(), patch()), "2 patches"),
-        ((patch(prerequisite=True), patch(merged=True), patch()), "1 patch, 1 in base already, on 1 prerequisite"),
-        ((patch(merged=True),), "1 in base already"),
+        ((patch(prerequisite=True), patch(merged=True), patch()), "1 patch, 1 already in base, on 1 prerequisite"),
+        ((patch(merged=True),), "1 already in base"),
     ):
         trees = Trees(trees=(tree.model_copy(update={"patches": patches}),))
         assert stack_rows(record.model_copy(update={"trees": trees}))[0][3] == words

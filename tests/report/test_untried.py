@@ -46,7 +46,7 @@ def test_mail_and_summary_tell_each_entry_once_with_its_legs_reason_link_and_end
     assert mail.count("excluded by group dangerous*: 2 tests in ext4, 2 tests in fuse2fs: hangs kernels") == 1
     assert f"excluded by test generic/013 when kernel < 6.13: 1 test in ext4: known since 1.47 ({LINK})" in mail
     assert "until 2027-01-31" in mail and "left out for the budget: 2 tests (~48 min)" in mail
-    assert "NOTRUN(learned): 1 test not tried again" in mail
+    assert "NOTRUN(learned): 1 test skipped" in mail
     summary = made["summary.md"]
     assert "NOTRUN(learned): Reflink not supported (learned 2026-11-25)" in summary
     assert "2 tests left out for the budget" in summary and "ext4 fstests/generic/269: ~1440 s" in summary

@@ -70,7 +70,7 @@ def test_failures_that_base_has_too_and_flaky_ones_accuse_nobody() -> None:
 
 def test_checks_that_a_hang_kept_from_running_are_no_findings_of_their_own() -> None:
     tests = [
-        TestResult(suite="smoke", test=name, outcome=outcome, reason="the machine was given up after smoke/exchange")
+        TestResult(suite="smoke", test=name, outcome=outcome, reason="the machine was abandoned after smoke/exchange")
         for name, outcome in (("exchange", Outcome.HANG), ("links", Outcome.INFRA), ("xattr", Outcome.INFRA))
     ]
     found = Results(run=RUN, tool="reviewbot 0", legs=(LegResult(leg="fuse2fs", available=True, tests=tuple(tests)),))

@@ -56,7 +56,7 @@ def test_a_report_says_what_its_verdict_rests_on() -> None:
     record = record.model_copy(
         update={"plan": plan, "deep": (variant(Outcome.PASS),), "comparison": Comparison(cells=(cell,))}
     )
-    words = "this rests on the plain stack (fstests -g quick), 1 mixed stack and variant kasan,lockdep (2 passed)"
+    words = "this is based on the plain stack (fstests -g quick), 1 mixed stack and variant kasan,lockdep (2 passed)"
     assert rests_on(record) == words
     text = summary_markdown(record)
     assert words in text and "| fuse2fs (kasan,lockdep) | smoke | 2 | 2 |" in text

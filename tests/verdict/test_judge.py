@@ -20,7 +20,7 @@ from tests.report.records import POSTING
 
 RUN = "20261103-101502-7a3f"
 NOT_COMPARED = "failures may be older than this series: this run has no base run"
-EMULATED = "the CPU was emulated (TCG): times mean little, and races show differently"
+EMULATED = "the CPU was emulated (TCG): times mean little, and races show up differently"
 
 
 def leg(name: str, *outcomes: Outcome, reason: str = "", accelerator: str = "kvm", reused: bool = False) -> LegResult:
@@ -56,7 +56,7 @@ def test_tests_that_all_passed_or_could_not_run_are_a_pass() -> None:
 def test_a_pass_names_only_the_legs_that_there_were() -> None:
     found = verdict(leg("ext4", Outcome.PASS), unavailable("lklfuse", "no lkl"))
     assert found.kind is VerdictKind.PASS
-    assert found.summary == "the one test that could run passed in 1 leg (ext4)"
+    assert found.summary == "the only test that could run passed in 1 leg (ext4)"
 
 
 def known(*components: str) -> LegResult:
@@ -69,7 +69,7 @@ def known(*components: str) -> LegResult:
 def test_a_known_failure_is_no_regression_and_is_counted() -> None:
     found = verdict(known("e2fsprogs"))
     assert (found.kind, found.findings) == (VerdictKind.PASS, ())
-    assert "KNOWN: 1 test failed as the unpatched stack is known to" in found.notes
+    assert "KNOWN: 1 test failed in ways the unpatched stack is known to fail" in found.notes
 
 
 def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -> None:
@@ -92,9 +92,9 @@ def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -
     changed = found("e2fsprogs", patch)
     assert changed.kind is VerdictKind.PASS
     assert changed.summary.endswith(
-        "; 1 known failure in what the series changes: fuse4fs smoke/acl KNOWN: may not read"
+        "; 1 known failure in code that the series changes: fuse4fs smoke/acl KNOWN: may not read"
     )
-    assert "KNOWN failures in what the series changes, look at them yourself: fuse4fs smoke/acl" in changed.notes
+    assert "KNOWN failures in code that the series changes, please check them: fuse4fs smoke/acl" in changed.notes
     for other in (found("libfuse", patch), found("e2fsprogs", patch.model_copy(update={"prerequisite": True}))):
         assert "known failure" not in other.summary
 
@@ -354,7 +354,7 @@ def test_what_base_has_already_and_a_base_that_nothing_justifies_are_noted() -> 
     trees = tree_with(applied("a", merged=True), applied("b"), attempts=tried, justified=False)
     assert verdict(leg("ext4", Outcome.PASS), trees=trees).notes == (
         "kernel: no evidence for this base: default of the stack: master",
-        "kernel: base has 1 patch already: “a”",
+        "kernel: base already has 1 patch: “a”",
         "kernel: master: test-apply: stopped at patch 1/2",
     )
 

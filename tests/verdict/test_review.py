@@ -85,7 +85,7 @@ def test_a_patch_that_does_not_build_on_its_own_outranks_errors() -> None:
     verdict = judge_review(RUN, review_with_errors())
     assert verdict.kind is VerdictKind.BUILD_FAILS
     assert verdict.summary.startswith("libfuse patch 2/3 does not build on its own: lib/fuse.c:2871: ")
-    assert verdict.summary.endswith("; head does build: this breaks git bisect")
+    assert verdict.summary.endswith("; head builds: this breaks git bisect")
     first = verdict.findings[0]
     assert first.patch is not None
     assert (first.patch.message_id, first.log) == ("libfuse.2@example.org", "logs/review/libfuse-2.log")
@@ -119,7 +119,7 @@ def test_an_error_that_base_has_too_is_nobodys_fault() -> None:
     review = review_clean().model_copy(update={"patches": patches})
     verdict = judge_review(RUN, review)
     assert (verdict.kind, verdict.findings) == (VerdictKind.INFRA, ()), "nothing could be built"
-    assert "2 patches were not built: a.c:1: no (the state before the patches has this error, too)" in verdict.notes
+    assert "2 patches were not built: a.c:1: no (the state before the patches has the same error)" in verdict.notes
     head = judge_review(RUN, review, heads=[failing_base()])
     assert head.kind is VerdictKind.INFRA and "says nothing about the series" in head.summary
     both = judge_review(RUN, review, heads=[failing_base(), failing_head("kernel")])
@@ -136,18 +136,18 @@ def test_many_broken_patches_are_counted_and_some_named() -> None:
 @pytest.mark.parametrize(
     ("states", "words"),
     [
-        (("built",) * 4, "all 4 patches build one by one"),
+        (("built",) * 4, "all 4 patches build individually"),
         (("not-affected",) * 4, "no patch changes anything that is built"),
         (
             ("built", "built", "built", "not-affected"),
-            "3 of 4 patches build one by one, 1 changes nothing that is built",
+            "3 of 4 patches build individually, 1 changes nothing that is built",
         ),
-        (("built", "skipped", "skipped", "built"), "2 of 4 patches build one by one, 2 were not built"),
+        (("built", "skipped", "skipped", "built"), "2 of 4 patches build individually, 2 were not built"),
         (("skipped",) * 4, "no patch was built"),
         ((None,) * 4, "no patch was built"),
         (("built",), "the patch builds"),
-        (("head-only",) * 4, "the patches are built at head only"),
-        (("head-only", "not-affected", "not-affected", "not-affected"), "the patches are built at head only"),
+        (("head-only",) * 4, "the patches were built at head only"),
+        (("head-only", "not-affected", "not-affected", "not-affected"), "the patches were built at head only"),
     ],
 )
 def test_what_was_built_is_said(states: tuple[str | None, ...], words: str) -> None:
@@ -181,7 +181,7 @@ def in_states(states: tuple[str | None, ...]) -> Review:
 
 def test_what_was_not_looked_at_is_in_the_notes() -> None:
     notes = judge_review(RUN, review_with_errors()).notes
-    assert "without sparse: the build root does not have it" in notes
+    assert "without sparse: it is not in the build root" in notes
     assert "e2fsprogs patch 1/1 was not built: libfuse does not build" in notes
 
 
@@ -207,7 +207,7 @@ def test_a_head_that_does_not_build_comes_first_and_the_reviewers_are_heard_all_
     assert verdict.findings[0].log == "logs/build/libfuse.log"
     assert any(SIGNED.message in finding.what for finding in verdict.findings)
     assert [finding.detail for finding in verdict.findings if "patch 2/3" in finding.what] == [""], "it is said once"
-    assert "head does build" not in verdict.summary
+    assert "head builds" not in verdict.summary
 
 
 def test_every_component_whose_head_does_not_build_is_named() -> None:
@@ -244,5 +244,5 @@ def test_a_patch_that_does_not_build_outranks_the_tests_and_keeps_their_words(ou
     before = said(after_tests(outcome))
     verdict = with_tests(outcome, review_with_errors())
     assert verdict.kind is VerdictKind.BUILD_FAILS
-    assert "head does build" in verdict.summary and before.summary in verdict.summary
+    assert "head builds" in verdict.summary and before.summary in verdict.summary
     assert [one.what for one in verdict.findings[1:]] == [one.what for one in before.findings]

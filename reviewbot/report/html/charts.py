@@ -56,7 +56,7 @@ def timeline(record: Record) -> Markup | None:
         return None
     begin = min(use.started for _, _, use in uses)
     uses.sort(key=lambda one: (one[2].started, one[2].name))
-    with _axes("timeline", len(uses), "seconds since the first machine was started") as (axes, done):
+    with _axes("timeline", len(uses), "seconds since the first machine started") as (axes, done):
         axes.barh(
             range(len(uses)),
             [use.seconds for _, _, use in uses],
@@ -74,7 +74,7 @@ def bench(record: Record) -> Markup | None:
     legs = list(dict.fromkeys(one.leg.leg for one in found))
     if not found:
         return None
-    with _axes("bench", 1 + len(names), "times as long as the kernel's ext4 takes, less is better") as (axes, done):
+    with _axes("bench", 1 + len(names), "time relative to the kernel's ext4, lower is better") as (axes, done):
         axes.axvline(1.0, color=_INK, linewidth=0.8)
         axes.set_xscale("log")
         for number, leg in enumerate(legs):

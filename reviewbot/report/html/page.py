@@ -136,10 +136,10 @@ _OUTCOMES = {
 
 def _mixes(record: Record) -> list[tuple[str, Table]]:
     tables = {
-        "Times as long as the kernel's ext4 takes": ratio_table(record),
-        "What servers are asked for": upcall_table(record),
-        "Old and new parts together": compat_table(record),
-        "With the first parts only": prefix_table(record),
+        "Time relative to the kernel's ext4": ratio_table(record),
+        "Requests to the servers": upcall_table(record),
+        "Old and new parts mixed": compat_table(record),
+        "First parts only": prefix_table(record),
     }
     return [(name, table) for name, table in tables.items() if table]
 

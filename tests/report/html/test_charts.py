@@ -26,7 +26,7 @@ def with_machines(count: int) -> Record:
 def test_machines_are_shown_from_the_first_start_on() -> None:
     svg = charts.timeline(with_machines(3))
     assert svg is not None
-    for words in ("fuse2fs-smoke.0<", "fuse2fs-smoke.2 (restored)<", "seconds since the first machine was started"):
+    for words in ("fuse2fs-smoke.0<", "fuse2fs-smoke.2 (restored)<", "seconds since the first machine started"):
         assert words in svg
     assert svg == charts.timeline(with_machines(3))
 
