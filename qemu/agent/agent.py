@@ -249,7 +249,8 @@ class Agent:
         """
         stood = still.stood if still else 0.0
         self.kmsg.say(
-            f"step {name} " + (f"stands still for {stood:.0f} s" if stood else f"reached its limit of {limit:.0f} s")
+            f"step {name} "
+            + (f"has not progressed for {stood:.0f} s" if stood else f"reached its limit of {limit:.0f} s")
         )
         said = self.apart(step, "collect", COLLECT_LIMIT)
         size = self.collect(name, ["/run/reviewbot/hang"])
@@ -276,7 +277,7 @@ class Agent:
     def clean(self, step: Child) -> str:
         """End what a step left; why nothing else should run here, or empty."""
         unclean = self.apart(step, "clean", CLEAN_LIMIT)
-        return f"cleaning up did not end within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
+        return f"cleanup did not finish within {CLEAN_LIMIT:.0f} s" if unclean is None else unclean
 
     def apart(self, step: Child, work: str, seconds: float, module: str = "hang") -> str | None:
         """The words of a module's function, called in a process of its own; None when it does not end in time."""

@@ -40,7 +40,7 @@ def unmount() -> list[str]:
     for place in reversed(places):
         done = subprocess.run(["umount", place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            failed.append(f"{place} could not be unmounted, so its server has not written its counters")
+            failed.append(f"{place} could not be unmounted, so its server did not write its counters")
     return failed
 
 

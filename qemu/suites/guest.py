@@ -123,7 +123,7 @@ def run(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         raise NotRun(f"{argv[0]} is not installed in the guest") from None
     if check and done.returncode:
         print(done.stdout, end="")
-        words = done.stdout.strip().splitlines() or ["it said nothing"]
+        words = done.stdout.strip().splitlines() or ["no output"]
         raise Failed(f"{argv[0]} ended with status {done.returncode}: {words[-1]}")
     return done
 

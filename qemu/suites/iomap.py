@@ -133,8 +133,8 @@ class Probe:
         upcalls = ", ".join(f"{count} FUSE_{name[0]}" for name in (READ, WRITE) if (count := self.requests.times(name)))
         if upcalls or not self.extents:
             said = f"its data went through the server ({upcalls})" if upcalls else "FIEMAP knows no extent of it"
-            return f"a new file is not done by iomap, {said}: it needs FUSE_ATTR_IOMAP and FUSE_ATTR_EXCLUSIVE"
-        return "no FUSE_IOMAP_BEGIN was seen while a new file was written"
+            return f"I/O on a new file does not use iomap, {said}: it needs FUSE_ATTR_IOMAP and FUSE_ATTR_EXCLUSIVE"
+        return "no FUSE_IOMAP_BEGIN was seen while writing a new file"
 
 
 def prove() -> tuple[dict[str, object], str]:
@@ -150,7 +150,7 @@ def prove() -> tuple[dict[str, object], str]:
         "iomap_warning": True,
         "iomap_flags": said(flags),
         "iomap_extents": said(probe.extents),
-        "iomap_probe": "requests are not counted by this kernel"
+        "iomap_probe": "this kernel does not count requests"
         if asked is None
         else ", ".join(f"{probe.requests.times(name)} FUSE_{name[0]}" for name in (BEGIN, READ, WRITE)),
     }
@@ -164,9 +164,9 @@ def said(value: int | None) -> int | str:
 def why_not_negotiated(flags: int | None) -> str:
     """Kernel, library and server have to want it; the first that does not is named as far as it can be seen."""
     if not flags and not os.path.exists(SWITCH):
-        return f"this kernel has no {SWITCH} and offers no iomap: not all of the patches are in it"
+        return f"this kernel has no {SWITCH} and offers no iomap: some of the patches are missing"
     if flags == 0:
-        return "the kernel does not offer iomap though it is switched on: the patch that enables it is missing"
+        return "the kernel does not offer iomap although it is switched on: the patch that enables it is missing"
     pid = read(f"{RUN}/servers/{os.path.basename(device())}.pid").strip()
     caps = re.search(r"^CapEff:\s*([0-9a-f]+)", read(f"/proc/{pid}/status"), re.MULTILINE)
     if caps and not int(caps[1], 16) >> CAP_SYS_RAWIO & 1:

@@ -23,7 +23,7 @@ class Unproven(Problem):
     """The stack does not do what the leg demands: it may be new that it does not, so base is asked."""
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what} was demanded and is not proven: {why}")
+        super().__init__(f"{what} was required but could not be verified: {why}")
         prove(unproven=what)
 
 

@@ -63,4 +63,4 @@ def test_holes_are_told_by_iomap_only(iomap_run: IomapRun) -> None:
 
 def test_the_summary_says_that_no_data_went_through_the_server(iomap_run: IomapRun) -> None:
     summary = (iomap_run.folder / "summary.md").read_text()
-    assert "to iomap and moved no data itself" in summary
+    assert "to iomap and transferred no data itself" in summary

@@ -85,7 +85,7 @@ def test_one_that_is_killed_was_seen_while_it_lived(replies: Mapping[str, StepRe
 def test_one_that_does_not_go_is_late_and_the_test_says_so(replies: Mapping[str, StepReply]) -> None:
     found = figures(replies, "late")
     assert (found.umounts, found.umounts_late, found.umount_seconds_max) == (1, 1, 1.0)
-    assert "is still there 1 s after /mnt/test was unmounted" in replies["late"].output
+    assert "is still running 1 s after /mnt/test was unmounted" in replies["late"].output
     death = replies["late"].death
     assert death and death.hung and death.server == "lklfuse"
 

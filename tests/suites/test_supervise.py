@@ -221,7 +221,7 @@ def test_a_server_that_ends_at_once_says_why_itself(tmp_path: Path, answer: str)
 
 def test_a_server_that_is_silent_is_said_to_be(tmp_path: Path) -> None:
     done = mount(tmp_path, stat="#!/bin/sh\nexit 124\n")
-    assert done.returncode == 32 and "gave no answer within 30 s" in done.stderr
+    assert done.returncode == 32 and "did not respond within 30 s" in done.stderr
 
 
 def test_a_silent_server_is_killed_before_umount_looks_at_its_folder(tmp_path: Path) -> None:
@@ -327,5 +327,5 @@ def test_a_server_that_does_not_end_after_its_unmount_leaves_its_stacks_and_is_k
     record = (tmp_path / "dead" / pid).read_text()
     assert record.splitlines() == ["server fuse2fs", "device /dev/vdb", f"pid {pid}", "hung yes"]
     assert "sleep" in (tmp_path / "dead" / f"{pid}.backtrace").read_text()
-    assert f"fuse2fs (pid {pid}) of /dev/vdb did not end within 1 s" in (tmp_path / "deaths").read_text()
+    assert f"fuse2fs (pid {pid}) of /dev/vdb did not exit within 1 s" in (tmp_path / "deaths").read_text()
     assert (tmp_path / "servers" / "vdb.given_up").exists(), "that it was killed is no death"

@@ -88,7 +88,7 @@ def test_a_check_that_is_killed_costs_its_test_only(guest: Guest, before: list[s
         guest.run(name)
     outcome, said = guest.run("generic/005")
     assert outcome is Outcome.INFRA
-    assert "check went away in the middle of a test" in said
+    assert "check exited in the middle of a test" in said
     assert guest.run("generic/003")[0] is Outcome.PASS
 
 

@@ -51,12 +51,12 @@ def run_fio(words: list[str]) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise NotRun("fio is not installed in the guest") from None
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no output"]
         raise Failed(f"fio ended with status {done.returncode}: {last[-1]}")
     try:
         return {job["jobname"]: job for job in json.loads(done.stdout[done.stdout.index("{\n") :])["jobs"]}
     except (ValueError, KeyError, TypeError) as why:
-        raise Failed(f"fio said what cannot be read: {why!r}") from None
+        raise Failed(f"fio's output could not be parsed: {why!r}") from None
 
 
 def seconds(job: dict[str, Any], *, synced: bool) -> tuple[float, float]:
@@ -72,7 +72,7 @@ def seconds(job: dict[str, Any], *, synced: bool) -> tuple[float, float]:
         took = whole if synced else sum(_middle(kind) * kind["total_ios"] for kind in kinds) / 1e9
         error = job["error"]
     except (KeyError, TypeError) as why:
-        raise Failed(f"fio said what cannot be read: {why!r}") from None
+        raise Failed(f"fio's output could not be parsed: {why!r}") from None
     if error or not moved or took <= 0:
         raise Failed(f"fio moved {moved} bytes in {took} s, error {error}")
     return took, moved / MIB

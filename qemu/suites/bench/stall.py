@@ -66,7 +66,7 @@ def stall(order: dict[str, Any]) -> dict[str, Row]:
     This process opens nothing there: its own close(2) would wait, too.
     """
     if not SERVER:
-        raise NotRun("the kernel's own filesystem has no server that could stand still")
+        raise NotRun("the kernel's own filesystem has no server that could stall")
     writing, syncing, fsyncing, aborting, unmounting = rows = [Row() for _ in order["rows"]]
     _under_writes(order, writing, syncing, fsyncing, aborting)
     _under_umount(order["window"], unmounting)
@@ -97,7 +97,7 @@ def _under_writes(order: dict[str, Any], writing: Row, syncing: Row, fsyncing: R
     writing.note = f"{(blocks - done) * BLOCK >> 10} KiB more were taken after the server stopped"
     kill(writer.pid)
     killed = writer.over(time.monotonic() + 1.0)
-    writing.note += f"; a writer that waits {'ends when it is killed' if killed else 'cannot be killed'}"
+    writing.note += f"; a waiting writer {'exits when killed' if killed else 'cannot be killed'}"
     _abort(connection, [writer, syncer, fsyncer], aborting)
     syncing.note, fsyncing.note = syncer.words, fsyncer.words
     _clear(server)

@@ -84,7 +84,7 @@ def fork(order: dict[str, Any]) -> dict[str, Row]:
     row = Row()
     try:
         if not copies:
-            why = next((line for line in reversed(said.splitlines()) if line.strip()), "gdb said nothing")
+            why = next((line for line in reversed(said.splitlines()) if line.strip()), "no output from gdb")
             raise NotRun(f"fork() could not be called in {SERVER}: {why[:200]}")
         threads, left = _threads(server.pid), _threads(copies[0])
         os.kill(server.pid, signal.SIGSTOP)
@@ -92,7 +92,7 @@ def fork(order: dict[str, Any]) -> dict[str, Row]:
         if answer is None:
             raise NotRun(
                 f"a copy of {SERVER} made by fork() has {left} of {threads} threads, is in state {_state(copies[0])}, "
-                f"and gave no answer within {order['window']} s"
+                f"and did not respond within {order['window']} s"
             )
         row.add(LEG, answer)
         row.note = f"the copy has {left} of {threads} threads"
@@ -151,7 +151,7 @@ def _learn() -> str:
         return ""
     lines = re.findall(rf"^== {re.escape(SERVER)} -f {re.escape(device())} \S+ -o (\S+)$", _log(), re.MULTILINE)
     if not lines:
-        raise Failed("the mount helper did not say how it started the server")
+        raise Failed("the mount helper did not log how it started the server")
     return str(lines[-1])
 
 
@@ -180,7 +180,7 @@ def _end(server: "subprocess.Popen[bytes]", place: str) -> None:
         server.wait(LIMIT)
     except subprocess.TimeoutExpired:
         server.kill()
-        raise Failed(f"{SERVER} was still there {LIMIT:.0f} s after it was unmounted") from None
+        raise Failed(f"{SERVER} was still running {LIMIT:.0f} s after it was unmounted") from None
 
 
 def _kernels(disk: str, place: str) -> float:
@@ -249,7 +249,7 @@ def _gdb(pid: int) -> str:
     except FileNotFoundError:
         raise NotRun("gdb is not installed in the guest") from None
     except subprocess.TimeoutExpired:
-        raise NotRun(f"gdb did not end within {LIMIT:.0f} s") from None
+        raise NotRun(f"gdb did not finish within {LIMIT:.0f} s") from None
     return done.stdout.decode(errors="replace")
 
 

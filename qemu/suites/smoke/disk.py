@@ -243,7 +243,7 @@ def fsck() -> None:
         lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith(quiet)]
         # Deleted files that were still open are the mildest complaint: one of another kind goes before it.
         lines.sort(key=lambda line: "orphan" in line)
-        first = lines[0] if lines else "it said nothing"
+        first = lines[0] if lines else "no output"
         raise Failed(f"e2fsck -fn ended with status {done.returncode}: {first}")
 
 

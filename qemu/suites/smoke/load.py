@@ -162,7 +162,7 @@ def _run(*argv: str) -> None:
     print(done.stdout[-3000:], end="")
     if done.returncode:
         words = [line for line in done.stdout.splitlines() if "fail" in line or "verify" in line or "error" in line]
-        last = words[0] if words else (done.stdout.strip().splitlines() or ["it said nothing"])[-1]
+        last = words[0] if words else (done.stdout.strip().splitlines() or ["no output"])[-1]
         raise Failed(f"{argv[0]} ended with status {done.returncode}: {last.strip()}")
 
 
