@@ -97,14 +97,14 @@ class Lab:
                 cancel.current().cancel()
                 what = "lost"
             if what == "silence":
-                problem, what = "no word from the agent within 90 s", "skipped"
+                problem, what = "no message from the agent within 90 s", "skipped"
             reply = self._reply(step, what, StepFiles(folder, folder / job.name).folder(step))
             replies.append(reply)
             if what != "skipped":
                 progress(Event("lab", job.name, "note", step.name))
                 on_reply(reply)
             if what in ("lost", "panic", "hang"):
-                problem = "QEMU ended (status 0)"
+                problem = "QEMU exited (status 0)"
             gate_failed |= step.gate and what != "done"
             if job.renew and what == "crash" and not step.gate:
                 gate_failed = True

@@ -164,19 +164,19 @@ def affected(
         users = known.users.get(path, frozenset())
         objects |= users
         if path.startswith(_APART) or path in _GENERAL:
-            notes.append(f"what {path} changes shows in the build of the head")
+            notes.append(f"changes in {path} show up in the build of head")
         elif not users and _may_add(change):
             where = _where(folder, known, fresh)
             if where == "small":
                 folders.add(folder)
             elif where == "big" and (change.status == "A" or not path.endswith((".c", ".S"))):
-                notes.append(f"what {path} adds shows in the build of the head")
+                notes.append(f"what {path} adds shows up in the build of head")
     chosen = _capped(objects, first)
     if len(chosen) < len(objects):
-        notes.append(f"{len(objects)} objects depend on it: {len(chosen)} were built, the others with the head")
+        notes.append(f"{len(objects)} objects depend on it: {len(chosen)} were built, the others together with head")
     targets = _outermost({f"{folder}/" for folder in folders} | {_target(name, known, first) for name in chosen})
     safe = tuple(sorted(target for target in targets if _SAFE.match(target) and ".." not in target))
-    why = "; ".join(notes) if safe or notes else "nothing that it touches is built with this configuration"
+    why = "; ".join(notes) if safe or notes else "nothing that it touches is built in this configuration"
     return Affected(safe, why, bool(notes), any(basename(change.path).startswith("Kconfig") for change in counted))
 
 

@@ -60,7 +60,7 @@ def check_fstests(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
     """Facts: tests (how many the groups name), fuse_ext4_support (of its own, without our helpers)."""
     _demand("fstests", out / "stack" / "fstests", _FSTESTS)
     if facts.get("without"):
-        raise WrongProduct("fstests", f"its configure found no {facts['without']}")
+        raise WrongProduct("fstests", f"configure did not find {facts['without']}")
     number = str(facts.get("tests", ""))
     if not number.isdigit() or number == "0":
         raise WrongProduct("fstests", "its groups name no test")

@@ -255,7 +255,7 @@ class BaseFails(InfraError):
 
     def __init__(self, component: str, head: FirstError, base: FirstError, log: Path, base_log: Path) -> None:
         same = head.same_as(base)
-        why = "its base has this error, too" if same else f"its base does not build, either: {base.words()}"
+        why = "base has the same error" if same else f"base does not build either: {base.words()}"
         super().__init__(
             f"{component} does not build: {head.words()}; {why}: this says nothing about the series",
             hint=f"the whole log is {log}",

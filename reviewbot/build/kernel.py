@@ -92,7 +92,7 @@ def _release(file: Path) -> str:
     """Raises WrongProduct for what uname(2) could not say."""
     said = read_regular(file, 10 * _LONGEST).removesuffix("\n")
     if not 0 < len(said) <= _LONGEST or not said.isprintable():
-        raise WrongProduct("kernel", f"no kernel can have this release: {shown(said)}")
+        raise WrongProduct("kernel", f"not a valid kernel release: {shown(said)}")
     return said
 
 
@@ -163,7 +163,7 @@ class Order:
             except (CommandFailed, ConfigLost) as error:
                 if isinstance(error, CommandFailed) and error.log is None:
                     raise  # not the build itself
-                self._say("the unpatched kernel does not build, so the patched one is built from an empty folder")
+                self._say("the unpatched kernel does not build, so the patched one is built from scratch")
                 found = None
             yield found
 
@@ -176,7 +176,7 @@ class Order:
     def _make_base(self, obj: Path, out: Path) -> Mapping[str, Fact]:
         progress, log = self.layers.progress, self.log.with_name("kernel-base.log")
         log.unlink(missing_ok=True)
-        progress(Event("build", "kernel base", "start", "what later builds on this base begin with"))
+        progress(Event("build", "kernel base", "start", "starting point for later builds on this base"))
         try:
             with self.layers.source(self.tree, self.tree.base_commit) as source:
                 self._build(source, Bind(obj, writable=True), out, log, self.tree.base_tree, "")
@@ -200,7 +200,9 @@ class Order:
             except (CommandFailed, ConfigLost):
                 failed = self._failed()
             built = self._in(work / "empty", source, first=failed)
-            self._say("the kernel does not build with what is kept of its base, and builds without: that is made again")
+            self._say(
+                "the kernel builds from scratch but not on the cached build of its base: redoing the cached build"
+            )
             self.layers.drop("kernel", self.base_inputs)
             return built
 

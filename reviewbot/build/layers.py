@@ -85,7 +85,9 @@ class Layers:
         def intact(home: Path) -> str | None:
             if not home.exists():
                 return None
-            return "" if is_whole(repository, tree.base_tree, home / "tree") else "it is not the tree of its base"
+            return (
+                "" if is_whole(repository, tree.base_tree, home / "tree") else "it does not match the tree of its base"
+            )
 
         def make(home: Path) -> None:
             lay_out(repository, tree.base_tree, home / "tree")
@@ -124,7 +126,7 @@ class Layers:
         """
         home, lock = self._home(f"{name}-{_key(inputs)}")
         try:
-            with locked(lock, timeout=0, who=self.store.doing(f"builds more of the base of {component}")):
+            with locked(lock, timeout=0, who=self.store.doing(f"is building more of the base of {component}")):
                 if not _lacks(home, lacks) or self._intact(home, inputs) != "":
                     return
                 record = _read(home)
@@ -161,13 +163,13 @@ class Layers:
             record = _read(home)
             known = Contents((home / _CONTENTS).read_bytes())
             if record["inputs"] != dict(inputs) or hashlib.sha256(known.raw).hexdigest() != record["contents"]:
-                return f"{_RECORD} does not fit it"
+                return f"{_RECORD} does not match it"
             with throwaway(self.store.root) as work:
                 now = read_contents(self.sandbox, home / "obj", work, float(record["since"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             return f"its record cannot be read ({error})"
         if name := known.difference(now):
-            return f"{name} is not as it was made"
+            return f"{name} was modified"
         # make compares times: an object of tomorrow would never be made again.
         return "it is dated in the future" if now.newest > time.time() else ""
 
@@ -183,12 +185,12 @@ class Layers:
                     os.utime(home)  # garbage collection goes by last use
                     yield home
                     return
-            who = self.store.doing(f"builds the base of {component}")
+            who = self.store.doing(f"is building the base of {component}")
             with locked(lock, who=who, waiting=partial(self.store.waits, component)):
                 if (why := intact(home)) == "":
                     continue
                 if why:
-                    words = f"what is kept of the base of {component} is damaged: {why}, so it is built again"
+                    words = f"the cached build of the base of {component} is damaged: {why}; rebuilding it"
                     self.progress(Event("build", component, "say", words))
                 box.remove(home)
                 home.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +198,7 @@ class Layers:
                     make(work / "new")
                     box.remove(home)  # whatever somebody put there since
                     (work / "new").rename(home)
-        raise NotKept(f"what was built of the base of {component} is damaged at once", hint=f"look at {home}")
+        raise NotKept(f"the new build of the base of {component} is damaged", hint=f"check {home}")
 
     def _home(self, name: str) -> tuple[Path, Path]:
         return self.store.root / "layers" / name, self.store.root / "locks" / f"layer-{name}.lock"

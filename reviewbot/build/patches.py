@@ -179,7 +179,7 @@ class _Series:
         inputs: Mapping[str, str],
     ) -> PatchBuild:
         if self.timeouts >= _TIMEOUTS:
-            why = f"{counted(self.timeouts, 'build')} before it did not end in time"
+            why = f"{counted(self.timeouts, 'build')} before it timed out"
             return PatchBuild(commit=patch.commit, state="skipped", why=why)
         try:
             if self.reference_of != self.before:
@@ -232,7 +232,7 @@ class _Series:
 
     def _distrust(self) -> None:
         name = self.tree.component
-        words = f"{name} does not build with what is kept of its base, and builds without: that is made again"
+        words = f"{name} builds from scratch but not on the cached build of its base: redoing the cached build"
         self.progress(Event("review", name, "say", words))
         self.place.distrust()
 
@@ -260,7 +260,7 @@ class _Series:
         return PatchBuild(
             commit=patch.commit,
             state="built",
-            why="its output was cut" if compiled.cut else "",
+            why="its output was truncated" if compiled.cut else "",
             warnings=fresh,
             seconds=round(compiled.seconds, 2),
             compiled=len(compiled.said),
@@ -295,7 +295,7 @@ class _Series:
 
 
 def _exceeded(error: LimitExceeded) -> str:
-    return f"was not built within {error.limit:.0f} s" if error.what == "time" else f"wanted more than {error.amount}"
+    return f"was not built within {error.limit:.0f} s" if error.what == "time" else f"exceeded {error.amount}"
 
 
 def _summary(builds: Sequence[PatchBuild]) -> str:

@@ -136,7 +136,7 @@ class _Order:
                     put_aside(self.log)
             self._run(work, self._in_tree_binds(source, Bind(_new(work / "tree"), writable=True)), self.log)
             if base is not None:
-                self._say("does not build with what is kept of its base, and builds without: that is made again")
+                self._say("builds from scratch but not on the cached build of its base: redoing the cached build")
                 self.layers.drop(self.recipe.name, self._base_inputs)
         return work / "out"
 
@@ -152,7 +152,7 @@ class _Order:
             except CommandFailed as error:
                 if error.log is None:
                     raise  # not the build itself
-                self._say("does not build unpatched, so the patched one is built from nothing")
+                self._say("does not build unpatched, so the patched one is built from scratch")
                 found = None
             yield found
 
@@ -211,7 +211,7 @@ def _accept(component: str, box: Sandbox, out: Path, product: Path) -> Accepted:
     except Refused as refused:
         raise WrongProduct(component, str(refused)) from refused
     if "stack" not in accepted.folders:
-        raise WrongProduct(component, "its stack is no folder")
+        raise WrongProduct(component, "its stack is not a folder")
     refuse_ours(component, (path.removeprefix("stack/") for path in accepted.paths if path.startswith("stack/")))
     return accepted
 
@@ -219,7 +219,7 @@ def _accept(component: str, box: Sandbox, out: Path, product: Path) -> Accepted:
 def refuse_ours(component: str, paths: Iterable[str]) -> None:
     """Raises WrongProduct when a path below /stack is one of our own names. A folder of it is a path, too."""
     for name in sorted(OURS.keys() & set(paths)):
-        raise WrongProduct(component, f"it installs {name}, a name that is reviewbot's own in the guest")
+        raise WrongProduct(component, f"it installs {name}, a name that is reserved for reviewbot in the guest")
 
 
 def read_facts(component: str, said: str) -> dict[str, Fact]:

@@ -276,7 +276,7 @@ class KernelPlace(Workplace):
         super().__init__(layers, recipe, tree, {"config": config})
         self.sparse = (self.layers.sandbox.root / "usr/bin/sparse").exists()
         if not self.sparse:
-            self.tools, self.note = ("gcc", "kernel-doc"), "without sparse: the build root does not have it"
+            self.tools, self.note = ("gcc", "kernel-doc"), "without sparse: it is not in the build root"
 
     def plan(self, patches: Mapping[str, tuple[Change, ...]]) -> dict[str, Affected]:
         everything = [change for changed in patches.values() for change in changed]
@@ -313,9 +313,9 @@ class KernelPlace(Workplace):
         said = [said for name, said in self.warnings.items() if name.startswith(tuple(targets))]
         missing = {}
         if not self._there(self._at, *KERNEL_DOC):
-            missing["kernel-doc"] = "the tree has it at none of the places that are known"
+            missing["kernel-doc"] = "it is at none of the known paths in the tree"
         if chokes(said):
-            missing["sparse"] = "that of the build root cannot read this tree"
+            missing["sparse"] = "the version in the build root cannot read this tree"
         told = "; ".join(f"without {tool}: {why}" for tool, why in missing.items() if tool in self.tools)
         self.tools = tuple(tool for tool in self.tools if tool not in missing)
         self.note = "; ".join(filter(None, (self.note, told)))

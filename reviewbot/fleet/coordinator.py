@@ -32,7 +32,7 @@ from reviewbot.runner.shard_files import copy_logs, logs_of
 
 NOT_AGAIN = (1, 3)
 """Exit statuses of `run-shard` after which it would end so again; after 2 not on a host that is set up otherwise."""
-STATUS_GONE = "its worker is gone"
+STATUS_GONE = "its worker disappeared"
 _LOG = 1 << 20
 """Bytes of a worker's log that are read."""
 _LONGEST = 300.0
@@ -198,14 +198,14 @@ class Coordinator:
         states = self.engine.poll(place)
         for item in self.items:
             for out in [out for out in item.out if out[0] == place.batch.name]:
-                state = states.get(out[1], State(Phase.LOST, why="the engine knows nothing of it"))
+                state = states.get(out[1], State(Phase.LOST, why="the engine does not know the job"))
                 lease = item.out[out]
                 lease.heard(state, self.rules.lease_of(item.shard))
                 if state.phase in (Phase.ENDED, Phase.LOST):
                     self._take(item, out, place, state)
                 elif lease.over and not lease.told:
                     lease.told = True
-                    item.failed(lease, f"nothing was heard of {lease.host or 'its worker'}")
+                    item.failed(lease, f"no heartbeat from {lease.host or 'its worker'}")
 
     def _take(self, item: Item, out: Out, place: Place, state: State) -> None:
         """An attempt ended."""
@@ -218,7 +218,7 @@ class Coordinator:
             return
         if result is None:
             status = _status(state, place.own(out[1]))
-            said = "" if status is None else f"run-shard ended with status {status}{_last_words(place.own(out[1]))}"
+            said = "" if status is None else f"run-shard exited with status {status}{_last_words(place.own(out[1]))}"
             self._over(item, out, state.why or said or STATUS_GONE)
             if status in NOT_AGAIN and not item.out:
                 self._give_up(item, said)
@@ -241,7 +241,7 @@ class Coordinator:
     def _accepted(self, item: Item, result: ShardResult) -> None:
         item.result = result
         where = result.worker.host if result.worker else ""
-        text = f"{len(result.tests)} answered on {where}"
+        text = f"{len(result.tests)} done on {where}"
         self.progress(Event("lab", item.shard.name, "note", text, done=len(result.tests), total=item.row.total))
         self.errand.got(item.shard, result)
 

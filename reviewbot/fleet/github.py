@@ -59,7 +59,7 @@ class Github:
         """A run that is not in the list yet is waited for, for a while."""
         if (run := self._run(place)) is None:
             began = (place.folder / "batch.json").stat().st_mtime
-            why = "the workflow was not started: is it in the repository, and does it take a `batch`?"
+            why = "the workflow did not start: check that it is in the repository and has the input `batch`"
             state = State(Phase.WAITING) if time.time() - began < _APPEARS else State(Phase.LOST, why=why)
             return dict.fromkeys(range(len(place.batch.shards)), state)
         states = {}
@@ -118,7 +118,7 @@ class Github:
             found = self.rest.get(path, per_page=100, page=page, **query)
             entries = found.get(key) if isinstance(found, dict) else None
             if not isinstance(entries, list):
-                raise EngineBusy("GitHub answered without a list")
+                raise EngineBusy("GitHub did not return a list")
             yield from (one for one in entries if isinstance(one, dict))
             if len(entries) < 100:
                 return

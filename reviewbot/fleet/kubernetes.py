@@ -136,7 +136,7 @@ def indexes(text: str) -> frozenset[int]:
 
 def _ended(pod: Mapping[str, Any] | None, *, succeeded: bool) -> State:
     if pod is None:
-        return State(Phase.LOST, why="its pod is gone")
+        return State(Phase.LOST, why="its pod disappeared")
     status = pod.get("status") or {}
     exits = [
         (one.get("state") or {}).get("terminated") or {}

@@ -57,7 +57,7 @@ class Local:
             try:
                 task.status = self._run(task)
             except cancel.Stopping:
-                task.problem = "it was called off"
+                task.problem = "it was canceled"
             except (InfraError, OSError) as error:
                 task.problem = str(error)
 
@@ -85,7 +85,7 @@ class Local:
     def _state(self, place: Place, index: int) -> State:
         task = self.tasks.get((place.batch.name, index))
         if task is None or task.problem:
-            return State(Phase.LOST, why=task.problem if task else "its process ended with the coordinator")
+            return State(Phase.LOST, why=task.problem if task else "its process ended together with the coordinator")
         if task.status is not None:
             return State(Phase.ENDED, "this host", task.status)
         return State(Phase.RUNNING if task.begun else Phase.WAITING, "this host", beat=beat_of(task.folder / BEAT))

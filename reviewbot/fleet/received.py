@@ -43,7 +43,7 @@ def received(shard: Shard, path: Path) -> ShardResult:
         result = ShardResult.model_validate_json(data)
     except (ValidationError, RecursionError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "nested too deeply"
-        raise NotBelieved(f"its result is none: {one_line(first, 100)}") from error
+        raise NotBelieved(f"its result is not valid: {one_line(first, 100)}") from error
     if problem := next(_wrong(shard, result), ""):
         raise NotBelieved(one_line(problem, 200))
     machines = tuple(machine.model_copy(update=_without_paths(machine)) for machine in result.machines)
@@ -55,28 +55,28 @@ def _wrong(shard: Shard, result: ShardResult) -> Iterator[str]:
     if (result.shard, result.run, result.nonce) != (shard.key, shard.run, shard.nonce):
         yield "its result is of another shard"
     if result.worker is None:
-        yield "its result does not say who made it"
+        yield "its result does not name its worker"
     elif {machine.accelerator for machine in result.machines} - {"", result.worker.accelerator}:
-        yield "its machines had another accelerator than it has"
+        yield "its machines used a different accelerator than its host has"
     elif shard.kind and result.worker.kind != shard.kind:
         yield f"it ran on a host of kind {result.worker.kind}"
     wanted = {need.kind: need.sha256 for need in shard.needs if need.sha256}
     if dict(result.ran) != wanted:
-        yield "it ran other files than it was given"
+        yield "it ran other files than those of its shard"
     known = {step.name: step.known for step in shard.steps}
     tests = [
         reply.name for reply in result.replies if not reply.name.startswith("setup/") and reply.status != "skipped"
     ]
     if strange := {reply.name for reply in result.replies} - known.keys():
-        yield f"it answered what it was not asked ({min(strange)[:80]})"
+        yield f"it returned results that were not requested ({min(strange)[:80]})"
     if len(set(tests)) != len(tests):
-        yield "it answered a test more than once"
+        yield "it returned more than one result for a test"
     if any(reply.status == "known" and reply.output != known[reply.name] for reply in result.replies):
-        yield "it claims to know what it was not told"
+        yield "it claims learned results that it was not given"
     if not result.problem and (absent := {step.name for step in shard.tests} - result.tests):
         yield f"it left out {min(absent)} without a reason"
     if len(result.machines) > 2 * len(shard.steps) + shard.max_losses:
-        yield "it had more machines than its shard can need"
+        yield "it used more machines than its shard can need"
     for machine in result.machines:
         yield from _wrong_machine(shard, machine)
     for reply in result.replies:
@@ -94,13 +94,13 @@ def _wrong_machine(shard: Shard, machine: JobReply) -> Iterator[str]:
     if not all(0 <= value <= _LARGEST for value in (machine.seconds, machine.agent_seconds)):
         yield "impossible times of a machine"
     if not _within(machine.hello):
-        yield "a machine says too much of itself"
+        yield "a machine reports too much about itself"
     if not tests:
         return
     if "kernel_release" in machine.hello and machine.hello["kernel_release"] != shard.release:
         yield f"a machine ran kernel {str(machine.hello['kernel_release'])[:60]!r}"
     if len(replies) - len(tests) < len(shard.setup):
-        yield "a machine answered tests without having been set up"
+        yield "a machine ran tests without having been set up"
     if void := wrong_program(replies, shard.expect):
         yield void
 

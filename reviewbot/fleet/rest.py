@@ -90,7 +90,7 @@ class Rest:
         try:
             return json.loads(data) if data.strip() else None
         except (ValueError, RecursionError) as error:
-            raise EngineBusy(f"{self.url} answered with something else than JSON") from error
+            raise EngineBusy(f"{self.url} did not return JSON") from error
 
     def _bytes(self, method: str, path: str, **more: Any) -> bytes:
         import requests
@@ -154,5 +154,5 @@ def _save(answer: "requests.Response", target: Path, most: int) -> None:
     with target.open("wb") as file:
         for block in answer.iter_content(_CHUNK):
             if file.tell() > most:
-                raise InfraError(f"an answer has more than {most >> 20} MiB")
+                raise InfraError(f"a response has more than {most >> 20} MiB")
             file.write(block)

@@ -65,7 +65,7 @@ def means() -> Means:
             return found
     if _scope_works():
         return Means("scope", says="scopes of the user's systemd")
-    return Means("none", says="none that this user may use: memory and processes are counted by a watchdog")
+    return Means("none", says="none available to this user: a watchdog limits memory and processes")
 
 
 def _mine() -> dict[str, str]:

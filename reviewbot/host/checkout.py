@@ -181,8 +181,8 @@ def _make_whiteout(place: Path) -> None:
         if error.errno not in (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP):
             raise
         raise InfraError(
-            f"the cache's filesystem takes no overlay whiteouts: {error.strerror}",
-            hint="`box: {layers: copied}` in the site file does without",
+            f"the cache's filesystem does not support overlay whiteouts: {error.strerror}",
+            hint="use `box: {layers: copied}` in the site file",
         ) from error
 
 

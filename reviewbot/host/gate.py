@@ -27,14 +27,14 @@ Why = Literal["kind", "bits", "leaves", "circle", "name", "depth", "number", "si
 WORDS: Mapping[Why, str] = {
     "kind": "is neither a plain file nor a folder nor a link",
     "bits": "has a set-uid, set-gid or sticky bit",
-    "leaves": "is a link that leads outside",
-    "circle": "is a link that leads to itself",
-    "name": "has a name with characters or of a length that is not allowed",
-    "depth": "lies too deep",
-    "number": "is one file too many",
-    "size": "is too large, by itself or with all others",
+    "leaves": "is a symlink that points outside",
+    "circle": "is a symlink that points to itself",
+    "name": "has a name that is too long or has invalid characters",
+    "depth": "is nested too deeply",
+    "number": "exceeds the maximum number of files",
+    "size": "is too large, by itself or in total",
     "unreadable": "cannot be read",
-    "twice": "is there twice",
+    "twice": "exists twice",
     "missing": "is not there",
 }
 _COMPLAINTS: Mapping[str, Why] = {
@@ -168,14 +168,16 @@ def _stream(box: Sandbox, source: Path, room: Path, limits: Limits, names: Seque
             limits=replace(rules().limits, output=most + (1 << 20)),
         )  # fmt: skip
     except LimitExceeded as error:  # of the host's making: nothing of the build runs there
-        raise InfraError(f"what was built could not be read from its box: {error}") from error
+        raise InfraError(f"the build result could not be read from the sandbox: {error}") from error
     if stream.stat().st_size >= most:
         raise Refused(str(names[0]), "size")
     words = said.read_text(errors="replace") if said.exists() else ""
     for line in words.splitlines():
         _complain(line)
     if done.status or words:
-        raise InfraError(f"what was built cannot be read from its box: {words.strip() or f'status {done.status}'}")
+        raise InfraError(
+            f"the build result cannot be read from the sandbox: {words.strip() or f'status {done.status}'}"
+        )
     return stream
 
 

@@ -51,8 +51,8 @@ class CommandFailed(InfraError):
     """Carries the command, its status (negative: signal) and the last lines it said."""
 
     def __init__(self, argv: Sequence[str], status: int, tail: str, *, log: Path | None = None) -> None:
-        words = tail.strip().splitlines()[-1] if tail.strip() else "it said nothing"
-        super().__init__(f"`{shlex.join(argv)[:160]}` ended with status {status}: {words}")
+        words = tail.strip().splitlines()[-1] if tail.strip() else "no output"
+        super().__init__(f"`{shlex.join(argv)[:160]}` exited with status {status}: {words}")
         self.argv, self.status, self.tail, self.log = tuple(argv), status, tail, log
 
 
@@ -83,7 +83,7 @@ class CommandTimeout(LimitExceeded):
     """The command did not end within its limit (seconds) and was killed."""
 
     def __init__(self, argv: Sequence[str], timeout: float, tail: str = "") -> None:
-        words = f"`{shlex.join(argv)[:160]}` did not end within {timeout:.0f} s"
+        words = f"`{shlex.join(argv)[:160]}` did not finish within {timeout:.0f} s"
         super().__init__("time", timeout, argv=argv, tail=tail, words=words)
         self.timeout = timeout
 

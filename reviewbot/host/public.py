@@ -33,7 +33,7 @@ class NotPublic(UsageError):
     def __init__(self, host: str, address: str) -> None:
         at = "" if host == address else f" is at {address}, which"
         super().__init__(
-            f"{host}{at} is no public address",
+            f"{host}{at} is not a public address",
             hint="`network: {private: [HOST]}` in the site file allows a host or network",
         )
         self.host, self.address = host, address

@@ -279,7 +279,7 @@ class Sandbox:
         if all((self.root / target.lstrip("/")).exists() for target in targets):
             return ["--ro-bind", f"{TOP}/0", "/"]
         if not self.root.is_dir():
-            raise BoxBroken(f"the box could not be set up: there is no build root at {self.root}")
+            raise BoxBroken(f"the sandbox could not be set up: there is no build root at {self.root}")
         words = ["--size", "16777216", "--tmpfs", "/"]
         for entry in sorted(self.root.iterdir()):
             if entry.is_symlink():
@@ -310,7 +310,7 @@ def _read(report: IO[str], argv: Sequence[str], said: str) -> LimitExceeded | No
         if any(line.startswith("bwrap: execvp ") for line in lines):
             return None  # the box was there, the program was not
         problem = lines[-1] if lines else problem
-        raise BoxBroken(f"the box could not be set up: {problem}", hint="`reviewbot doctor` looks for the reason")
+        raise BoxBroken(f"the sandbox could not be set up: {problem}", hint="run `reviewbot doctor` to find the cause")
     if exceeded := told.get("exceeded"):
         return LimitExceeded(exceeded[0], exceeded[1], argv=argv, tail="\n".join(said.splitlines()[-12:]))
     return None

@@ -162,11 +162,11 @@ def _layer(
     place.mkdir()
     try:
         if not overlay:
-            raise OSError(errno.EOPNOTSUPP, "the site does without")
+            raise OSError(errno.EOPNOTSUPP, "waived in the site file")
         _mount("overlay", str(place), "overlay", _NOSUID | _NODEV, options)
     except OSError as error:
         if overlay and not writable and _hides(top):
-            raise Refused(f"{error}, but what is deleted needs it; `box: {{layers: copied}}` does without") from None
+            raise Refused(f"{error}, but what is deleted needs it; use `box: {{layers: copied}}` instead") from None
         place = _copied(top, lower, names["copy"] if writable else place, owner if writable else None)
     _mount(str(place), str(top), "", _BIND | _REC, "")
 
@@ -217,7 +217,7 @@ def run_box(plan: dict[str, Any], owner: int, folders: dict[str, str]) -> tuple[
             _become(owner, plan["limits"], keep_groups=bool(plan["devices"]) and plan["rootless"])
             os.execve(plan["bwrap"], ["bwrap", "--args", str(arguments), "--", *plan["argv"]], {})
         except BaseException as error:
-            os.write(2, f"the box was not started: {error}\n".encode())
+            os.write(2, f"the sandbox was not started: {error}\n".encode())
             os._exit(125)
     os.close(status_write)
     os.close(arguments)

@@ -13,7 +13,7 @@ class BadHeader(tarfile.ReadError):
     """A header that none of our own programs writes."""
 
     def __init__(self, name: str) -> None:
-        super().__init__("a header that nobody of ours writes")
+        super().__init__("a header that reviewbot never writes")
         self.name = name
 
 

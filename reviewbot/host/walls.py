@@ -37,8 +37,8 @@ class WallMissing(UsageError):
             *([f"`box: {{without: [{', '.join(waivable)}]}}` in the site file"] if waivable else []),
         ]
         super().__init__(
-            f"this machine cannot box a stranger's code ({names}): {missing[0].says}",
-            hint=", or ".join(ways) or "`reviewbot doctor` says more",
+            f"this machine cannot sandbox untrusted code ({names}): {missing[0].says}",
+            hint=", or ".join(ways) or "run `reviewbot doctor` for details",
         )
         self.missing = missing
 
@@ -68,7 +68,7 @@ def read(said: str) -> dict[str, str]:
 def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: str) -> tuple[Wall, ...]:
     """found: by SCRIPT. The others say why there is no user that owns nothing, no filter, no box; or nothing."""
     if no_box or found.get("end") != "yes":
-        return (Wall("namespaces", False, no_box or "a box ended before its time"),)
+        return (Wall("namespaces", False, no_box or "a sandbox ended prematurely"),)
     alone = found.get("network") == "lo" and int(found.get("processes", "99")) < 12
     rights = int(found.get("CapEff", "1"), 16) | int(found.get("CapBnd", "1"), 16)
     writable = found.get("writable") or ("/sys" if found.get("sys") else "")
@@ -79,14 +79,21 @@ def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: s
             alone and not rights,
             "no network, no process of the host, no capabilities"
             if alone
-            else f"the box sees {found.get('network')} and {found.get('processes')} processes",
+            else f"the sandbox sees {found.get('network')} and {found.get('processes')} processes",
         ),
-        Wall("user", not own_user, own_user or "boxes run as a user that owns nothing", "uidmap" if own_user else ""),
+        Wall(
+            "user",
+            not own_user,
+            own_user or "the sandbox runs as a user that owns nothing",
+            "uidmap" if own_user else "",
+        ),
         Wall("sysctls", not writable, f"{writable} can be written" if writable else "/proc/sys read-only, no /sys"),
         Wall(
             "user-namespaces",
             "nested" not in found,
-            "a box can make user namespaces" if "nested" in found else "a box cannot make user namespaces",
+            "user namespaces can be created in the sandbox"
+            if "nested" in found
+            else "user namespaces cannot be created in the sandbox",
         ),
         Wall(
             "system-calls",
@@ -97,13 +104,13 @@ def judge(found: Mapping[str, str], *, own_user: str, no_seccomp: str, no_box: s
         Wall(
             "terminal",
             "terminal" not in found,
-            "a box can open the terminal" if "terminal" in found else "no terminal, no keyrings",
+            "the terminal can be opened in the sandbox" if "terminal" in found else "no terminal, no keyrings",
         ),
         Wall(
             "environment",
             found.get("environment") == "0",
-            "no variable of the host's is seen"
+            "no environment variables of the host"
             if found.get("environment") == "0"
-            else "variables of the host are seen",
+            else "environment variables of the host are visible",
         ),
     )

@@ -59,5 +59,5 @@ def _subordinate() -> tuple[tuple[str, ...], int | None, str]:
         subordinate(run([*words, "cat", "/proc/self/uid_map"], timeout=10).output)
     except (InfraError, Refused, ValueError) as error:
         alone = ("unshare", "--user", "--map-root-user", "--mount", "--")
-        return alone, 0, f"this user has no subordinate ids that newuidmap would map ({error})"
+        return alone, 0, f"this user has no subordinate ids that newuidmap can map ({error})"
     return words, None, ""

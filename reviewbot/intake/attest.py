@@ -202,7 +202,7 @@ def _verified(raw: bytes, signature: _Signature, key: bytes | NoAnswer | None) -
         good = dkim.DKIM(raw).verify(idx=signature.place, dnsfunc=lambda name, timeout=5: key)
     except (dkim.DKIMException, ValueError, KeyError, IndexError, TypeError) as error:
         return "fail", f"DKIM of {signature.domain}: {(str(error).splitlines() or ['broken'])[0][:120]}"
-    return ("pass", "") if good else ("fail", f"DKIM of {signature.domain} does not fit the mail")
+    return ("pass", "") if good else ("fail", f"DKIM of {signature.domain} does not match the mail")
 
 
 def _keys(names: set[str], lookup: Lookup | None) -> dict[str, bytes | NoAnswer | None]:
@@ -227,7 +227,7 @@ def _resolver() -> Lookup:
     import dns.exception
     import dns.resolver
 
-    dead = NoAnswer("no name server answers")
+    dead = NoAnswer("no name server responded")
     try:
         resolver = dns.resolver.Resolver()
         resolver.resolve(".", "NS", lifetime=_ALIVE, raise_on_no_answer=False)

@@ -11,7 +11,7 @@ class UnknownMessageId(UsageError):
     def __init__(self, message_id: str, where: str) -> None:
         super().__init__(
             f"no mail <{message_id}> in {where}",
-            hint="check the Message-ID; the archive may need some minutes after sending, or be the wrong one",
+            hint="check the Message-ID and the archive; new mails may take some minutes to appear",
         )
         self.message_id, self.where = message_id, where
 
@@ -21,8 +21,8 @@ class ArchiveUnreachable(InfraError):
 
     def __init__(self, archive: str, why: str) -> None:
         super().__init__(
-            f"the archive {archive} gave no mail: {why}",
-            hint="set `archive:` in the site file to a server you can reach, or give the thread with --mbox FILE",
+            f"could not fetch mail from the archive {archive}: {why}",
+            hint="set `archive:` in the site file to a reachable server, or pass the thread with --mbox FILE",
         )
         self.archive, self.why = archive, why
 
@@ -31,7 +31,7 @@ class NotAnMbox(UsageError):
     """The file has no mail in it."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} is not an mbox: {why}", hint="`b4 mbox MESSAGE-ID` or a t.mbox.gz gives one")
+        super().__init__(f"{path} is not an mbox: {why}", hint="use the output of `b4 mbox MESSAGE-ID`, or a t.mbox.gz")
         self.path, self.why = path, why
 
 
@@ -45,16 +45,14 @@ class NoPatches(UsageError):
         what, hint = f"there is no patch in the thread of <{top}> ({counted(count, 'mail')})", ""
         if pull:
             what = f"<{top}> does not say where to pull from"
-            hint = (
-                "it takes the words of `git request-pull`: “are available in the Git repository at:”, and URL and ref"
-            )
+            hint = "use the wording of `git request-pull`: “are available in the Git repository at:”, then URL and ref"
         elif diffs and answer:
-            what = f"<{top}> answers another mail: patches attached to it are not taken for a posting"
-            hint = "save them, and give the files to --mbox"
+            what = f"<{top}> replies to another mail: patches attached to a reply are not taken as a posting"
+            hint = "save them, and pass the files with --mbox"
         elif diffs:
             files = "a diff is" if diffs == 1 else f"{diffs} diffs are"
-            what = f"{files} attached to <{top}>, without the author and subject that make a patch of it"
-            hint = "commit them yourself, and give what `git format-patch` writes to --mbox"
+            what = f"{files} attached to <{top}>, without the author and subject that a patch needs"
+            hint = "commit them yourself, and pass the output of `git format-patch` with --mbox"
         super().__init__(what, hint=hint or "give the Message-ID of the cover letter or of a patch")
         self.top, self.count, self.diffs = top, count, diffs
 
@@ -64,8 +62,8 @@ class PatchworkUnreachable(InfraError):
 
     def __init__(self, server: str, why: str) -> None:
         super().__init__(
-            f"Patchwork at {server} did not answer: {why}",
-            hint="give the Message-ID instead: the patch's page in Patchwork shows it",
+            f"Patchwork at {server} did not respond: {why}",
+            hint="give the Message-ID instead: Patchwork shows it on the patch's page",
         )
         self.server, self.why = server, why
 
@@ -93,7 +91,7 @@ class NothingArrived(Blocked):
 
     def __init__(self, why: str, waited: float) -> None:
         super().__init__(
-            f"after {waited / 60:.0f} minutes still nothing to test: {why}",
-            hint="is the Message-ID right? a longer --wait gives a slow mailer more time",
+            f"still nothing to test after {waited / 60:.0f} minutes: {why}",
+            hint="check the Message-ID, or use a longer --wait",
         )
         self.waited = waited

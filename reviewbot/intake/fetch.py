@@ -30,5 +30,5 @@ def fetch_thread(
     except UnknownMessageId:
         if not inbox or inbox.rstrip("/") == archive.rstrip("/"):
             raise
-        progress(Event("intake", "thread", "note", f"{archive} does not have it; asking {inbox}"))
+        progress(Event("intake", "thread", "note", f"not found in {archive}; trying {inbox}"))
         return Archive(inbox, cache, reach).thread(message_id, fresh=fresh)

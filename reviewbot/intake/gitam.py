@@ -45,7 +45,7 @@ def patch_in(message: Message, raw: bytes, *, ask: bool = True) -> PatchText:
     uniform = raw.count(b"\r\n") == raw.count(b"\n")  # of the wire, not of the file
     if uniform or patch.trouble or not re.search(rb"^[ +-][^\n]*\r\n", _from_break(raw), re.MULTILINE):
         return patch
-    return PatchText(patch.paths, patch.text, "its diff has CRLF line ends that are not encoded: git am drops them")
+    return PatchText(patch.paths, patch.text, "its diff has unencoded CRLF line endings: git am drops them")
 
 
 def _patch_in(message: Message, raw: bytes, *, ask: bool) -> PatchText:
@@ -77,7 +77,7 @@ def _judged(taken: bytes, message: Message) -> PatchText:
     charset = _charset(message)
     content = patch.text.encode(errors="surrogateescape")
     if charset not in _ASCII and not content.isascii() and not (_SINGLE_BYTE.match(charset) and _is_utf8(content)):
-        why = f"its diff has letters in charset {charset[:40]}, which git am would not turn into UTF-8"
+        why = f"its diff has characters in charset {charset[:40]}, which git am would not turn into UTF-8"
         return PatchText(patch.paths, patch.text, why)
     return patch
 
@@ -91,7 +91,7 @@ def _difference(message: Message) -> str:
         return "it has an HTML part with a diff, which git am would apply too"
     if _charset(message) not in _ASCII:
         return f"git am cannot read a diff in charset {_charset(message)[:40]}"
-    return "git am would take another diff out of it than a mail reader shows"
+    return "git am would extract a different diff than a mail reader shows"
 
 
 def _ordinary(message: Message, raw: bytes) -> bytes | None:

@@ -109,10 +109,10 @@ class _Reader:
         """
         files, added, removed = promise
         if self.files and self.files < files:
-            raise _Refused(f"its diffstat tells of {files} files, its diff has {self.files}", cut=True)
+            raise _Refused(f"its diffstat lists {files} files, its diff has {self.files}", cut=True)
         if self.files and not signed and (self.added < added or self.removed < removed):
             raise _Refused(
-                f"its diffstat tells of +{added} -{removed} lines, its diff has +{self.added} -{self.removed}", cut=True
+                f"its diffstat says +{added} -{removed} lines, its diff has +{self.added} -{self.removed}", cut=True
             )
 
     def _git_file(self) -> None:
@@ -184,7 +184,7 @@ class _Reader:
             self.removed += kind == "-"
         # git passes over what follows; the numbers were wrong, or a line too many crept in.
         if old or new or _MORE.match(self.line()):
-            raise _Refused(f"the hunk {said} has more lines than it says", cut=True)
+            raise _Refused(f"the hunk {said} has more lines than its header says", cut=True)
         if self.added + self.removed == changed:
             raise _Refused(f"the hunk {said} changes nothing", cut=True)
         if self.line().startswith("\\ ") and len(self.line()) > 11:
@@ -216,7 +216,7 @@ class _Reader:
         except zlib.error:
             found = -1
         if found != wanted or not unpacking.eof:
-            raise _Refused("a binary patch that does not unpack to the size it says", cut=True)
+            raise _Refused("a binary patch that does not unpack to its stated size", cut=True)
 
 
 class _Header:

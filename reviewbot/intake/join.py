@@ -72,7 +72,7 @@ def leave_out_rfc(found: Intake) -> Intake:
     """What is wrong with an RFC part hinders nobody who leaves it out. Raises UsageError if there is nothing else."""
     parts = found.posting.parts
     if parts and all(part.rfc for part in parts):
-        raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc takes it in")
+        raise UsageError("all of this posting is RFC, which is left out by default", hint="--rfc includes it")
     own = {i for part in parts if part.rfc for i in (part.cover, *(patch.message_id for patch in part.patches)) if i}
     problems = tuple(
         problem.model_copy(update={"blocking": False})
@@ -100,7 +100,7 @@ def _elsewhere(part: Part, *, alone: bool) -> Problem:
     paths = list(dict.fromkeys(path for patch in part.patches for path in patch.paths))
     named = f", {part.routed_by}" if part.routed_by else ""
     text = f"“{part.subject}” is for a repository that this stack does not have{named}"
-    text += f": it touches {', '.join(paths[:3]) or 'nothing that could be told'}"
+    text += f": it touches {', '.join(paths[:3]) or 'no known paths'}"
     if alone:
         text += "; no component is left to test"
     else:

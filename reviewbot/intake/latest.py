@@ -102,7 +102,7 @@ def _newest_part(part: Part, version: Version, archive: Archive, stack: Stack, f
 
 
 def _refused(part: Part, version: Version, why: str) -> Problem:
-    text = f"“{part.subject}”: its newest version, {described(version, part.version)}, cannot be taken: {why}"
+    text = f"“{part.subject}”: its newest version, {described(version, part.version)}, cannot be used: {why}"
     return Problem(kind="ambiguous-latest", message=text, blocking=True, message_ids=(version.message_id,))
 
 

@@ -125,7 +125,7 @@ def _refused(entry: ManifestPart, stack: Stack) -> list[tuple[tuple[str, ...], s
         ]
     if entry.tag:
         source = stack.component(entry.component).source
-        own = "" if source.provider == "git" else f"needs a url: {entry.component} does not come out of git here"
+        own = "" if source.provider == "git" else f"needs a url: {entry.component} does not come from git here"
         return [
             (("tag", "url"), entry.tag.url, _url_problem(entry.tag.url) if entry.tag.url else own),
             (("tag", "name"), entry.tag.name, _ref_problem(entry.tag.name)),
@@ -136,12 +136,16 @@ def _refused(entry: ManifestPart, stack: Stack) -> list[tuple[tuple[str, ...], s
 
 def _url_problem(url: str) -> str:
     if not url or url.startswith("-") or re.search(r"[\x00-\x1f]", url):
-        return "is no URL and no path"
-    return "is no URL: git's helper programs are not started" if re.match(r"[A-Za-z0-9+.-]+::", url) else ""
+        return "is neither a URL nor a path"
+    return "is not a URL: git's remote helpers are not run" if re.match(r"[A-Za-z0-9+.-]+::", url) else ""
 
 
 def _ref_problem(ref: str) -> str:
-    return "" if re.fullmatch(r"[^\s:+-][^\s:]*", ref) and ".." not in ref else "is no name of a commit, branch or tag"
+    return (
+        ""
+        if re.fullmatch(r"[^\s:+-][^\s:]*", ref) and ".." not in ref
+        else "is not the name of a commit, branch or tag"
+    )
 
 
 def _wrong(path: Path, place: tuple[int | str, ...], problem: str) -> ConfigError:

@@ -80,7 +80,7 @@ def _bytes_of(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
-            f"{path}: {error.strerror}", hint="--mbox wants a file with the thread, or a folder of patches"
+            f"{path}: {error.strerror}", hint="--mbox needs a file with the thread, or a folder of patches"
         ) from error
     if len(data) > MAX_BYTES:
         raise NotAnMbox(str(path), f"it is larger than {MAX_BYTES >> 20} MiB")

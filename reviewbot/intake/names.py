@@ -60,10 +60,10 @@ Name = MessageId | PatchworkItem
 class NotAName(UsageError):
     """The text names no mail and no series."""
 
-    def __init__(self, text: str, why: str = "is no Message-ID") -> None:
+    def __init__(self, text: str, why: str = "is not a Message-ID") -> None:
         super().__init__(
             f"{text!r} {why}",
-            hint="a Message-ID looks like 20260223224617.GA2390314@example.org; lore and Patchwork URLs do as well",
+            hint="a Message-ID looks like 20260223224617.GA2390314@example.org; lore and Patchwork URLs work, too",
         )
         self.text = text
 
@@ -89,9 +89,9 @@ def _of_url(url: str, text: str) -> Name:
         place = urlparse(url)
         host = place.hostname or ""
     except ValueError as error:
-        raise NotAName(text, f"is no URL: {error}") from error
+        raise NotAName(text, f"is not a URL: {error}") from error
     if place.scheme not in ("http", "https", "nntp", "imap", "imaps"):
-        raise NotAName(text, f"names no mail: {place.scheme}:// is nothing that holds mail")
+        raise NotAName(text, f"names no mail: {place.scheme}:// URLs do not point to mail")
     segments = place.path.split("/")
     for number, segment in enumerate(segments):
         found = unquote(segment).strip().removeprefix("<").removesuffix(">")
@@ -100,7 +100,7 @@ def _of_url(url: str, text: str) -> Name:
             return MessageId(found, anchor[1] if anchor else "", _inbox(place, host, segments[:number]))
     item = _numbered(place)
     if item is None:
-        raise NotAName(text, "names no mail: there is neither a Message-ID nor a Patchwork number in it")
+        raise NotAName(text, "names no mail: it contains neither a Message-ID nor a Patchwork number")
     return item
 
 

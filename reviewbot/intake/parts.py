@@ -41,7 +41,7 @@ class Made:
 
 
 def pull_ignored(mail: Mail) -> Problem:
-    text = f"“{mail.subject.text}”: the mailed patches are taken; what it asks to pull is not"
+    text = f"“{mail.subject.text}”: the mailed patches are used; the pull request is ignored"
     return Problem(kind="pull-ignored", message=text, message_ids=(mail.id,))
 
 

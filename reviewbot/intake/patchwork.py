@@ -31,7 +31,7 @@ def message_id_of(item: PatchworkItem, reach: Reach) -> str:
             found = _cover_or_first(answer) if kind == "series" else answer.get("msgid")
             if isinstance(found, str) and "@" in found:
                 return found.strip().removeprefix("<").removesuffix(">")
-            raise PatchworkUnreachable(item.server, f"what it says of {kind}/{item.number} names no mail")
+            raise PatchworkUnreachable(item.server, f"its entry for {kind}/{item.number} names no mail")
     raise UnknownPatchworkItem(item.server, item.kind, item.number)
 
 
@@ -62,7 +62,7 @@ def _get(item: PatchworkItem, kind: str, reach: Reach) -> dict[str, Any] | None:
             if answer.status_code == 404:
                 return None
             if not answer.ok:
-                raise PatchworkUnreachable(item.server, f"it answered with status {answer.status_code}")
+                raise PatchworkUnreachable(item.server, f"the server returned status {answer.status_code}")
             data = answer.raw.read(_MAX_BYTES, decode_content=True)
     except requests.RequestException as error:
         raise PatchworkUnreachable(item.server, _words(error)) from error
@@ -71,9 +71,9 @@ def _get(item: PatchworkItem, kind: str, reach: Reach) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
     except ValueError as error:
-        raise PatchworkUnreachable(item.server, "instead of JSON it gave something else") from error
+        raise PatchworkUnreachable(item.server, "the server did not return JSON") from error
     if not isinstance(found, dict):
-        raise PatchworkUnreachable(item.server, "it gave no JSON object")
+        raise PatchworkUnreachable(item.server, "the server did not return a JSON object")
     return found
 
 
@@ -81,7 +81,7 @@ def _words(error: "requests.RequestException") -> str:
     import requests
 
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
+        return "the server did not respond in time"
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS failed"
     inner: object = error

@@ -97,11 +97,11 @@ def _problem(part: Part, entry: Prerequisite, foreign: Collection[Declared], giv
     said_by = f"“{part.subject}”"
     why = entry.why
     if nested := _NESTED.match(why):
-        said_by, why = f"{said_by} stands on <{nested[1]}>, which", why[nested.end() :]
+        said_by, why = f"{said_by} depends on <{nested[1]}>, which", why[nested.end() :]
     name = f"{said_by} says “{entry.declared.trailer}: {entry.declared.value}”"
     kinds = {"loop": "prerequisite-loop", "limit": "prerequisite-limit"}
     kind = "prerequisite-component" if entry.declared in foreign else kinds.get(entry.status, "missing-prerequisite")
-    said = "" if not given else f"; the base that was named for {part.component} is taken to have it"
+    said = "" if not given else f"; the base given for {part.component} is assumed to contain it"
     return Problem(kind=kind, message=f"{name}: {why}{said}", blocking=not given, message_ids=(part_head(part),))
 
 
@@ -197,7 +197,7 @@ class _Search:
     def _by_patch_id(self, declared: Declared, place: _Place) -> tuple["_Found", str]:
         value = declared.value
         if not _PATCH_ID.fullmatch(value):
-            raise _Unusable("missing", "that is no patch-id")
+            raise _Unusable("missing", "that is not a patch-id")
         if own := self._is_own(value, place):
             return (), own
         if (place.component, value) in self._applied:
@@ -206,7 +206,7 @@ class _Search:
             self._look_up([value])
         candidates = list(self._candidates.get(value, {}).values())
         if not candidates:
-            raise _Unusable("missing", self._nowhere("no mail holds this patch"))
+            raise _Unusable("missing", self._nowhere("no mail contains this patch"))
         fitting = [mail for mail in candidates if self._fits(mail, place.component)]
         if not fitting:
             other = candidates[0]
@@ -219,7 +219,7 @@ class _Search:
     def _by_change_id(self, declared: Declared, place: _Place) -> tuple["_Found", str]:
         match = _CHANGE_ID.fullmatch(declared.value)
         if match is None:
-            raise _Unusable("missing", "that is no change-id")
+            raise _Unusable("missing", "that is not a change-id")
         name, version = match[1], int(match[2]) if match[2] else None
         heads = [mail for mail in self._search([f'nq:"change-id: {name}"']) if mail.trailers.change_id == name]
         heads = [m for m in heads if m.is_cover or (m.is_patch and m.subject.number in (None, 1))]
@@ -274,7 +274,7 @@ class _Search:
             ):
                 raise _Unusable("missing", f"it is not complete: {problem.message}")
         if any(part.pull for part in ours):
-            raise _Unusable("missing", "it is to be pulled from a repository; only mailed patches can be put below")
+            raise _Unusable("missing", "it is a pull request; only mailed patches can be applied as prerequisites")
         series: list[tuple[str, tuple[Declared, ...], tuple[Mail, ...]]] = []
         for part in ours:
             mails = [parse_mail(thread.mails[patch.message_id]) for patch in part.patches]
@@ -288,7 +288,7 @@ class _Search:
         if value in self._threads:
             return self._threads[value]
         if self.archive is None:
-            raise _Unusable("missing", self._nowhere("it is not among the mails at hand"))
+            raise _Unusable("missing", self._nowhere("it is not among the available mails"))
         if len(self._threads) >= MAX_THREADS:
             raise _Unusable("limit", f"more than {MAX_THREADS} threads with prerequisites")
         try:
@@ -297,7 +297,7 @@ class _Search:
         except (UnknownMessageId, NoPatches) as error:
             raise _Unusable("missing", str(error)) from error
         except ArchiveUnreachable as error:
-            raise _Unusable("missing", f"not to be looked up: {error}") from error
+            raise _Unusable("missing", f"could not be looked up: {error}") from error
         self._threads[value] = thread
         return thread
 
@@ -321,12 +321,12 @@ class _Search:
             try:
                 bag = self.archive.search(query, fresh=self.fresh)
             except ArchiveUnreachable as error:
-                raise _Unusable("missing", f"not to be looked up: {error}") from error
+                raise _Unusable("missing", f"could not be looked up: {error}") from error
             mails |= {mail.id: mail for mail in map(parse_mail, bag.mails) if mail is not None}
         return list(mails.values())
 
     def _nowhere(self, what: str) -> str:
-        return f"{what} in {self.archive.url}" if self.archive else f"{what}; no archive was asked"
+        return f"{what} in {self.archive.url}" if self.archive else f"{what}; no archive was searched"
 
     def _fits(self, mail: Mail, component: str) -> bool:
         """Whether no path is another component's alone."""

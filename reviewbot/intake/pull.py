@@ -79,18 +79,18 @@ def why_refused(url: str, ref: str) -> str:
     if url.startswith("-"):
         return f"{url} looks like an option"
     if re.match(r"[^/]+@[^/]+:", url) or url.startswith("ssh://"):
-        return f"{url} needs an account there (ssh)"
+        return f"{url} needs an account (ssh)"
     try:
         place = urlparse(url)
         port_is_good = place.port is None or place.port > 0
     except ValueError:
-        return f"{url} is no URL"
+        return f"{url} is not a URL"
     if place.scheme not in _SCHEMES or "::" in url.split("/", 1)[0]:
-        return f"{url} is not fetched: only https://, http:// and git:// are taken from a mail"
+        return f"{url} is not fetched: only https://, http:// and git:// URLs are accepted from a mail"
     if not port_is_good or not _HOST.fullmatch(place.netloc) or not place.path.strip("/"):
         return f"{url} names no repository on a server"
     if re.search(r"[\x00-\x20\x7f\\]", url):
-        return f"{url!r} has characters that no repository's URL has"
+        return f"{url!r} has characters that are not valid in a repository URL"
     if ref and (not _REF.fullmatch(ref) or ".." in ref or "@{" in ref or ref.endswith((".lock", "/", "."))):
         return f"{ref!r} is no name of a branch or tag"
     return ""

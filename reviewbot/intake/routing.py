@@ -212,7 +212,7 @@ class _Part:
         example = next(path for path in self.paths if name in claims_of(path, self.stack).own)
         why = f"paths, e.g. {example}"
         # A repository has files that nobody listed. One that is not its own would not apply to it.
-        return Routed(name, f"{why}; {nowhere} of {len(self.patches)} touch nothing known" if nowhere else why)
+        return Routed(name, f"{why}; {nowhere} of {len(self.patches)} touch no known paths" if nowhere else why)
 
     def undecided(self, common: frozenset[str]) -> Routed:
         """By what else speaks for a component, where the paths do not. common: components that alone have its paths."""
@@ -229,9 +229,9 @@ class _Part:
             if len(found := names & possible) == 1:
                 return Routed(_one(found), why)
         if len(possible) == 1 and shared and (self._unsent or self.exists_in(_one(possible))):
-            return Routed(_one(possible), f"paths, e.g. {self.paths[0]}; no other component has such")
+            return Routed(_one(possible), f"paths, e.g. {self.paths[0]}; no other component has such paths")
         if len(possible) > 1 and (common or shared) and not self._guessed():
-            return Routed("", f"its paths fit more than one component: {', '.join(sorted(possible))}", self.patches)
+            return Routed("", f"its paths match more than one component: {', '.join(sorted(possible))}", self.patches)
         return self._outside(self._guessed())
 
     def exists_in(self, name: str) -> bool:
@@ -254,15 +254,15 @@ class _Part:
 
     def _evidence(self) -> Iterator[tuple[frozenset[str], str]]:
         """What is said of the component, the surest first."""
-        yield self._tags(), "the word in the brackets; the paths do not tell"
+        yield self._tags(), "the word in the brackets; the paths are ambiguous"
         for mail in self.mails:
             yield (
                 _listed(mail.recipients[: mail.to_count], self.stack.components),
-                ("To: of its mails; the paths do not tell"),
+                ("To: of its mails; the paths are ambiguous"),
             )
         for mail in self.mails:
-            yield _listed(mail.recipients, self.stack.components), "Cc: of its mails; the paths do not tell"
-        yield _specs_like([self._prefix()], self.stack), "the prefix of its subject; the paths do not tell"
+            yield _listed(mail.recipients, self.stack.components), "Cc: of its mails; the paths are ambiguous"
+        yield _specs_like([self._prefix()], self.stack), "the prefix of its subject; the paths are ambiguous"
 
     def _tags(self) -> frozenset[str]:
         return frozenset(name for mail in self.mails if (name := _tagged(mail, self.stack)))

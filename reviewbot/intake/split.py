@@ -118,7 +118,7 @@ def pieces(
     lost = _unplaced(tree, found)
     if len(found) > 1 and not message_ids and not together:
         names = _listed([f"“{piece.subject}”" for piece in found])
-        text = f"{bag.source} holds {len(found)} threads of one author, all taken as one posting: {names}"
+        text = f"{bag.source} holds {len(found)} threads of one author, all treated as one posting: {names}"
         lost.append(Problem(kind="several-threads", message=text, message_ids=tuple(piece.top for piece in found)))
     if unreadable:
         text = f"{counted(unreadable, 'mail')} without a Message-ID were left out"
@@ -232,7 +232,7 @@ def _part_only(kept: Sequence[Group], left: Sequence[Group]) -> Problem:
         if group.cover
         and any((group.cover.subject.number or 0) < n and group.cover.subject.total == t for t, n in places)
     ]
-    text = f"only a part of the posting was asked for; {counted(len(left), 'other')} left out"
+    text = f"only a part of the posting was requested; {counted(len(left), 'other')} left out"
     if before:
         text += f", though these come before it: {_listed([name for _, name in sorted(before)])}"
     return Problem(kind="part-only", message=text)
@@ -243,8 +243,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _other_version(head: Mail, top: Mail) -> Problem:
-    newer = "a newer one that answers it" if head.date > top.date else "another one in its thread"
-    text = f"“{head.subject.text}” <{head.id}> is a posting of its own, {newer}: left out"
+    newer = "a newer one that replies to it" if head.date > top.date else "another one in its thread"
+    text = f"“{head.subject.text}” <{head.id}> is a separate posting, {newer}: left out"
     return Problem(kind="other-posting", message=text, message_ids=(head.id,))
 
 

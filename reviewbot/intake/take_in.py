@@ -54,7 +54,7 @@ def take_in(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress 
     """The posting that was asked for. Raises ReviewbotError; what is merely wrong with it becomes a Problem."""
     progress(Event("intake", "thread", "start", expected=5.0))
     if ask.wait and ask.mbox:
-        raise UsageError("--wait: a mailbox does not grow", hint="name the posting, and leave --mbox out")
+        raise UsageError("--wait cannot be used with a mailbox", hint="give the Message-ID instead of --mbox")
     if ask.wait:
         found = wait_complete(lambda: _posting(ask, stack, site, cache, silent), ask.wait, progress)
     else:
@@ -109,9 +109,7 @@ def _posting(ask: Ask, stack: Stack, site: Site, cache: Path, progress: Progress
 
 def _of_manifest(ask: Ask, path: Path, stack: Stack, mails: "_Mails") -> Intake:
     if ask.names or ask.part_only:
-        raise UsageError(
-            "--manifest names the whole posting", hint="put Message-IDs into the manifest, or leave it out"
-        )
+        raise UsageError("--manifest names the whole posting", hint="put the Message-IDs into the manifest, or drop it")
     manifest = load_manifest(path, stack)
     names = [_message_id(entry.message_id, mails.reach) if entry.message_id else None for entry in manifest.parts]
     for name, entry in zip(names, manifest.parts, strict=True):
@@ -176,6 +174,6 @@ def _message_id(text: str, reach: Reach) -> MessageId:
         name = parse_name(text)
     except NotAName as error:
         if Path(text).exists():
-            raise UsageError(str(error), hint=f"--mbox {text} reads the mails of a file or a folder") from error
+            raise UsageError(str(error), hint=f"use --mbox {text} to read mails from a file or folder") from error
         raise
     return name if isinstance(name, MessageId) else MessageId(message_id_of(name, reach))

@@ -67,7 +67,7 @@ def ask(url: str, cache: Path, question: Callable[[LoreNode], bytes], reach: Rea
 def _words(error: RemoteError) -> str:
     """`Connection refused` out of three layers of exceptions."""
     if error.status_code:
-        return f"it answered with status {error.status_code}"
+        return f"the server returned status {error.status_code}"
     said = str(error) or "no answer"
     inner = re.findall(r"\[Errno -?\d+\] ([A-Za-z][^'\")]*)", said) or re.findall(r"([A-Z]\w+ timed out)", said)
     return str(inner[-1]) if inner else said.splitlines()[0][:200]

@@ -57,7 +57,7 @@ def find_versions(found: Intake, archive: Archive, *, fresh: bool = False) -> In
         lost = [line for line in lines.values() if not versions[line.head.id]]
         versions |= _by_patches(lost, own, archive, fresh)
     except ArchiveUnreachable as error:
-        note = Problem(kind="versions-unknown", message=f"whether newer versions exist is not known: {error}")
+        note = Problem(kind="versions-unknown", message=f"could not check for newer versions: {error}")
         return replace(found, posting=found.posting.model_copy(update={"problems": (*found.posting.problems, note)}))
     parts = tuple(
         part.model_copy(update={"versions": versions[lines[part_head(part)].head.id]})

@@ -31,10 +31,10 @@ def parse_duration(text: str) -> float:
     """Seconds of `90m`, `1h30m`, `45s`, `2d`; a unit must be named. Raises UsageError."""
     given = text.strip().lower().replace(" ", "")
     if not _DURATION.fullmatch(given):
-        raise UsageError(f"{text!r} is no duration", hint="90m, 1h30m, 45s and 2d are")
+        raise UsageError(f"{text!r} is not a duration", hint="examples: 90m, 1h30m, 45s, 2d")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([smhd])", given))
     if not 0 < seconds <= 30 * 86400:
-        raise UsageError(f"{text!r} is no time to wait", hint="more than nothing and at most 30 days")
+        raise UsageError(f"{text!r} is not a valid waiting time", hint="it must be more than zero and at most 30 days")
     return seconds
 
 
@@ -68,7 +68,7 @@ def wait_complete(
             if missing is None or (not missing and (_same(before, last) or _settled(last, now()))):
                 progress(Event("intake", "wait", "done", counted(len(last.mails), "mail")))
                 return last
-            trouble = missing or f"{counted(len(last.mails), 'mail')}; looking once more whether others follow"
+            trouble = missing or f"{counted(len(last.mails), 'mail')}; checking once more for further mails"
         left = until - now()
         if left <= 0 and last is not None:
             progress(Event("intake", "wait", "failed" if _missing(last) else "done", trouble))

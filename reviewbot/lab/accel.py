@@ -57,13 +57,13 @@ def choose_accelerator(
     if not KVM.exists():
         return _without_kvm(policy, f"there is no {KVM}")
     if not os.access(KVM, os.R_OK | os.W_OK):
-        return _without_kvm(policy, f"{KVM} may not be opened by this user")
+        return _without_kvm(policy, f"this user has no permission to open {KVM}")
     store = cache / "accelerator.json"
     key = this_host(version)
     with locked(cache / "locks" / "accelerator.lock"):
         known = _known(store)
         if key not in known:
-            progress(Event("lab", "accelerator", "start", f"does {KVM} run a kernel?", expected=PROBE_LIMIT))
+            progress(Event("lab", "accelerator", "start", f"checking whether {KVM} works", expected=PROBE_LIMIT))
             answer = _probe(kernel, root)
             told = "KVM does not run a kernel here, so the CPU is emulated" if answer else "KVM works"
             progress(Event("lab", "accelerator", "done", told))
@@ -100,7 +100,7 @@ def this_host(version: str) -> str:
 
 def _without_kvm(policy: str, why: str) -> Accelerator:
     if policy == "kvm":
-        raise NoAccelerator(f"kvm is demanded, but {why}", hint="set `accelerator: auto` in the site file")
+        raise NoAccelerator(f"kvm is required, but {why}", hint="set `accelerator: auto` in the site file")
     return Accelerator("tcg", f"{why}, so the CPU is emulated (10 to 20 times slower)")
 
 
@@ -149,7 +149,7 @@ def _watched(qemu: "subprocess.Popen[bytes]", wires: Wires) -> str:
             return ""
         if over:
             words = wires.said.since(0).strip().splitlines()
-            return f"QEMU ended: {words[-1] if words else f'status {qemu.returncode}'}"
+            return f"QEMU exited: {words[-1] if words else f'status {qemu.returncode}'}"
         time.sleep(0.1)
     reached = "reached the kernel but not init" if wires.serial.seen else "said nothing"
-    return f"{KVM} opens, but a kernel {reached} within {PROBE_LIMIT:.0f} s"
+    return f"{KVM} can be opened, but a kernel {reached} within {PROBE_LIMIT:.0f} s"

@@ -76,7 +76,7 @@ def lost_under(
     fields, crashed = splat.fields, splat.crash
     if reason and not crashed:
         fields |= {
-            "splat": f"the guest restarted or went off without a word ({reason})",
+            "splat": f"the guest rebooted or powered off without a message ({reason})",
             "crash": "reboot",
             "fingerprint": "",
             "splat_text": "",

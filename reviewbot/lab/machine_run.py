@@ -157,7 +157,7 @@ class MachineRun:
         if self.saved:
             self.saved.drop()
         self.saved = None
-        self.notes.append(f"the saved machine was dropped and this one booted: {why}")
+        self.notes.append(f"the saved machine was discarded and a new one booted: {why}")
         for name in CONSOLES:
             with contextlib.suppress(OSError):
                 (self.places.logs / name).replace(self.places.logs / f"dropped-{name}")
@@ -169,7 +169,7 @@ class MachineRun:
 
     def _last_words(self, status: int) -> str:
         words = self.wires.said.since(0).strip().splitlines()
-        return f" (QEMU ended with status {status}{': ' + words[-1] if words else ''})"
+        return f" (QEMU exited with status {status}{': ' + words[-1] if words else ''})"
 
     async def _talk(self, process: "subprocess.Popen[bytes]", started: float) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -218,16 +218,16 @@ class MachineRun:
         if refused > crowded_out:
             self.notes.append("the guest sent files that were refused")
         if lines.strange:
-            self.notes.append(f"{lines.strange} lines on the control port were not of the agent")
+            self.notes.append(f"{lines.strange} lines on the control port were not from the agent")
         if self.unasked:
-            self.notes.append(f"the guest answered {self.unasked} times what it was not asked, or twice")
+            self.notes.append(f"the guest answered {self.unasked} requests that were not made, or twice")
 
     async def _converse(self, control: Port, lines: Lines, files: Files, started: float) -> None:
         control.say(greeting(self.nonce))
         limit = RESTORED_WORD if self.saved else FIRST_WORD
-        first = await control.next(lines, limit * self.job.slow, "no word from the agent")
+        first = await control.next(lines, limit * self.job.slow, "no message from the agent")
         if first.get("t") != protocol.HELLO:
-            raise Lost("the agent's first word was not its name")
+            raise Lost("the agent's first message was not its hello")
         self.agent_seconds = time.monotonic() - started
         self.hello = {name: fact for name, fact in facts(first).items() if name in HELLO}
         slow, claim = believed(number(first, "slow_factor"), self.accelerator.name)
@@ -248,7 +248,7 @@ class MachineRun:
             reply = await self._step(step, slow, control, lines, files)
             self._reply(reply)
             if reply.unclean:
-                raise Lost(f"the machine was given up after {step.name}: {reply.unclean}")
+                raise Lost(f"the machine was abandoned after {step.name}: {reply.unclean}")
             if self.job.renew and not step.gate and (reply.splat or reply.allowed):
                 break
             gate_failed = step.gate and (reply.exit_status != 0 or reply.status == "timeout")
@@ -257,7 +257,7 @@ class MachineRun:
         self.unasked += control.forget()
         marks = self.wires.marks()
         control.say({"op": protocol.OFF})
-        last = await control.next(lines, 60.0, "no final word from the agent")
+        last = await control.next(lines, 60.0, "no final message from the agent")
         self.complete = last.get("t") == protocol.FINAL
         if (late := heard(*self.wires.since(marks))).line and late.fields["crash"] != "reboot":
             self.notes.append(f"the kernel splatted after the last step: {late.line}")
@@ -273,7 +273,7 @@ class MachineRun:
         if reply.splat:
             self.notes.append(f"the kernel splatted during {step.name}: {reply.splat}")
         if reply.exit_status != 0 or reply.status == "timeout":
-            said = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
+            said = reply.output.strip().splitlines()[-1:] or ["no output"]
             self._note_last(f"{step.name} failed ({reply.status}): {said[0][:200]}")
         self.complete = bool(reply.unclean)
         return not reply.unclean
@@ -335,7 +335,9 @@ class MachineRun:
         """The agent's next word on a step, however many there are. Raises Lost, also when the step's time is over."""
         left = began + asked.limit + GRACE - time.monotonic()
         if left <= 0:
-            raise Silent(f"no answer to {asked.step.name} within {GRACE:.0f} s after its limit of {asked.limit:.0f} s")
+            raise Silent(
+                f"no response to {asked.step.name} within {GRACE:.0f} s after its limit of {asked.limit:.0f} s"
+            )
         return await control.next(lines, min(SILENCE, left), f"silence during {asked.step.name}")
 
     async def _lost_during(
@@ -347,10 +349,10 @@ class MachineRun:
         """
         why = str(lost)
         if isinstance(lost, Silent) and self.qmp:
-            self.progress(Event("lab", self.job.name, "note", f"{lost}: looking from outside"))
+            self.progress(Event("lab", self.job.name, "note", f"{lost}: inspecting it from the host"))
             state, seen = await last_look(self.qmp, self.places, self.wires.console)
             self.step_files.write(asked.step, "", None, seen)
-            why = f"{lost}; QEMU says: {state or 'nothing'}"
+            why = f"{lost}; QEMU reports: {state or 'nothing'}"
         elif self.qmp:
             await all_events(self.qmp)
             await self.wires.end(LAST_WORDS)

@@ -39,4 +39,4 @@ def believed(claim: float, accelerator: str) -> tuple[float, str]:
     factor = min(max(claim, 1.0), most, MOST)
     if claim <= most:
         return factor, ""
-    return factor, f"the guest said that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"
+    return factor, f"the guest reports that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"

@@ -66,7 +66,7 @@ async def or_ended(work: Any, watch: "asyncio.Task[None]", limit: float, words: 
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
     if watch.done():
-        raise Ended("QEMU ended")
+        raise Ended("QEMU exited")
     raise Silent(f"{words} within {limit:.0f} s")
 
 
@@ -75,7 +75,7 @@ async def connect_qmp(client: QMPClient, end: socket.socket) -> None:
     try:
         await client.connect(end)
     except (QMPError, OSError, EOFError) as error:
-        raise Ended("QEMU ended") from error
+        raise Ended("QEMU exited") from error
 
 
 async def all_events(client: QMPClient) -> None:
@@ -114,10 +114,10 @@ class Port:
             try:
                 data = await or_ended(self.reader.read(65536), self.watch, left, words)
             except ConnectionError as error:
-                raise Ended("QEMU ended") from error
+                raise Ended("QEMU exited") from error
             if not data:
                 await asyncio.wait({self.watch}, timeout=LAST_WORDS)  # let QEMU end, so that its status is known
-                raise Ended("the machine went away")
+                raise Ended("the machine disappeared")
             self.waiting += lines.feed(data)
         return self.waiting.pop(0)
 

@@ -68,11 +68,11 @@ async def _until_quiet(console: Recorder) -> None:
 
 def what_hung(hang: dict[str, Any], done: dict[str, Any]) -> str:
     """What the agent found, and what ended the step; the first lines say how."""
-    because = ", since aborting its fuse connections did not end it" if text(done, "aborted", 100) else ""
-    ends = {"abort": "ended when its fuse connections were aborted", "kill": f"was sent SIGKILL{because}"}
+    because = ", since it did not exit when its fuse connections were aborted" if text(done, "aborted", 100) else ""
+    ends = {"abort": "exited when its fuse connections were aborted", "kill": f"was sent SIGKILL{because}"}
     how = ends.get(text(done, "by"), "")
     unclean = text(done, "unclean", 300)
     still = number(hang, "still")
     stood = f"no progress for {still:.0f} s while a request or a task is blocked" if still else ""
-    lines = [stood, how, f"the machine was given up: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
+    lines = [stood, how, f"the machine was abandoned: {unclean}" if unclean else "", text(hang, "text", EXCERPT)]
     return "\n".join(line for line in lines if line)[:EXCERPT]

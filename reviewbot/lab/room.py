@@ -12,7 +12,7 @@ LEG_BYTES, LEG_FILES = 4 << 30, 200_000
 """Of all machines of one suite in one leg, their logs among it. A test that fails leaves some 100 KiB."""
 SCANT = 64 << 20
 """Bytes of it that are left when the logs of further machines become short ones."""
-OVERDUE = "the time that all tests may take was up"
+OVERDUE = "the time limit for all tests was reached"
 """Why a machine was ended, or not started."""
 DEPTH = 24
 """Folders below each other in which a file may be."""

@@ -70,7 +70,7 @@ class Coverage(Model):
     def words(self) -> str:
         """`patched lines: 42 executable, 37 reached, 5 not reached`."""
         if not self.executable:
-            return "patched lines: none that the compiler made code of was measured"
+            return "patched lines: none that was compiled to code was measured"
         reached = self.executable - self.missed
         return f"patched lines: {self.executable} executable, {reached} reached, {self.missed} not reached"
 

@@ -26,7 +26,7 @@ class ServerReport(Model):
 
 
 class Death(Model):
-    """A FUSE server that died or hung during a test, or lived on and reported a fault of its own."""
+    """A FUSE server that died or hung during a test, or lived on and reported an error itself."""
 
     server: str = ""
     """`fuse2fs`; empty: a report that names no server."""
@@ -39,7 +39,7 @@ class Death(Model):
     by: str = ""
     """Who sent the signal, where that is known: `the kernel's OOM killer`."""
     hung: bool = False
-    """It did not end after it was unmounted; its stacks were kept, and the lab killed it."""
+    """It did not exit after it was unmounted; its stacks were kept, and the lab killed it."""
     mounted: bool = False
     """Whether its filesystem was left mounted, useless."""
     backtrace: str = ""
@@ -54,17 +54,17 @@ class Death(Model):
 
 
 def in_words(death: Death) -> str:
-    """`fuse2fs (pid 123) died of SIGSEGV: op_read:fuse_lib_read (asan: heap-use-after-free, READ)`."""
+    """`fuse2fs (pid 123) was killed by SIGSEGV: op_read:fuse_lib_read (asan: heap-use-after-free, READ)`."""
     who = death.server or "a server"
     who += f" (pid {death.pid})" if death.pid else ""
     if death.hung:
-        how = "did not end after it was unmounted"
+        how = "did not exit after it was unmounted"
     elif death.status is None:
-        how = "reported a fault of its own"
+        how = "reported an error itself"
     elif death.signal:
-        how = f"died of {death.signal}" + (f" from {death.by}" if death.by else "")
+        how = f"was killed by {death.signal}" + (f" from {death.by}" if death.by else "")
     else:
-        how = f"ended with status {death.status}" + (", still mounted" if death.mounted else " after the unmount")
+        how = f"exited with status {death.status}" + (", still mounted" if death.mounted else " after the unmount")
     where = f": {death.fingerprint}" if death.fingerprint else ""
     said = f" ({death.report.kind}: {death.report.title})" if death.report else ""
     more = f"; and {len(death.others)} more" if death.others else ""

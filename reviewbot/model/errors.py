@@ -69,7 +69,7 @@ class DiskFull(InfraError):
     def __init__(self, where: str = "") -> None:
         super().__init__(
             f"the disk is full{f' ({where})' if where else ''}",
-            hint="free some space and repeat the command: it goes on where it stopped",
+            hint="free some space and run the command again to resume",
         )
 
 
@@ -89,7 +89,7 @@ class Unexpected(InfraError):
         where = f" at {place}" if place else ""
         super().__init__(
             f"internal error{where}: {type(error).__name__}{f': {words}' if words else ''}",
-            hint=f"please report it with {trace}" if trace else "the trace could not be written anywhere",
+            hint=f"please report it with {trace}" if trace else "the trace could not be saved",
         )
         self.kind, self.words, self.place, self.log = type(error).__name__, words, place, trace
 

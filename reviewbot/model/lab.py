@@ -117,7 +117,7 @@ class StepReply(Model):
     server: ServerFigures | None = None
     """Of a step that was measured and ended."""
     death: Death | None = None
-    """A FUSE server that died meanwhile, or reported a fault of its own."""
+    """A FUSE server that died meanwhile, or reported an error itself."""
     server_errors: tuple[ServerError, ...] = ()
     """What servers said in their log that `qemu/servers.yaml` knows."""
 

@@ -93,7 +93,7 @@ class TestResult(Model):
     """First functions of its call trace, or else of the server's death, joined by `:`; the same for the same crash.
     Empty without a trace."""
     death: Death | None = None
-    """A FUSE server that died during the test, or reported a fault of its own."""
+    """A FUSE server that died during the test, or reported an error itself."""
     server_errors: tuple[ServerError, ...] = ()
     """Errors that servers told of in their log during the test. They alone change no outcome."""
     seconds: float = 0.0
@@ -231,13 +231,13 @@ def accounted(suite: str, planned: Sequence[str], results: Sequence[TestResult])
     whole = []
     for test, answers in found.items():
         if test in twice:
-            reason = "reviewbot lost count: planned or answered more than once"
+            reason = "reviewbot miscounted: planned or answered more than once"
             whole.append(TestResult(suite=suite, test=test, outcome=Outcome.INFRA, reason=reason))
         else:
             whole += answers or [TestResult(suite=suite, test=test, outcome=Outcome.MISS, reason="it has no result")]
     problems = [f"{len(twice)} tests planned or answered more than once ({twice[0]}, …)"] if twice else []
     problems += [f"{len(strange)} results of tests that were not planned ({strange[0]}, …)"] if strange else []
-    return tuple(whole), f"reviewbot lost count: {'; '.join(problems)}"[:500] if problems else ""
+    return tuple(whole), f"reviewbot miscounted: {'; '.join(problems)}"[:500] if problems else ""
 
 
 class Difference(Model):

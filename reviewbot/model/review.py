@@ -87,7 +87,7 @@ class PatchBuild(Model):
         """`fs/fuse/file.c:12: what the compiler said`, and what is known of where that comes from."""
         said = f"{self.place}: {self.error}" if self.place else self.error
         known = [self.why] if self.why else []
-        known += ["the state before the patches has this error, too"] if self.of_base else []
+        known += ["the state before the patches has the same error"] if self.of_base else []
         known += [f"the error came with “{self.came_with}”"] if self.came_with else []
         return f"{said} ({'; '.join(known)})" if said and known else said or "; ".join(known)
 

@@ -88,7 +88,7 @@ class Shard(Model):
         last = [self.last.name] if self.last else []
         for name in (self.leg.name, *last, *(disk.serial for disk in self.disks), *names):
             if not is_plain(name):
-                raise ValueError(f"{name!r} is no plain name")
+                raise ValueError(f"{name!r} is not a plain name")
         if sorted(need.kind for need in self.needs) != sorted(IMAGES):
             raise ValueError(f"needs must name {', '.join(IMAGES)}, once each")
         return self

@@ -38,7 +38,7 @@ def _compiles(value: str) -> str:
     try:
         found = re.compile(value, re.MULTILINE)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
+        raise ValueError(f"not a regular expression: {error}") from error
     if found.match(""):
         raise ValueError("matches nothing at all")
     return value

@@ -66,7 +66,7 @@ class Variants(Model):
     def _conflicts_are_known(self) -> Self:
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names) or not all(names):
-            raise ValueError("each variant needs a name of its own")
+            raise ValueError("each variant needs its own name")
         for variant in self.variants:
             if unknown := set(variant.conflicts) - set(names):
                 raise ValueError(f"{variant.name} conflicts with {', '.join(sorted(unknown))}, which is not here")

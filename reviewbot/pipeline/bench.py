@@ -105,7 +105,7 @@ def _compared(leg: LegSpec, was: LegResult, now: LegResult, head: Context, base:
         shown = {one.row for one in bench.slower(bench.compare(*pairs[-1]))}
         slow = tuple(one for one in slow if one.row in shown)
     if slow and len(pairs) < wanted:
-        return _Found(leg.name, rows, problem=f"what seemed slower could not be measured again: {lost}")
+        return _Found(leg.name, rows, problem=f"apparent slowdowns could not be measured again: {lost}")
     change = bench.finding(slow, pairs)
     return _Found(leg.name, rows, change.model_copy(update={"machine": kind}) if change else None, problem)
 

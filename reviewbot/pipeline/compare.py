@@ -115,7 +115,9 @@ def _with_mixes(
 
 def _without(progress: Progress) -> Callable[[HistoryBroken], None]:
     """One line, and the run goes on without a history."""
-    return lambda error: progress(Event("compare", "history", "say", f"{error}; {error.hint}; this run does without"))
+    return lambda error: progress(
+        Event("compare", "history", "say", f"{error}; {error.hint}; this run does without it")
+    )
 
 
 def _why(error: OSError | InfraError) -> str:
@@ -124,7 +126,7 @@ def _why(error: OSError | InfraError) -> str:
         return str(error)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
-    return f"{error.strerror}: the same command goes on when there is room"
+    return f"{error.strerror}: free some space and run the command again to resume"
 
 
 def _joined(known: Comparison, found: Comparison) -> Comparison:
@@ -165,7 +167,7 @@ def _rebuilt(run: Run, lock: Lock) -> Head:
     made = run.build(_trees_here(run, lock.trees))
     was, now = lock.artifacts.artifacts, made.artifacts.artifacts
     if others := sorted(kind for kind, artifact in now.items() if kind in was and was[kind].key != artifact.key):
-        raise InfraError(f"this host builds another {others[0]} than the one that was tested")
+        raise InfraError(f"this host builds a different {others[0]} than the one that was tested")
     return Head(run, run.context(made, Tests(run.plan.tests), lock.conditions))
 
 
@@ -185,5 +187,5 @@ def _trees_here(run: Run, recorded: Trees) -> Trees:
     )
     heads = {tree.component: tree.head_tree for tree in made.trees}
     if others := [tree.component for tree in recorded.trees if heads.get(tree.component) != tree.head_tree]:
-        raise InfraError(f"{others[0]} is not what was tested when its patches are applied again")
+        raise InfraError(f"{others[0]} differs from what was tested when its patches are applied again")
     return made

@@ -39,7 +39,7 @@ def _deep(head: Head, variant: Variant) -> Deep:
     }
     folder = RunFolder(head.run.folder.id, head.run.folder.path / found.folder)
     run = replace(head.run, folder=folder, plan=head.run.plan.model_copy(update=short))
-    run.progress(Event("lab", f"variant {variant.name}", "say", "is built and tested, too"))
+    run.progress(Event("lab", f"variant {variant.name}", "say", "building and testing it"))
     try:
         context = run.context(run.build(head.context.build.trees), Tests(run.plan.tests))
     except (InfraError, SeriesAtFault) as error:

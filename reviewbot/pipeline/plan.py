@@ -72,9 +72,9 @@ def never_on(posting: Posting, word: str, *, rfc: bool) -> str:
         if any(enables.search(patch.subject) for patch in applied):
             continue
         if later := next((p for p in parts if any(enables.search(patch.subject) for patch in p.patches)), None):
-            return f"{word} cannot switch on before {component} part {later.counter}, which is not applied"
+            return f"{word} cannot be enabled before {component} part {later.counter}, which is not applied"
         if any(brings.search(f"{patch.subject} {' '.join(patch.paths)}") for patch in applied):
-            return f"no patch of {component} here enables {word}: unless base does, it cannot switch on"
+            return f"no patch of {component} here enables {word}: unless base does, it cannot be enabled"
     return ""
 
 

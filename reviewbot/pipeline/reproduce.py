@@ -66,7 +66,7 @@ def read_file(folder: RunFolder, name: str, model: type[M]) -> M | None:
     """A file of a run, if it is there. Raises UsageError when it is not as this reviewbot writes it."""
     if not (folder.path / name).exists():
         return None
-    hint = "another version of reviewbot wrote it; use that one, or run the series again"
+    hint = "it was written by another version of reviewbot; use that version, or run the series again"
     return read_model(folder.path / name, model, f"cannot be read as {name} of a run", hint)
 
 
@@ -75,7 +75,7 @@ def read_run(folder: RunFolder, site: Site) -> Recorded:
     use_boxes(site)
     lock = read_file(folder, "lock.json", Lock)
     if lock is None:
-        why = "it was a review, did not build, or was interrupted before that"
+        why = "it was a review, did not build, or was interrupted earlier"
         raise UsageError(f"run {folder.id} has nothing that boots", hint=f"{why}; `reviewbot runs` lists others")
     results = read_file(folder, "results.json", Results)
     legs = results.legs if results else ()
@@ -90,7 +90,7 @@ def read_run(folder: RunFolder, site: Site) -> Recorded:
             memory=machine.memory,
             cpus=machine.cpus,
         )
-        notes.append("this run did not record its machines: memory, CPUs, disks and legs are today's")
+        notes.append("this run did not record its machines: using today's memory, CPUs, disks and legs")
     return Recorded(folder, lock, conditions, legs, tuple(notes))
 
 
@@ -98,7 +98,7 @@ def artifact_of(run: Recorded, kind: str, store: Store) -> Artifact:
     """The very one that the run used: by its key, in this user's store or where it was. Raises UsageError."""
     wanted = run.lock.artifacts.artifacts.get(kind)
     if wanted is None:
-        why = run.lock.artifacts.unavailable.get(kind, "it was not asked for")
+        why = run.lock.artifacts.unavailable.get(kind, "it was not requested")
         raise UsageError(f"run {run.folder.id} has no {kind}: {why}")
     for place in dict.fromkeys((store.path(kind, wanted.key), Path(wanted.path))):
         found = store.read(place, wanted.key)
@@ -199,7 +199,7 @@ def cases(run: Recorded, name: str, legs: Sequence[str]) -> tuple[Case, ...]:
         chosen = chosen or tuple(leg for leg, was in known.items() if was.outcome is outcome)
     chosen = chosen or tuple(known)
     if not chosen:
-        raise UsageError(f"no leg of run {run.folder.id} ran {name}", hint="--leg LEG runs it there all the same")
+        raise UsageError(f"no leg of run {run.folder.id} ran {name}", hint="--leg LEG runs it there anyway")
     return tuple(Case(run.leg(leg), suite, test, known.get(leg)) for leg in chosen)
 
 
@@ -247,7 +247,7 @@ def bare_command(case: Case, context: Context) -> str:
     guest = Path(context.build.artifacts.artifacts["guest"].path) / IMAGES["guest"]
     if not _knows_bare(guest):
         raise UsageError(
-            "the guest of this run cannot start a shell by itself: an older reviewbot made it",
+            "the guest of this run cannot start a shell by itself: it was made by an older reviewbot",
             hint="`reviewbot shell` works with any guest",
         )
     job = _job(case.leg, (), context)

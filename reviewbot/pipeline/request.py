@@ -107,11 +107,11 @@ def check_request(request: Request, stack: Stack, cache: Path) -> None:
     )
     choose_variant(tests.variants)
     if tests.deep and tests.variants:
-        raise UsageError("--deep brings variants of its own", hint="leave --variant out")
+        raise UsageError("--deep selects its own variants", hint="drop --variant")
     if how.on and how.shards:
-        raise UsageError("--on hands shards out by itself", hint="leave --shards or --on out")
+        raise UsageError("--on creates its own shards", hint="drop --shards or --on")
     if tests.deep and how.shards:
-        raise UsageError("--deep cannot be cut into shards", hint="leave --deep or --shards out")
+        raise UsageError("--deep cannot be split into shards", hint="drop --deep or --shards")
     words = selection.parse(tests.tests)
     if tests.tests and FSTESTS in tests.suites and (known := _known(stack, cache)):
         names.check_names(words, known)

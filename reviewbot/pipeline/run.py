@@ -120,9 +120,7 @@ class Run:
     def _accelerator(self, build: Build) -> Accelerator:
         """What machines have; those of a fleet find out by themselves, and tests are chosen for what is likely."""
         if self.fleet:
-            return Accelerator(
-                likely_accelerator(self.site, self.store.root, self.fleet.name), "so the fleet should have"
-            )
+            return Accelerator(likely_accelerator(self.site, self.store.root, self.fleet.name), "required by the fleet")
         kernel, guest = (Path(build.artifacts.artifacts[kind].path) / IMAGES[kind] for kind in ("kernel", "guest"))
         return lab.choose_accelerator(self.site.accelerator, kernel, guest, self.store.root, progress=self.progress)
 

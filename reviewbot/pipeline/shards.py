@@ -67,7 +67,9 @@ def _comparison(run: Path) -> Comparison | None:
 def _run_of(folder: Path) -> RunFolder:
     """The run among this user's; it is put there when it was begun on another machine."""
     if not (folder / "run" / "plan.json").is_file():
-        raise UsageError(f"{folder} is no folder of shards", hint="`apply-and-test --shards N --shard-dir` makes one")
+        raise UsageError(
+            f"{folder} is not a folder of shards", hint="`apply-and-test --shards N --shard-dir` creates one"
+        )
     plan = shard_files.read_plan(RunFolder(folder.name, folder / "run"))
     runs = Runs(data_dir() / "runs")
     run = RunFolder(plan.run, runs.root / plan.run)

@@ -50,12 +50,12 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
     frames = [frame for splat in splats for line in telling_lines(splat) for frame in NAMED.findall(line)]
     if not frames:
         return results
-    progress(Event("lab", "lines", "start", "looking for the lines of the source"))
+    progress(Event("lab", "lines", "start", "resolving source lines"))
     try:
         known = lines(frames)
     except ReviewbotError as error:
         progress(Event("lab", "lines", "failed", str(error)))
-        note = f"traces without lines of the source: {error}"
+        note = f"traces without source lines: {error}"
         legs = [
             leg.model_copy(update={"notes": (*leg.notes, note)}) if any(test.crash for test in leg.tests) else leg
             for leg in results.legs

@@ -46,7 +46,7 @@ def review_branch(repository: Path, message_ids: Collection[str]) -> Branch:
     try:
         top = Path(git_in(repository, "rev-parse", "--show-toplevel").output.strip())
     except CommandFailed as error:
-        raise UsageError(f"{repository} is no git repository", hint="--tree names the one of `b4 review`") from error
+        raise UsageError(f"{repository} is not a git repository", hint="--tree names the one of `b4 review`") from error
     found: list[tuple[int, str, Branch]] = []
     for name in get_review_branches(str(top)):
         try:
@@ -58,7 +58,7 @@ def review_branch(repository: Path, message_ids: Collection[str]) -> Branch:
             when = git_in(top, "log", "-1", "--format=%ct", branch.tip).output.strip().zfill(12)
             found.append((number, when, branch))
     if not found:
-        raise UsageError(f"{top} has no review branch of this posting", hint="`b4 review` makes one: b4/review/…")
+        raise UsageError(f"{top} has no review branch of this posting", hint="`b4 review` creates one: b4/review/…")
     return max(found, key=lambda one: one[:2])[2]
 
 
@@ -85,7 +85,7 @@ def write_texts(branch: Branch, texts: dict[str, str]) -> None:
     """Put them where b4 looks, instead of older ones of ours. Raises UsageError when another reviewer's are there."""
     folder, identity = branch.folder, branch.folder / "identity.txt"
     if folder.exists() and (not identity.is_file() or identity.read_text(errors="replace").strip() != IDENTITY):
-        raise UsageError(f"{folder} holds another review", hint="open `b4 review` once: it takes that one in")
+        raise UsageError(f"{folder} holds another review", hint="open `b4 review` once to import it")
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.txt"):
         if old.name not in texts:

@@ -68,14 +68,14 @@ def github_settings() -> GithubSettings:
     if where.scheme != "https" and where.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise UsageError(f"GITHUB_API_URL must begin with https://: {api}")
     if not re.fullmatch(r"[!-~]+", token):
-        raise UsageError("GITHUB_TOKEN has no token", hint="one with `checks: write` and `pull-requests: write`")
+        raise UsageError("GITHUB_TOKEN is not set", hint="use a token with `checks: write` and `pull-requests: write`")
     return GithubSettings(api, token)
 
 
 def github_target(repository: str, sha: str, component: str, issue: int) -> Target:
     """Checked words of a command line. Raises UsageError."""
     if not re.fullmatch(r"(?!\.)[A-Za-z0-9._-]{1,100}/(?!\.\.?$)[A-Za-z0-9._-]{1,100}", repository):
-        raise UsageError(f"no repository of GitHub: {repository}", hint="OWNER/NAME")
+        raise UsageError(f"not a GitHub repository: {repository}", hint="OWNER/NAME")
     if bool(sha) == bool(issue):
         raise UsageError("either --sha, for a check, or --issue, for a comment")
     if sha and not re.fullmatch(r"[0-9a-f]{40}", sha):
@@ -153,7 +153,7 @@ class Github:
         while left:
             self._api.ask("PATCH", f"{repository}/check-runs/{number}", _fields(name, report, left[:_BATCH]))
             left = left[_BATCH:]
-        return "" if there is None else "it was there, and is up to date"
+        return "" if there is None else "it exists and is up to date"
 
     def _comment(self, wanted: _Payload) -> str:
         target, report = wanted.target, wanted.report
@@ -168,7 +168,7 @@ class Github:
                 return "the comment is of a newer run"
             if said.strip() != body.strip():
                 self._api.ask("PATCH", f"{repository}/issues/comments/{_number(one)}", {"body": body})
-            return "it was there, and is up to date"
+            return "it exists and is up to date"
         self._api.ask("POST", f"{repository}/issues/{target.issue}/comments", {"body": body})
         return ""
 
@@ -265,5 +265,5 @@ def _fields(name: str, report: GithubReport, annotations: list[Annotation]) -> d
 
 def _number(answer: Any) -> int:
     if not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
-        raise NotTaken("it answered without an id", again=False)
+        raise NotTaken("the response has no id", again=False)
     return int(answer["id"])

@@ -28,7 +28,7 @@ def kcidb_settings() -> KcidbSettings:
     given = os.environ.get("KCIDB_REST", "")
     parts = urlsplit(given)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("where is KCIDB?", hint="KCIDB_REST=https://TOKEN@db.kernelci.org/submit")
+        raise UsageError("KCIDB_REST is not set", hint="KCIDB_REST=https://TOKEN@db.kernelci.org/submit")
     host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
     return KcidbSettings(urlunsplit((parts.scheme, host, parts.path or "/submit", "", "")), parts.username or "")
 
@@ -48,7 +48,7 @@ def check(content: bytes) -> None:
     try:
         schema.LATEST.validate(json.loads(content))
     except (ValueError, jsonschema.ValidationError) as error:
-        raise UsageError(f"kcidb.json is no submission: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"kcidb.json is not a valid submission: {str(error).splitlines()[0]}") from error
 
 
 class Kcidb:
@@ -63,5 +63,5 @@ class Kcidb:
         answer = self._server.post(self._url, json.loads(item.payload), blind=True)
         status = answer.get("status") if isinstance(answer, dict) else None
         if status == "error":
-            raise NotTaken(str(answer.get("message", "it says `error`"))[:200], again=False)
+            raise NotTaken(str(answer.get("message", "it reports `error`"))[:200], again=False)
         return ""

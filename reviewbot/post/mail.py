@@ -57,7 +57,7 @@ class Delivery(Model):
                 first = f"{self.why}; " if self.why else ""
                 return f"{self.mail}\n(a dry run: {first}--send would send this to {to} through {server})"
             case _:
-                hint = f"`reviewbot outbox release {self.number}` sends it all the same"
+                hint = f"`reviewbot outbox release {self.number}` sends it anyway"
                 return f"{self.message_id} to {to} is {self.state}: {self.why} ({hint})"
 
 
@@ -168,7 +168,7 @@ class _Letter:
         if send and self.kind is VerdictKind.FAILURES and not uncompared:
             raise UsageError(
                 "these failures are not compared with base: they may be older than the series",
-                hint="--uncompared sends them all the same",
+                hint="--uncompared sends them anyway",
             )
         decided = self._decided(sender)
         there = {address.lower() for address in recipients_of(self.message)}
@@ -250,18 +250,18 @@ def _send(item: Item, sender: Sender, settings: MailSettings) -> Item:
         done = sender.outbox.send(item.id, carry)
     except (OSError, ValueError) as error:
         raise InfraError(
-            f"{settings.server} may have taken the mail, or not: {error or type(error).__name__}",
+            f"{settings.server} may or may not have accepted the mail: {error or type(error).__name__}",
             hint=f"`reviewbot outbox release {item.id}` sends it again",
         ) from error
     if done.state is State.SENT and done.why:
         raise InfraError(
             f"sent, but {settings.server} refused some recipients: {done.why}",
-            hint="the others have it: to send it again would reach them twice",
+            hint="the others got it: sending it again would reach them twice",
         )
     if done.state is State.REFUSED or (done.state is State.PENDING and done.tries):
         later = "`reviewbot outbox send` tries again later; " if done.state is State.PENDING else ""
         raise InfraError(
-            f"{settings.server} did not take the mail: {done.why}", hint=f"{later}check git's sendemail.* settings"
+            f"{settings.server} did not accept the mail: {done.why}", hint=f"{later}check git's sendemail.* settings"
         )
     return done
 

@@ -132,7 +132,7 @@ class Outbox:
 
     def hold(self, number: int) -> Item:
         """Let it wait. Raises UsageError when it went out, or may have."""
-        return self._move(number, State.HELD, "held by hand", (State.PENDING, State.HELD, State.REFUSED))
+        return self._move(number, State.HELD, "held manually", (State.PENDING, State.HELD, State.REFUSED))
 
     def release(self, number: int) -> Item:
         """Let it go at once, also what may have arrived before. Raises UsageError when it was sent, or dropped."""
@@ -140,7 +140,7 @@ class Outbox:
 
     def drop(self, number: int) -> Item:
         """Never send it. Raises UsageError when it was sent."""
-        return self._move(number, State.DROPPED, "dropped by hand", tuple(s for s in State if s is not State.SENT))
+        return self._move(number, State.DROPPED, "dropped manually", tuple(s for s in State if s is not State.SENT))
 
     def _move(self, number: int, to: State, why: str, allowed: Sequence[State]) -> Item:
         with self._sending():

@@ -34,9 +34,9 @@ def patchwork_settings() -> PatchworkSettings:
     values = [found.get(f"b4.pw-{name}", "") for name in ("url", "project", "key")]
     for name, value in zip(("url", "project", "key"), values, strict=True):
         if not value or value.splitlines() != [value]:
-            raise UsageError(f"git has no b4.pw-{name}", hint="as b4 wants it: b4.pw-url, b4.pw-project, b4.pw-key")
+            raise UsageError(f"git has no b4.pw-{name}", hint="set it as for b4: b4.pw-url, b4.pw-project, b4.pw-key")
     if urlsplit(values[0]).scheme not in ("http", "https"):
-        raise UsageError(f"b4.pw-url is no URL: {values[0]}")
+        raise UsageError(f"b4.pw-url is not a URL: {values[0]}")
     return PatchworkSettings(values[0].rstrip("/"), values[1], values[2])
 
 
@@ -80,7 +80,7 @@ class Patchwork:
         ]
         newest = max(there, key=lambda one: str(one.get("date", "")), default={})
         if (newest.get("state"), newest.get("target_url") or "") == (check.state, check.target_url):
-            return "it was there"
+            return "it exists"
         fields = {"state": check.state, "context": check.context, "description": check.description}
         self._server.post(patch, fields | ({"target_url": check.target_url} if check.target_url else {}))
         return ""

@@ -115,7 +115,7 @@ def decide(
         return Decision(held=f"{muted[0]} is muted")
     level = min([policy.defaults.level, *(r.level for r in rules.values() if r.level)], key=_LEVELS.index)
     if level == "none" or (level == "findings" and kind in _TOPICAL):
-        return Decision(held="no mails are wanted" if level == "none" else "a clean result is sent at level `all` only")
+        return Decision(held="mails are disabled" if level == "none" else "a clean result is sent at level `all` only")
     cc = () if kind in _TOPICAL else _copies(policy, rules, answered, author)
     until, why = _wait(policy, rules, sent)
     return Decision(until=until, why=why, cc=cc)
@@ -126,7 +126,7 @@ def _silent(answered: EmailMessage, posting: Posting | None) -> str:
     automatic = str(answered.get("Auto-Submitted", "no")).partition(";")[0].strip().lower() != "no"
     bulk = str(answered.get("Precedence", "")).strip().lower() in ("bulk", "junk") and "List-Id" not in answered
     if automatic or bulk or "X-Reviewbot-Run" in answered:
-        return "the mail that it answers is automatic itself"
+        return "the mail it replies to is itself automatic"
     if posting and posting.parts and all(part.rfc for part in posting.parts):
         return "the posting is an RFC"
     if posting and (newer := [version for version in posting.versions if version.newer]):
@@ -155,7 +155,7 @@ def rate(policy: Policy, sent: Sequence[datetime]) -> tuple[datetime, str] | Non
     if len(times) < most:
         return None
     first = times[-most] if most else datetime.now(UTC)
-    return first + timedelta(days=1), f"{counted(len(times), 'mail')} in 24 hours are enough"
+    return first + timedelta(days=1), f"{counted(len(times), 'mail')} in 24 hours: limit reached"
 
 
 def _wait(
@@ -169,5 +169,5 @@ def _wait(
     if full := rate(policy, sent.get("all", ())):
         waits.append(full)
     if about and about[-1] + timedelta(hours=defaults.posting_hours) > now:
-        waits.append((about[-1] + timedelta(hours=defaults.posting_hours), "the posting had a mail before"))
+        waits.append((about[-1] + timedelta(hours=defaults.posting_hours), "the posting already got a mail"))
     return max(waits, default=(None, ""), key=lambda wait: wait[0] or now)

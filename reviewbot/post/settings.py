@@ -42,7 +42,7 @@ def read_settings(folder: Path) -> MailSettings:
         raise UsageError("git has no sender for mail", hint="git config --global sendemail.from 'Name <address>'")
     port, encryption = get("smtpserverport"), get("smtpencryption").lower()
     if port and not port.isdigit():
-        raise UsageError(f"sendemail.smtpServerPort is no number: {port}")
+        raise UsageError(f"sendemail.smtpServerPort is not a number: {port}")
     if encryption not in ("", "tls", "ssl", "none"):
         raise UsageError(f"sendemail.smtpEncryption is neither tls nor ssl: {encryption}")
     return MailSettings(

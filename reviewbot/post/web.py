@@ -105,14 +105,14 @@ class Server:
         try:
             return json.loads(data) if data.strip() else None
         except ValueError as error:
-            raise NotTaken("it answered with something else than JSON", again=False) from error
+            raise NotTaken("it did not return JSON", again=False) from error
 
     def _answer_of_one_who_took(self, answer: "requests.Response") -> Any:
         """Raises OSError."""
         try:
             return self._answer(answer)
         except NotTaken as error:
-            raise OSError(f"it may have been taken: {error}") from error
+            raise OSError(f"it may have been accepted: {error}") from error
 
     def _words(self, error: Exception) -> str:
         return one_line(self._masked(str(error)), 200)

@@ -113,8 +113,8 @@ def check_patch(
         words = said.read_bytes().decode(errors="replace")
     findings = parse(words, rules, item.tree.component)
     if done.status and not findings and not _HEADER.search(words):
-        last = one_line(done.output.strip().splitlines()[-1]) if done.output.strip() else "it said nothing"
-        return [], f"checkpatch ended with status {done.status}: {last}"
+        last = one_line(done.output.strip().splitlines()[-1]) if done.output.strip() else "no output"
+        return [], f"checkpatch exited with status {done.status}: {last}"
     return findings, ""
 
 

@@ -279,10 +279,10 @@ def _finding(entry: Copy, difference: Difference, posted: frozenset[str], origin
             severity = Severity.ERROR if not follows else Severity.WARNING if both else Severity.NOTE
             values = [s.meaning.replace("( ", "(").replace(" )", ")") for s in (difference.master, difference.copy)]
             told = f": {values[0]} and {values[1]}" if all(0 < len(value) <= 40 for value in values) else ""
-            message = f"{name} has another value in {left} than in {right}{told}"
+            message = f"{name} has different values in {left} and {right}{told}"
         case "layout":
             severity = Severity.ERROR if both else Severity.WARNING
-            message = f"{name} has other members in {left} than in {right}"
+            message = f"{name} has different members in {left} and {right}"
         case "master-only":
             severity = Severity.WARNING if both else Severity.NOTE
             message = f"{name} is in {left} but not in {copy}"

@@ -82,10 +82,10 @@ def _one(trailer: Trailer, commit: Commit, history: History) -> Iterator[Remark]
         if history.complete:
             yield "fixes-unknown", f"Fixes: names {name[:12]}, which is not in this history", line
         else:
-            yield "fixes-unchecked", f"Fixes: {name[:12]} cannot be checked: the history is not here", line
+            yield "fixes-unchecked", f"Fixes: {name[:12]} cannot be checked: the history is not available", line
         return
     if found == commit.id or (history.complete and not history.holds(found)):
-        yield "fixes-elsewhere", f"Fixes: names {name[:12]}, which the patch does not stand on", line
+        yield "fixes-elsewhere", f"Fixes: names {name[:12]}, which is not an ancestor of the patch", line
     if right:
         yield from _subject(quoted, history.subject(found), name, line)
 
@@ -97,7 +97,7 @@ def _subject(quoted: str, real: str, name: str, line: str) -> Iterator[Remark]:
     if _means(quoted, real):
         yield "fixes-subject-inexact", f"Fixes: quotes the subject of {name[:12]} inexactly", evidence
     else:
-        yield "fixes-subject", f"Fixes: quotes another subject than {name[:12]} has", evidence
+        yield "fixes-subject", f"Fixes: quotes a different subject than that of {name[:12]}", evidence
 
 
 def _means(quoted: str, real: str) -> bool:

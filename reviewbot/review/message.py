@@ -120,7 +120,7 @@ def _forms(commit: Commit, _sender: str) -> Iterator[Remark]:
         if trailer.kind != _SIGNED and re.fullmatch(r"signed?-?of+-?by|signed-of-by", trailer.kind):
             yield "signed-off-by-form", f"“{trailer.key}:” is not Signed-off-by", str(trailer)
         elif trailer.kind == _SIGNED and trailer.key != "Signed-off-by":
-            yield "signed-off-by-form", f"“{trailer.key}:” is written Signed-off-by", str(trailer)
+            yield "signed-off-by-form", f"“{trailer.key}:” should be written Signed-off-by", str(trailer)
         elif trailer.kind in (_SIGNED, "co-developed-by") and not re.search(
             r"\S\s*<[^<>@\s]+@[^<>\s]+>", trailer.value
         ):
@@ -183,7 +183,7 @@ def _twice(commit: Commit, _sender: str) -> Iterator[Remark]:
             continue
         key = (trailer.kind, " ".join(trailer.value.lower().split()))
         if key in seen:
-            yield "trailer-twice", f"{trailer.key}: stands twice", str(trailer)
+            yield "trailer-twice", f"{trailer.key}: appears twice", str(trailer)
         seen.add(key)
 
 

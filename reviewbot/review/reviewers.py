@@ -61,8 +61,8 @@ class Panel:
         """Reviewer -> why some or all of its word is missing."""
         said = {}
         for name, problems in self.failures.items():
-            count = f"no usable answer to {len(problems)} of {self.asked[name]} mails"
-            given_up = ", not asked again" if len(problems) >= PATIENCE else ""
+            count = f"no usable result for {len(problems)} of {self.asked[name]} mails"
+            given_up = ", not run again" if len(problems) >= PATIENCE else ""
             said[name] = f"{problems[0]} ({count}{given_up})"
         return said
 
@@ -90,7 +90,7 @@ class Panel:
                     log_limit=_LOG,
                 )
             except CommandTimeout:
-                return [], f"no answer within {reviewer.timeout:.0f} s"
+                return [], f"no result within {reviewer.timeout:.0f} s"
             except ToolMissing as error:
                 return [], str(error)
             finally:
@@ -117,25 +117,25 @@ def parse(said: bytes, status: int, errors: str, name: str) -> tuple[list[Review
     0 as an empty one.
     """
     if len(said) > OUTPUT:
-        return [], f"its answer is larger than {OUTPUT >> 20} MiB"
+        return [], f"its output is larger than {OUTPUT >> 20} MiB"
     if not said.strip():
-        last = one_line(errors.strip().splitlines()[-1]) if errors.strip() else "it said nothing"
+        last = one_line(errors.strip().splitlines()[-1]) if errors.strip() else "no output"
         return [], f"ended with status {status}: {last}" if status else ""
     try:
         data = json.loads(said.decode())
     except UnicodeDecodeError as error:
-        return [], f"its answer is not UTF-8 at byte {error.start}"
+        return [], f"its output is not UTF-8 at byte {error.start}"
     except (ValueError, RecursionError) as error:
-        return [], one_line(f"its answer is not JSON: {error}")
+        return [], one_line(f"its output is not JSON: {error}")
     entries = data if isinstance(data, list) else [data]
     found, problem = [], ""
     for entry in entries[:_MOST]:
         if not isinstance(entry, dict) or entry.get("status") not in ("pass", "warn", "fail"):
-            problem = problem or "its answer has an entry whose status is none of pass, warn, fail"
+            problem = problem or "its output has an entry whose status is not pass, warn or fail"
         elif entry["status"] != "pass":
             found.append(_finding(entry, name))
     if len(entries) > _MOST:
-        problem = problem or f"its answer has {len(entries)} entries; the first {_MOST} were read"
+        problem = problem or f"its output has {len(entries)} entries; the first {_MOST} were read"
     return found, problem
 
 

@@ -29,7 +29,7 @@ from reviewbot.review.text import one_line
 _THREADS = 2
 _FILES = 2000
 """Most files of head that reviewers see."""
-_NO_ROOT = "it runs in the build root, and there is none"
+_NO_ROOT = "it runs in the build root, which is missing"
 
 
 def review(

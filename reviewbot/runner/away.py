@@ -158,7 +158,7 @@ def said(twice: Sequence[Twice], result: LegResult) -> tuple[str, ...]:
     """A line for each test that two hosts do not agree on."""
     counted = {(test.suite, test.test): test.outcome for test in result.tests}
     return tuple(
-        f"{one.suite}/{one.test}: {counted[one.suite, one.test]} counts, and {one.outcome} on {one.host}"
+        f"{one.suite}/{one.test}: {counted[one.suite, one.test]} counts, but {one.outcome} on {one.host}"
         for one in twice
     )
 

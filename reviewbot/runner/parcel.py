@@ -58,7 +58,7 @@ def unpack(text: str, folder: Path) -> Path:
     """The file of the result; its logs are beside it. Raises BadParcel, OSError."""
     inside = text.rpartition(BEGIN)[2].partition(END)
     if BEGIN not in text or not inside[1]:
-        raise BadParcel("it brought no result")
+        raise BadParcel("it returned no result")
     lines = [line.strip() for line in inside[0].splitlines()]
     try:
         data = base64.b64decode("".join(line for line in lines if _LINE.fullmatch(line)), validate=True)
@@ -76,7 +76,7 @@ def unzip(archive: Path, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as found:
             if any(one.compress_type not in _METHODS for one in found.infolist()):
-                raise BadParcel("its result is packed as nobody of ours does it")
+                raise BadParcel("its result is not packed as reviewbot packs it")
             members = [one for one in found.infolist() if is_ours(one.filename) and not one.is_dir()]
             if len(members) > _MOST_FILES or sum(one.file_size for one in members) > _MOST:
                 raise BadParcel("its result is too large")

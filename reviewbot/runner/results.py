@@ -97,7 +97,7 @@ def wrong_program(replies: Sequence[StepReply], expect: Mapping[str, Fact]) -> s
     proofs = suites.read_setup(replies).proofs
     for name, built in expect.items():
         if name in proofs and proofs[name] != built:
-            return f"the guest ran another {name.removeprefix('sha256:')} than was built"
+            return f"the guest ran a different {name.removeprefix('sha256:')} than was built"
     return ""
 
 

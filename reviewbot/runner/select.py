@@ -133,7 +133,9 @@ def _cut(name: str, chosen: Chosen, fitting: Budgeted, guessed: int, first: Sequ
         LeftOut(suite="fstests", test=test, seconds=round(seconds, 1), reason="does not fit into the budget")
         for test, seconds in sorted(left.items())
     )
-    notes = [f"how long {counted(guessed, 'test')} will take is not known, the others tell"] if guessed else []
+    notes = (
+        [f"how long {counted(guessed, 'test')} will take is unknown and estimated from the others"] if guessed else []
+    )
     if not set(selection.tests) - chosen.answers.keys() - selection.why_not.keys():
-        notes.append("no test that has to be run fits into the budget")
+        notes.append("no test that still has to run fits into the budget")
     return Chosen(selection, chosen.answers, out, (*chosen.notes, *notes))

@@ -79,7 +79,9 @@ def read_results(paths: Sequence[Path]) -> dict[Path, ShardResult]:
 def read_plan(run_folder: RunFolder) -> ShardPlan:
     """What a run has put off. Raises UsageError."""
     if not (run_folder.path / PLAN).exists():
-        raise UsageError(f"run {run_folder.id} was not cut into shards", hint="`apply-and-test --shards N` does that")
+        raise UsageError(
+            f"run {run_folder.id} was not split into shards", hint="`apply-and-test --shards N` splits one"
+        )
     return read_model(run_folder.path / PLAN, ShardPlan, "no plan of shards")
 
 
@@ -103,11 +105,11 @@ def merge(
         if result.shard not in shards or (result.run, result.nonce) != (plan.run, plan.nonce):
             raise UsageError(
                 f"{path} is a result of another run or cut: {result.run}, not {plan.run}",
-                hint="merge only what came of the shards of this folder",
+                hint="merge only results of the shards in this folder",
             )
     found = merged(_checked(shards[result.shard], result) for result in results.values())
     absent = {key: shard for key, shard in shards.items() if key not in {result.shard for result in found}}
-    found = merged(found, (_without(key, shard, "brought no result") for key, shard in absent.items()))
+    found = merged(found, (_without(key, shard, "returned no result") for key, shard in absent.items()))
     legs = {leg.leg: leg for leg in begun}
     for whole in plan.works:
         own = [result for result in found if shards[result.shard].leg.name == whole.leg.name]
@@ -180,7 +182,7 @@ def _checked(shard: Shard, result: ShardResult) -> ShardResult:
     known = {step.name: step.known for step in shard.steps}
     strange |= {r.name for r in result.replies if r.status == "known" and r.output != known.get(r.name)}
     if strange:
-        return _without(result.shard, shard, f"answered what it was not asked ({min(strange)[:80]})")
+        return _without(result.shard, shard, f"returned results that were not requested ({min(strange)[:80]})")
     return result
 
 

@@ -298,4 +298,4 @@ class ShardRun:
         elif self.left and useless:
             self.alone = True
             if not progress:
-                self.closed, self.problem = True, setup or reply.problem or "the machine took no test"
+                self.closed, self.problem = True, setup or reply.problem or "the machine ran no test"

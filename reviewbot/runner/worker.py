@@ -179,12 +179,14 @@ def _image(need: Need, store: Store, sources: Sources) -> Path:
         image = folder / IMAGES[need.kind]
         if image.is_file():
             if need.sha256 and _hash(image, store, need.key) != need.sha256:
-                raise InfraError(f"{image} is not what the shard was made for", hint="copy it again, or remove it")
+                raise InfraError(
+                    f"{image} is not the one that the shard was made for", hint="copy it again, or remove it"
+                )
             return image
     if need.sha256 and sources.stores:
         return sources.objects.get(need.sha256, sources.stores)
     raise InfraError(
-        f"{kept.name} is not here, and the shard's machines boot from it",
-        hint=f"copy artifacts/{kept.name} of the shard folder, or of the cache of the machine that made the shard, "
+        f"{kept.name} is missing, and the shard's machines boot from it",
+        hint=f"copy artifacts/{kept.name} of the shard folder, or from the cache of the machine that made the shard, "
         f"to {kept.parent} or beside the shard into artifacts/; or name a --store",
     )

@@ -84,11 +84,11 @@ class Store:
         """
         key = key_of(kind, inputs)
         lock = self.root / "locks" / f"{kind}-{key}.lock"
-        with locked(lock, who=self.doing(f"builds {kind}"), waiting=waiting or partial(self.waits, kind)):
+        with locked(lock, who=self.doing(f"is building {kind}"), waiting=waiting or partial(self.waits, kind)):
             return self._get(kind, key, inputs, build, durable)
 
     def doing(self, what: str) -> str:
-        """`run 20261129-0512, which builds kernel`; empty when it is not known who we are."""
+        """`run 20261129-0512, which is building kernel`; empty when it is not known who we are."""
         return f"{self.who}, which {what}" if self.who else ""
 
     def _get(self, kind: str, key: str, inputs: Mapping[str, str], build: Builder, durable: bool) -> Artifact:

@@ -88,7 +88,7 @@ def using(cache: Path, *, waiting: Waiting | None = None) -> Iterator[None]:
 def alone(cache: Path) -> Iterator[bool]:
     """Whether nobody uses the cache; while this lasts nobody begins to."""
     try:
-        with locked(_in_use(cache), timeout=0, who="reviewbot gc, which makes room"):
+        with locked(_in_use(cache), timeout=0, who="reviewbot gc"):
             yield True
     except filelock.Timeout:
         yield False

@@ -19,7 +19,7 @@ class Damaged:
     """`missing`, `added`, `changed`, `unreadable`."""
 
     def __str__(self) -> str:
-        said = {"missing": "is missing", "added": "does not belong there", "changed": "is not as it was made"}
+        said = {"missing": "is missing", "added": "does not belong there", "changed": "was modified"}
         return f"the {self.kind} in the cache is damaged: {self.name} {said.get(self.how, 'cannot be read')}"
 
 
@@ -32,4 +32,4 @@ def untold(damaged: Damaged) -> None:
 
 def telling(progress: Progress) -> Told:
     """One line of progress for each."""
-    return lambda damaged: progress(Event("build", damaged.kind, "say", f"{damaged}, so it is built again"))
+    return lambda damaged: progress(Event("build", damaged.kind, "say", f"{damaged}; rebuilding it"))

@@ -57,7 +57,7 @@ class Objects:
     def path(self, digest: str) -> Path:
         """Where it is, or would be. Raises ValueError for what is no SHA-256."""
         if not DIGEST.fullmatch(digest):
-            raise ValueError(f"no SHA-256: {digest[:80]!r}")
+            raise ValueError(f"not a SHA-256: {digest[:80]!r}")
         return self.root / digest[:2] / digest
 
     def put(self, source: Path, digest: str) -> Path:
@@ -104,15 +104,15 @@ class Objects:
             try:
                 with _new(target) as made:
                     if _from(source, digest, made) != digest:
-                        raise OSError("gave something else")
+                        raise OSError("returned other content")
                 return
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 problems.append(f"{source}: {error.strerror or error}")
         raise ObjectMissing(
-            f"object {digest[:12]} cannot be had: {'; '.join(problems) or 'no store was named'}",
-            hint="`reviewbot store serve` gives it where the run was made" if problems else "name a --store",
+            f"object {digest[:12]} is unavailable: {'; '.join(problems) or 'no store was named'}",
+            hint="`reviewbot store serve` on the host of the run serves it" if problems else "name a --store",
         )
 
     @staticmethod
@@ -150,7 +150,7 @@ class Objects:
 def check_source(source: str) -> None:
     """Raises UsageError for what is neither a URL that we speak nor a folder."""
     if "://" in source and not source.startswith(("http://", "https://")):
-        raise UsageError(f"no store: {source}", hint="http://HOST:PORT, https://… or a folder")
+        raise UsageError(f"not a store: {source}", hint="http://HOST:PORT, https://… or a folder")
 
 
 @contextlib.contextmanager
@@ -210,7 +210,7 @@ def _written(blocks: Iterator[bytes], handle: int, made: Path) -> str:
             os.pwrite(handle, block, length)
         length += len(block)
         if length > _LONGEST:
-            raise OSError("it does not end")
+            raise OSError("it has no end")
     os.truncate(handle, length)
     os.fsync(handle)
     return digest.hexdigest()

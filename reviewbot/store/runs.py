@@ -33,7 +33,7 @@ class RunGone(InfraError):
     """Somebody removed the folder of a run while it was running."""
 
     def __init__(self, run: str) -> None:
-        super().__init__(f"the folder of run {run} was removed while it ran", hint="give the same command again")
+        super().__init__(f"the folder of run {run} was removed while it ran", hint="run the same command again")
         self.run = run
 
 
@@ -223,7 +223,7 @@ class Runs:
             return RunFolder(given.resolve().name, given.resolve())
         runs = self.list()
         if name == "latest" and not runs:
-            raise UsageError(f"there is no run in {self.root}", hint="`review` and `apply-and-test` make them")
+            raise UsageError(f"there is no run in {self.root}", hint="`review` and `apply-and-test` create them")
         found = runs[-1:] if name == "latest" else tuple(r for r in runs if r.id.startswith(name))
         if len(found) != 1:
             problem = "no such run" if not found else "more than one run"

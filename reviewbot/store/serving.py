@@ -30,7 +30,7 @@ def address_of(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT`, `[::1]:PORT`. Raises UsageError."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"no address to listen at: {text}", hint=f"HOST:PORT, as in {DEFAULT}")
+        raise UsageError(f"not an address to listen on: {text}", hint=f"HOST:PORT, as in {DEFAULT}")
     return host.strip("[]"), int(port)
 
 

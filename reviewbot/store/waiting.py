@@ -15,4 +15,6 @@ def unheard(what: str, holder: str) -> None:
 
 def saying(progress: Progress) -> Waits:
     """One line of progress for each wait: `kernel waits for run 20261129-0512, which builds kernel`."""
-    return lambda what, holder: progress(Event("build", what, "say", f"{what} waits for {holder or 'another run'}"))
+    return lambda what, holder: progress(
+        Event("build", what, "say", f"{what} is waiting for {holder or 'another run'}")
+    )

@@ -88,7 +88,7 @@ class Bench(Model):
             [row.name for one in self.measurements for row in one.rows],
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{twice[0]} is there twice")
+                raise ValueError(f"{twice[0]} exists twice")
         return self
 
 
@@ -153,7 +153,7 @@ def _result(measurement: Measurement, reply: StepReply) -> TestResult:
     rows = read_rows(measurement, reply.output) if judged.outcome is Outcome.PASS else {}
     unread = [row.name for row in measurement.rows if row.name not in rows]
     if judged.outcome is Outcome.PASS and unread:
-        judged = Judgement(Outcome.INFRA, f"the guest told no figures of {', '.join(unread)} that can be read")
+        judged = Judgement(Outcome.INFRA, f"the guest reported no figures for {', '.join(unread)} that can be read")
     told = result("bench", measurement.name, judged, reply)
     return told.model_copy(update={"bench": rows, "excerpt": told.excerpt if unread else ""})
 

@@ -54,20 +54,20 @@ def parse_when(text: str) -> tuple[Comparison, ...]:
 def _comparison(text: str) -> Comparison:
     match = _COMPARISON.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no comparison like `kernel < 6.13`")
+        raise ValueError(f"{text!r} is not a comparison like `kernel < 6.13`")
     found = Comparison(match["name"], match["sign"], match["value"])
     ordered = found.sign not in ("==", "!=")
     if "." not in found.name and found.name not in NUMBERS | WORDS | {"kernel"}:
         known = ", ".join(sorted(NUMBERS | WORDS | {"kernel"}))
         raise ValueError(f"{found.name}: no such name (there are {known}, and component.fact)")
     if found.name in WORDS and ordered:
-        raise ValueError(f"{found.name} has no order: use == or !=")
+        raise ValueError(f"{found.name} cannot be ordered: use == or !=")
     if found.name == "accelerator" and found.value not in _ACCELERATORS:
         raise ValueError(f"accelerator is one of {', '.join(_ACCELERATORS)}, not {found.value}")
     if found.name in NUMBERS and not found.value.isdigit():
         raise ValueError(f"{found.name} is a number, not {found.value}")
     if ordered and not _VERSION.fullmatch(found.value):
-        raise ValueError(f"{found.value} is no version or number")
+        raise ValueError(f"{found.value} is not a version or number")
     return found
 
 

@@ -100,7 +100,7 @@ def state(exclude: Exclude, fact: FactOf, today: datetime.date) -> tuple[bool, s
     """Whether an entry that is about a selected test excludes it now, and what must be said of the entry or empty."""
     what = f"the exclude of {exclude.by} {exclude.pattern}"
     if unknown := unknown_names(exclude.when, fact):
-        return False, f"{what} does not apply: nothing is known of {', '.join(unknown)} here"
+        return False, f"{what} does not apply: nothing is known about {', '.join(unknown)} here"
     if not holds(exclude.when, fact):
         return False, ""
     if exclude.expired(today):

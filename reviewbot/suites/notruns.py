@@ -53,7 +53,7 @@ class ReasonRule(Model):
     @model_validator(mode="after")
     def _one(self) -> "ReasonRule":
         if self.never and self.depends:
-            raise ValueError("a reason that is never learned depends on nothing")
+            raise ValueError("a reason that is never learned cannot have dependencies")
         return self
 
 

@@ -47,7 +47,7 @@ def beyond_the_test(reply: StepReply) -> Judgement | None:
         case "lost" if crashed:
             return Judgement(Outcome.CRASH, kernel(reply))
         case "lost":
-            return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a word'}")
+            return Judgement(Outcome.INFRA, f"the machine was lost{_and(reply) or ' without a message'}")
         case "done" if reply.death:
             outcome = Outcome.HANG if reply.death.hung else Outcome.CRASH
             return Judgement(outcome, f"{in_words(reply.death)}{_and(reply)}"[:600])
@@ -72,7 +72,7 @@ def by_status(reply: StepReply) -> Judgement:
         case status if status < 0:
             return Judgement(Outcome.FAIL, f"killed by signal {-status}{_and(reply)}{internal(reply)}")
         case status:
-            words = reason or f"exit status {status} without a word"
+            words = reason or f"exit status {status} without output"
             return Judgement(Outcome.FAIL, f"{words}{_and(reply)}{internal(reply)}")
 
 
@@ -116,7 +116,7 @@ def _with_hint(judged: Judgement, reply: StepReply) -> str:
     """The reason, and that a server did not go when it was unmounted: what comes of that is hard to read otherwise."""
     if not (reply.server and reply.server.umounts_late) or (reply.death and reply.death.hung):
         return judged.reason
-    hint = f"a server was still there {reply.server.umount_seconds_max or 0:.0f} s after it was unmounted"
+    hint = f"a server was still running {reply.server.umount_seconds_max or 0:.0f} s after it was unmounted"
     return f"{judged.reason}; {hint}" if judged.reason else hint
 
 
@@ -170,11 +170,11 @@ def tail(text: str, limit: int = EXCERPT) -> str:
 
 
 def _hung(reply: StepReply) -> str:
-    """`did not end within 60 s; ended when …; fuse connection 42 (/dev/vdd on /mnt/test): …`, or who fell silent."""
+    """`did not finish within 60 s; ended when …; fuse connection 42 (/dev/vdd on /mnt/test): …`, or who fell silent."""
     said = [line.strip() for line in reply.hang.splitlines()[:3]]
     if not reply.limit or reply.seconds >= reply.limit:
-        said = [f"did not end within {reply.limit or reply.seconds:.0f} s", *said[:2]]
-    return "; ".join(said or ["the guest fell silent"])
+        said = [f"did not finish within {reply.limit or reply.seconds:.0f} s", *said[:2]]
+    return "; ".join(said or ["the guest stopped responding"])
 
 
 def _and(reply: StepReply) -> str:

@@ -34,7 +34,7 @@ class Entry(Model):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
+            raise ValueError(f"not a regular expression: {error}") from error
         return value
 
     def covers(self, leg: str, test: str, said: str) -> bool:

@@ -66,7 +66,7 @@ def parse(selection: str) -> Words:
     for word in words:
         if word.startswith("-"):
             if word not in found or option:
-                raise UsageError(f"--tests: {word} is not understood", hint="use -g, -x, -e and names of tests")
+                raise UsageError(f"--tests: unknown word {word}", hint="use -g, -x, -e and names of tests")
             option = word
             continue
         found[option] += [name for name in re.split(r"[,\s]+", word) if name]
@@ -85,7 +85,7 @@ def read_groups(fstests: Path) -> Groups:
             if _TEST.fullmatch(f"{path.parent.name}/{name}"):
                 found[f"{path.parent.name}/{name}"] = frozenset(groups)
     if not found:
-        raise UsageError(f"{fstests} has no tests/*/group.list: it is no built fstests")
+        raise UsageError(f"{fstests} has no tests/*/group.list: it is not a built fstests tree")
     return found
 
 
@@ -130,7 +130,7 @@ def choose(
             else:
                 why_not |= dict.fromkeys(about, exclude.words)
     if not chosen:
-        raise UsageError("--tests selects nothing", hint="see tests/*/group.list of fstests")
+        raise UsageError("--tests selects no tests", hint="see tests/*/group.list of fstests")
     return Selection(tuple(sorted(chosen)), groups, why_not, tuple(found), tuple(notes))
 
 

@@ -81,14 +81,14 @@ def read_setup(replies: Sequence[StepReply]) -> Setup:
         proofs |= found
         if reply.status in ("done", "crash") and reply.exit_status == 0:
             continue  # a kernel that only warned is a result, see `setup_result`
-        last = reply.output.strip().splitlines()[-1:] or ["it said nothing"]
+        last = reply.output.strip().splitlines()[-1:] or ["no output"]
         match reply.status:
             case "done":
-                problems.append(said or f"{reply.name} ended with status {reply.exit_status}: {last[0][:200]}")
+                problems.append(said or f"{reply.name} exited with status {reply.exit_status}: {last[0][:200]}")
             case "timeout":
-                problems.append(f"{reply.name} did not end within its {reply.seconds:.0f} s")
+                problems.append(f"{reply.name} did not finish within its {reply.seconds:.0f} s")
             case "crash":
-                problems.append(f"the kernel crashed during {reply.name}: {kernel(reply) or 'it did not say how'}")
+                problems.append(f"the kernel crashed during {reply.name}: {kernel(reply) or 'no message'}")
             case "lost" | "skipped":
                 problems.append(f"{reply.name} was {reply.status}")
     return Setup(ok=not problems, reason=problems[0] if problems else "", proofs=proofs)

@@ -43,7 +43,7 @@ class Shortcoming(Model):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
+            raise ValueError(f"not a regular expression: {error}") from error
         return value
 
     def covers(self, leg: str, test: str, said: str, fsck: Sequence[str], fact: FactOf) -> bool:

@@ -106,7 +106,7 @@ def _check(
             lost = set()
         if lost or found - said:
             raise refused(
-                component, entry, f"the mail says that it changes {_some(said)}, but git am changed {_some(found)}"
+                component, entry, f"the mail says it changes {_some(said)}, but git am changed {_some(found)}"
             )
 
 
@@ -191,7 +191,7 @@ def _apply_group(
         now = _head(worktree)
         commits.append(now if now != head else "")
         if now == head:
-            attempts.append(Attempt(what=f"{what} --3way", result=f"“{entry.patch.subject}” is in base already"))
+            attempts.append(Attempt(what=f"{what} --3way", result=f"“{entry.patch.subject}” is already in base"))
     return tuple(commits), (*attempts, Attempt(what=f"{what} --3way", result="applied"))
 
 

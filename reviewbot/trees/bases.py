@@ -88,7 +88,7 @@ def declared_base(parts: Sequence[Part]) -> str:
 
 
 def _not_there(tried: Sequence[Attempt]) -> str:
-    return " (the declared base-commit is not there)" if tried else ""
+    return " (the declared base-commit was not found)" if tried else ""
 
 
 def _fit(case: Case, commit: str, *, name: str = "", fetching: bool = False) -> Fit:
@@ -130,7 +130,9 @@ def _declared(case: Case, declared: str) -> tuple[Choice | None, tuple[Attempt, 
     tried: list[Attempt] = []
     others = {part.base_commit for part in case.parts if part.base_commit}
     if len(others) > 1:
-        tried.append(Attempt(what="base-commit:", result=f"the parts declare {len(others)} bases; the first counts"))
+        tried.append(
+            Attempt(what="base-commit:", result=f"the parts declare {len(others)} bases; the first one is used")
+        )
     what = f"base-commit: {declared[:12]}"
     # What a source that is not git holds has no names that a mail could know; the cache's own are not for strangers.
     named = case.origin.source.provider == "git" or re.fullmatch(r"[0-9a-f]{7,64}", declared)
@@ -158,7 +160,7 @@ def _with_merged(case: Case, choice: Choice) -> Choice:
     if choice.fit.all_merged and choice.fit.probe.all:
         return replace(choice, why=f"{choice.why}; {_takes(choice.fit)}")
     if own:
-        return replace(choice, why=f"{choice.why}; {own} of {counted(posted, 'patch')} are in it already")
+        return replace(choice, why=f"{choice.why}; {own} of {counted(posted, 'patch')} are already in it")
     return choice
 
 
@@ -184,7 +186,7 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
         match = sum(path in present and present[path][2].startswith(blob) for path, blob in images.items())
         found = fit(case.repository, ref.commit, case.queue, None) if match == len(images) else None
         exact = found is not None and found.probe.all
-        result = "chosen" if exact else "not this one" if match == 0 else "close, not this one"
+        result = "chosen" if exact else "not this one" if match == 0 else "close, but not this one"
         if found and not exact:
             result = f"but it stops at {failure_place(found)}"
         attempts.append(Attempt(what=f"{ref.name}: {match} of {len(images)} blobs match", result=result))
@@ -200,7 +202,7 @@ def _search(case: Case, tried: tuple[Attempt, ...]) -> Choice:
         # A base that has the whole series already is where nothing of it can be tested: only if there is no other.
         if found.probe.all and not found.all_merged:
             names = [at_hand[n].name for n, other in enumerate(fits) if other.all_merged]
-            suffix += f"; {names[0]} has them already" if names else ""
+            suffix += f"; {names[0]} already has them" if names else ""
             return _with_merged(case, _applied(ref, found, attempts, at_hand, suffix))
         fits.append(found)
     return _best(case, fits, attempts, at_hand, suffix)
@@ -214,9 +216,9 @@ def _takes(found: Fit) -> str:
     """Of a fit that takes everything."""
     count, own = len(found.kept), sum(not has.entry.prerequisite for has in found.has)
     if found.all_merged:
-        return f"all {counted(own, 'patch')} are in it already" if own > 1 else "the patch is in it already"
+        return f"all {counted(own, 'patch')} are already in it" if own > 1 else "the patch is already in it"
     if own:
-        return f"{counted(own, 'patch')} in it already, the other {count} apply"
+        return f"{counted(own, 'patch')} already in it, the other {count} apply"
     return "the patch applies" if count == 1 else f"all {count} patches apply"
 
 

@@ -40,7 +40,7 @@ class Away:
     def noted(self, url: str, error: CommandFailed | CommandTimeout) -> str:
         """What went wrong, one line; a server that cannot be reached is remembered, one that refuses is not."""
         if isinstance(error, CommandTimeout):
-            why = f"{self.server(url)} did not answer within {error.timeout:.0f} s"
+            why = f"{self.server(url)} did not respond within {error.timeout:.0f} s"
         else:
             said = (line for line in error.tail.splitlines() if line.startswith(("fatal:", "error:")))
             why = _ACCESS.sub("", next(said, str(error)))
@@ -102,13 +102,13 @@ def _as_sent(origin: Origin, repository: Path, date: int) -> tuple[Ref | Attempt
         return ()
     what = f"{origin.default_name} as of {day(date)}"
     if newest - date > _OLDEST:
-        return (Attempt(what=what, result="not looked for: the posting is dated more than two years before it"),)
+        return (Attempt(what=what, result="not searched: the posting is dated more than two years earlier"),)
     deepen(source, source.ref or "HEAD", repository, date - 14 * 86400)
     commit = git(
         repository, "rev-list", "--first-parent", "--max-count=1", f"--before={date}", origin.default
     ).output.strip()
     if not commit:
-        return (Attempt(what=what, result="no history that old is here"),)
+        return (Attempt(what=what, result="the local history does not go back that far"),)
     return (Ref(what, commit, "the default ref when the posting was sent"),)
 
 
@@ -147,7 +147,7 @@ def _of(
     wanted = candidate.tags or candidate.ref or source.ref or "HEAD"
     try:
         if why := away.why.get(Away.server(source.url)):
-            yield Attempt(what=f"{wanted}{at}", result=f"cannot be had: {why}")
+            yield Attempt(what=f"{wanted}{at}", result=f"unavailable: {why}")
             return
         names = _tags(source, candidate, date) if candidate.tags else [wanted]
         if not names:
@@ -162,7 +162,7 @@ def _of(
             else:
                 yield Ref(f"{name}{at}", commit, candidate.why)
     except (CommandFailed, CommandTimeout) as error:
-        yield Attempt(what=f"{wanted}{at}", result=f"cannot be had: {away.noted(source.url, error)}")
+        yield Attempt(what=f"{wanted}{at}", result=f"unavailable: {away.noted(source.url, error)}")
 
 
 def _ask(source: Source) -> None:
@@ -177,7 +177,7 @@ def _imported(
     try:
         other = reach(spec.name, source, repository, cache)
     except SourceUnreachable as error:
-        return Attempt(what=error.what, result=f"cannot be had: {error.why}")
+        return Attempt(what=error.what, result=f"unavailable: {error.why}")
     return Ref(other.label, other.default, candidate.why)
 
 
@@ -224,6 +224,6 @@ def find_elsewhere(
                     return commit, short(source), tuple(tried)
         except (CommandFailed, CommandTimeout) as error:
             why = away.noted(source.url, error)
-        result = f"cannot be had: {why}" if why else "it does not have it"
+        result = f"unavailable: {why}" if why else "not found there"
         tried.append(Attempt(what=f"{ref[:12]} in {short(source)}", result=result))
     return None, "", tuple(tried)

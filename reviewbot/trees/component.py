@@ -145,7 +145,7 @@ def _apply(work: Work, state: _State, choice: Choice, entries: tuple[Queued, ...
     state.attempts += [_skipped(has) for has in found.has]
     if found.crlf:
         which = counted(found.crlf, "patch")
-        state.attempts.append(Attempt(what="CRLF line ends", result=f"lost on the way, put back in {which}"))
+        state.attempts.append(Attempt(what="CRLF line ends", result=f"lost in transit, restored in {which}"))
     work.progress(Event("trees", work.spec.name, "note", f"git am, {counted(len(found.kept), 'patch')}"))
     done = apply_patches(work.repository, work.spec.name, state.head, found.kept, found.probe, work.scratch)
     state.attempts += done.attempts
@@ -174,7 +174,7 @@ def _listed(entries: tuple[Queued, ...], has: Mapping[str, Has], done: Applied) 
 
 def _skipped(has: Has) -> Attempt:
     kind = "prerequisite" if has.entry.prerequisite else "patch"
-    how = f"in base as {has.commit[:12]}" if has.commit else "in base: it can be taken back there"
+    how = f"in base as {has.commit[:12]}" if has.commit else "in base: it can be reverted there"
     return Attempt(what=f"{kind} “{has.entry.patch.subject}”", result=f"{how}, left out")
 
 
@@ -186,7 +186,7 @@ def _explained(
     error = failure(work.spec.name, refusal, shown)
     others = choice.seen
     if not others:
-        work.progress(Event("trees", work.spec.name, "note", "looking for a base that takes it"))
+        work.progress(Event("trees", work.spec.name, "note", "looking for a base that it applies to"))
         found = itertools.islice(refs(work.spec, work.origin, work.repository, work.cache, date, work.away), _OTHERS)
         others = tuple(ref for ref in found if isinstance(ref, Ref))
     hint = choice.fit.hint if refusal.entry in choice.fit.kept else ""

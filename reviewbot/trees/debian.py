@@ -118,7 +118,7 @@ def _inner_tarball(deb: Path) -> Iterator[IO[bytes]]:
     listing = run(["dpkg-deb", "--contents", deb], timeout=300).output
     match = re.search(r"\s(\./usr/src/\S+\.tar\.\w+)$", listing, re.MULTILINE)
     if match is None:
-        raise InfraError(f"{deb.name} holds no source tarball in /usr/src")
+        raise InfraError(f"{deb.name} has no source tarball in /usr/src")
     run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar -xO "$1" > "$2"', deb, match[1], inner], timeout=600)
     if match[1].endswith(".xz"):
         # xz(1) decompresses in its own process while we read: half the time of doing it in ours.

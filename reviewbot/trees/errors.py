@@ -34,8 +34,8 @@ class SourceUnreachable(InfraError):
 
     def __init__(self, component: str, what: str, why: str, *, said: str = "") -> None:
         super().__init__(
-            f"{component}: {what} cannot be had: {why}",
-            hint=f"give another source for {component} in the site file, see `reviewbot docs site-file`",
+            f"{component}: {what} is unavailable: {why}",
+            hint=f"set another source for {component} in the site file, see `reviewbot docs site-file`",
         )
         self.component, self.what, self.why, self.said = component, what, why, said
 

@@ -21,8 +21,8 @@ _LINES = 14
 """Of base that are shown."""
 _MAX_FILE = 4 << 20
 _TIMEOUT = 20.0
-_UNKNOWN = "who changed these lines last is not known"
-_HISTORY_GONE = "history of this source is not here"
+_UNKNOWN = "the last change to these lines is unknown"
+_HISTORY_GONE = "the history of this source is not available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _there(repository: Path, base: str, base_name: str, path: str, line: int, en
     last = window.first + len(window.lines) - 1
     said = [
         f"{path} at {base_name}, lines {window.first}-{last} "
-        f"({window.match} of {counted(window.wanted, 'line')} that the hunk wants are there):"
+        f"({window.match} of {counted(window.wanted, 'line')} that the hunk expects are there):"
     ]
     said += [f"{number:6} {shown[:160]}" for number, shown in enumerate(window.lines, window.first)]
     said.append(last_touched(repository, base, path, window.first, last))
@@ -154,10 +154,10 @@ def _takers(repository: Path, base: str, entry: Queued, kept: Sequence[Queued], 
         if ref.commit == base:
             continue
         if len(kept) > 1 and probe(repository, ref.commit, [e.diff for e in kept]).all:
-            said.append(f"{ref.name} would take all {len(kept)} patches")
+            said.append(f"{ref.name} would accept all {len(kept)} patches")
         elif probe(repository, ref.commit, [entry.diff]).all:
-            said.append(f"{ref.name} would take this patch" + (" alone" if len(kept) > 1 else ""))
+            said.append(f"{ref.name} would accept this patch" + (" alone" if len(kept) > 1 else ""))
     tried = sum(ref.commit != base for ref in others[:12])
     if tried and not said:
-        said.append(f"none of {counted(tried, 'other base')} would take this patch")
+        said.append(f"none of {counted(tried, 'other base')} would accept this patch")
     return said

@@ -69,7 +69,7 @@ def fit(repository: Path, commit: str, queue: Sequence[Queued], date: int | None
         kept, found = (restored, better) if better.applied > found.applied else (kept, found)
     hint = ""
     if not found.all and reverts(repository, commit, [kept[found.applied].diff]):
-        hint = "base seems to have this change already: it can be taken back there"
+        hint = "base seems to have this change already: it can be reverted there"
     return Fit(kept, tuple(has), found, searched, hint)
 
 

@@ -42,7 +42,7 @@ def merged(repository: Path, commit: str, entries: Sequence[Queued], date: int) 
     wanted = {entry.patch_id for entry in entries if entry.patch_id}
     paths = sorted({path for entry in entries for file in files_of(entry.diff) for path in file.paths})
     if not wanted or not paths or not _has_parent(repository, commit):
-        return Searched({}, 0, "no history is here")
+        return Searched({}, 0, "no history available")
     start = since(date) if date else 0
     listed = git(
         repository,
@@ -61,7 +61,7 @@ def merged(repository: Path, commit: str, entries: Sequence[Queued], date: int) 
     usable = [name for name in listed if name not in boundary]  # the diff of a cut commit is its whole tree
     reach = f"{len(usable)} commits since {day(start)}" if start else f"{len(usable)} commits"
     if boundary:
-        reach += ", as far as history is here"
+        reach += ", as far as the local history goes"
     found = _patch_ids(repository, usable, wanted)
     for name in _reverted(repository, commit, found.values(), start):
         found = {patch_id: value for patch_id, value in found.items() if value != name}

@@ -22,7 +22,7 @@ def put_on(repository: Path, component: str, head: str, pulled: Pulled, scratch:
             component,
             url,
             ref,
-            f"it has the merge {merge[:12]} and does not start at {head[:12]}",
+            f"it contains the merge {merge[:12]} and does not start at {head[:12]}",
             hint="commits can be picked, merges cannot; give its own base with --base, or mail the patches",
         )
     key = hashlib.sha256(f"{head} {pulled.base} {pulled.tip}".encode()).hexdigest()[:40]
@@ -62,7 +62,7 @@ def _pick(repository: Path, component: str, head: str, pulled: Pulled, scratch: 
                 component,
                 pulled.pull.url,
                 pulled.pull.ref,
-                f"its commit {stopped[:12]} “{subject}” does not go on top of {head[:12]}"
+                f"its commit {stopped[:12]} “{subject}” does not apply on top of {head[:12]}"
                 + (f": conflict in {', '.join(places[:3])}" if places else ""),
                 hint="give its own base with --base, or name the parts in the order in which they were written",
             )

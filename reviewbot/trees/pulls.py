@@ -47,7 +47,7 @@ def pull_part(component: str, pull: Pull, repository: Path, origin: Origin, netw
     if tip is None:
         raise PullGone(component, pull.url, pull.ref, wanted=pull.tip, found="the repository has no such ref")
     if pull.tip and not _same(repository, tip, source.kept("tip"), pull.tip):
-        raise PullGone(component, pull.url, pull.ref, wanted=pull.tip, found=f"the ref is at {tip[:12]} now")
+        raise PullGone(component, pull.url, pull.ref, wanted=pull.tip, found=f"the ref is now at {tip[:12]}")
     named = _named_base(source, pull) if pull.base else None
     base = named or origin.default
     start = _start(repository, base, tip)
@@ -66,7 +66,7 @@ def pull_part(component: str, pull: Pull, repository: Path, origin: Origin, netw
             pull.url,
             pull.ref,
             f"it has no history in common with {pull.base or origin.default_name}",
-            hint="name the commit that it starts after in a manifest (base:)",
+            hint="name the commit it starts after as base: in a manifest",
         )
     commits = git(repository, "rev-list", "--reverse", "--topo-order", f"{start}..{tip}").output.split()
     if len(commits) > _MOST:
@@ -74,10 +74,10 @@ def pull_part(component: str, pull: Pull, repository: Path, origin: Origin, netw
             component,
             pull.url,
             pull.ref,
-            f"it has {len(commits)} commits that {pull.base or origin.default_name} has not; the limit is {_MOST}",
-            hint="name the commit that it starts after in a manifest (base:)",
+            f"it has {len(commits)} commits that {pull.base or origin.default_name} lacks; the limit is {_MOST}",
+            hint="name the commit it starts after as base: in a manifest",
         )
-    name = pull.base[:40] if named == start else f"where it leaves {pull.base or origin.default_name}"
+    name = pull.base[:40] if named == start else f"where it branches off {pull.base or origin.default_name}"
     return Pulled(pull, tip, start, name, tuple(commits))
 
 
@@ -141,7 +141,7 @@ class _Remote:
                 self.component,
                 self.pull.url,
                 self.pull.ref,
-                f"it brings more than {self.network.pull_mib} MiB",
+                f"it has more than {self.network.pull_mib} MiB",
                 hint="`network: {pull_mib: …}` in the site file",
             )
         if done.status == 0:
@@ -187,7 +187,9 @@ class _Remote:
             return str(path.resolve()) if path.is_file() else path.resolve().as_uri()
         scp = re.fullmatch(r"[A-Za-z0-9][\w.-]*(@[\w.-]+)?:[^:].*", url) and "://" not in url
         if url.startswith("-") or "::" in url or not (scheme in _PROTOCOLS.split(":") or scp):
-            raise UnusablePull(self.component, url, self.pull.ref, "only https, http, git and ssh URLs are pulled from")
+            raise UnusablePull(
+                self.component, url, self.pull.ref, "only https, http, git and ssh URLs are accepted for pulls"
+            )
         return url
 
 
@@ -206,7 +208,7 @@ def _named_base(source: _Remote, pull: Pull) -> str:
             if base := find_commit(source.repository, pull.base):
                 break
     if base is None:
-        raise PullGone(source.component, pull.url, pull.ref, wanted=pull.base, found="its base is not there")
+        raise PullGone(source.component, pull.url, pull.ref, wanted=pull.base, found="its base was not found")
     return base
 
 

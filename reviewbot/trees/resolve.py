@@ -68,10 +68,10 @@ def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, 
         return default, "default of the stack; the posting does not change it"
     if pull := parts[0].pull:
         base = pull.base[:12] if len(pull.base) == 40 else pull.base
-        return base or f"where the pull leaves {default}", f"base of the pull of {pull.ref}"
+        return base or f"where the pull branches off {default}", f"base of the pull of {pull.ref}"
     usable = [c for c in spec.candidates if c.source or spec.source.provider == "git"]
     if not usable:
-        return default, "default of the stack; the posting declares no base, and there is no other to try"
+        return default, "default of the stack; the posting declares no base, and there are no other candidates"
     names = ", ".join(dict.fromkeys(map(_name_of, usable)))
     return f"{default}?", f"the posting declares no base; blob ids, then a test-apply, choose among {default}, {names}"
 
@@ -122,7 +122,7 @@ def try_bases(
 
 
 def _tell_wait(progress: Progress, component: str, holder: str) -> None:
-    words = f"waits for {holder or 'another run'}"
+    words = f"waiting for {holder or 'another run'}"
     progress(Event("trees", component, "say", f"{component} {words}"))
     progress(Event("trees", component, "note", words))
 
@@ -150,7 +150,7 @@ def _all(
         try:
             with locked(
                 cache / "locks" / f"repository-{spec.name}.lock",
-                who=f"process {os.getpid()}, which fetches and applies {spec.name}",
+                who=f"process {os.getpid()}, which is fetching and applying {spec.name}",
                 waiting=partial(_tell_wait, progress, spec.name),
             ):
                 tree = _one(spec, parts, mails, bases, cache, away, progress, keep_going=keep_going)
@@ -158,7 +158,7 @@ def _all(
             progress(Event("trees", spec.name, "failed", str(error)))
             if parts or spec.name in bases.named:
                 raise
-            unavailable[spec.name] = f"{error.what} cannot be had: {error.why}"
+            unavailable[spec.name] = f"{error.what} unavailable: {error.why}"
             continue
         except InfraError:
             progress(Event("trees", spec.name, "failed"))
@@ -228,6 +228,6 @@ def _reach(spec: ComponentSpec, repository: Path, cache: Path) -> tuple[Origin, 
     except SourceUnreachable as error:
         if spec.fallback is None:
             raise
-        first = Attempt(what=error.what, result=f"cannot be had: {error.why}")
+        first = Attempt(what=error.what, result=f"unavailable: {error.why}")
         origin = reach(spec.name, spec.fallback, repository, cache)
-        return origin, (first, Attempt(what=describe(spec.fallback), result=f"taken instead: {origin.label}"))
+        return origin, (first, Attempt(what=describe(spec.fallback), result=f"used instead: {origin.label}"))

@@ -37,9 +37,9 @@ def unsafe_path(path: str) -> str:
         return f"{path} is an absolute path"
     for name in path.split("/"):
         if name in ("", ".", ".."):
-            return f"{path} leads out of the tree"
+            return f"{path} points outside the tree"
         if _is_git_folder(name):
-            return f"{path} lies in git's own folder"
+            return f"{path} is in the .git folder"
     return ""
 
 
@@ -57,9 +57,9 @@ def unsafe_link(path: str, target: str) -> str:
     names = [name for name in target.split("/") if name not in ("", ".")]
     up = next((n for n, name in enumerate(names) if name != ".."), len(names))
     if target.startswith("/") or up > path.count("/") or ".." in names[up:]:
-        return f"the symbolic link {path} -> {target[:120]} leads out of the tree"
+        return f"the symbolic link {path} -> {target[:120]} points outside the tree"
     if any(_is_git_folder(name) for name in names):
-        return f"the symbolic link {path} -> {target[:120]} leads into git's own folder"
+        return f"the symbolic link {path} -> {target[:120]} points into the .git folder"
     return ""
 
 

@@ -197,7 +197,7 @@ def _safe(name: str) -> str:
 def _dir(source: Source, repository: Path) -> Origin:
     folder = Path(source.path)
     if not folder.is_dir():
-        raise InfraError("there is no such folder")
+        raise InfraError("no such folder")
     ref = "refs/reviewbot/dir/latest"
     commit = import_folder(repository, folder, ref, "imported folder", source.exclude)
     return Origin(describe(source), commit, "its files", source)

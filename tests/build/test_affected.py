@@ -109,7 +109,7 @@ def test_a_header_of_the_whole_kernel_is_bounded_and_says_so(objects: Path) -> N
     found = plan(objects, "include/linux/fs.h", posting=["fs/fuse/dir.c"])
     assert "fs/fuse/" in found.targets
     assert len(found.targets) == 1 + MOST_FAR - len(FUSE)
-    assert found.later and found.why == "44 objects depend on it: 20 were built, the others with the head"
+    assert found.later and found.why == "44 objects depend on it: 20 were built, the others together with head"
 
 
 def test_directories_of_the_posting_have_more_room_than_others(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_directories_of_the_posting_have_more_room_than_others(tmp_path: Path) -
      "fs/xfs/xfs_inode.c", "fs/xfs/Makefile", "fs/fuse/unused.h", "fs/aio.c", "fs/fuse/README.rst"],
 )  # fmt: skip
 def test_what_this_configuration_does_not_read_builds_nothing(objects: Path, path: str) -> None:
-    assert plan(objects, path) == Affected(why="nothing that it touches is built with this configuration")
+    assert plan(objects, path) == Affected(why="nothing that it touches is built in this configuration")
 
 
 def test_a_new_source_of_a_large_directory_is_left_to_the_head(objects: Path) -> None:

@@ -201,12 +201,12 @@ def test_a_makefile_that_prints_for_ever_is_cut_and_one_that_never_ends_is_stopp
     small.patch("still hangs", {"lib/a.c": after("int c;\n")})
     small.patch("innocent", {"lib/b.c": after("int d;\n")})
     floods, hangs, still, innocent = review(small)
-    assert (floods.state, floods.why) == ("built", "its output was cut")
+    assert (floods.state, floods.why) == ("built", "its output was truncated")
     assert len(floods.warnings) <= 100
     assert (review.logs.parent.parent / floods.log).stat().st_size == 1 << 20
     assert (hangs.state, hangs.error) == ("failed", "it was not built within 8 s")
     assert still.state == "failed"
-    assert (innocent.state, innocent.why) == ("skipped", "2 builds before it did not end in time")
+    assert (innocent.state, innocent.why) == ("skipped", "2 builds before it timed out")
 
 
 @pytest.mark.build

@@ -123,7 +123,7 @@ def test_two_components_that_install_the_same_are_the_later_ones_failure(stack: 
 def test_a_link_that_leaves_only_over_another_components_link_is_refused(stack: Stack) -> None:
     stack.add("libfuse", file("a/b/c/x", "x"), link("a/b/c/up", "../../d/../../x"))
     stack.add("e2fsprogs", link("a/d", ".."), file("y", "y"))
-    with pytest.raises(WrongProduct, match="a/b/c/up is a link that leads outside") as caught:
+    with pytest.raises(WrongProduct, match="a/b/c/up is a symlink that points outside") as caught:
         stack.image()
     assert caught.value.component == "libfuse"
 
@@ -135,5 +135,5 @@ def test_our_own_names_in_an_artifact_are_not_written_through(
     stack: Stack, name: str, fill: Callable[[str], Fill]
 ) -> None:
     stack.add("libfuse", fill(name), file("bin/x", "x"))
-    with pytest.raises(WrongProduct, match=f"{name}, a name that is reviewbot's own"):
+    with pytest.raises(WrongProduct, match=f"{name}, a name that is reserved for reviewbot"):
         stack.image()

@@ -81,21 +81,21 @@ def test_a_product_is_what_the_script_put_there_and_the_hosts_own(desk: Desk) ->
 DEEP = "way=$(printf 'd/%.0s' {1..500}); for n in 1 2 3; do mkdir -p $way; cd -P $way; done"
 """1,500 folders in each other: more than Python's functions may be."""
 HOSTILE: Mapping[str, tuple[str, str]] = {
-    "a link to a file": ("ln -s VICTIM/config /out/stack/etc", "stack/etc is a link that leads outside"),
-    "a link to a folder": ("ln -s VICTIM/docs /out/stack/share", "stack/share is a link that leads outside"),
-    "its folder is a link": ("rm -r /out/stack; ln -s VICTIM /out/stack", "stack is a link that leads outside"),
+    "a link to a file": ("ln -s VICTIM/config /out/stack/etc", "stack/etc is a symlink that points outside"),
+    "a link to a folder": ("ln -s VICTIM/docs /out/stack/share", "stack/share is a symlink that points outside"),
+    "its folder is a link": ("rm -r /out/stack; ln -s VICTIM /out/stack", "stack is a symlink that points outside"),
     "its folder is elsewhere": (
         "cp -r /out/stack /out/real; rm -r /out/stack; ln -s real /out/stack",
-        "its stack is no folder",
+        "its stack is not a folder",
     ),
-    "its facts are a link": ("rm /out/facts; ln -s VICTIM/config /out/facts", "facts is a link that leads outside"),
+    "its facts are a link": ("rm /out/facts; ln -s VICTIM/config /out/facts", "facts is a symlink that points outside"),
     "its facts are a pipe": ("rm /out/facts; mkfifo /out/facts", "facts is neither a plain file"),
     "a pipe among its files": ("mkfifo /out/stack/group.list", "stack/group.list is neither a plain file"),
     "a deep folder": (
         f"cd /out; {DEEP}",
-        "lies too deep|has a name with characters or of a length",
+        "is nested too deeply|has a name that is too long or has invalid characters",
     ),
-    "our agent": ("mkdir /out/stack/agent", "it installs agent, a name that is reviewbot's own"),
+    "our agent": ("mkdir /out/stack/agent", "it installs agent, a name that is reserved for reviewbot"),
     "facts of another": ("echo sha256:/stack/bin/x=0 >> /out/facts", "its facts cannot be read: sha256:/stack/bin/x=0"),
     "facts twice": ("echo version=8 >> /out/facts", "its facts cannot be read: version=8"),
     "facts for a terminal": ("echo $'soname=\\e]0;x' >> /out/facts", r"its facts cannot be read: soname=\\x1b"),

@@ -168,4 +168,4 @@ def test_what_has_no_counters_is_named(machine: Machine) -> None:
     assert found.patches == ()
     assert found.unmeasured == {"e2fsprogs": ("lib/main.c",)}
     assert found.notes == ("e2fsprogs is not built with counters",)
-    assert found.words() == "patched lines: none that the compiler made code of was measured"
+    assert found.words() == "patched lines: none that was compiled to code was measured"

@@ -33,7 +33,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ({"splats": "  []\n"}, "splats: .*no pattern"),
         (
             {"splats": "  - {pattern: '(', class: oops, why: because}\n"},
-            r"splats.yaml:4: splats.0.pattern: .*no regular",
+            r"splats.yaml:4: splats.0.pattern: .*not a regular",
         ),
         ({"splats": "  - {pattern: 'a*', class: oops, why: because}\n"}, "splats.0.pattern: .*matches nothing"),
         ({"splats": "  - {pattern: a, class: ouch, why: because}\n"}, "splats.0.class"),

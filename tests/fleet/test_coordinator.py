@@ -91,7 +91,7 @@ def test_a_status_that_would_come_again_is_not_tried_again(fleet: FleetWorld, st
     (result,) = fleet.run()
     lost = [test for test in result.tests if test.outcome is Outcome.INFRA]
     assert len(lost) == 2 and set(fleet.engine.attempts.values()) == {1}
-    assert result.reason == f"shard fuse2fs fstests 2/4: run-shard ended with status {status}"
+    assert result.reason == f"shard fuse2fs fstests 2/4: run-shard exited with status {status}"
 
 
 def test_a_host_that_can_run_nothing_does_not_end_the_shards_that_come_to_it(fleet: FleetWorld) -> None:
@@ -123,7 +123,7 @@ def test_a_shard_is_given_up_in_the_end_and_names_the_reason(fleet: FleetWorld) 
     fleet.deed = lambda shard, attempt: Deed(status=4, brings=shard.number != 3)
     (result,) = fleet.run()
     assert sorted(fleet.engine.attempts.values()) == [1, 1, 1, 3]
-    assert "3 attempts failed, the last: run-shard ended with status 4" in result.reason
+    assert "3 attempts failed, the last: run-shard exited with status 4" in result.reason
     assert result.count(Outcome.INFRA) == 2 and result.count(Outcome.PASS) == 6
     assert [row.state for row in rows(fleet).shards].count(ShardState.GIVEN_UP) == 1
 
@@ -163,7 +163,7 @@ def test_the_first_result_wins_and_a_second_one_that_differs_is_told(fleet: Flee
     (result,) = fleet.run(context=context)
     assert result.count(Outcome.PASS) == len(TESTS)
     assert {(one.outcome, one.host) for one in result.twice} == {(Outcome.FAIL, "slow")}
-    assert any("PASS counts, and FAIL on slow" in note for note in result.notes)
+    assert any("PASS counts, but FAIL on slow" in note for note in result.notes)
 
 
 def test_what_is_out_is_cancelled_when_it_is_no_longer_wanted(fleet: FleetWorld) -> None:

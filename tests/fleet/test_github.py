@@ -75,7 +75,7 @@ def test_a_job_that_ends_with_a_status_that_would_come_again_is_not_started_agai
     program.write_text(program.read_text().replace('[ -z "$DIES" ] || exit "$DIES"', "exit 3"))
     (result,) = hosted.fleet.run(context=hosted.fleet.context(hosted.engine, slow=1.0))
     assert result.count(Outcome.INFRA) == len(TESTS) and len(hosted.hub.runs) == 1
-    assert result.reason.endswith("run-shard ended with status 3")
+    assert result.reason.endswith("run-shard exited with status 3")
 
 
 def test_a_coordinator_that_comes_back_finds_its_run_by_name(hosted: Hosted) -> None:

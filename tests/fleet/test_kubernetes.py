@@ -139,7 +139,7 @@ def test_a_status_that_would_come_again_ends_a_shard_at_once(cluster: Cluster) -
     pods(cluster, lambda index, attempt: 3 if index == 1 else None)
     (result,) = cluster.fleet.run(context=cluster.fleet.context(cluster.engine, slow=1.0))
     assert result.count(Outcome.INFRA) == len(TESTS) // 2 and cluster.started == [(0, 0), (1, 0)]
-    assert result.reason.endswith("run-shard ended with status 3")
+    assert result.reason.endswith("run-shard exited with status 3")
 
 
 def test_a_job_goes_when_none_of_it_is_wanted_any_more(cluster: Cluster, tmp_path: Path) -> None:

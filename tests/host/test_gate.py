@@ -243,7 +243,7 @@ def test_what_goes_into_a_folder_replaces_nothing_there(made: Gate) -> None:
     (made.target / "here").write_text("mine")
     for name in ("here", "there"):
         (made.source / name).write_text("x")
-    with pytest.raises(Refused, match="here is there twice"):
+    with pytest.raises(Refused, match="here exists twice"):
         made.take()
     assert [p.name for p in made.target.iterdir()] == ["here"]
     made.take(names=("there",))

@@ -15,7 +15,7 @@ PRIVATE = (
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_that_is_not_of_the_internet_is_refused(address: str) -> None:
-    with pytest.raises(NotPublic, match="is no public address"):
+    with pytest.raises(NotPublic, match="is not a public address"):
         Reach().addresses(address, 443)
 
 

@@ -147,7 +147,9 @@ def test_a_test_is_over_at_its_limit_however_often_the_agent_says_that_it_lives(
     judged = by_status(reply.replies[0])
     # Which of the two ends it first depends on how busy the host is.
     assert judged.outcome is Outcome.HANG
-    assert re.search(r"no answer to alive within 10 s after its limit|silence during alive within 1\d s", judged.reason)
+    assert re.search(
+        r"no response to alive within 10 s after its limit|silence during alive within 1\d s", judged.reason
+    )
     assert "RIP=" in (tmp_path / "alive" / "machine.txt").read_text()
     assert [step.status for step in reply.replies] == ["timeout", "skipped"]
 

@@ -105,16 +105,16 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 HOSTILE = {
-    "link-to-a-file": ('ln -s {victim}/profile "$STACK/bin/pwn"', "stack/bin/pwn is a link that leads outside"),
+    "link-to-a-file": ('ln -s {victim}/profile "$STACK/bin/pwn"', "stack/bin/pwn is a symlink that points outside"),
     "link-to-a-folder": (
         'rm -rf "$STACK/share"; ln -s {victim}/docs "$STACK/share"',
-        "stack/share is a link that leads outside",
+        "stack/share is a symlink that points outside",
     ),
     "pipe": ('mkfifo "$STACK/bin/group.list"', "stack/bin/group.list is neither a plain file nor a folder"),
     "our-agent": ('mkdir "$STACK/agent"; echo >"$STACK/agent/agent.py"', "it installs agent, a name that is reviewbot"),
     "deep": (
         'cd "$STACK"; way=$(printf "d/%.0s" $(seq 500)); for n in 1 2 3; do mkdir -p "$way"; cd -P "$way"; done',
-        "lies too deep",
+        "is nested too deeply",
     ),
 }
 
@@ -149,5 +149,5 @@ def test_an_artifact_that_was_cut_short_is_said_and_built_again(host: Host) -> N
     status, said = host.review("after", script, "empty")
     assert status == 0, said
     name = library.relative_to(whole.path)
-    assert f"the libfuse in the cache is damaged: {name} is not as it was made, so it is built again" in said
+    assert f"the libfuse in the cache is damaged: {name} was modified; rebuilding it" in said
     assert [made.content for made in host.libfuses("empty")] == [whole.content]

@@ -89,4 +89,4 @@ def test_a_base_that_has_the_error_accuses_nobody(
     series.patch("honest", {"README": partial(becomes, "words\n")})
     error = failure(tmp_path, root, monkeypatch, series)
     assert isinstance(error, BaseFails) and error.same
-    assert "its base has this error, too" in str(error)
+    assert "base has the same error" in str(error)

@@ -103,7 +103,7 @@ def test_bare_diffs_that_are_attached_are_told_from_nothing() -> None:
 
 
 def test_what_is_attached_to_an_answer_is_not_taken_and_the_refusal_says_so() -> None:
-    with pytest.raises(NoPatches, match="<outer@x> answers another mail") as caught:
+    with pytest.raises(NoPatches, match="<outer@x> replies to another mail") as caught:
         of(enclosing("Re: [PATCH] fuse: do it", formatted(1), reply=True), name="outer@x")
     assert "--mbox" in caught.value.hint
 

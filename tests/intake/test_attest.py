@@ -60,7 +60,7 @@ def published(name: str) -> bytes | None:
 
 
 def nobody(name: str) -> bytes | None:
-    raise NoAnswer("no name server answers")
+    raise NoAnswer("no name server responded")
 
 
 PATCH = lone("p", "PATCH", "fuse: signed")
@@ -108,7 +108,7 @@ def test_what_dkim_shows(raw: bytes, state: str, words: str) -> None:
 
 def test_no_name_server_leaves_dkim_unchecked() -> None:
     found = shown(signed(PATCH), lookup=nobody)
-    assert (found.dkim, found.why) == ("unchecked", "DKIM of example.org: no name server answers")
+    assert (found.dkim, found.why) == ("unchecked", "DKIM of example.org: no name server responded")
 
 
 def test_each_key_is_looked_up_once() -> None:

@@ -91,7 +91,7 @@ def test_a_binary_patch_is_taken() -> None:
 def test_a_binary_patch_that_lost_a_line_is_noticed() -> None:
     ((kind, words),) = blocking(patch(BINARY.replace(f"T{DATA}\n", "")))
     assert kind == "truncated-patch"
-    assert "does not unpack to the size it says" in words
+    assert "does not unpack to its stated size" in words
 
 
 def test_a_binary_file_without_its_content_blocks() -> None:
@@ -123,7 +123,7 @@ def test_crlf_of_encoded_text_is_no_content(how: str) -> None:
 def test_crlf_of_a_file_that_git_am_would_drop_blocks() -> None:
     ((kind, words),) = blocking(patch(diff(PATH).replace("+new\n", "+new\r\n")))
     assert kind == "mangled-patch"
-    assert "CRLF line ends that are not encoded" in words
+    assert "unencoded CRLF line endings" in words
 
 
 def test_crlf_of_a_file_that_is_encoded_is_taken() -> None:
@@ -216,7 +216,7 @@ def test_a_file_that_is_missing_against_the_diffstat_is_noticed() -> None:
     body = diff(PATH).replace("---\n", "---\n a | 1 +\n b | 1 +\n 2 files changed, 2 insertions(+)\n\n", 1)
     ((kind, words),) = blocking(patch(body))
     assert kind == "truncated-patch"
-    assert "its diffstat tells of 2 files, its diff has 1" in words
+    assert "its diffstat lists 2 files, its diff has 1" in words
 
 
 def test_a_diffstat_that_hand_work_made_wrong_is_no_reason_to_block() -> None:

@@ -91,7 +91,7 @@ def test_a_series_without_any_mail(server: str) -> None:
 
 
 def test_a_server_of_a_private_network_is_not_asked(server: str) -> None:
-    with pytest.raises(NotPublic, match="is no public address") as caught:
+    with pytest.raises(NotPublic, match="is not a public address") as caught:
         message_id_of(PatchworkItem(server, "series", 5), Reach())
     assert "network: {private:" in caught.value.hint
 

@@ -93,8 +93,8 @@ def test_what_a_prerequisite_stands_on_comes_first(archive: Archive) -> None:
 @pytest.mark.parametrize(
     ("trailer", "kind", "words"),
     [
-        (f"prerequisite-patch-id: {NOBODY}", "missing-prerequisite", "no mail holds this patch in http"),
-        ("prerequisite-patch-id: nonsense", "missing-prerequisite", "that is no patch-id"),
+        (f"prerequisite-patch-id: {NOBODY}", "missing-prerequisite", "no mail contains this patch in http"),
+        ("prerequisite-patch-id: nonsense", "missing-prerequisite", "that is not a patch-id"),
         ("prerequisite-change-id: 20200101-never-00", "missing-prerequisite", "no series has this change-id"),
         ("Based-on: <nowhere@x>", "missing-prerequisite", "no mail <nowhere@x>"),
         ("Depends-on: patch-1234", "missing-prerequisite", "a number of Patchwork (patch 1234)"),
@@ -118,7 +118,7 @@ def test_whatever_is_not_found_blocks_and_is_named(archive: Archive, trailer: st
 def test_a_base_that_the_user_named_is_taken_to_hold_it(archive: Archive) -> None:
     found = resolved(archive, f"prerequisite-patch-id: {NOBODY}", bases=("kernel",))
     assert notes(found) == [("missing-prerequisite", False)]
-    assert "the base that was named for kernel is taken to have it" in found.posting.problems[0].message
+    assert "the base given for kernel is assumed to contain it" in found.posting.problems[0].message
     assert notes(resolved(archive, f"prerequisite-patch-id: {NOBODY}", bases=("libfuse",)))[0][1]
 
 
@@ -172,7 +172,7 @@ def test_too_deep_a_pile_is_refused(archive: Archive, monkeypatch: pytest.Monkey
     monkeypatch.setattr("reviewbot.intake.prerequisites.MAX_DEPTH", 1)
     found = resolved(archive, "Based-on: <deep@x>")
     assert notes(found) == [("prerequisite-limit", True)]
-    assert "stands on <deep@x>, which says “Depends-on: base2@x”" in found.posting.problems[0].message
+    assert "depends on <deep@x>, which says “Depends-on: base2@x”" in found.posting.problems[0].message
 
 
 def test_rfc_parts_that_are_left_out_ask_for_nothing(archive: Archive) -> None:
@@ -206,7 +206,7 @@ def test_without_an_archive_everything_is_missing(tmp_path: Path) -> None:
     trailers = (f"prerequisite-patch-id: {BASE}", f"prerequisite-change-id: {CHANGE}", "Based-on: <base2@x>")
     alone = resolved(None, *trailers)
     assert notes(alone) == [("missing-prerequisite", True)] * 3
-    assert all("no archive was asked" in problem.message for problem in alone.posting.problems)
+    assert all("no archive was searched" in problem.message for problem in alone.posting.problems)
     dead = resolved(Archive("http://127.0.0.1:9/all", tmp_path), *trailers)
-    assert all("not to be looked up: the archive" in problem.message for problem in dead.posting.problems)
+    assert all("could not be looked up: could not fetch mail" in problem.message for problem in dead.posting.problems)
     assert len(dead.posting.problems) == 3

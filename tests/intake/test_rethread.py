@@ -131,7 +131,7 @@ def test_a_series_that_was_sent_again_without_a_version(how: str, cover: str | N
         found = of(mails, "v2@x")
         assert [p.message_id for p in found.parts[0].patches] == ["v1@x", "v2@x"]
         assert kinds(found) == [("other-posting", False)]
-        assert "a newer one that answers it" in found.problems[0].message
+        assert "a newer one that replies to it" in found.problems[0].message
 
 
 def test_a_repetition_under_the_same_version_below_its_cover() -> None:

@@ -66,7 +66,7 @@ def test_the_inbox_of_a_url_is_asked_when_the_archive_does_not_know(archive: str
 def test_an_inbox_of_a_private_network_is_asked_only_if_the_site_allows_it(archive: str, tmp_path: Path) -> None:
     with web_site({}) as (empty, _):
         ask = Ask(names=(f"{archive}/{TOP}/",))
-        with pytest.raises(NotPublic, match="is no public address"):
+        with pytest.raises(NotPublic, match="is not a public address"):
             take_in(ask, STACK, Site(archive=f"{empty}/all"), tmp_path / "cache")
     # Another inbox of the server that the site names is no stranger's.
     assert take_in(ask, STACK, Site(archive=archive.replace("/all", "/other")), tmp_path / "cache").posting.parts

@@ -61,7 +61,7 @@ def test_a_policy_holds_for_prerequisites_too(past: str, tmp_path: Path) -> None
 
 
 def test_a_mailbox_is_not_waited_for(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a mailbox does not grow"):
+    with pytest.raises(UsageError, match="cannot be used with a mailbox"):
         take_in(Ask(mbox=(tmp_path / "mbox",), wait=60), STACK, Site(), tmp_path)
 
 

@@ -162,7 +162,7 @@ def test_the_last_state_survives_an_archive_that_goes_away() -> None:
 
 
 def test_nothing_ever_came() -> None:
-    with pytest.raises(NothingArrived, match="after 10 minutes still nothing to test: no mail <a@x>"):
+    with pytest.raises(NothingArrived, match="still nothing to test after 10 minutes: no mail <a@x>"):
         Clock().wait(one_by_one([UnknownMessageId("a@x", "here")]), 600)
     with pytest.raises(NothingArrived, match="there is no patch"):
         Clock().wait(one_by_one([UnknownMessageId("t@x", "here"), no_patches()]), 600)

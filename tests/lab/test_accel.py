@@ -91,7 +91,7 @@ def test_a_host_without_kvm_emulates_and_says_why(host: Host) -> None:
 def test_a_kvm_that_may_not_be_opened_is_not_tried(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.qemu(BOOTS)
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may open anything
-    assert "may not be opened" in host.choose().why
+    assert "no permission to open" in host.choose().why
     assert host.probes == 0
 
 
@@ -116,8 +116,8 @@ def test_the_probe_runs_the_real_kernel_with_kvm_on_a_read_only_disk(host: Host)
 @pytest.mark.parametrize(
     ("act", "why"),
     [
-        (BROKEN, "QEMU ended: qemu: failed to initialize kvm: Operation not permitted"),
-        ("exit 3", "QEMU ended: status 3"),
+        (BROKEN, "QEMU exited: qemu: failed to initialize kvm: Operation not permitted"),
+        ("exit 3", "QEMU exited: status 3"),
         ("exec sleep 100", "a kernel said nothing within 3 s"),
         ('echo "Linux version 7.1" >&"$log"; exec sleep 100', "a kernel reached the kernel but not init within 3 s"),
     ],
@@ -177,7 +177,7 @@ def test_kvm_that_is_demanded_and_does_not_work_is_an_error_with_a_hint(host: Ho
     host.qemu(BROKEN)
     if not broken:
         host.kvm.unlink()
-    with pytest.raises(NoAccelerator, match="kvm is demanded, but ") as caught:
+    with pytest.raises(NoAccelerator, match="kvm is required, but ") as caught:
         host.choose("kvm")
     assert "accelerator: auto" in caught.value.hint
     assert caught.value.exit_status is ExitStatus.INFRA

@@ -103,7 +103,7 @@ def test_a_server_that_dies_of_sigsegv_leaves_a_backtrace(told: Told) -> None:
     assert death and (death.server, death.signal, death.status, death.mounted) == ("fuse2fs", "SIGSEGV", 139, True)
     assert "fuse_session_loop_mt" in death.backtrace and "Program terminated with signal SIGSEGV" in death.backtrace
     assert judged.outcome is Outcome.CRASH
-    assert judged.reason.startswith(f"fuse2fs (pid {death.pid}) died of SIGSEGV: {death.fingerprint}")
+    assert judged.reason.startswith(f"fuse2fs (pid {death.pid}) was killed by SIGSEGV: {death.fingerprint}")
     assert "fuse_session_loop_mt" in death.fingerprint
     assert "== all threads" in (told.folder / f"segv/dead/{death.pid}.backtrace").read_text()
     assert told.unharmed("segv")
@@ -119,7 +119,7 @@ def test_a_server_that_the_kernel_kills_for_lack_of_memory(told: Told) -> None:
     judged, reply = told.judged("oom"), told.step("oom")
     assert reply.death and (reply.death.signal, reply.death.by) == ("SIGKILL", "the kernel's OOM killer"), reply
     assert judged.outcome is Outcome.CRASH
-    assert judged.reason.startswith("oom: ") and "died of SIGKILL from the kernel's OOM killer" in judged.reason
+    assert judged.reason.startswith("oom: ") and "was killed by SIGKILL from the kernel's OOM killer" in judged.reason
     assert "Memory cgroup out of memory" in reply.splat and reply.crash == "oom"
     assert told.unharmed("oom")
 
@@ -208,8 +208,8 @@ def test_a_full_results_disk_loses_nothing(told: Told) -> None:
 )
 def test_words_that_are_not_the_agents_change_nothing(told: Told) -> None:
     assert (told.step("liar").exit_status, told.step("liar").output) == (7, "told\n")
-    assert "3 lines on the control port were not of the agent" in told.job.notes
-    assert "the guest answered 3 times what it was not asked, or twice" in told.job.notes
+    assert "3 lines on the control port were not from the agent" in told.job.notes
+    assert "the guest answered 3 requests that were not made, or twice" in told.job.notes
     assert told.unharmed("liar")
 
 

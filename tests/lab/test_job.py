@@ -180,7 +180,7 @@ def test_what_a_step_hung_in_is_told_after_what_ended_it(guest: Guest) -> None:
     reply = guest.step(START, HANG, ENDED)
     assert (reply.status, reply.exit_status, reply.limit, reply.unclean) == ("timeout", -9, 1.0, "")
     assert reply.hang.splitlines() == [
-        "was sent SIGKILL, since aborting its fuse connections did not end it",
+        "was sent SIGKILL, since it did not exit when its fuse connections were aborted",
         "fuse connection 42: requests waiting: 3",
     ]
 
@@ -191,7 +191,7 @@ def test_a_machine_that_goes_away_after_the_limit_struck_does_not_undo_the_hang(
 ) -> None:
     reply = guest.step(START, HANG, dying=dying)
     assert (reply.status, reply.output) == (status, "so far\n")
-    assert reply.hang == "the machine went away\nfuse connection 42: requests waiting: 3"
+    assert reply.hang == "the machine disappeared\nfuse connection 42: requests waiting: 3"
 
 
 @pytest.mark.parametrize("lie", [HANG, HANG | {"name": "smoke/other"}])
@@ -202,10 +202,10 @@ def test_a_hang_is_told_once_and_of_the_step_that_runs(guest: Guest, lie: dict[s
 
 def test_a_machine_that_cannot_be_cleaned_runs_nothing_else(guest: Guest) -> None:
     guest.run.job = guest.run.job.model_copy(update={"steps": (STEP, STEP.model_copy(update={"name": "smoke/next"}))})
-    with pytest.raises(Lost, match="the machine was given up after smoke/fio: /dev/vdd is still in use"):
+    with pytest.raises(Lost, match="the machine was abandoned after smoke/fio: /dev/vdd is still in use"):
         guest.job(run=[START, HANG, ENDED | {"unclean": "/dev/vdd is still in use"}])
     assert [(reply.name, reply.status) for reply in guest.run.replies] == [(STEP.name, "timeout")]
-    assert "given up: /dev/vdd is still in use" in guest.run.replies[0].hang
+    assert "abandoned: /dev/vdd is still in use" in guest.run.replies[0].hang
 
 
 @pytest.mark.parametrize(("dying", "status"), [("", "lost"), (log("panic-after-oops"), "crash"), (QUIET, "lost")])
@@ -258,7 +258,7 @@ def test_an_answer_before_the_step_began_is_not_believed(guest: Guest) -> None:
     assert guest.step(lie, START, DONE).output == "fine\n"
     assert guest.run.unasked == 2
     guest.run._note(Lines(NONCE), 0)
-    assert guest.run.notes == ["the guest answered 2 times what it was not asked, or twice"]
+    assert guest.run.notes == ["the guest answered 2 requests that were not made, or twice"]
 
 
 AT_LAST = GuestStep(name="ext4/coverage", argv=("true",), timeout=1.0)
@@ -290,7 +290,7 @@ def test_an_agent_that_says_that_it_lives_for_ever_does_not_move_the_limit(
     monkeypatch.setattr("reviewbot.lab.machine_run.GRACE", 0.0)
     reply = guest.step(START, *[{"t": "alive"}] * 200_000, step=STEP.model_copy(update={"timeout": 0.01}))
     assert reply.status == "timeout"
-    assert reply.hang.startswith("no answer to smoke/fio within 0 s after its limit of 0 s")
+    assert reply.hang.startswith("no response to smoke/fio within 0 s after its limit of 0 s")
 
 
 @pytest.mark.parametrize("claim", [40, 1e9, "40", None, -3, float("inf")])

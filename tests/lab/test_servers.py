@@ -117,7 +117,7 @@ def test_a_death_has_its_signal_backtrace_and_the_last_words(tmp_path: Path) -> 
     death = served(tmp_path, "").death
     assert death and (death.pid, death.status, death.mounted, death.log) == (311, 134, True, "FUSE2FS (vdd): the end")
     words = "op_read:fuse_lib_read:do_read:_do_read:fuse_session_process_buf_internal"
-    assert in_words(death) == f"fuse2fs (pid 311) died of SIGABRT: {words}"
+    assert in_words(death) == f"fuse2fs (pid 311) was killed by SIGABRT: {words}"
 
 
 def test_a_report_belongs_to_the_death_of_its_process(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_report_belongs_to_the_death_of_its_process(tmp_path: Path) -> None:
     death = served(tmp_path, "").death
     assert death and death.report
     assert in_words(death) == (
-        "fuse2fs (pid 25870) ended with status 1, still mounted: op_readlink (asan: SEGV); and 1 more"
+        "fuse2fs (pid 25870) exited with status 1, still mounted: op_readlink (asan: SEGV); and 1 more"
     )
     assert death.others == (
-        "a server (pid 25851) reported a fault of its own: ext2fs_get_mem:op_init (lsan: detected memory leaks)",
+        "a server (pid 25851) reported an error itself: ext2fs_get_mem:op_init (lsan: detected memory leaks)",
     )
 
 
@@ -144,7 +144,7 @@ def test_a_fault_that_a_server_outlives_is_found(tmp_path: Path) -> None:
     (tmp_path / "server.log").write_text(golden("ubsan"))
     death = served(tmp_path, "", "fuse4fs").death
     assert death and death.status is None
-    assert in_words(death).startswith("fuse4fs reported a fault of its own (ubsan: ub.c: shift exponent N is too large")
+    assert in_words(death).startswith("fuse4fs reported an error itself (ubsan: ub.c: shift exponent N is too large")
 
 
 def test_splats_of_the_kernel_in_lklfuse_count_as_any_others(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         (f"{NOISE}errors: [{WHOLE[0]}]", "no pattern of class corruption, resources"),
         (f"{NOISE}errors: [{', '.join([*WHOLE, WHOLE[0]])}]", "the same pattern twice: internal"),
         (f"errors: [{', '.join(WHOLE)}]", "noise"),
-        (f"{NOISE}errors:\n  - {ENTRY % ('(', 'internal')}", r"servers.yaml:3: errors.0.pattern: .*no regular"),
+        (f"{NOISE}errors:\n  - {ENTRY % ('(', 'internal')}", r"servers.yaml:3: errors.0.pattern: .*not a regular"),
         (f"{NOISE}errors: [{{pattern: a, class: internal, link: 'https://x'}}]", "errors.0.reason"),
         (f"{NOISE}errors: [{{pattern: a, class: internal, reason: long enough}}]", "errors.0.link"),
         (f"{NOISE}errors: [{ENTRY % ('a', 'ouch')}]", "errors.0.class"),
@@ -254,5 +254,5 @@ def test_a_server_that_hung_at_its_unmount_has_its_stack_and_did_not_die(tmp_pat
     (tmp_path / "dead/311").write_text("server fuse2fs\ndevice /dev/vdd\npid 311\nhung yes\n")
     death = served(tmp_path, "").death
     assert death and death.hung
-    assert in_words(death).startswith("fuse2fs (pid 311) did not end after it was unmounted: ")
+    assert in_words(death).startswith("fuse2fs (pid 311) did not exit after it was unmounted: ")
     assert "op_destroy" in death.backtrace

@@ -198,7 +198,7 @@ def test_qemu_killed_from_outside_loses_one_step_only(machine_images: Images, tm
 
     reply = run_job(job, TCG, tmp_path, on_reply=heard.append, progress=shoot)
     assert [step.status for step in reply.replies] == ["done", "lost", "skipped"]
-    assert "QEMU" in reply.problem or "machine went away" in reply.problem
+    assert "QEMU" in reply.problem or "machine disappeared" in reply.problem
     assert [*Path(reply.replies[0].files).rglob("kept")], "what came before is not lost"
     assert [step.name for step in heard][:2] == ["before", "during"]
 
@@ -214,7 +214,7 @@ def test_a_kernel_that_does_not_boot(machine_images: Images, tmp_path: Path) -> 
     nonsense.write_bytes(b"no kernel" * 1000)
     job = machine_images.job(shell("a", "true")).model_copy(update={"kernel": str(nonsense)})
     reply = run_job(job, TCG, tmp_path / "logs")
-    assert "QEMU ended" in reply.problem
+    assert "QEMU exited" in reply.problem
     assert [step.status for step in reply.replies] == ["skipped"]
 
 

@@ -198,7 +198,7 @@ def left(told: Told, step: str) -> str:
 def test_a_server_that_never_answers(one_machine: Told) -> None:
     judged, reply = one_machine.judged("deaf"), one_machine.replies["deaf"]
     assert judged.outcome is Outcome.HANG
-    assert "ended when its fuse connections were aborted; fuse connection " in judged.reason
+    assert "exited when its fuse connections were aborted; fuse connection " in judged.reason
     assert "(deaf on /tmp/deaf): requests waiting: " in judged.reason
     assert "server python3 pid " in reply.hang and "waiting cat pid " in reply.hang
     assert "request_wait_answer" in one_machine.file("deaf", "hang/tasks.txt")
@@ -287,9 +287,9 @@ def test_a_gigabyte_of_output_keeps_its_tail_only(one_machine: Told) -> None:
 @fault("a test that restarts the guest", collected="QEMU's reason", outcome="CRASH", machine="is replaced")
 def test_a_guest_that_restarts_without_a_word(one_machine: Told) -> None:
     judged = one_machine.judged("restart")
-    assert judged == Judgement(Outcome.CRASH, "reboot: the guest restarted or went off without a word (guest-reset)"), (
-        judged
-    )
+    assert judged == Judgement(
+        Outcome.CRASH, "reboot: the guest rebooted or powered off without a message (guest-reset)"
+    ), judged
     assert one_machine.outcome("never") is Outcome.MISS
     assert not one_machine.machines[0].complete
 
@@ -298,7 +298,7 @@ def test_a_guest_that_restarts_without_a_word(one_machine: Told) -> None:
 def test_a_task_that_nothing_ends_costs_the_machine_only(many_machines: Told) -> None:
     judged, reply = many_machines.judged("fstests/frozen"), many_machines.replies["fstests/frozen"]
     assert judged.outcome is Outcome.HANG
-    assert "the machine was given up: sh pid " in judged.reason and "cannot be killed: state D" in judged.reason
+    assert "the machine was abandoned: sh pid " in judged.reason and "cannot be killed: state D" in judged.reason
     assert "blocked sh pid " in reply.hang
     assert many_machines.replies["fstests/b"].output == "fine\n"
 
@@ -308,7 +308,7 @@ def test_an_agent_that_falls_silent_is_looked_at_from_outside(many_machines: Tol
     judged = many_machines.judged("fstests/silent")
     assert (
         judged.outcome is Outcome.HANG
-        and "silence during fstests/silent within 12 s; QEMU says: running" in judged.reason
+        and "silence during fstests/silent within 12 s; QEMU reports: running" in judged.reason
     )
     assert "RIP=" in many_machines.file("fstests/silent", "machine.txt")
     for said in ("Show Blocked State", "Show backtrace of all active CPUs", "Show State", "task:agent.py"):

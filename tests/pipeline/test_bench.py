@@ -105,7 +105,7 @@ def test_a_machine_that_is_lost_shows_nothing_and_another_pair_is_measured(world
 def test_what_cannot_be_measured_again_is_no_finding_and_is_told(world: World) -> None:
     found = compared(world, Losing(lost=tuple(range(3, 100))))
     assert found.figures == ()
-    assert "what seemed slower could not be measured again: no figures of create-1" in found.unmeasured[LEG.name]
+    assert "apparent slowdowns could not be measured again: no figures of create-1" in found.unmeasured[LEG.name]
 
 
 def test_a_base_that_was_lost_is_told(world: World) -> None:

@@ -136,7 +136,7 @@ def test_a_full_disk_ends_the_comparison_with_one_line_and_what_head_said_stays(
     context = world.context()
     result = results_of(world, context, {FIRST: ["fail"]})
     found = compared(Full(run_of(context), context), [result])
-    assert found.unfinished == "No space left on device: the same command goes on when there is room"
+    assert found.unfinished == "No space left on device: free some space and run the command again to resume"
     assert [(one.test, one.kind) for one in found.tests] == [(FIRST, Class.UNCOMPARED)]
 
 
@@ -201,5 +201,5 @@ def test_a_host_that_builds_another_head_compares_nothing(world: World, monkeypa
     result = results_of(world, context, {FIRST: ["fail"]})
     rebuilt(world, monkeypatch, other(world.artifacts, "kernel"))
     found = merged(run_of(context), lock_of(world), [result], None)
-    assert found.base_problem == "this host builds another kernel than the one that was tested"
+    assert found.base_problem == "this host builds a different kernel than the one that was tested"
     assert [one.kind for one in found.tests] == [Class.UNCOMPARED]

@@ -29,12 +29,12 @@ def test_a_posting_that_enables_what_it_brings_is_in_no_doubt() -> None:
 
 def test_the_part_that_would_enable_it_is_named_when_it_is_not_applied() -> None:
     late = ENABLES.model_copy(update={"rfc": True})
-    assert said(BRINGS, late) == "iomap cannot switch on before kernel part 7/9, which is not applied"
+    assert said(BRINGS, late) == "iomap cannot be enabled before kernel part 7/9, which is not applied"
     assert said(BRINGS, late, rfc=True) == ""
 
 
 def test_early_parts_alone_cannot_switch_it_on() -> None:
-    assert said(BRINGS) == "no patch of kernel here enables iomap: unless base does, it cannot switch on"
+    assert said(BRINGS) == "no patch of kernel here enables iomap: unless base does, it cannot be enabled"
 
 
 def test_each_component_has_to_enable_it() -> None:

@@ -115,8 +115,8 @@ def test_what_became_of_it_is_told_in_one_line() -> None:
     earlier = Earlier(6, "r", (*reported("a/1", "a/2", "a/3"), *reported("a/4", absent=True)))
     now = leg({"a/1": Outcome.PASS, "a/2": Outcome.FAIL, "a/4": Outcome.PASS})
     found = became(earlier, [now])
-    assert previous_words(found) == "4 found in v6: 2 gone, 1 stays (ext4 fstests/a/2), 1 not tested this time"
-    assert previous_words(became(Earlier(6, "r", ()), [now])) == "nothing was found in v6"
+    assert previous_words(found) == "4 found in v6: 2 gone, 1 still there (ext4 fstests/a/2), 1 not tested this time"
+    assert previous_words(became(Earlier(6, "r", ()), [now])) == "there were no findings in v6"
 
 
 def test_shards_that_come_later_say_what_was_not_known_before() -> None:

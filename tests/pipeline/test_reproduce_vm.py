@@ -97,7 +97,7 @@ head -c 300000 /dev/zero | tr '\\0' y; echo; sync; echo c > /proc/sysrq-trigger;
     assert lines[-2:] == ["300000", "y" * 300_000]
     assert done.stderr.splitlines()[0] == "trouble"
     assert done.returncode == 4
-    assert "the machine is gone: kernel panic: sysrq triggered crash" in done.stderr.splitlines()[-1]
+    assert "the machine was lost: kernel panic: sysrq triggered crash" in done.stderr.splitlines()[-1]
 
 
 def test_a_person_gets_a_terminal_and_has_it_back_afterwards(demo_run: DemoRun) -> None:

@@ -66,7 +66,7 @@ def test_what_keeps_the_lines_away_is_a_note_and_changes_nothing(tmp_path: Path)
         raise InfraError("no room")
 
     (leg,) = with_source_lines(results(CRASH), lines, tmp_path, silent).legs
-    assert leg.tests == (CRASH,) and leg.notes == ("traces without lines of the source: no room",)
+    assert leg.tests == (CRASH,) and leg.notes == ("traces without source lines: no room",)
 
 
 def test_without_a_crash_nobody_is_asked(tmp_path: Path) -> None:

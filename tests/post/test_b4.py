@@ -183,7 +183,7 @@ def test_a_repository_without_the_series_is_said(tree: Path, run: RunFolder, tmp
     git(tree, "branch", "b4/review/broken")
     with pytest.raises(UsageError, match="no review branch"):
         post(tree)
-    with pytest.raises(UsageError, match="no git repository"):
+    with pytest.raises(UsageError, match="not a git repository"):
         post(tmp_path / "data")
 
 

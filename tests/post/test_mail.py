@@ -177,7 +177,7 @@ def refusal(folder: Path, cc: Sequence[str] = ()) -> str:
 
 def test_a_refused_recipient_is_named_and_a_later_try_is_allowed(folder: Path, server: Server) -> None:
     server.refuses[DANA] = "550-5.1.1 no such\r\n550 5.1.1 user"
-    assert refusal(folder) == f"{HOST} did not take the mail: {DANA}: 5.1.1 no such 5.1.1 user"
+    assert refusal(folder) == f"{HOST} did not accept the mail: {DANA}: 5.1.1 no such 5.1.1 user"
     assert state(folder) == "refused" and server.mails == []
     server.refuses.clear()
     assert mail(folder, send=True).sent and state(folder) == "sent"
@@ -185,7 +185,7 @@ def test_a_refused_recipient_is_named_and_a_later_try_is_allowed(folder: Path, s
 
 def test_refused_data_is_said_in_one_line_and_a_later_try_is_allowed(folder: Path, server: Server) -> None:
     server.to_data = "554-5.7.1 this looks\r\n554 5.7.1 like spam"
-    assert refusal(folder) == f"{HOST} did not take the mail: 554 5.7.1 this looks 5.7.1 like spam"
+    assert refusal(folder) == f"{HOST} did not accept the mail: 554 5.7.1 this looks 5.7.1 like spam"
     assert state(folder) == "refused"
     server.to_data = ""
     assert mail(folder, send=True).sent
@@ -328,7 +328,7 @@ def test_the_mail_of_a_later_run_waits_for_one_that_still_waits(folder: Path, se
     delivery = mail(later, send=True, policy=wait)
     first, second = outbox(folder).all(State.PENDING)
     assert first.not_before and second.not_before == first.not_before + timedelta(hours=240)
-    assert delivery.state == "waiting" and "the posting had a mail before" in delivery.why and server.mails == []
+    assert delivery.state == "waiting" and "the posting already got a mail" in delivery.why and server.mails == []
 
 
 def test_what_was_put_off_waits_for_room_in_the_day_unless_it_is_released(folder: Path, server: Server) -> None:
@@ -342,7 +342,7 @@ def test_what_was_put_off_waits_for_room_in_the_day_unless_it_is_released(folder
     (due,) = box.due()
     held = send_again(due, Sender(box, few, pauses=()))
     assert held.state is State.PENDING and held.not_before and held.not_before > datetime.now(UTC) + timedelta(hours=23)
-    assert held.why == "1 mail in 24 hours are enough" and len(server.mails) == 1 and box.due() == ()
+    assert held.why == "1 mail in 24 hours: limit reached" and len(server.mails) == 1 and box.due() == ()
     freed = send_again(box.release(held.id), Sender(box, few, pauses=()), released=True)
     assert freed.state is State.SENT and len(server.mails) == 2
 

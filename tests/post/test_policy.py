@@ -84,7 +84,7 @@ def test_the_most_careful_rule_wins() -> None:
     found = decision(rules)
     assert found.cc == () and "6 h" in found.why
     assert decision(rules, VerdictKind.PASS).held
-    assert decision(Policy(authors={DANA: Rule(level="none")})).held == "no mails are wanted"
+    assert decision(Policy(authors={DANA: Rule(level="none")})).held == "mails are disabled"
 
 
 def test_an_rfc_and_a_superseded_posting_stay_silent() -> None:

@@ -95,7 +95,7 @@ def test_no_encryption_is_no_encryption(git_config: GitConfig, tmp_path: Path, e
 
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
-    [("smtpServerPort", "smtp", r"smtpServerPort is no number: smtp"), ("smtpServerPort", "-1", "no number"),
+    [("smtpServerPort", "smtp", r"smtpServerPort is not a number: smtp"), ("smtpServerPort", "-1", "not a number"),
      ("smtpEncryption", "starttls", "neither tls nor ssl: starttls"), ("from", "", "git has no sender for mail")],
 )  # fmt: skip
 def test_a_wrong_setting_is_named(git_config: GitConfig, tmp_path: Path, setting: str, value: str, said: str) -> None:

@@ -174,7 +174,7 @@ def test_missing_settings_are_said(taker: Taker, git_config: GitConfig, monkeypa
     git_config.path.write_text("")
     monkeypatch.delenv("KCIDB_REST")
     assert "git has no b4.pw-url" in str(post("--to", "patchwork", "--send").exception)
-    assert "where is KCIDB" in str(post("--to", "kcidb", "--send").exception)
+    assert "KCIDB_REST is not set" in str(post("--to", "kcidb", "--send").exception)
 
 
 def test_a_file_that_is_no_submission_is_not_sent(taker: Taker, tmp_path: Path) -> None:

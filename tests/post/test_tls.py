@@ -65,7 +65,7 @@ def test_a_password_that_smtp_cannot_carry_is_an_error_of_one_line(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
     git_config.set(smtpPass="pässwörd")
     said = refusal(folder)
-    assert "did not take the mail" in said and "pässwörd" not in said
+    assert "did not accept the mail" in said and "pässwörd" not in said
     assert starttls.mails == []
 
 

@@ -89,8 +89,8 @@ def test_the_script_of_base_sees_the_patch_and_only_its_own_files(tmp_path: Path
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
-        ("die 'no idea';", "checkpatch ended with status 255: no idea at /src/scripts/checkpatch.pl line 1."),
-        ("exit 1;", "checkpatch ended with status 1: it said nothing"),
+        ("die 'no idea';", "checkpatch exited with status 255: no idea at /src/scripts/checkpatch.pl line 1."),
+        ("exit 1;", "checkpatch exited with status 1: it said nothing"),
     ],
 )
 def test_a_script_that_fails_is_not_the_patchs_fault(

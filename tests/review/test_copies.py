@@ -67,7 +67,7 @@ def test_another_value_is_an_error_that_names_both_lines(tmp_path: Path) -> None
     new = BASE.replace("enum", "#define FUSE_NEW (1 << 9)\nenum")
     (found,) = review(tmp_path, new, "\n" + new.replace("<< 9", "<< 8"))
     assert lines([found]) == [
-        f"error {KERNEL}:8: FUSE_NEW has another value in kernel {KERNEL}:8 than in libfuse {LIBFUSE}:9: "
+        f"error {KERNEL}:8: FUSE_NEW has different values in kernel {KERNEL}:8 and libfuse {LIBFUSE}:9: "
         "(1 << 9) and (1 << 8)"
     ]
     assert found.detail == f"{KERNEL}:8: #define FUSE_NEW (1 << 9)\n{LIBFUSE}:9: #define FUSE_NEW (1 << 8)"
@@ -76,7 +76,9 @@ def test_another_value_is_an_error_that_names_both_lines(tmp_path: Path) -> None
 def test_a_struct_that_grew_on_one_side_only(tmp_path: Path) -> None:
     new = BASE.replace("mode;\n", "mode;\n\tuint32_t\tflags;\n")
     (found,) = review(tmp_path, new, BASE + "\n")
-    assert lines([found])[0].startswith(f"error {KERNEL}:14: struct fuse_attr has other members in kernel {KERNEL}:14")
+    assert lines([found])[0].startswith(
+        f"error {KERNEL}:14: struct fuse_attr has different members in kernel {KERNEL}:14"
+    )
     assert found.detail == f"{KERNEL}:14: uint32_t flags;\n{LIBFUSE}:11: struct fuse_attr ends"
 
 

@@ -46,7 +46,7 @@ def test_the_right_commit_with_its_subject_is_fine(history: Tree, tmp_path: Path
 def test_another_subject_is_an_error_and_the_real_one_is_shown(history: Tree, tmp_path: Path) -> None:
     name = history.head_commit[:12]
     assert remarks(history, f'Fixes: {name} ("second")', tmp_path) == [
-        f"error: Fixes: quotes another subject than {name} has"
+        f"error: Fixes: quotes a different subject than that of {name}"
     ]
     assert remarks(history, f'Fixes: {name} ("Fuse - a rather long subject ...")', tmp_path) == [
         f"warning: Fixes: quotes the subject of {name} inexactly"
@@ -87,7 +87,7 @@ def test_a_subject_that_differs_by_a_number_is_another_one(tmp_path: Path) -> No
     subject = "fuse: handle requests of protocol 7.39 in the server"
     tree = make_tree(tmp_path / "kernel", "kernel", {"a.c": "1\n"}, [(subject + SIGNED, {"a.c": "2\n"})])
     said = remarks(tree, f'Fixes: {tree.head_commit[:12]} ("{subject.replace("39", "40")}")', tmp_path)
-    assert said[0].startswith("error: Fixes: quotes another subject")
+    assert said[0].startswith("error: Fixes: quotes a different subject")
 
 
 def test_a_commit_that_is_not_in_history_is_an_error(history: Tree, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_commit_that_is_not_in_history_is_an_error(history: Tree, tmp_path: Pa
 def test_without_history_it_cannot_be_checked(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "kernel", "kernel", {"a.c": "1\n"}, [], history=False)
     assert remarks(tree, 'Fixes: 0123456789ab ("x")', tmp_path) == [
-        "note: Fixes: 0123456789ab cannot be checked: the history is not here"
+        "note: Fixes: 0123456789ab cannot be checked: the history is not available"
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_commit_of_another_branch_is_a_warning(history: Tree, tmp_path: Path) 
     name = git(folder, "rev-parse", "HEAD")[:12]
     git(folder, "checkout", "-q", "master")
     assert remarks(history, f'Fixes: {name} ("elsewhere")', tmp_path) == [
-        f"warning: Fixes: names {name}, which the patch does not stand on"
+        f"warning: Fixes: names {name}, which is not an ancestor of the patch"
     ]
 
 

@@ -38,7 +38,7 @@ def test_a_good_message_has_no_remarks() -> None:
         ("Because it has to be done.\n\n", "",
          "warning: the message has a subject but no text that explains the change"),
         ("Signed-off-by: A Developer <dev@example.org>\n", "", "error: there is no Signed-off-by"),
-        ("Signed-off-by: A", "Signed-off-By: A", "warning: “Signed-off-By:” is written Signed-off-by"),
+        ("Signed-off-by: A", "Signed-off-By: A", "warning: “Signed-off-By:” should be written Signed-off-by"),
         ("Signed", "Link: lore\nSigned", "warning: Link: is not followed by a http(s) URL"),
         ("Signed", "Link: https://lore.kernel.org/all/\nSigned", "warning: Link: names an archive but no Message-ID"),
         ("Signed", "Closes: https://a.org/x y\nSigned", "warning: Closes: has blanks or <> in its URL"),
@@ -49,7 +49,7 @@ def test_a_good_message_has_no_remarks() -> None:
          "warning: Cc: of stable, with a comment that does not start with #"),
         ("Signed", "Co-developed-by: C <c@x.org>\nSigned",
          "warning: Co-developed-by is not followed by that person's Signed-off-by"),
-        ("Signed", "Cc: C <c@x.org>\nCc: C <C@x.org>\nSigned", "warning: Cc: stands twice"),
+        ("Signed", "Cc: C <c@x.org>\nCc: C <C@x.org>\nSigned", "warning: Cc: appears twice"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(old: str, new: str, remark: str) -> None:

@@ -100,10 +100,10 @@ def test_a_flag_that_clashes_with_the_librarys_copy(real: Real, tmp_path: Path) 
     assert ("house", "warning", "", "saw fuse.h of the kernel") in said
     assert ("checkpatch", "error", KERNEL, "TRAILING_WHITESPACE: trailing whitespace") in said
     assert not [f for f in said if f[0] == "whitespace"], "the same remark once"
-    assert ("message", "note", "", "Fixes: 0123456789ab cannot be checked: the history is not here") in said
+    assert ("message", "note", "", "Fixes: 0123456789ab cannot be checked: the history is not available") in said
     series = [(f.severity.value, f.message) for f in found.findings]
     clash = next(message for severity, message in series if severity == "error")
-    assert clash.startswith(f"FUSE_HAS_RESEND has another value in kernel {KERNEL}:")
+    assert clash.startswith(f"FUSE_HAS_RESEND has different values in kernel {KERNEL}:")
     assert f"than in libfuse {LIBFUSE}:" in clash
     assert any(text.startswith("2 ioctls of kernel have number 1 of type 0xe5") for _, text in series)
     assert [text for severity, text in series if severity == "note" and "FUSE_DEV_IOC_NEW" not in text] == [

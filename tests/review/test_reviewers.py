@@ -95,26 +95,26 @@ def test_the_documented_example_is_a_reviewer(panel: Panel) -> None:
     [
         ("exit 3", "ended with status 3: it said nothing"),
         ("echo no key >&2; exit 1", "ended with status 1: no key"),
-        ("echo looks fine to me", "its answer is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        (r"printf '[\"\377\"]'", "its answer is not UTF-8 at byte 3"),
-        ('echo \'[{"status": "ok"}]\'', "its answer has an entry whose status is none of pass, warn, fail"),
-        ("echo '[3]'", "its answer has an entry whose status is none of pass, warn, fail"),
-        ("head -c 3000000 /dev/zero; exit 0", "its answer is larger than 1 MiB"),
-        ("yes '[' | tr -d '\\n' | head -c 200000", "its answer is not JSON: maximum recursion depth exceeded"),
+        ("echo looks fine to me", "its output is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (r"printf '[\"\377\"]'", "its output is not UTF-8 at byte 3"),
+        ('echo \'[{"status": "ok"}]\'', "its output has an entry whose status is not pass, warn or fail"),
+        ("echo '[3]'", "its output has an entry whose status is not pass, warn or fail"),
+        ("head -c 3000000 /dev/zero; exit 0", "its output is larger than 1 MiB"),
+        ("yes '[' | tr -d '\\n' | head -c 200000", "its output is not JSON: maximum recursion depth exceeded"),
         ("/no/such/program", "ended with status 127: "),
     ],
 )
 def test_a_bad_answer_is_named_and_never_held_against_the_patch(panel: Panel, script: str, reason: str) -> None:
     assert ask(panel, script) == []
     assert panel.skipped()["rules"].startswith(reason)
-    assert panel.skipped()["rules"].endswith("(no usable answer to 1 of 1 mails)")
+    assert panel.skipped()["rules"].endswith("(no usable result for 1 of 1 mails)")
 
 
 def test_a_reviewer_that_hangs_is_ended_with_its_children(panel: Panel) -> None:
     seconds = f"{200_000 + os.getpid()}.1"
     script = f"trap '' TERM; for n in 1 2 3; do setsid sleep {seconds} & done; sleep {seconds}"
     assert ask(panel, script, timeout=1) == []
-    assert panel.skipped()["rules"].startswith("no answer within 1 s")
+    assert panel.skipped()["rules"].startswith("no result within 1 s")
     wait_until_gone(seconds)
 
 
@@ -135,7 +135,7 @@ def test_one_that_fails_again_and_again_is_not_asked_again(panel: Panel) -> None
     for _ in range(PATIENCE + 4):
         ask(panel, script)
     assert panel.asked == {"rules": PATIENCE}
-    assert panel.skipped()["rules"].endswith("(no usable answer to 3 of 3 mails, not asked again)")
+    assert panel.skipped()["rules"].endswith("(no usable result for 3 of 3 mails, not run again)")
 
 
 def test_what_is_not_there_is_said(panel: Panel, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_it_cannot_speak_as_one_of_our_own_checks() -> None:
 def test_too_many_entries_are_cut() -> None:
     entries = [{"status": "warn", "summary": str(n)} for n in range(500)]
     found, problem = parse(json.dumps(entries).encode(), 0, "", "x")
-    assert len(found) == 100 and problem == "its answer has 500 entries; the first 100 were read"
+    assert len(found) == 100 and problem == "its output has 500 entries; the first 100 were read"
 
 
 @given(

@@ -60,7 +60,7 @@ def test_each_patch_is_named_with_its_place_in_the_posting(tmp_path: Path) -> No
 
 def test_what_needs_the_build_root_is_skipped_with_the_reason(tmp_path: Path) -> None:
     found = run(tmp_path, kernel(tmp_path), reviewers=(Reviewer(name="rules", path="/x"),))
-    reason = "it runs in the build root, and there is none"
+    reason = "it runs in the build root, which is missing"
     assert (found.skipped["checkpatch"], found.skipped["rules"]) == (reason, reason)
     assert found.skipped["copies"].endswith(
         "the source of libfuse is not here; "

@@ -32,7 +32,7 @@ def test_a_lost_machine_is_followed_by_another_that_goes_on_after_that_test(worl
 def test_too_many_lost_machines_stop_the_suite(world: World) -> None:
     result = world.run("fstests", lab=Lab(default="lost"))
     assert len(world.lab.jobs) == MAX_LOSSES
-    assert result.reason == f"INFRA-suspect: {MAX_LOSSES} machines were lost, the last: QEMU ended (status 0)"
+    assert result.reason == f"INFRA-suspect: {MAX_LOSSES} machines were lost, the last: QEMU exited (status 0)"
     assert {t.outcome for t in result.tests} == {Outcome.INFRA}
     assert [t.reason == result.reason for t in result.tests] == [False] * MAX_LOSSES + [True] * 3
 

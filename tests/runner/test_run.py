@@ -93,7 +93,7 @@ def test_smoke_that_fails_alone_stopped_nothing(world: World) -> None:
 def test_smoke_in_a_machine_that_is_lost_is_not_tried_again(world: World) -> None:
     result = world.run("smoke", "fstests", lab=Lab({"smoke/links": ["lost"]}))
     assert len(world.lab.jobs) == 1
-    assert result.reason == "QEMU ended (status 0)"
+    assert result.reason == "QEMU exited (status 0)"
     place = smoke.CHECKS.index("links")
     expected = [Outcome.PASS] * place + [Outcome.INFRA] * (len(smoke.CHECKS) - place)
     assert [t.outcome for t in result.tests] == expected
@@ -127,12 +127,12 @@ def test_a_test_with_two_results_is_not_believed_and_one_without_is_not_forgotte
     result = world.run("fstests")
     assert [t.test for t in result.tests] == list(TESTS)
     assert outcomes(result) == dict.fromkeys(TESTS, Outcome.PASS) | dict.fromkeys(TESTS[:2], Outcome.INFRA)
-    assert result.tests[0].reason == "reviewbot lost count: planned or answered more than once"
-    assert result.reason.startswith("reviewbot lost count: ") and "fstests/generic/666" in result.reason
+    assert result.tests[0].reason == "reviewbot miscounted: planned or answered more than once"
+    assert result.reason.startswith("reviewbot miscounted: ") and "fstests/generic/666" in result.reason
 
 
 def test_what_a_guest_said_unasked_is_in_the_notes_of_its_leg(world: World) -> None:
-    said = "the guest answered 3 times what it was not asked, or twice"
+    said = "the guest answered 3 requests that were not made, or twice"
     lab = Lab(notes=(said,))
     assert world.run("smoke", "fstests", lab=lab).notes == (said,)
 
@@ -147,7 +147,7 @@ def test_a_machine_that_never_speaks_makes_all_tests_infra(world: World) -> None
 def test_another_binary_than_was_built_makes_even_passes_infra(world: World, suite: str) -> None:
     result = world.run(suite, lab=Lab(proofs={SERVER: "other"}))
     assert {t.outcome for t in result.tests} == {Outcome.INFRA}
-    assert result.reason == result.tests[0].reason == "the guest ran another /stack/bin/fuse2fs than was built"
+    assert result.reason == result.tests[0].reason == "the guest ran a different /stack/bin/fuse2fs than was built"
     assert not world.run(suite).reused
 
 

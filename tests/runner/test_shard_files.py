@@ -132,7 +132,7 @@ def test_a_shard_without_a_result_leaves_its_tests_to_infra_and_is_named(cut: Cu
     leg = next(leg for leg in cut.merge(*map(cut.elsewhere, cut.names[:-1])) if leg.leg == absent.leg.name)
     tests = {step.name.removeprefix("fstests/") for step in absent.tests}
     assert {t.test for t in leg.tests if t.outcome is Outcome.INFRA} == tests
-    assert leg.reason == f"shard {absent.name} brought no result"
+    assert leg.reason == f"shard {absent.name} returned no result"
 
 
 def changed(path: Path, **update: Any) -> Path:
@@ -154,7 +154,7 @@ def test_a_result_that_answers_what_its_shard_did_not_ask_is_not_believed(cut: C
     changed(results[0], machines=[machine])
     bad = shard_files.read_shard(cut.folder / cut.names[0])
     leg = next(leg for leg in cut.merge(*results) if leg.leg == bad.leg.name)
-    assert leg.reason == f"shard {bad.name} answered what it was not asked (fstests/generic/666)"
+    assert leg.reason == f"shard {bad.name} returned results that were not requested (fstests/generic/666)"
     assert {t.test for t in leg.tests if t.outcome is Outcome.INFRA} == {s.name.partition("/")[2] for s in bad.tests}
 
 
@@ -165,7 +165,7 @@ def test_a_shard_may_not_say_that_an_answer_was_known_which_was_not(cut: Cut) ->
     changed(results[0], machines=[machine])
     bad = shard_files.read_shard(cut.folder / cut.names[0])
     leg = next(leg for leg in cut.merge(*results) if leg.leg == bad.leg.name)
-    assert leg.reason.startswith(f"shard {bad.name} answered what it was not asked")
+    assert leg.reason.startswith(f"shard {bad.name} returned results that were not requested")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 2}', "\0"])
@@ -196,7 +196,7 @@ def test_an_image_that_is_missing_or_another_is_named_with_what_to_do(cut: Cut) 
         cut.elsewhere(cut.names[0])
     assert "copy artifacts/guest-key-guest" in caught.value.hint
     image.write_text("boots another")
-    with pytest.raises(InfraError, match="is not what the shard was made for"):
+    with pytest.raises(InfraError, match="is not the one that the shard was made for"):
         cut.elsewhere(cut.names[0])
 
 

@@ -82,8 +82,8 @@ BINARY = (
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [(LINK, "the symbolic link fs/fuse/evil -> ../../../../etc/passwd leads out of the tree"),
-     (_new("fs/../../evil.c"), "leads out of the tree"),
+    [(LINK, "the symbolic link fs/fuse/evil -> ../../../../etc/passwd points outside the tree"),
+     (_new("fs/../../evil.c"), "points outside the tree"),
      (BINARY, "the binary file fs/b came without its content"),
      (_new("fs/huge", ("+" + "x" * 99 + "\n") * 500_000, lines=500_000), "MiB")],
     ids=["link", "outside", "binary", "huge"],

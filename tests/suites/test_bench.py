@@ -232,10 +232,10 @@ JOB = {"jobname": "a", "error": 0, "read": SIDE, "write": IDLE}
         ({**JOB, "write": SIDE}, "(8e-06, 2.0)"),
         ({**JOB, "error": 5}, "Failed fio moved 1048576 bytes in 4e-06 s, error 5"),
         ({**JOB, "read": IDLE}, "Failed fio moved 0 bytes"),
-        ({**JOB, "read": {**SIDE, "clat_ns": {}}}, "Failed fio said what cannot be read"),
-        ({**JOB, "read": {**SIDE, "clat": 3, "clat_ns": None}}, "Failed fio said what cannot be read"),
-        ({"jobname": "a", "error": 0}, "Failed fio said what cannot be read"),
-        ({"name": "a"}, "Failed fio said what cannot be read"),
+        ({**JOB, "read": {**SIDE, "clat_ns": {}}}, "Failed fio's output could not be parsed"),
+        ({**JOB, "read": {**SIDE, "clat": 3, "clat_ns": None}}, "Failed fio's output could not be parsed"),
+        ({"jobname": "a", "error": 0}, "Failed fio's output could not be parsed"),
+        ({"name": "a"}, "Failed fio's output could not be parsed"),
     ],
 )
 def test_what_another_fio_says_is_read_or_fails_in_one_line(job: object, said: str) -> None:

@@ -26,7 +26,7 @@ DEATH = Death(
     fingerprint="op_read:fuse_lib_read",
     log="the end",
 )
-SAID = "fuse2fs (pid 7) died of SIGSEGV: op_read:fuse_lib_read"
+SAID = "fuse2fs (pid 7) was killed by SIGSEGV: op_read:fuse_lib_read"
 REPORT = ServerReport(kind="ubsan", title="fuse2fs.c: shift", text="fuse2fs.c:1:1: runtime error: shift")
 ALIVE = Death(server="fuse2fs", report=REPORT)
 OOPS = {"status": "crash", "splat": "BUG: kernel NULL pointer dereference", "crash": "oops", "fingerprint": "fuse_x"}
@@ -48,10 +48,10 @@ def reply(name: str = "smoke/fio", **fields: Any) -> StepReply:
         ({}, Outcome.CRASH, SAID),
         ({"exit_status": 1, "output": "cat: input/output error"}, Outcome.CRASH, SAID),
         ({"exit_status": 77, "output": "no such thing"}, Outcome.CRASH, SAID),
-        ({"death": ALIVE}, Outcome.CRASH, "fuse2fs reported a fault of its own (ubsan: fuse2fs.c: shift)"),
+        ({"death": ALIVE}, Outcome.CRASH, "fuse2fs reported an error itself (ubsan: fuse2fs.c: shift)"),
         ({"splat": "Out of memory", "crash": "oom"}, Outcome.CRASH, f"oom: Out of memory; {SAID}"),
         (OOPS, Outcome.CRASH, f"oops: fuse_x (BUG: kernel NULL pointer dereference); {SAID}"),
-        ({"status": "timeout", "seconds": 9.0, "limit": 9.0}, Outcome.CRASH, f"{SAID}; did not end within 9 s"),
+        ({"status": "timeout", "seconds": 9.0, "limit": 9.0}, Outcome.CRASH, f"{SAID}; did not finish within 9 s"),
         ({"status": "lost"}, Outcome.INFRA, "the machine was lost without a word"),
         ({"death": None, "exit_status": 70, "output": "server died: x"}, Outcome.CRASH, "server died: x"),
     ],

@@ -118,10 +118,10 @@ def test_a_check_that_was_killed_or_said_nothing_is_no_verdict_on_the_filesystem
     ("seconds", "limit", "hang", "reason"),
     [
         (63.0, 60.0, "was killed\nfuse connection 42: requests waiting: 3\nserver …",
-         "did not end within 60 s; was killed; fuse connection 42: requests waiting: 3"),
+         "did not finish within 60 s; was killed; fuse connection 42: requests waiting: 3"),
         (12.0, 60.0, "silence during it within 10 s; QEMU says: running\n",
          "silence during it within 10 s; QEMU says: running"),
-        (63.0, 0.0, "", "did not end within 63 s"),
+        (63.0, 0.0, "", "did not finish within 63 s"),
     ],
 )  # fmt: skip
 def test_a_hang_says_how_it_ended_and_what_it_hung_in(seconds: float, limit: float, hang: str, reason: str) -> None:

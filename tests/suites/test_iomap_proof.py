@@ -110,8 +110,8 @@ def test_what_a_version_of_the_kernel_does_not_have_is_no_sign_against_it(tmp_pa
     [
         (Seen(during=""), "the server did not ask for it"),
         (Seen(before=f"{WARNING}\n", during=""), "the server did not ask for it"),
-        (Seen(during="", flags=0), "the kernel does not offer iomap though it is switched on"),
-        (Seen(during="", flags=None, switch_there=False), "not all of the patches are in it"),
+        (Seen(during="", flags=0), "the kernel does not offer iomap although it is switched on"),
+        (Seen(during="", flags=None, switch_there=False), "some of the patches are missing"),
         (Seen(during="", server="== fuse4fs -f\nfuse4fs: Could not enable iomap.\n"), "`fuse4fs: Could not enable"),
         (Seen(during="", server="\n== a\nCould not enable iomap.\n== b\n"), "the server did not ask for it"),
         (Seen(extents=None, asked={"WRITE": 2, "READ": 1}), "through the server (1 FUSE_READ, 2 FUSE_WRITE)"),

@@ -210,7 +210,7 @@ def test_no_rule_lets_what_a_filesystem_can_do_outlive_a_change_of_its_code() ->
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("{says: '(', why: no expression at all}", "no regular expression"),
+    [("{says: '(', why: no expression at all}", "not a regular expression"),
      ("{says: x, depends: [moon], why: no such part}", "depends"), ("{says: x, depends: [guest]}", "why"),
      ("{says: x, never: true, depends: [guest], why: one or the other}", "never")],
 )  # fmt: skip

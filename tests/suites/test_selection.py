@@ -65,9 +65,9 @@ def test_a_dangerous_test_runs_only_when_it_is_asked_for(tree: Path) -> None:
         ("-g nosuch", "no group nosuch"),
         ("-x nosuch", "no group nosuch"),
         ("-g", "-g needs a name"),
-        ("--frobnicate", "--frobnicate is not understood"),
+        ("--frobnicate", "unknown word --frobnicate"),
         ("'unclosed", "closing"),
-        ("generic/001 -e generic/001", "selects nothing"),
+        ("generic/001 -e generic/001", "selects no tests"),
     ],
 )
 def test_what_does_not_exist_is_a_usage_error(tree: Path, words: str, said: str) -> None:
@@ -76,7 +76,7 @@ def test_what_does_not_exist_is_a_usage_error(tree: Path, words: str, said: str)
 
 
 def test_a_folder_that_is_no_fstests_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no built fstests"):
+    with pytest.raises(UsageError, match="not a built fstests tree"):
         read_groups(tmp_path)
 
 

@@ -78,7 +78,7 @@ def test_a_server_that_does_not_get_through_its_mount_is_a_hang_of_the_stack_unt
     late = StepReply(name=SETUP, status="timeout", seconds=240, limit=240)
     (result,) = setup_result("smoke", [late], "logs/fuse2fs")
     assert (result.test, result.outcome) == ("setup", Outcome.HANG)
-    assert result.reason == "during setup/leg: did not end within 240 s"
+    assert result.reason == "during setup/leg: did not finish within 240 s"
     assert read_setup([late]).reason
 
 
@@ -107,11 +107,11 @@ def test_what_is_no_text_is_kept_as_text() -> None:
 
 def test_a_proof_that_is_not_given_is_a_test_that_could_not_run_so_that_base_is_asked() -> None:
     missing = reply(
-        '{"proof": {"unproven": "iomap"}}\n{"problem": "iomap was demanded and is not proven: x"}', status=1
+        '{"proof": {"unproven": "iomap"}}\n{"problem": "iomap was required but could not be verified: x"}', status=1
     )
     (result,) = setup_result("smoke", [missing], "logs/leg")
     assert (result.test, result.outcome) == ("setup", Outcome.NOTRUN)
-    assert result.reason == "iomap was demanded and is not proven: x"
+    assert result.reason == "iomap was required but could not be verified: x"
     assert not read_setup([missing]).ok
 
 

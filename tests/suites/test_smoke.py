@@ -65,7 +65,7 @@ def test_a_dead_server_is_a_crash() -> None:
 def test_a_server_that_did_not_end_after_its_unmount_is_a_hang() -> None:
     hung = Death(server="fuse2fs", pid=7, hung=True, status=255, fingerprint="op_destroy")
     said = outcome(done(70, "server died: fuse2fs").model_copy(update={"death": hung}))
-    assert said == (Outcome.HANG, "fuse2fs (pid 7) did not end after it was unmounted: op_destroy")
+    assert said == (Outcome.HANG, "fuse2fs (pid 7) did not exit after it was unmounted: op_destroy")
 
 
 OOPS = StepReply(
@@ -95,7 +95,7 @@ def test_a_crash_says_what_else_went_wrong() -> None:
     died = OOPS.model_copy(update={"exit_status": 70, "output": "x\nserver died: fuse2fs"})
     assert outcome(died) == (Outcome.CRASH, f"{SAID}; server died: fuse2fs")
     slow = OOPS.model_copy(update={"status": "timeout", "seconds": 60})
-    assert outcome(slow) == (Outcome.CRASH, f"{SAID}; did not end within 60 s")
+    assert outcome(slow) == (Outcome.CRASH, f"{SAID}; did not finish within 60 s")
     late = OOPS.model_copy(update={"splat_note": "it was allowed until 2026-06-30 only: old (https://x)"})
     assert outcome(late)[1] == f"{SAID}; {late.splat_note}"
 
@@ -114,7 +114,7 @@ def test_a_task_that_waited_long_is_a_crash_if_the_check_ended_and_a_hang_if_not
     said = "kernel: hung-task: fuse_flush (INFO: task fsstress blocked)"
     assert outcome(done(0).model_copy(update=hung)) == (Outcome.CRASH, said.removeprefix("kernel: "))
     stuck = StepReply(name="smoke/fio", status="timeout", seconds=120).model_copy(update=hung)
-    assert outcome(stuck) == (Outcome.HANG, f"did not end within 120 s; {said}")
+    assert outcome(stuck) == (Outcome.HANG, f"did not finish within 120 s; {said}")
     lost = StepReply(name="smoke/fio", status="lost").model_copy(update=hung)
     assert outcome(lost) == (Outcome.INFRA, f"the machine was lost; {said}")
 

@@ -84,6 +84,6 @@ def test_a_server_that_dies_is_a_crash_and_the_next_check_has_a_new_one(machine_
     ]
     results = by_name(leg, boot(machine_images, leg, steps, tmp_path))
     assert results["fio"].outcome is Outcome.CRASH
-    assert " died of SIGKILL" in results["fio"].reason
+    assert " was killed by SIGKILL" in results["fio"].reason
     assert results["fio"].death and results["fio"].death.mounted and not results["fio"].death.backtrace
     assert results["stress"].outcome is Outcome.PASS

@@ -270,7 +270,7 @@ def test_the_preview_says_how_a_base_would_be_found(kernel: Path) -> None:
     assert "v[0-9]*" in line.why
     (line,) = preview(posting, stack_of({"kernel": local(kernel)}), Bases())
     assert line.base == "master"
-    assert "no other to try" in line.why
+    assert "no other candidates" in line.why
 
 
 def test_only_a_server_that_cannot_be_reached_is_given_up() -> None:
@@ -281,4 +281,4 @@ def test_only_a_server_that_cannot_be_reached_is_given_up() -> None:
     assert away.why == {}
     away.noted(url, CommandFailed(["git"], 128, "fatal: unable to access: Could not resolve host: git.example.org"))
     assert list(away.why) == ["git.example.org"]
-    assert "did not answer within 20 s" in Away().noted(url, CommandTimeout(["git"], 20.0))
+    assert "did not respond within 20 s" in Away().noted(url, CommandTimeout(["git"], 20.0))

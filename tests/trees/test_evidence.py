@@ -57,7 +57,7 @@ def test_the_lines_of_base_and_who_touched_them_last(kernel: Path, tmp_path: Pat
     error = refusal(found, kernel, tmp_path / "c")
     assert (error.subject, error.file) == ("topic: thirty", f"{FILE}:27")
     assert error.hunk.startswith("@@ -27,7 +27,7 @@")
-    place = error.evidence.index(f"{FILE} at master, lines 47-53 (6 of 7 lines that the hunk wants are there):")
+    place = error.evidence.index(f"{FILE} at master, lines 47-53 (6 of 7 lines that the hunk expects are there):")
     assert error.evidence[place + 4] == "    50 line 30 of upstream"
     assert error.evidence[place + 8].startswith("last touched by ")
     assert "“upstream: rename thirty” (A, 2023-11-24)" in error.evidence[place + 8]
@@ -67,20 +67,20 @@ def test_the_bases_that_would_take_it_are_named(kernel: Path, tmp_path: Path) ->
     releases = (Candidate(tags="v*", why="releases"),)
     whole = series(kernel, "v1..topic")
     error = refusal(whole, kernel, tmp_path / "c", base="master", candidates=releases)
-    assert "v1 would take all 2 patches" in error.evidence
+    assert "v1 would accept all 2 patches" in error.evidence
     first = raw_mail(kernel, "topic~1").replace(b" line 9\n", b" line nine\n")
     other = Series(whole.part, {**whole.mails, "p1@example.org": b"Message-ID: <p1@example.org>\n" + first})
     error = refusal(without_blobs(other), kernel, tmp_path / "c", base="master", candidates=releases)
     assert error.number == 1
-    assert error.evidence[-1] == "none of 2 other bases would take this patch"
+    assert error.evidence[-1] == "none of 2 other bases would accept this patch"
     mine = without_blobs(series(kernel, "topic~1..topic"))
     error = refusal(mine, kernel, tmp_path / "c", base="master", candidates=releases)
-    assert "v1 would take this patch" in error.evidence
+    assert "v1 would accept this patch" in error.evidence
 
 
 def test_imported_sources_have_no_history_and_say_so(kernel: Path, tmp_path: Path) -> None:
     error = refusal(series(kernel, "v1..topic"), Source(provider="dir", path=str(kernel)), tmp_path / "c")
-    assert "who changed these lines last is not known: history of this source is not here" in error.evidence
+    assert "the last change to these lines is unknown: history of this source is not here" in error.evidence
 
 
 def test_a_file_that_moved_is_pointed_at(kernel: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_merged_patches_are_named_with_their_commits_and_left_out(kernel: Path, 
     assert flags(tree) == [("change 10", True), ("change 30", True), ("change 50", False)]
     assert [patch.commit for patch in tree.patches[:2]] == [first, second]
     assert tree.patches[2].commit == tree.head_commit
-    assert tree.base_why == "--base master; 2 of 3 patches are in it already"
+    assert tree.base_why == "--base master; 2 of 3 patches are already in it"
     assert ("patch “change 10”", f"in base as {first[:12]}, left out") in tried(tree)
 
 
@@ -72,14 +72,14 @@ def test_a_series_that_is_merged_whole(kernel: Path, tmp_path: Path) -> None:
     tree = resolved(sent(kernel), kernel, tmp_path / "c", base="master")
     assert all(patch.merged for patch in tree.patches)
     assert tree.head_commit == tree.base_commit
-    assert tree.base_why == "--base master; all 3 patches are in it already"
+    assert tree.base_why == "--base master; all 3 patches are already in it"
 
 
 def test_a_merged_series_is_noticed_when_no_base_is_named(kernel: Path, tmp_path: Path) -> None:
     found = sent(kernel).but(date=START + 40 * DAY)
     pick(kernel, "topic~2", "topic~1", "topic")
     tree = resolved(without_blobs(found), kernel, tmp_path / "c")
-    assert tree.base_why == "default of the stack: master; all 3 patches are in it already"
+    assert tree.base_why == "default of the stack: master; all 3 patches are already in it"
     assert any(what.startswith("patch-ids behind master") and "3 patches found" in said for what, said in tried(tree))
 
 
@@ -95,14 +95,14 @@ def test_a_change_that_is_there_under_another_patch_id_is_hinted_at(kernel: Path
     write(kernel, {FILE: edited(10, 30, 50, 7)}, "all at once, and more", day=8)
     with pytest.raises(DoesNotApply) as caught:
         resolved(without_blobs(series(kernel, "topic~1..topic", name="q")), kernel, tmp_path / "c", base="master")
-    assert "base seems to have this change already: it can be taken back there" in caught.value.details
+    assert "base seems to have this change already: it can be reverted there" in caught.value.details
 
 
 def test_what_a_three_way_merge_finds_in_base_is_left_out(kernel: Path, tmp_path: Path) -> None:
     write(kernel, {FILE: edited(10, 7)}, "the first one, and more", day=8)
     tree = resolved(sent(kernel), kernel, tmp_path / "c", base="master")
     assert flags(tree) == [("change 10", True), ("change 30", False), ("change 50", False)]
-    assert ("kernel part 1/1: git am --3way", "“change 10” is in base already") in tried(tree)
+    assert ("kernel part 1/1: git am --3way", "“change 10” is already in base") in tried(tree)
     assert tree.patches[2].commit == tree.head_commit
     assert resolved(sent(kernel), kernel, tmp_path / "c", base="master") == tree
 

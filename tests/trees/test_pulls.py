@@ -139,7 +139,7 @@ def test_a_pull_that_conflicts_says_which_commit(kernel: Path, theirs: Path, tmp
     write(theirs, {FILE: edited(10, word="otherwise")}, "clash: first", day=3)
     with pytest.raises(UnusablePull) as caught:
         resolved([pull(theirs, "one", counter="1/2"), pull(theirs, "clash", counter="2/2")], kernel, tmp_path / "c")
-    assert "“clash: first” does not go on top of" in str(caught.value)
+    assert "“clash: first” does not apply on top of" in str(caught.value)
     assert FILE in str(caught.value)
     assert list((tmp_path / "c" / "worktrees").glob("*")) == []
 
@@ -149,7 +149,7 @@ def test_merges_are_taken_as_they_are_but_never_picked(kernel: Path, theirs: Pat
     git(theirs, "merge", "-q", "--no-ff", "-m", "a merge", "aside")
     tree = resolved(pull(theirs, "merged"), kernel, tmp_path / "c")
     assert subjects(tree)[-1] == "a merge"
-    with pytest.raises(UnusablePull, match="it has the merge"):
+    with pytest.raises(UnusablePull, match="it contains the merge"):
         resolved(pull(theirs, "merged"), kernel, tmp_path / "c", base="master")
 
 
@@ -164,7 +164,7 @@ def test_a_tip_that_is_not_there_any_more_blocks(kernel: Path, theirs: Path, tmp
         resolved(pull(theirs, "one", tip=tip), kernel, tmp_path / "c")
     error = caught.value
     assert (error.url, error.ref, error.wanted) == (str(theirs), "one", tip)
-    assert error.found == f"the ref is at {git(theirs, 'rev-parse', 'two')[:12]} now"
+    assert error.found == f"the ref is now at {git(theirs, 'rev-parse', 'two')[:12]}"
     assert error.exit_status is ExitStatus.BLOCKED
 
 
@@ -201,7 +201,7 @@ def test_a_server_that_does_not_answer_is_not_the_authors_fault(kernel: Path, tm
             "http://169.254.169.254/latest/meta-data", "http://2130706433/x.git"]
 )  # fmt: skip
 def test_a_mail_cannot_lead_into_a_private_network(kernel: Path, tmp_path: Path, url: str) -> None:
-    with pytest.raises(UnusablePull, match="is no public address") as caught:
+    with pytest.raises(UnusablePull, match="is not a public address") as caught:
         resolved(pull(url, "one", message_id="m@example.org"), kernel, tmp_path / "c")
     assert "network: {private:" in caught.value.hint
 
@@ -231,7 +231,7 @@ def test_a_redirection_is_a_place_like_all_others(kernel: Path, theirs: Path, tm
     with served(theirs) as target, served(theirs, redirect_to=target) as url:
         port = url.rpartition(":")[2]
         found = pull(f"{url}/./", "one", message_id="m@example.org")
-        with pytest.raises(UnusablePull, match="is no public address"):
+        with pytest.raises(UnusablePull, match="is not a public address"):
             resolved(found, kernel, tmp_path / "c", network=Network(private=(f"127.0.0.1:{port}",)))
         place, settings, _ = git_place(f"{url}/x", Reach(("127.0.0.1",)))
         assert place == f"{target}/x" and "http.followRedirects=false" in settings
@@ -242,7 +242,7 @@ def test_a_pull_that_brings_too_much_is_cut_off(kernel: Path, tmp_path: Path) ->
     git(large, "branch", "one")
     with git_daemon(tmp_path) as url:
         found = pull(f"{url}/large", "one", message_id="m@example.org")
-        with pytest.raises(UnusablePull, match="brings more than 1 MiB"):
+        with pytest.raises(UnusablePull, match="has more than 1 MiB"):
             resolved(found, kernel, tmp_path / "c", network=Network(private=("127.0.0.1",), pull_mib=1))
         with pytest.raises(UnusablePull, match="no history in common"):
             resolved(found, kernel, tmp_path / "c2", network=LOCAL)
@@ -269,14 +269,14 @@ def test_a_pulled_link_that_leaves_the_tree_is_refused(kernel: Path, theirs: Pat
     write(theirs, {}, "a link", day=5)
     (theirs / "fs" / "etc").unlink()
     write(theirs, {}, "hidden again", day=5)
-    with pytest.raises(UnusablePull, match=r"fs/etc -> \.\./\.\./etc leads out of the tree"):
+    with pytest.raises(UnusablePull, match=r"fs/etc -> \.\./\.\./etc points outside the tree"):
         resolved(pull(theirs, "evil"), kernel, tmp_path / "c")
 
 
 def test_the_preview_of_a_pull(kernel: Path) -> None:
     posting, _ = posting_of(pull("https://example.org/x.git", "one"))
     (line,) = preview(posting, stack_of({"kernel": local(kernel)}), Bases())
-    assert (line.base, line.why) == ("where the pull leaves master", "base of the pull of one")
+    assert (line.base, line.why) == ("where the pull branches off master", "base of the pull of one")
 
 
 def test_mails_between_pulls_keep_their_order(kernel: Path, theirs: Path, tmp_path: Path) -> None:

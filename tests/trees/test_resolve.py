@@ -264,12 +264,12 @@ def test_who_waits_for_a_repository_says_for_whom(kernel: Path, tmp_path: Path) 
         return resolve(found.posting, found.mails, stack, components=["kernel"], cache=cache, progress=listen)
 
     with ThreadPoolExecutor(1) as pool:
-        with locked(cache / "locks" / "repository-kernel.lock", who="process 7, which fetches and applies kernel"):
+        with locked(cache / "locks" / "repository-kernel.lock", who="process 7, which is fetching and applying kernel"):
             resolved = pool.submit(trees)
             assert waits.wait(60)
         assert resolved.result(60).get("kernel")
     said = [event.text for event in heard if event.state == "say"]
-    assert said == ["kernel waits for process 7, which fetches and applies kernel"]
+    assert said == ["kernel waiting for process 7, which is fetching and applying kernel"]
 
 
 @pytest.mark.parametrize("left", ["a lock of the shallow file", "commits without their history", "locks of refs"])

@@ -273,7 +273,7 @@ def test_a_file_with_crlf_is_patched_whatever_the_mail_lost(tmp_path: Path, tran
 
     tree = resolved(Series(found.part, {k: moved(v) for k, v in found.mails.items()}), kernel, tmp_path / "c")
     assert tree.head_tree == git(kernel, "rev-parse", "topic^{tree}")
-    assert (("CRLF line ends", "lost on the way, put back in 2 patches") in tried(tree)) is (
+    assert (("CRLF line ends", "lost in transit, restored in 2 patches") in tried(tree)) is (
         transit != "quoted-printable"
     )
 
@@ -371,9 +371,7 @@ def test_a_commit_that_changes_other_paths_than_its_mail_said_is_refused(kernel:
     for paths in (("fs/fuse/dev.c",), (FILE, "fs/fuse/dev.c"), ("fs/fuse/dev.c", "fs/fuse/inode.c")):
         lying = found.but(patches=(patch.model_copy(update={"paths": paths}),))
         for _ in range(2):  # what an earlier run applied is held against it, too
-            with pytest.raises(
-                RefusedPatch, match="is refused: the mail says that it changes .*dev.c.* changed " + FILE
-            ):
+            with pytest.raises(RefusedPatch, match="is refused: the mail says it changes .*dev.c.* changed " + FILE):
                 resolved(lying, kernel, tmp_path / "c")
     assert len(
         resolved(found.but(patches=(patch.model_copy(update={"paths": (FILE,)}),)), kernel, tmp_path / "c").patches

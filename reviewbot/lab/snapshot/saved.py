@@ -94,7 +94,7 @@ def find_start(
             lambda folder: save(
                 _bare(job), accelerator.name, folder, lambda seconds: starts.add(machine, booted=seconds), stop
             ),
-            waiting=lambda _: progress(Event("lab", job.name, "note", "another job saves a machine")),
+            waiting=lambda _: progress(Event("lab", job.name, "note", "another job is saving a machine")),
             durable=False,
         )
     except (Lost, OSError, InfraError) as why:
@@ -112,7 +112,7 @@ def _found(store: Store, inputs: dict[str, str]) -> Start | None:
         found = Artifact(kind=KIND, key=key, path=str(store.path(KIND, key)))  # its record is damaged
     if "why" not in found.facts and not is_whole(Path(found.path), found.facts):
         store.drop(found)
-        return Start(notes=("the saved machine was damaged, so it was dropped and this one booted",))
+        return Start(notes=("the saved machine was damaged, so it was discarded and a new one booted",))
     return _usable(found, store)
 
 

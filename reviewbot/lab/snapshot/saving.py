@@ -133,7 +133,7 @@ async def _boot_and_save(
         stack.callback(control.close)
         lines = Lines("")
         control.say(greeting(lines.nonce))
-        await control.next(lines, FIRST_WORD, "no word from the agent")
+        await control.next(lines, FIRST_WORD, "no message from the agent")
         booted(time.monotonic() - started)
         control.say({"op": protocol.WARM})
         await control.next(lines, WARM_LIMIT, "the guest was not ready to be saved")

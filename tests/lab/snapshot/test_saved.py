@@ -117,7 +117,7 @@ def test_a_damaged_one_is_dropped_and_said(shelf: Shelf, name: str, damage: str)
             path.write_bytes(b"x" + path.read_bytes()[1:])
     start = shelf.start()
     assert start.saved is None
-    assert start.notes == ("the saved machine was damaged, so it was dropped and this one booted",)
+    assert start.notes == ("the saved machine was damaged, so it was discarded and a new one booted",)
     assert list(shelf.store.of(KIND)) == []
 
 

@@ -158,7 +158,7 @@ def test_one_that_cannot_be_restored_is_dropped_and_the_job_is_done_all_the_same
     write_record(Path(saved.path), record, durable=False)
     reply = run_job(machine_images.job(shell("a", "echo fine"), disks=DISKS), TCG, tmp_path, store=copies.store)
     assert (reply.restored, reply.complete, reply.replies[0].output) == (False, True, "fine\n")
-    assert reply.notes[0].startswith("the saved machine was dropped and this one booted: ")
+    assert reply.notes[0].startswith("the saved machine was discarded and a new one booted: ")
     assert list(copies.store.of(KIND)) == []
 
 
