@@ -14,12 +14,12 @@ from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "outcomes.md"
 HEAD = """\
-# What each test comes to
+# Outcomes of the unpatched stack
 
-The default tests in each leg, with sources that nobody patched: what is not PASS here is no news when a series is
-tested. KNOWN failures are listed with their links in `reviewbot/suites/shortcomings.yaml`; NOTRUN is the test's own
-word, or that of `check`, that it does not apply. `python -m benchmarks.outcomes RUN…` writes this page from folders of
-runs; legs and tests that these runs did not come to are not in it.
+The default tests in each leg with unpatched sources: what is not PASS here is not caused by a series. KNOWN failures
+are listed with their links in `reviewbot/suites/shortcomings.yaml`; NOTRUN means that the test, or `check`, reports
+that it does not apply. `python -m benchmarks.outcomes RUN…` writes this page from run folders; legs and tests that are
+not in these runs are missing here.
 
 """
 
