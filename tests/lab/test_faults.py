@@ -41,10 +41,10 @@ def test_every_test_of_a_fault_is_in_the_table(name: str) -> None:
 def test_the_figures_are_those_of_the_code() -> None:
     words = " ".join(TEXT.split())
     assert f"at least {limits.LEAST:.0f} s and at most half an hour" in words and limits.MOST == 1800
-    assert f"{limits.UNKNOWN:.0f} s if nothing is known" in words and f"have {limits.LONG_RW:.0f} s more" in words
+    assert f"{limits.UNKNOWN:.0f} s if there is no record" in words and f"have {limits.LONG_RW:.0f} s more" in words
     assert "those of `soak` three times" in words and limits.SOAK_TIMES == 3
     assert (
-        f"says nothing for {machine_run.SILENCE:.0f} s, or does not come back {machine_run.GRACE:.0f} s after a limit"
+        f"is silent for {machine_run.SILENCE:.0f} s, or does not respond {machine_run.GRACE:.0f} s after a limit"
         in words
     )
     assert f"loses {MAX_LOSSES} machines" in words
