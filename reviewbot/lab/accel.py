@@ -151,5 +151,5 @@ def _watched(qemu: "subprocess.Popen[bytes]", wires: Wires) -> str:
             words = wires.said.since(0).strip().splitlines()
             return f"QEMU exited: {words[-1] if words else f'status {qemu.returncode}'}"
         time.sleep(0.1)
-    reached = "reached the kernel but not init" if wires.serial.seen else "said nothing"
+    reached = "reached the kernel but not init" if wires.serial.seen else "printed nothing"
     return f"{KVM} can be opened, but a kernel {reached} within {PROBE_LIMIT:.0f} s"

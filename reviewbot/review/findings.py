@@ -56,7 +56,7 @@ def of_build(build: PatchBuild) -> list[ReviewFinding]:
     if build.state == "failed":
         file, colon, line = build.place.rpartition(":")
         named = bool(colon) and line.isdigit()
-        said = one_line(build.error or build.why) or "the build said nothing"
+        said = one_line(build.error or build.why) or "no output from the build"
         found.append(
             ReviewFinding(
                 tool="build",

@@ -145,7 +145,7 @@ def _check_gave_up(output: str) -> Judgement:
     """`check` ended before the test: the filesystem cannot be made or mounted (FAIL), or it was set up wrongly."""
     if telling := not_started(output):
         return Judgement(Outcome.FAIL, f"check could not start: {telling}")
-    return Judgement(Outcome.INFRA, f"check could not start: {last_line(output)[:250] or 'it said nothing'}")
+    return Judgement(Outcome.INFRA, f"check could not start: {last_line(output)[:250] or 'no output'}")
 
 
 def _not_run(output: str) -> str:

@@ -29,7 +29,7 @@ def test_a_failure_carries_command_status_and_last_words() -> None:
     with pytest.raises(CommandFailed) as caught:
         run(["sh", "-c", "echo first; echo last words >&2; exit 3"])
     assert (caught.value.status, caught.value.tail.splitlines()[-1]) == (3, "last words")
-    assert str(caught.value).endswith("ended with status 3: last words")
+    assert str(caught.value).endswith("exited with status 3: last words")
 
 
 def test_a_log_is_bounded_and_the_command_ends_all_the_same(tmp_path: Path) -> None:

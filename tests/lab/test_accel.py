@@ -118,7 +118,7 @@ def test_the_probe_runs_the_real_kernel_with_kvm_on_a_read_only_disk(host: Host)
     [
         (BROKEN, "QEMU exited: qemu: failed to initialize kvm: Operation not permitted"),
         ("exit 3", "QEMU exited: status 3"),
-        ("exec sleep 100", "a kernel said nothing within 3 s"),
+        ("exec sleep 100", "a kernel printed nothing within 3 s"),
         ('echo "Linux version 7.1" >&"$log"; exec sleep 100', "a kernel reached the kernel but not init within 3 s"),
     ],
 )

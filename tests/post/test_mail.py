@@ -244,10 +244,10 @@ def test_a_program_like_sendmail_gets_the_mail(folder: Path, git_config: GitConf
 def test_a_program_that_fails_is_named_with_its_words(folder: Path, git_config: GitConfig, tmp_path: Path) -> None:
     sendmail = program(tmp_path / "sendmail", "echo 'queue is full' >&2; exit 75")
     git_config.set(smtpServer=sendmail, **{"from": SENDER})
-    assert refusal(folder).endswith("ended with status 75: queue is full")
+    assert refusal(folder).endswith("exited with status 75: queue is full")
     assert state(folder) == "pending", "EX_TEMPFAIL"
     program(tmp_path / "sendmail", "echo 'no such user' >&2; exit 67")
-    assert refusal(folder).endswith("ended with status 67: no such user")
+    assert refusal(folder).endswith("exited with status 67: no such user")
     assert state(folder) == "refused"
 
 

@@ -179,5 +179,5 @@ def test_missing_settings_are_said(taker: Taker, git_config: GitConfig, monkeypa
 
 def test_a_file_that_is_no_submission_is_not_sent(taker: Taker, tmp_path: Path) -> None:
     (tmp_path / "data" / "runs" / RUN / "kcidb.json").write_text('{"version": {"major": 5, "minor": 3}, "tests": [{}]}')
-    assert "is no submission" in str(post("--to", "kcidb", "--send").exception)
+    assert "is not a valid submission" in str(post("--to", "kcidb", "--send").exception)
     assert taker.asked == 0

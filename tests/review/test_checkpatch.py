@@ -90,7 +90,7 @@ def test_the_script_of_base_sees_the_patch_and_only_its_own_files(tmp_path: Path
     ("script", "problem"),
     [
         ("die 'no idea';", "checkpatch exited with status 255: no idea at /src/scripts/checkpatch.pl line 1."),
-        ("exit 1;", "checkpatch exited with status 1: it said nothing"),
+        ("exit 1;", "checkpatch exited with status 1: no output"),
     ],
 )
 def test_a_script_that_fails_is_not_the_patchs_fault(

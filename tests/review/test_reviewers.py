@@ -93,7 +93,7 @@ def test_the_documented_example_is_a_reviewer(panel: Panel) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("exit 3", "ended with status 3: it said nothing"),
+        ("exit 3", "ended with status 3: no output"),
         ("echo no key >&2; exit 1", "ended with status 1: no key"),
         ("echo looks fine to me", "its output is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (r"printf '[\"\377\"]'", "its output is not UTF-8 at byte 3"),

@@ -114,7 +114,7 @@ def test_what_none_of_our_workers_writes_is_refused(tmp_path: Path, headers: dic
     entry.pax_headers = headers
     with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(entry)
-    with pytest.raises(BadParcel, match="not packed as reviewbot packs it"):
+    with pytest.raises(BadParcel, match=r"reviewbot never writes|not packed as reviewbot"):
         unpack(as_text(made.getvalue()), tmp_path / "out")
     assert files(tmp_path) == []
 

@@ -192,7 +192,7 @@ def test_an_interrupted_shard_goes_on_where_it_stopped(cut: Cut, monkeypatch: py
 def test_an_image_that_is_missing_or_another_is_named_with_what_to_do(cut: Cut) -> None:
     image = cut.folder / "artifacts" / "guest-key-guest" / "root.img"
     image.unlink()
-    with pytest.raises(InfraError, match="guest-key-guest is not here") as caught:
+    with pytest.raises(InfraError, match="guest-key-guest is missing") as caught:
         cut.elsewhere(cut.names[0])
     assert "copy artifacts/guest-key-guest" in caught.value.hint
     image.write_text("boots another")

@@ -46,7 +46,7 @@ def test_nothing_applies_and_the_plan_says_where(user: Subscriber) -> None:
     assert "\n@@ -16," in detail
     assert f"{FILE} at master, lines" in detail
     assert "last touched by" in detail
-    assert "other bases would take" in detail
+    assert "other bases would accept" in detail
     assert found.kernel["head_commit"] == found.kernel["base_commit"]
 
 

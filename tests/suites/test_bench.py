@@ -84,7 +84,7 @@ def test_wide_rounds_have_a_wide_interval() -> None:
 def test_a_row_without_as_many_rounds_of_its_yardstick_is_left_out() -> None:
     found = said("files-1", {"create-1": {**TOLD, "yardstick": [1.0]}, "stat-1": TOLD})
     assert list(found.bench) == ["stat-1"]
-    assert found.outcome is Outcome.INFRA and "no figures of create-1, rename-1, unlink-1" in found.reason
+    assert found.outcome is Outcome.INFRA and "no figures for create-1, rename-1, unlink-1" in found.reason
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0, "fast", None, [], 10**400, 1e300])

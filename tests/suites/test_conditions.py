@@ -34,10 +34,10 @@ def test_it_does_not_hold(when: str) -> None:
 
 @pytest.mark.parametrize(
     ("when", "said"),
-    [("kernel", "no comparison"), ("kernel < ", "no comparison"), ("kernel < 6.13 or cpus == 2", "no comparison"),
-     ("kernel =< 6.13", "no comparison"), ("kernel < x", "not a version"), ("kernle < 6", "no such name"),
-     ("variant < kasan", "no order"), ("accelerator == hvf", "one of kvm, tcg"), ("memory < 2G", "is a number"),
-     ("kernel < 6.13 and", "no comparison"), ("and", "no comparison")],
+    [("kernel", "a comparison"), ("kernel < ", "a comparison"), ("kernel < 6.13 or cpus == 2", "a comparison"),
+     ("kernel =< 6.13", "a comparison"), ("kernel < x", "not a version"), ("kernle < 6", "no such name"),
+     ("variant < kasan", "be ordered"), ("accelerator == hvf", "one of kvm, tcg"), ("memory < 2G", "is a number"),
+     ("kernel < 6.13 and", "a comparison"), ("and", "a comparison")],
 )  # fmt: skip
 def test_what_is_not_understood_is_said(when: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):

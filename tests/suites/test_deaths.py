@@ -52,7 +52,7 @@ def reply(name: str = "smoke/fio", **fields: Any) -> StepReply:
         ({"splat": "Out of memory", "crash": "oom"}, Outcome.CRASH, f"oom: Out of memory; {SAID}"),
         (OOPS, Outcome.CRASH, f"oops: fuse_x (BUG: kernel NULL pointer dereference); {SAID}"),
         ({"status": "timeout", "seconds": 9.0, "limit": 9.0}, Outcome.CRASH, f"{SAID}; did not finish within 9 s"),
-        ({"status": "lost"}, Outcome.INFRA, "the machine was lost without a word"),
+        ({"status": "lost"}, Outcome.INFRA, "the machine was lost without a message"),
         ({"death": None, "exit_status": 70, "output": "server died: x"}, Outcome.CRASH, "server died: x"),
     ],
 )

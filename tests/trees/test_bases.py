@@ -116,7 +116,7 @@ def test_a_candidate_that_is_away_is_an_attempt_and_is_asked_once(kernel: Path, 
     tree = resolved(series(kernel, "v1..topic"), kernel, tmp_path / "c", candidates=[*gone, TAGS])
     (first, second) = [result for what, result in tried(tree) if "x/fuse.git" in what]
     assert first == second
-    assert first.startswith("cannot be had: Failed to connect to 127.0.0.1 port 9")
+    assert first.startswith("unavailable: Failed to connect to 127.0.0.1 port 9")
     assert tree.base_commit == git(kernel, "rev-parse", "v1")
 
 

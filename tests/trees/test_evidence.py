@@ -80,7 +80,7 @@ def test_the_bases_that_would_take_it_are_named(kernel: Path, tmp_path: Path) ->
 
 def test_imported_sources_have_no_history_and_say_so(kernel: Path, tmp_path: Path) -> None:
     error = refusal(series(kernel, "v1..topic"), Source(provider="dir", path=str(kernel)), tmp_path / "c")
-    assert "the last change to these lines is unknown: history of this source is not here" in error.evidence
+    assert "the last change to these lines is unknown: the history of this source is not available" in error.evidence
 
 
 def test_a_file_that_moved_is_pointed_at(kernel: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_pull_brings_its_own_base_and_is_taken_as_it_is(kernel: Path, theirs: 
     assert tree.head_commit == git(theirs, "rev-parse", "one")
     assert subjects(tree) == ["one: first", "one: second"]
     assert {patch.message_id for patch in tree.patches} == {""}
-    assert tree.base_why == "base of the pull of one: where it leaves master"
+    assert tree.base_why == "base of the pull of one: where it branches off master"
     assert tried(tree)[-1][1].endswith("taken as it is")
 
 
