@@ -158,7 +158,7 @@ def _all(
             progress(Event("trees", spec.name, "failed", str(error)))
             if parts or spec.name in bases.named:
                 raise
-            unavailable[spec.name] = f"{error.what} unavailable: {error.why}"
+            unavailable[spec.name] = f"could not fetch {error.what}: {error.why}"
             continue
         except InfraError:
             progress(Event("trees", spec.name, "failed"))

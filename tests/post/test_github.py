@@ -212,7 +212,7 @@ def test_no_link_and_no_command_comes_from_the_folder(tmp_path: Path, server: Hu
     assert "evil" not in json.dumps([server.comments, server.checks]) and server.checks[0]["details_url"] == page
     for url in ("javascript:alert(1)", "https://x y", "ftp://x"):
         done = posted(tmp_path, server, "--repository=o/r", f"--sha={SHA}", f"--url={url}")
-        assert done.returncode == 2 and "no URL" in done.stderr
+        assert done.returncode == 2 and "not a URL" in done.stderr
 
 
 @pytest.mark.parametrize(

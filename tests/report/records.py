@@ -84,14 +84,14 @@ TREES = Trees(
     trees=(
         _tree("kernel", "Debian linux-source-6.12 6.12.48-1", "default of the stack: what it holds", "1a", "1a",
               (Attempt(what="git https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
-                       result="cannot be had: no route to host"),
+                       result="unavailable: no route to host"),
                Attempt(what="Debian linux-source-6.12", result="used instead: linux-source-6.12 6.12.48-1"))),
         _tree("libfuse", "git https://github.com/libfuse/libfuse.git", "default of the stack: master", "2b", "3c"),
         _tree("e2fsprogs", "git https://git.kernel.org/pub/scm/fs/ext2/e2fsprogs.git",
               "default of the stack: next (the declared base-commit was not found)", "4d", "5e",
               (Attempt(what="base-commit: bbbbbbbbbbbb", result="the repository does not have it"),)),
     ),
-    unavailable={"lkl": "git https://github.com/lkl/linux.git cannot be had: no route to host"},
+    unavailable={"lkl": "could not fetch git https://github.com/lkl/linux.git: no route to host"},
 )  # fmt: skip
 
 

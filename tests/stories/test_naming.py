@@ -75,7 +75,7 @@ def test_a_request_to_pull_a_tag(user: Subscriber) -> None:
     git(served, "tag", "-f", "-a", "-m", "moved", "fuse-topic", "upon")
     found = user.tries("--mbox", file)
     assert (found.status, found.plan["trees"]) == (3, None)
-    for word in ("fuse-topic", user.pulls, git(user.repository, "rev-parse", "topic")[:12], "the ref is at"):
+    for word in ("fuse-topic", user.pulls, git(user.repository, "rev-parse", "topic")[:12], "the ref is now at"):
         assert word in found.said
     git(served, "tag", "-d", "fuse-topic")
     found = user.tries("--mbox", file)

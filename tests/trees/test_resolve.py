@@ -102,7 +102,7 @@ def test_a_declared_base_commit_is_used_if_it_is_there(kernel: Path, tmp_path: P
     body = diff("fs/fuse/file.c") + f"\nbase-commit: {'ab' * 20}\n"
     tree = run(taken([mail("p@x", "[PATCH] x", body)]), {"kernel": source(kernel)}, tmp_path / "c").trees[0]
     assert tree.base_commit == git(kernel, "rev-parse", "HEAD")
-    assert "not there" in tree.base_why
+    assert "was not found" in tree.base_why
     assert tree.attempts[0].what == "base-commit: abababababab"
 
 
@@ -202,7 +202,7 @@ def test_a_source_that_is_away_fails_only_what_needs_it(kernel: Path, tmp_path: 
     found = taken(posting(("kernel",)))
     trees = run(found, {"kernel": source(kernel), "libfuse": away}, tmp_path / "c")
     assert [tree.component for tree in trees.trees] == ["kernel"]
-    assert "cannot be had" in trees.unavailable["libfuse"]
+    assert "could not fetch" in trees.unavailable["libfuse"]
     with pytest.raises(SourceUnreachable) as caught:
         run(taken(posting(("libfuse",))), {"libfuse": away}, tmp_path / "c")
     assert isinstance(caught.value, InfraError)

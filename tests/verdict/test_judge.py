@@ -177,11 +177,11 @@ def test_a_pass_needs_no_word_of_comparison() -> None:
 def test_notes_name_legs_that_were_unavailable_or_stopped() -> None:
     found = verdict(
         leg("ext4", Outcome.PASS),
-        unavailable("lklfuse", "lkl cannot be had"),
+        unavailable("lklfuse", "lkl is unavailable"),
         leg("fuse2fs", Outcome.PASS, reason="stopped early: disk full"),
     )
     assert found.notes == (
-        "leg lklfuse is unavailable: lkl cannot be had",
+        "leg lklfuse is unavailable: lkl is unavailable",
         "leg fuse2fs: stopped early: disk full",
     )
 
