@@ -167,7 +167,7 @@ def test_a_site_file_is_shown_with_the_sources_it_replaces(tmp_path: Path) -> No
     [
         (None, True, "the first run checks whether it works"),
         ("", True, "has booted a kernel here"),
-        ("QEMU exited: x failed", False, "does not work: QEMU ended: x failed; using emulation (tcg)"),
+        ("QEMU exited: x failed", False, "does not work: QEMU exited: x failed; using emulation (tcg)"),
     ],
 )
 def test_what_a_run_found_out_about_kvm_is_said_and_marked(
