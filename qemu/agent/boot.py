@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def slow_factor() -> float:
-    """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there."""
-    started = time.perf_counter()
-    total = 0
-    for number in range(60_000):
-        total += number & 7
-    return round(max(1.0, (time.perf_counter() - started) / 0.003), 2)
+    """How many times slower than a current desktop CPU this is: a fixed loop takes 3 ms there. The shortest of three
+    runs counts, since the host may give this machine's thread no CPU for a while."""
+    best = float("inf")
+    for _ in range(3):
+        started, total = time.perf_counter(), 0
+        for number in range(60_000):
+            total += number & 7
+        best = min(best, time.perf_counter() - started)
+    return round(max(1.0, best / 0.003), 2)
 
 
 def facts() -> dict[str, object]:

@@ -2,8 +2,6 @@
 """Which hosts do which shards of a run."""
 
 import datetime
-import json
-from typing import Any
 
 import click
 
@@ -18,13 +16,8 @@ def hosts_of(folder: RunFolder) -> FleetRows | None:
     return read_if_whole(folder.path / ROWS, FleetRows)
 
 
-def show_hosts(run: dict[str, Any], found: FleetRows | None, now: datetime.datetime, *, as_json: bool) -> None:
-    """run: as `reviewbot runs --json` gives it."""
-    if as_json:
-        fleet = found.model_dump(mode="json") if found else None
-        click.echo(json.dumps({**run, "fleet": fleet}, indent=1, ensure_ascii=False))
-        return
-    click.echo(f"{run['run']}  {run['verdict']}  {flat(str(run['subject']))}")
+def show_hosts(found: FleetRows | None, now: datetime.datetime) -> None:
+    """found: None when no other host had a shard."""
     if found is None:
         click.echo("all of it runs or ran on this host")
         return

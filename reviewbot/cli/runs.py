@@ -17,9 +17,11 @@ from reviewbot.cli.group import reviewbot
 from reviewbot.cli.hosts import age, hosts_of, show_hosts
 from reviewbot.cli.progress import clock
 from reviewbot.host.paths import data_dir
-from reviewbot.model.verdict import ExitStatus, VerdictKind
-from reviewbot.model.words import flat
-from reviewbot.store import RunFolder, Runs
+from reviewbot.model.lock import Lock
+from reviewbot.model.trees import Tree
+from reviewbot.model.verdict import ExitStatus, SaidVerdict, VerdictKind
+from reviewbot.model.words import counted, flat
+from reviewbot.store import RunFolder, Runs, read_if_whole
 
 _WIDE = 110
 """Columns from which on a run needs one line only."""
@@ -78,7 +80,8 @@ class Row:
 def runs(run: str | None, everything: bool, as_json: bool) -> None:
     """List the runs of this user, oldest first: age, duration, verdict, command, legs and subject.
 
-    With RUN (an id, a unique prefix, or `latest`), only that run, and which host runs or ran each of its shards.
+    With RUN (an id, a unique prefix, or `latest`), only that run: its findings, the commits it tested, and which host
+    runs or ran each of its shards.
 
     A run in progress is `running`; one whose process ended before the verdict is `interrupted`: run the same command
     again to resume. Consecutive runs of one command on one posting with the same verdict are shown as one line, with
@@ -87,7 +90,7 @@ def runs(run: str | None, everything: bool, as_json: bool) -> None:
     now = datetime.datetime.now(datetime.UTC)
     if run:
         folder = Runs(data_dir() / "runs").find(run)
-        show_hosts(row_of(folder, now).plain(), hosts_of(folder), now, as_json=as_json)
+        _show_one(folder, now, as_json=as_json)
         return
     rows = [row_of(folder, now) for folder in Runs(data_dir() / "runs").list()]
     if as_json:
@@ -147,6 +150,36 @@ def _from_name(run: str) -> datetime.datetime | None:
         return datetime.datetime.strptime(found[0] + " +0000", "%Y%m%d-%H%M%S %z") if found else None
     except ValueError:
         return None
+
+
+def _show_one(folder: RunFolder, now: datetime.datetime, *, as_json: bool) -> None:
+    row, fleet = row_of(folder, now), hosts_of(folder)
+    verdict = read_if_whole(folder.path / "verdict.json", SaidVerdict)
+    lock = read_if_whole(folder.path / "lock.json", Lock)
+    findings = [finding.what for finding in verdict.findings] if verdict else []
+    trees = lock.trees.trees if lock else ()
+    if as_json:
+        commits = {tree.component: {"base": tree.base_commit, "head": tree.head_commit} for tree in trees}
+        hosts = fleet.model_dump(mode="json") if fleet else None
+        whole = {**row.plain(), "findings": findings, "commits": commits, "fleet": hosts}
+        click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
+        return
+    click.echo(f"{row.run}  {row.state}  {flat(row.subject)}")
+    if verdict:
+        click.echo(flat(verdict.summary))
+    for line in findings:
+        click.echo(f"  {flat(line)}")
+    for tree in trees:
+        click.echo(f"{tree.component}: {_commits(tree)}")
+    show_hosts(fleet, now)
+
+
+def _commits(tree: Tree) -> str:
+    """`head 669947ac55ec, 2 patches on d4c578e9db24 (Debian package …)`; `d4c578e9db24 (…), unpatched`."""
+    base = f"{tree.base_commit[:12]} ({flat(tree.source)})"
+    if not tree.patches:
+        return f"{base}, unpatched"
+    return f"head {tree.head_commit[:12]}, {counted(len(tree.patches), 'patch')} on {base}"
 
 
 def _repetitions(rows: Sequence[Row]) -> list[tuple[Row, int]]:

@@ -11,6 +11,9 @@ TIMES = {"kvm": 3.0, "tcg": 25.0}
 """How many times slower than the host itself a machine may be: emulation costs a factor of 8 to 15."""
 MOST = 40.0
 """Limits grow no further, however slow the machine is."""
+NOISE = 2.0
+"""A claim is noted when it is this many times what is possible: host and guest measure at different moments, and what
+else the host runs changes between them."""
 _LOAD = Path("/proc/loadavg")
 
 
@@ -34,9 +37,9 @@ def possible(accelerator: str) -> float:
 
 
 def believed(claim: float, accelerator: str) -> tuple[float, str]:
-    """The slow factor to reckon with, and a note when the guest claims one that this host does not bear out."""
+    """The slow factor to reckon with, and a note when the guest claims one that this host cannot explain."""
     most = possible(accelerator)
     factor = min(max(claim, 1.0), most, MOST)
-    if claim <= most:
+    if claim <= NOISE * most:
         return factor, ""
     return factor, f"the guest reports that it is {claim:.4g} times slower than a desktop; {most:.1f} is possible here"

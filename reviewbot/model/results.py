@@ -99,7 +99,8 @@ class TestResult(Model):
     seconds: float = 0.0
     """Wall time inside the guest."""
     hang: str = ""
-    """Of a HANG: what ended it, and what it hung in: FUSE connections, servers, blocked tasks; at most 4 KiB."""
+    """Of a HANG: what ended it, and what it hung in: FUSE connections, servers, blocked tasks and their stacks, with
+    `(file:line)` as in `trace`; at most 4 KiB."""
     excerpt: str = ""
     """The last lines of the test's own output, at most 4 KiB."""
     dmesg: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Results with crashes in, the same with file and line in their traces out. No verdict depends on it."""
+"""Results with crashes and hangs in, the same with file and line in their traces out. No verdict depends on it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,11 +42,13 @@ def explained(
 
 
 def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Progress) -> Results:
-    """Each crash gets its `trace`, and `trace.txt` beside its messages; without a crash `lines` is not asked.
+    """Each crash gets its `trace`, and `trace.txt` beside its messages; the stacks of a hang are changed in place.
+    Without crash and hang `lines` is not called.
 
     folder: of the run. What keeps us from finding the lines is a note of the leg.
     """
-    splats = [test.dmesg for leg in results.legs for test in leg.tests if test.crash]
+    tests = [test for leg in results.legs for test in leg.tests]
+    splats = [test.dmesg for test in tests if test.crash] + [test.hang for test in tests if test.hang]
     frames = [frame for splat in splats for line in telling_lines(splat) for frame in NAMED.findall(line)]
     if not frames:
         return results
@@ -57,7 +59,9 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
         progress(Event("lab", "lines", "failed", str(error)))
         note = f"traces without source lines: {error}"
         legs = [
-            leg.model_copy(update={"notes": (*leg.notes, note)}) if any(test.crash for test in leg.tests) else leg
+            leg.model_copy(update={"notes": (*leg.notes, note)})
+            if any(test.crash or test.hang for test in leg.tests)
+            else leg
             for leg in results.legs
         ]
         return results.model_copy(update={"legs": tuple(legs)})
@@ -72,6 +76,9 @@ def with_source_lines(results: Results, lines: Lines, folder: Path, progress: Pr
 
 
 def _explained(test: TestResult, known: Mapping[str, str], folder: Path) -> TestResult:
+    if test.hang:
+        stacks = "\n".join(located(line, known) for line in test.hang.split("\n"))
+        test = test.model_copy(update={"hang": stacks[:_TRACE]})
     if not test.crash:
         return test
     messages = folder / test.log / "dmesg.txt"

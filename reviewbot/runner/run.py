@@ -49,8 +49,11 @@ def run_legs(
     deferred: gets what would run next in a leg whose smoke passed, and it is not run; the results are without it.
     """
     # All of it first, so that a mistake of the caller's costs no time.
-    able = [leg for leg in legs if "fstests" in wanted and not missing(leg, context.build.artifacts, ["fstests"])]
-    chosen = choose(able, context, wanted) if able else {}
+    chosen: dict[str, Chosen] = {}
+    for suite in SUITES.values():
+        able = [leg for leg in legs if not missing(leg, context.build.artifacts, suite.needs)]
+        if suite.selects and suite.name in wanted and able:
+            chosen |= choose(able, context, wanted)
     course = _Course([_leg(leg, wanted, context, chosen.get(leg.name), deferred) for leg in legs], context, on_update)
     until = time.monotonic() + context.seconds
     for leg in course.legs:
@@ -70,20 +73,19 @@ def _leg(
     if reason := missing(leg, context.build.artifacts):
         context.progress(Event("lab", leg.name, "failed", f"unavailable: {reason}"))
         return _Leg(leg, context, [], LegResult(leg=leg.name, available=False, reason=reason))
-    able = [suite for suite in SUITES if suite in wanted]
-    lacking = missing(leg, context.build.artifacts, ["fstests"]) if "fstests" in able else ""
+    works = []
     begun = LegResult(leg=leg.name, available=True, accelerator=context.accelerator.name, reused=True)
-    if lacking:
-        able.remove("fstests")
-        begun = begun.model_copy(update={"reason": f"fstests did not run: {lacking}"})
     if chosen:
         said = {"excluded": chosen.selection.excluded, "left_out": chosen.left_out, "notes": chosen.notes}
         begun = begun.model_copy(update=said)
-        if not chosen.selection.tests:
-            able.remove("fstests")
-            begun = begun.model_copy(update={"reason": "fstests did not run: no test fits into the budget"})
-    selection = chosen.selection if chosen else None
-    works = [suite_job_of(leg, suite, context, selection) for suite in able]
+    for suite in (suite for suite in SUITES.values() if suite.name in wanted):
+        lacking = missing(leg, context.build.artifacts, suite.needs)
+        if not lacking and suite.selects and chosen and not chosen.selection.tests:
+            lacking = "no test fits into the budget"
+        if lacking:
+            begun = begun.model_copy(update={"reason": f"{suite.name} did not run: {lacking}"})
+            continue
+        works.append(suite_job_of(leg, suite.name, context, chosen.selection if chosen else None))
     return _Leg(leg, context, works, begun, chosen.answers if chosen else {}, deferred)
 
 

@@ -15,17 +15,14 @@ from reviewbot.runner import known_notrun
 from reviewbot.runner.context import Context
 from reviewbot.runner.shard_run import START
 from reviewbot.store import Runs, TestSeconds, read_if_whole
-from reviewbot.suites import bench, fstests, smoke
+from reviewbot.suites import fstests
 from reviewbot.suites.budget import Budgeted, Host, Wanted, within
 from reviewbot.suites.selection import Selection
+from reviewbot.suites.suite import SUITES
 from reviewbot.suites.worth import Judge, lately, load_touched, touched_groups
 
 UNKNOWN = 2.0
 """Seconds, on a machine of slow factor 1, of a test when nothing is known of any."""
-SMOKE = 1.0
-"""The same of a check of the smoke suite of which nothing is known."""
-BENCH = 1.5
-"""The same of a measurement of the bench suite."""
 SLOW = {"tcg": 8.0}
 """Slow factor of an accelerator before any machine has measured it; of others 1."""
 RECENT = 20
@@ -113,8 +110,7 @@ def in_order(suites: Sequence[str], rows: str) -> dict[str, float]:
 
     rows: of bench, as `--rows` has them. Raises UsageError for a row that is none.
     """
-    found = {f"smoke/{check}": SMOKE for check in smoke.CHECKS} if "smoke" in suites else {}
-    return found | ({f"bench/{one.name}": BENCH for one in bench.chosen(rows)} if "bench" in suites else {})
+    return {step: guess for name in SUITES if name in suites for step, guess in SUITES[name].guesses(rows).items()}
 
 
 def _ordered(found: Mapping[str, Chosen], context: Context, suites: Sequence[str], slow: float) -> dict[str, float]:

@@ -46,8 +46,13 @@ class Suite:
     """The checks that have to run to see these again; empty: a selection says it."""
     up_to: Callable[[Collection[str]], tuple[str, ...]] = tuple
     """The same with all that run before them."""
+    guesses: Callable[[str], Mapping[str, float]] = lambda rows: {}
+    """Of a suite in order: step -> seconds on a machine of slow factor 1, until it has been measured. Takes `--rows`;
+    raises UsageError for a row that is none."""
     needs: tuple[str, ...] = ()
     """Artifacts, besides those of the leg."""
+    selects: bool = False
+    """A selection says which of its tests run in a leg."""
     gate: bool = False
     """When one of its tests does not pass, the leg ends there."""
     ordered: bool = False
@@ -72,6 +77,7 @@ SUITES: Mapping[SuiteName, Suite] = {
         read=_smoke_results,
         alone=smoke.alone,
         up_to=smoke.up_to,
+        guesses=lambda rows: {f"smoke/{check}": 1.0 for check in smoke.CHECKS},
         gate=True,
         ordered=True,
     ),
@@ -84,6 +90,7 @@ SUITES: Mapping[SuiteName, Suite] = {
         alone=lambda tests: (),
         up_to=lambda tests: (),
         needs=("fstests",),
+        selects=True,
         resumable=True,
         learns=True,
     ),
@@ -91,6 +98,7 @@ SUITES: Mapping[SuiteName, Suite] = {
         name="bench",
         steps=lambda leg, wanted: bench.steps(leg, wanted.rows, wanted.checks),
         read=lambda leg, replies, fact: bench.results(leg, replies),
+        guesses=lambda rows: {f"bench/{one.name}": 1.5 for one in bench.chosen(rows)},
         ordered=True,
     ),
 }

@@ -7,6 +7,11 @@ import json
 import pytest
 
 from reviewbot.cli.hosts import age
+from reviewbot.model.artifacts import Artifacts
+from reviewbot.model.lock import Lock
+from reviewbot.model.review import Severity
+from reviewbot.model.trees import Tree, Trees
+from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.store import Runs
 from tests.mails import posting
 from tests.store.test_runs import another_process
@@ -67,6 +72,43 @@ def test_repetitions_of_one_command_are_one_line_unless_all_are_wanted(user: Use
     (line,) = user.call("runs").stdout.splitlines()
     assert line.endswith("(3 times)") and Runs(user.folder / "data" / "runs").list()[-1].id in line
     assert len(user.call("runs", "--all").stdout.splitlines()) == len(rows(user)) == 3
+
+
+def test_one_run_says_what_was_found_and_at_which_commits(user: User) -> None:
+    run = Runs(user.folder / "data" / "runs").create()
+    tree = Tree(
+        component="libfuse",
+        repository="r",
+        source="Debian package fuse3 3.17.2-3 (trixie)",
+        base_commit="f" * 40,
+        base_tree="e" * 40,
+        base_why="w",
+        head_commit="a" * 40,
+        head_tree="b" * 40,
+    )
+    lock = Lock(
+        run=run.id,
+        tool="t",
+        stack="fuse",
+        top="a@b",
+        mails_sha256="",
+        trees=Trees(trees=(tree,)),
+        artifacts=Artifacts(),
+    )
+    what = "fuse2fs smoke/rename FAIL 2/2 on head, 0/2 on base: it is gone"
+    finding = SaidFinding(kind=FindingKind.TEST, severity=Severity.ERROR, what=what)
+    verdict = SaidVerdict(run=run.id, kind=VerdictKind.REGRESSION, summary="1 test is worse", findings=(finding,))
+    run.write("lock.json", lock)
+    run.write("verdict.json", verdict)
+    said = user.call("runs", run.id).stdout.splitlines()
+    assert said[0].startswith(f"{run.id}  REGRESSION")
+    assert said[1:4] == [
+        "1 test is worse",
+        f"  {what}",
+        "libfuse: ffffffffffff (Debian package fuse3 3.17.2-3 (trixie)), unpatched",
+    ]
+    found = json.loads(user.call("runs", run.id, "--json").stdout)
+    assert found["findings"] == [what] and found["commits"] == {"libfuse": {"base": "f" * 40, "head": "a" * 40}}
 
 
 def test_a_run_of_an_older_version_is_listed_with_what_it_recorded(user: User) -> None:

@@ -61,6 +61,18 @@ def test_functions_get_their_lines_where_they_are_known(tmp_path: Path) -> None:
     assert whole == f"before\n[    1.0] RIP: 0010:{READPAGE} (fs/fuse/file.c:858)\nafter\n"
 
 
+def test_the_stacks_of_a_hang_get_their_lines(tmp_path: Path) -> None:
+    stack = "limit of 20 s\nblocked mv (pid 71): in fuse_rename2\n    fuse_rename2+0x1d/0xa0\n    vfs_rename+0x10/0x20"
+    hang = TestResult(suite="smoke", test="exchange", outcome=Outcome.HANG, hang=stack)
+    ((found,),) = [
+        leg.tests
+        for leg in with_source_lines(
+            results(hang), lambda frames: {frames[0]: "fs/fuse/dir.c:930"}, tmp_path, silent
+        ).legs
+    ]
+    assert found.hang == stack.replace("0x1d/0xa0", "0x1d/0xa0 (fs/fuse/dir.c:930)")
+
+
 def test_what_keeps_the_lines_away_is_a_note_and_changes_nothing(tmp_path: Path) -> None:
     def lines(frames: Sequence[str]) -> Mapping[str, str]:
         raise InfraError("no room")
