@@ -86,6 +86,7 @@ def repeat(world: World, name: str, lab: Lab, times: int = 1, **tests: Outcome) 
         ({"ext4": Outcome.CRASH, "fuse2fs": Outcome.MISS}, ["ext4", "fuse2fs"]),
         ({"ext4": Outcome.PASS, "fuse2fs": Outcome.PASS}, ["ext4", "fuse2fs"]),
         ({"ext4": Outcome.NOTRUN, "fuse2fs": Outcome.PASS}, ["fuse2fs"]),
+        ({"ext4": Outcome.PASS, "fuse2fs": Outcome.KNOWN}, ["fuse2fs"]),
         ({"ext4": Outcome.NOTRUN}, ["ext4"]),
     ],
 )
