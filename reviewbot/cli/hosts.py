@@ -5,8 +5,7 @@ import datetime
 
 import click
 
-from reviewbot.fleet.fleet import ROWS
-from reviewbot.model.fleet import FleetRows, ShardRow
+from reviewbot.model.fleet import ROWS, FleetRows, ShardRow
 from reviewbot.model.words import counted, flat
 from reviewbot.store import RunFolder, read_if_whole
 

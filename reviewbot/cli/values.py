@@ -6,6 +6,7 @@ wrong means that nothing is offered.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,13 +17,14 @@ from click.shell_completion import CompletionItem
 from reviewbot.config import load_site, load_stack, load_variants
 from reviewbot.host.data import data_path
 from reviewbot.host.paths import data_dir
-from reviewbot.intake import parse_duration
-from reviewbot.model.errors import ReviewbotError
+from reviewbot.model.errors import ReviewbotError, UsageError
 from reviewbot.store import RunFolder, Runs
 from reviewbot.suites import bench, names, smoke
 
 _OFFERED = 60
 """Runs that are offered, the newest first."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
 
 Values = Callable[[click.Context], Iterable[str]]
 
@@ -92,6 +94,17 @@ class Comma(click.ParamType[tuple[str, ...]]):
             left = [value for value in self.values(ctx) if value not in before.split(",")]
             return _offer(left, last, before + comma)
         return []
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90m`, `1h30m`, `45s`, `2d`; a unit must be named. Raises UsageError."""
+    given = text.strip().lower().replace(" ", "")
+    if not _DURATION.fullmatch(given):
+        raise UsageError(f"{text!r} is not a duration", hint="examples: 90m, 1h30m, 45s, 2d")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([smhd])", given))
+    if not 0 < seconds <= 30 * 86400:
+        raise UsageError(f"{text!r} is not a valid waiting time", hint="it must be more than zero and at most 30 days")
+    return seconds
 
 
 class Duration(click.ParamType[float]):

@@ -17,7 +17,7 @@ from reviewbot.fleet.engine import Engine, EngineBusy
 from reviewbot.fleet.ledger import Course, Ledger
 from reviewbot.host.files import remove_tree, sha256_file
 from reviewbot.host.locks import locked
-from reviewbot.model.fleet import EngineSettings, FleetRows, ShardRow
+from reviewbot.model.fleet import ROWS, EngineSettings, FleetRows, ShardRow
 from reviewbot.model.progress import Progress
 from reviewbot.model.shard import Need, Shard
 from reviewbot.runner.away import Errand
@@ -28,8 +28,6 @@ from reviewbot.store import RunFolder
 from reviewbot.store.contents import recorded
 from reviewbot.store.objects import Objects
 
-ROWS = "fleet.json"
-"""Of a run: who does what."""
 _WORTH = 5
 """A shard takes so many times as long as a worker's start, at least."""
 _PAUSE = 1.0

@@ -20,13 +20,14 @@ from reviewbot.intake.errors import (
 from reviewbot.intake.fetch import fetch_thread
 from reviewbot.intake.join import join, leave_out_rfc, split
 from reviewbot.intake.latest import take_latest
+from reviewbot.intake.mail import parse_mail
 from reviewbot.intake.mbox import Mailbag, mbox_bytes, read_mbox
 from reviewbot.intake.names import MessageId, NotAName, PatchworkItem, parse_name
 from reviewbot.intake.prerequisites import resolve_prerequisites
 from reviewbot.intake.split import Intake, Piece, pieces
 from reviewbot.intake.take_in import Ask, take_in
 from reviewbot.intake.versions import find_versions
-from reviewbot.intake.wait import parse_duration, wait_complete
+from reviewbot.intake.wait import wait_complete
 
 __all__ = [
     "Archive",
@@ -51,7 +52,7 @@ __all__ = [
     "join",
     "leave_out_rfc",
     "mbox_bytes",
-    "parse_duration",
+    "parse_mail",
     "parse_name",
     "pieces",
     "read_mbox",

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`--wait`: a large posting takes an hour to arrive; ask the archive now and then until all of it is there."""
 
-import re
 import time
 from collections.abc import Callable
 
 from reviewbot.intake.errors import ArchiveUnreachable, NoPatches, NothingArrived, UnknownMessageId
 from reviewbot.intake.mail import parse_mail
 from reviewbot.intake.split import Intake
-from reviewbot.model.errors import UsageError
 from reviewbot.model.posting import Problem
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.words import counted
@@ -23,19 +21,6 @@ mailers pace some 15 s a mail, and a component of which nothing came yet is not 
 _TIME_HEALS = frozenset({"missing-patches", "missing-part", "unplaced-patches"})
 _MAY_HEAL = frozenset({"no-component"})
 """Of a part of which only the README patch is here yet."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of `90m`, `1h30m`, `45s`, `2d`; a unit must be named. Raises UsageError."""
-    given = text.strip().lower().replace(" ", "")
-    if not _DURATION.fullmatch(given):
-        raise UsageError(f"{text!r} is not a duration", hint="examples: 90m, 1h30m, 45s, 2d")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([smhd])", given))
-    if not 0 < seconds <= 30 * 86400:
-        raise UsageError(f"{text!r} is not a valid waiting time", hint="it must be more than zero and at most 30 days")
-    return seconds
 
 
 def wait_complete(

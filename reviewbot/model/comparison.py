@@ -33,6 +33,8 @@ class Class(StrEnum):
     """Failed again on head and never on base, too seldom for the stated error bound."""
     NEWLY_NOTRUN = "newly-notrun"
     """Passes on base and cannot run on head: a feature vanished."""
+    WITHDRAWN = "withdrawn"
+    """The same, and the posting says that it takes the feature away: it decides nothing."""
     CONSEQUENCE = "consequence"
     """Failed after another check that hung or crashed, and passes alone: that check's fault, not counted."""
     QUARANTINED = "quarantined"
@@ -164,6 +166,8 @@ class Compared(Model):
     """Of a CONSEQUENCE: the check that hung or crashed before it."""
     blame: Blame | None = None
     """Of a NEW one; None: it was not looked for."""
+    announced: str = ""
+    """Of a WITHDRAWN one: the sentence of the posting that says so."""
 
     @property
     def order_dependent(self) -> bool:

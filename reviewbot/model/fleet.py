@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, Field
 
 from reviewbot.model.base import Model
 
+ROWS = "fleet.json"
+"""File of a run: which host has which shard, as `FleetRows`."""
 _WEEK = 7 * 24 * 60.0
 """Minutes."""
 

@@ -2,7 +2,7 @@
 """What a step tells while it works. Steps call the function they were given; only the CLI shows anything."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,12 @@ class Event:
 
 
 Progress = Callable[[Event], None]
+
+
+def on_side(progress: Progress, side: str) -> Progress:
+    """The same, with the side (`base`, `kernel-0123456789ab`) in the name of each line: `fuse2fs smoke on base`."""
+    suffix = f" on {side}"
+    return lambda event: progress(replace(event, what=event.what.removesuffix(suffix) + suffix))
 
 
 def silent(event: Event) -> None:

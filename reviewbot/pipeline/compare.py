@@ -19,10 +19,11 @@ from reviewbot.model.comparison import Comparison
 from reviewbot.model.coverage import Coverage
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.lock import Lock
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import Event, Progress, on_side
 from reviewbot.model.results import LegResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.model.trees import Trees
+from reviewbot.pipeline.announced import with_announced
 from reviewbot.pipeline.bench import with_bench
 from reviewbot.pipeline.blame import Parts, blame
 from reviewbot.pipeline.costs import with_costs
@@ -55,7 +56,8 @@ class Head:
     def _at(self, moved: Trees, side: str) -> Context:
         made = self.run.build(moved, side)
         durations = durations_for(self.context.durations, made.artifacts, made.patched)
-        return replace(self.context, build=made, durations=durations)
+        progress = on_side(self.context.progress, side)
+        return replace(self.context, build=made, durations=durations, progress=progress)
 
 
 def compared(
@@ -89,6 +91,7 @@ def compared(
     if planned.blame:
         parts = Parts(patched, run.stack, head.at, head.without, coverage)
         found = blame(found, chosen, parts, budget=planned.blame, selection=context.tests.selection)
+    found = with_announced(found, planned.posting, patched, run.folder.path / "mails.mbox")
     found = _joined(known, found) if known else found
     context.run.write("comparison.json", found)
     return found

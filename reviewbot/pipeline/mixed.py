@@ -14,6 +14,7 @@ from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Cell, Comparison, Prefix, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.posting import Posting
+from reviewbot.model.progress import on_side
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
@@ -62,8 +63,8 @@ class Mixed:
         if not user or not self._differs(KERNEL):
             return {}
         return {
-            user: lambda: self._with_kernel(self.base.build.artifacts, self.head.build.artifacts),
-            (KERNEL,): lambda: self._with_kernel(self.head.build.artifacts, self.base.build.artifacts),
+            user: lambda: self._with_kernel(self.base.build.artifacts, self.head.build.artifacts, user),
+            (KERNEL,): lambda: self._with_kernel(self.head.build.artifacts, self.base.build.artifacts, (KERNEL,)),
         }
 
     def _all(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Context]]:
@@ -110,10 +111,11 @@ class Mixed:
         both = tuple(check for check in found.only_here if check in again.only_here)
         return found.model_copy(update={"only_here": both})
 
-    def _with_kernel(self, kernel: Artifacts, rest: Artifacts) -> Context:
+    def _with_kernel(self, kernel: Artifacts, rest: Artifacts, patched: tuple[str, ...]) -> Context:
         mixed = {**rest.artifacts, KERNEL: kernel.artifacts[KERNEL]}
         artifacts = rest.model_copy(update={"artifacts": mixed})
-        return replace(self.head, build=self.head.build.model_copy(update={"artifacts": artifacts}))
+        build = self.head.build.model_copy(update={"artifacts": artifacts})
+        return replace(self.head, build=build, progress=on_side(self.head.progress, f"{'+'.join(patched)} alone"))
 
     def _differs(self, component: str) -> bool:
         head, base = (context.build.artifacts.artifacts.get(component) for context in (self.head, self.base))

@@ -20,7 +20,7 @@ from reviewbot.model.errors import Blocked, UsageError
 from reviewbot.model.lock import Conditions
 from reviewbot.model.plan import Plan
 from reviewbot.model.posting import Posting
-from reviewbot.model.progress import Progress
+from reviewbot.model.progress import Progress, on_side
 from reviewbot.model.shard import IMAGES
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
@@ -74,14 +74,15 @@ class Run:
 
     def build(self, found: Trees, side: str = HEAD) -> Build:
         """The stack at the heads of these trees, built for machines. Raises BuildFails, BaseFails, InfraError."""
+        head = side == HEAD
         artifacts = build.build_all(
             found,
             self.stack,
             store=self.store,
             site=self.site,
             kinds=self.kinds,
-            progress=self.progress,
-            logs=self.folder.logs("build") if side == HEAD else self.folder.logs("builds", side),
+            progress=self.progress if head else on_side(self.progress, side),
+            logs=self.folder.logs("build") if head else self.folder.logs("builds", side),
             variant=self.plan.variant,
         )
         artifacts = artifacts.model_copy(update={"unprovable": self.unprovable(found)})

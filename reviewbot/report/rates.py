@@ -73,6 +73,8 @@ def aside(test: Compared) -> str:
     """Why what is said of a test decides nothing: `fails on base, too (2/2 on base)`; empty: it may decide."""
     if test.kind is Class.QUARANTINED and test.quarantine:
         return f"in quarantine until {test.quarantine.expires}: {test.quarantine.reason}"
+    if test.kind is Class.WITHDRAWN:
+        return f"passes on base; the posting says: “{test.announced}”"
     words = next((one for kind, one, _ in APART if kind is test.kind), "")
     said = spread if test.kind is Class.FLAKY else rates
     return f"{words} ({said(test)})" if words else ""

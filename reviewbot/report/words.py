@@ -190,6 +190,11 @@ def apart(record: Record) -> list[str]:
         if test.quarantine
     ]
     lines += [
+        f"{test.leg} {test.suite}/{test.test} passes on base and cannot run on head, as the posting says: "
+        f"“{test.announced}”"
+        for test in record.comparison.of(Class.WITHDRAWN)
+    ]
+    lines += [
         f"{one.leg} {one.suite}/{one.test}: kernel warning that base does not have: {one.text}"
         for one in record.comparison.messages
         if not one.alarm

@@ -3,5 +3,6 @@
 
 from reviewbot.verdict.judge import judge, judge_error, with_deep
 from reviewbot.verdict.review import judge_review, patch_ref, with_blame, with_review
+from reviewbot.verdict.withdrawn import announced
 
-__all__ = ["judge", "judge_error", "judge_review", "patch_ref", "with_blame", "with_deep", "with_review"]
+__all__ = ["announced", "judge", "judge_error", "judge_review", "patch_ref", "with_blame", "with_deep", "with_review"]

@@ -9,8 +9,7 @@ import urllib.request
 
 import pytest
 
-from reviewbot.fleet.fleet import ROWS
-from reviewbot.model.fleet import FleetRows, ShardRow, ShardState
+from reviewbot.model.fleet import ROWS, FleetRows, ShardRow, ShardState
 from reviewbot.store import Runs
 from reviewbot.store.objects import Objects
 from tests.mails import posting

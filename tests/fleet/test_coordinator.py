@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from reviewbot.fleet.engine import EngineBusy, Phase, Place
-from reviewbot.fleet.fleet import ROWS
 from reviewbot.host import cancel
-from reviewbot.model.fleet import FleetRows, ShardState
+from reviewbot.model.fleet import ROWS, FleetRows, ShardState
 from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner import run_legs

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of mixed stacks and of first parts."""
 
-from reviewbot.model.comparison import Cell, Comparison, Prefix
+from reviewbot.model.comparison import Cell, Class, Compared, Comparison, Prefix
 from reviewbot.model.results import Outcome
 from reviewbot.report.mixes import compat_table, mix_lines, prefix_table
 from reviewbot.report.summary import summary_markdown
@@ -43,6 +43,21 @@ def test_what_base_could_not_do_and_head_does_is_told() -> None:
         f"fixed by the series: {leg.leg} smoke/{one} (FAIL on base)",
         f"newly running and passing: {leg.leg} smoke/{two}",
     ]
+
+
+def test_a_feature_that_is_taken_away_is_told_with_the_words_of_the_posting() -> None:
+    gone = Compared(
+        leg="fuse2fs",
+        suite="smoke",
+        test="punch",
+        outcome=Outcome.NOTRUN,
+        kind=Class.WITHDRAWN,
+        announced="refuse to punch holes",
+    )
+    record = passing().model_copy(update={"comparison": Comparison(tests=(gone,))})
+    line = "fuse2fs smoke/punch passes on base and cannot run on head, as the posting says: “refuse to punch holes”"
+    assert apart(record) == [line]
+    assert line in summary_markdown(record).replace("\\", "")
 
 
 def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:

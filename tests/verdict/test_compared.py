@@ -85,6 +85,11 @@ def test_a_test_that_can_no_longer_run_is_a_regression() -> None:
     assert found.findings[0].outcome is Outcome.NOTRUN
 
 
+def test_a_feature_that_the_posting_takes_away_decides_nothing() -> None:
+    found = verdict(results(Outcome.NOTRUN, Outcome.PASS), compared(1, Class.WITHDRAWN))
+    assert (found.kind, found.findings) == (VerdictKind.PASS, ())
+
+
 def test_failures_of_one_cause_are_one_finding_that_lists_the_other_tests() -> None:
     tests = [compared(n, Class.NEW, reason=f"e2fsck finds TEST_DEV inconsistent: inode {n}") for n in (1, 2, 3)]
     found = verdict(results(Outcome.FAIL, Outcome.FAIL, Outcome.FAIL), *tests)

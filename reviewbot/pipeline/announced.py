@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests that cannot run any more on head, because the posting takes away what they need and says so."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reviewbot import intake
+from reviewbot.host.objects import objects
+from reviewbot.model.comparison import Class, Compared, Comparison
+from reviewbot.model.posting import Posting
+from reviewbot.model.trees import Trees
+from reviewbot.verdict import announced
+
+
+def with_announced(comparison: Comparison, posting: Posting, trees: Trees, mails: Path) -> Comparison:
+    """Such a test is WITHDRAWN when the patch that it is blamed on says so, or a cover letter.
+
+    Without blame any patch may say it. mails: the run's `mails.mbox`, which has the cover letters. Raises OSError.
+    """
+    if not comparison.of(Class.NEWLY_NOTRUN):
+        return comparison
+    covers = list(_covers(posting, mails))
+
+    def looked_at(test: Compared) -> Compared:
+        if test.kind is not Class.NEWLY_NOTRUN:
+            return test
+        suspects = test.blame.patches if test.blame else ()
+        commits = {commit for one in suspects for commit in one.commits}
+        sentence = announced(test.suite, test.test, test.reason, (*_messages(trees, commits), *covers))
+        return test.model_copy(update={"kind": Class.WITHDRAWN, "announced": sentence}) if sentence else test
+
+    return comparison.model_copy(update={"tests": tuple(map(looked_at, comparison.tests))})
+
+
+def _messages(trees: Trees, commits: set[str]) -> Sequence[str]:
+    """Of these commits; of all patches of the posting when none is named."""
+    found = []
+    for tree in trees.trees:
+        own = [patch.commit for patch in tree.patches if not (patch.merged or patch.prerequisite)]
+        wanted = [commit for commit in own if not commits or commit in commits]
+        with objects(Path(tree.repository)) as repository:
+            for commit in wanted:
+                read = repository.read(commit)
+                found.append(read[1].decode(errors="replace").partition("\n\n")[2] if read else "")
+    return found
+
+
+def _covers(posting: Posting, mails: Path) -> Iterator[str]:
+    by_id = intake.read_mbox(mails).by_id()
+    for name in dict.fromkeys((posting.top, *(part.cover for part in posting.parts))):
+        mail = intake.parse_mail(by_id[name]) if name in by_id else None
+        if mail and mail.is_cover:
+            yield f"{mail.subject.text}\n\n{mail.body}"
