@@ -261,7 +261,7 @@ class Prefix(Model):
 class Comparison(Model):
     """All tests of a run that did not pass on head."""
 
-    schema_version: int = 2
+    schema_version: int = 3
     base_problem: str = ""
     """Why base has no results at all; empty: it has."""
     unfinished: str = ""

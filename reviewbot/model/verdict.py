@@ -134,7 +134,7 @@ class Finding(Model):
 class Verdict(Model):
     """The judgement of one run."""
 
-    schema_version: int = 4
+    schema_version: int = 5
     run: str
     kind: VerdictKind
     compared_with: str | None = None
