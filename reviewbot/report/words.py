@@ -190,7 +190,7 @@ def apart(record: Record) -> list[str]:
         if test.quarantine
     ]
     lines += [
-        f"{test.leg} {test.suite}/{test.test} passes on base and cannot run on head, as the posting says: "
+        f"{test.leg} {test.suite}/{test.test} passes on base and cannot run on head, as announced by the posting: "
         f"“{test.announced}”"
         for test in record.comparison.of(Class.WITHDRAWN)
     ]
