@@ -55,7 +55,10 @@ def test_a_feature_that_is_taken_away_is_told_with_the_words_of_the_posting() ->
         announced="refuse to punch holes",
     )
     record = passing().model_copy(update={"comparison": Comparison(tests=(gone,))})
-    line = "fuse2fs smoke/punch passes on base and cannot run on head, as announced by the posting: “refuse to punch holes”"
+    line = (
+        "fuse2fs smoke/punch passes on base and cannot run on head, as announced by the posting: "
+        "“refuse to punch holes”"
+    )
     assert apart(record) == [line]
     assert line in summary_markdown(record).replace("\\", "")
 
