@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machines import newest
-from benchmarks.measure import Figure, cpu_seconds
+from benchmarks.measure import Cpu, Figure
 from reviewbot import lab, suites
 from reviewbot.config import Machine, load_stack
 from reviewbot.host.paths import cache_dir
@@ -59,7 +59,7 @@ class Taken:
     wall: float
     """Seconds, from nothing to the last answer."""
     cpu: float
-    """CPU seconds of this process and of all that it waited for, QEMU among them."""
+    """CPU seconds of this process and of all below it, QEMU among them."""
     outcomes: Mapping[str, str]
     """Test -> PASS, FAIL or NOTRUN."""
 
@@ -106,10 +106,11 @@ def on_machines(built: Artifacts, count: int, machine: Machine = SIZE) -> tuple[
             progress=silent,
             machines=count,
         )
-        started, used = time.monotonic(), cpu_seconds()
-        (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], context)
+        started = time.monotonic()
+        with Cpu() as cpu:
+            (result,) = run_legs([load_stack().leg("ext4")], ["fstests"], context)
         wall = time.monotonic() - started
-    return Taken(wall, cpu_seconds() - used, {test.test: test.outcome.value for test in result.tests}), result
+    return Taken(wall, cpu.seconds, {test.test: test.outcome.value for test in result.tests}), result
 
 
 def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
@@ -128,12 +129,13 @@ def plain_check(built: Artifacts, machine: Machine = SIZE) -> Taken:
         steps=(*suites.setup_steps(leg), check),
     )
     with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", dir=cache_dir().parent) as name:
-        started, used = time.monotonic(), cpu_seconds()
-        reply = lab.run_job(job, TCG, Path(name))
+        started = time.monotonic()
+        with Cpu() as cpu:
+            reply = lab.run_job(job, TCG, Path(name))
         wall = time.monotonic() - started
     outcomes: dict[str, str] = {}
     for line in reply.replies[-1].output.splitlines():
         for begin, outcome in (("Ran: ", "PASS"), ("Not run: ", "NOTRUN"), ("Failures: ", "FAIL")):
             if line.startswith(begin):  # each says more than the one before it
                 outcomes |= dict.fromkeys(line.removeprefix(begin).split(), outcome)
-    return Taken(wall, cpu_seconds() - used, outcomes)
+    return Taken(wall, cpu.seconds, outcomes)

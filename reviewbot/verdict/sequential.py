@@ -97,12 +97,18 @@ def chances(head_rate: float, base_rate: float, design: Design = DEFAULT) -> dic
             following[counts] = following.get(counts, 0.0) + weight
         states = {}
         for (head, base), weight in following.items():
-            kind = decide(Counts(failed=head, runs=number), Counts(failed=base, runs=number), design)
+            kind = _decided(head, base, number, design)
             if kind is None:
                 states[head, base] = weight
             else:
                 ended[kind] += weight
     return ended
+
+
+@functools.cache
+def _decided(head: int, base: int, runs: int, design: Design) -> Class | None:
+    """The decision after so many failures in so many runs per side; the same for all rates."""
+    return decide(Counts(failed=head, runs=runs), Counts(failed=base, runs=runs), design)
 
 
 def _round(
