@@ -164,13 +164,14 @@ def _show_one(folder: RunFolder, now: datetime.datetime, *, as_json: bool) -> No
         whole = {**row.plain(), "findings": findings, "commits": commits, "fleet": hosts}
         click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
         return
-    click.echo(f"{row.run}  {row.state}  {flat(row.subject)}")
+    console = terminal.console()
+    terminal.say(console, f"{row.run}  {row.state}  {flat(row.subject)}")
     if verdict:
-        click.echo(flat(verdict.summary))
+        terminal.say(console, flat(verdict.summary))
     for line in findings:
-        click.echo(f"  {flat(line)}")
+        terminal.say(console, flat(line), indent=2)
     for tree in trees:
-        click.echo(f"{tree.component}: {_commits(tree)}")
+        terminal.say(console, f"{tree.component}: {_commits(tree)}")
     show_hosts(fleet, now)
 
 

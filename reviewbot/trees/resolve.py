@@ -59,7 +59,7 @@ def preview(posting: Posting, stack: Stack, bases: Bases) -> tuple[Preview, ...]
 
 
 def _foreseen(spec: ComponentSpec, parts: tuple[Part, ...], wanted: str | None, named: str) -> tuple[str, str]:
-    default = spec.source.ref or "what it holds"
+    default = spec.source.ref or "the source as it is"
     if wanted:
         return wanted, f"named by {named}"
     if declared := declared_base(parts):

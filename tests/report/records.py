@@ -82,7 +82,7 @@ def _tree(component: str, source: str, why: str, base: str, head: str, attempts:
 
 TREES = Trees(
     trees=(
-        _tree("kernel", "Debian linux-source-6.12 6.12.48-1", "default of the stack: what it holds", "1a", "1a",
+        _tree("kernel", "Debian linux-source-6.12 6.12.48-1", "default of the stack: the source as it is", "1a", "1a",
               (Attempt(what="git https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
                        result="unavailable: no route to host"),
                Attempt(what="Debian linux-source-6.12", result="used instead: linux-source-6.12 6.12.48-1"))),
