@@ -98,7 +98,7 @@ def test_eighty_columns_are_enough(site: Path) -> None:
     said = plan(site, "--mbox", "thread.mbox", mails=mails, status=3, columns="80")
     assert max(map(len, said.splitlines())) <= 80
     assert "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git" in said
-    assert "missing: prerequisite-patch-id 0123456789ab: " in said
+    assert "missing: prerequisite-patch-id 0123456789ab:\n" in said
     assert "routed by" not in said
     assert "fstests (23 tests: generic/001 generic/002" in said
     assert "signed    DKIM: 1 unsigned\n" in "\n".join(line.rstrip() for line in said.splitlines()) + "\n"

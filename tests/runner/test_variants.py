@@ -38,7 +38,7 @@ def test_each_shipped_variant_says_why_and_names_what_there_is() -> None:
         ("variants:\n  - name: kasan\n    slow: 0.5\n", 3, "variants.0.slow"),
         ("variants:\n  - name: a\n  - name: b\n    fragments: [nothing]\n", 4, "there is no variants/nothing.config"),
         ("variants:\n  - name: a\n    conflicts: [b]\n", 1, "a conflicts with b, which is not here"),
-        ("variants:\n  - name: a\n  - name: a\n", 1, "a name of its own"),
+        ("variants:\n  - name: a\n  - name: a\n", 1, "needs its own name"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:

@@ -30,10 +30,10 @@ def test_the_second_of_two_runs_names_the_first_and_what_it_builds(tmp_path: Pat
     second = Store(tmp_path, untold, "run B", saying(heard))
     assert second.get("kernel", {}, lambda folder: {"never": True}).facts == {}
     first.join(60)
-    assert events == [Event("build", "kernel", "say", "kernel waits for run A, which builds kernel")]
+    assert events == [Event("build", "kernel", "say", "kernel is waiting for run A, which is building kernel")]
 
 
 def test_another_run_that_does_not_say_who_it_is_is_waited_for_all_the_same(tmp_path: Path) -> None:
     said: list[str] = []
     saying(lambda event: said.append(event.text))("guest", "")
-    assert said == ["guest waits for another run"]
+    assert said == ["guest is waiting for another run"]
