@@ -83,6 +83,9 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if record.plan and record.plan.deep:
         yield Note(rests_on(record))
     yield from (Note(line) for line in untouched_legs(record))
+    if gone := record.comparison.of(Class.WITHDRAWN) if record.comparison else ():
+        names = ", ".join(f"{test.leg} {test.suite}/{test.test}" for test in gone)
+        yield Note(f"{counted(len(gone), 'test')} can no longer run, as announced by the posting: {names}", told=True)
     if known := known_failures(record):
         yield Note(
             f"KNOWN: {counted(len(known), 'test')} failed in ways the unpatched stack is known to fail", told=True

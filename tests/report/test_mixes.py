@@ -4,6 +4,7 @@
 from reviewbot.model.comparison import Cell, Class, Compared, Comparison, Prefix
 from reviewbot.model.results import Outcome
 from reviewbot.report.mixes import compat_table, mix_lines, prefix_table
+from reviewbot.report.notes import notes
 from reviewbot.report.summary import summary_markdown
 from reviewbot.report.words import apart
 from tests.report.records import passing
@@ -61,6 +62,8 @@ def test_a_feature_that_is_taken_away_is_told_with_the_words_of_the_posting() ->
     )
     assert apart(record) == [line]
     assert line in summary_markdown(record).replace("\\", "")
+    said = "1 test can no longer run, as announced by the posting: fuse2fs smoke/punch"
+    assert said in [note.text for note in notes(record)]
 
 
 def test_a_mail_names_only_the_stacks_that_do_not_pass() -> None:
