@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian source packages, through a private apt root made from this machine's own apt configuration."""
 
+import contextlib
 import re
 import subprocess
 import time
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, cast
 
 from reviewbot.host.apt import codename, machine_stanzas, sources_for
+from reviewbot.host.files import write_atomic
 from reviewbot.host.locks import locked
 from reviewbot.host.process import CommandFailed, background, no_room, run
 from reviewbot.model.errors import DiskFull, InfraError
@@ -60,8 +62,20 @@ class AptRoot:
             stamp.touch()
 
     def version(self, package: str) -> str:
-        """Newest version of the package (source package, or `linux-source-*` binary). Raises InfraError."""
+        """Newest version of the package (source package, or `linux-source-*` binary). Raises InfraError.
+
+        Kept until the indexes are fetched again.
+        """
         self.update()
+        kept = self.folder / "versions" / package.replace("/", "_")
+        with contextlib.suppress(OSError):
+            if kept.stat().st_mtime_ns >= (self.folder / "updated").stat().st_mtime_ns and (known := kept.read_text()):
+                return known
+        newest = self._newest(package)
+        write_atomic(kept, newest)
+        return newest
+
+    def _newest(self, package: str) -> str:
         try:
             if holds_tarball(package):
                 said = self._apt("apt-cache", "show", "--no-all-versions", package)

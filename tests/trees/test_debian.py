@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian source packages, from this machine's own mirrors."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from reviewbot.host.apt import codename, machine_stanzas, parse_deb822, parse_on
 from reviewbot.model.errors import InfraError
 from reviewbot.model.stack import Source
 from reviewbot.trees import resolve
-from reviewbot.trees.debian import holds_tarball
+from reviewbot.trees.debian import AptRoot, holds_tarball
 from tests.repos import git, stack_of
 
 DEB822 = """\
@@ -119,3 +120,24 @@ def test_the_archive_of_the_documents_is_understood(own_sources: Path) -> None:
     own_sources.write_text(page.split("```\nTypes")[1].split("```")[0].join(("Types", "")))
     assert codename() == "bookworm"
     assert "URIs: https://deb.debian.org/debian" in sources_for("trixie", "bookworm", machine_stanzas())
+
+
+def test_apt_is_asked_once_per_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, asked = AptRoot(tmp_path, "trixie"), list[str]()
+
+    def apt(self: AptRoot, tool: str, *arguments: str) -> str:
+        asked.append(arguments[-1])
+        return f"Version: 3.17.{len(asked)}-1\n"
+
+    monkeypatch.setattr(AptRoot, "update", lambda self: None)
+    monkeypatch.setattr(AptRoot, "_apt", apt)
+    root.folder.mkdir()
+    (root.folder / "updated").touch()
+    assert [root.version("fuse3") for _ in range(3)] == ["3.17.1-1"] * 3
+    assert root.version("e2fsprogs") == "3.17.2-1"
+    later = (root.folder / "versions" / "fuse3").stat().st_mtime + 10
+    os.utime(root.folder / "updated", (later, later))
+    assert root.version("fuse3") == "3.17.3-1", "the index was fetched again"
+    (root.folder / "versions" / "e2fsprogs").write_text("")
+    assert root.version("e2fsprogs") == "3.17.4-1"
+    assert asked == ["fuse3", "e2fsprogs", "fuse3", "e2fsprogs"]
