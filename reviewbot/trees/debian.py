@@ -72,7 +72,8 @@ class AptRoot:
             if kept.stat().st_mtime_ns >= (self.folder / "updated").stat().st_mtime_ns and (known := kept.read_text()):
                 return known
         newest = self._newest(package)
-        write_atomic(kept, newest)
+        with contextlib.suppress(OSError):  # it only saves time
+            write_atomic(kept, newest)
         return newest
 
     def _newest(self, package: str) -> str:
