@@ -104,7 +104,7 @@ def test_a_flag_that_clashes_with_the_librarys_copy(real: Real, tmp_path: Path) 
     series = [(f.severity.value, f.message) for f in found.findings]
     clash = next(message for severity, message in series if severity == "error")
     assert clash.startswith(f"FUSE_HAS_RESEND has different values in kernel {KERNEL}:")
-    assert f"than in libfuse {LIBFUSE}:" in clash
+    assert f" and libfuse {LIBFUSE}:" in clash
     assert any(text.startswith("2 ioctls of kernel have number 1 of type 0xe5") for _, text in series)
     assert [text for severity, text in series if severity == "note" and "FUSE_DEV_IOC_NEW" not in text] == [
         f"3 definitions differ between kernel {KERNEL} and libfuse {LIBFUSE} without this posting"
