@@ -111,7 +111,10 @@ HOSTILE = {
         "stack/share is a symlink that points outside",
     ),
     "pipe": ('mkfifo "$STACK/bin/group.list"', "stack/bin/group.list is neither a plain file nor a folder"),
-    "our-agent": ('mkdir "$STACK/agent"; echo >"$STACK/agent/agent.py"', "it installs agent, a name that is reserved for reviewbot"),
+    "our-agent": (
+        'mkdir "$STACK/agent"; echo >"$STACK/agent/agent.py"',
+        "it installs agent, a name that is reserved for reviewbot",
+    ),
     "deep": (
         'cd "$STACK"; way=$(printf "d/%.0s" $(seq 500)); for n in 1 2 3; do mkdir -p "$way"; cd -P "$way"; done',
         "is nested too deeply",
