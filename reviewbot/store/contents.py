@@ -71,9 +71,10 @@ def _ask(question: Callable[[Path], Any], folder: Path) -> Any:
 
 def _listing(folder: Path) -> dict[str, tuple[str, int, str]]:
     found = {}
-    for name, path, status in _walk(folder):
+    for name, status in _walk(folder):
         if name == CONTENTS:
             continue
+        path = folder / name
         kind = _TYPES.get(stat.S_IFMT(status.st_mode), "other")
         match kind:
             case "file":
@@ -90,23 +91,23 @@ def _listing(folder: Path) -> dict[str, tuple[str, int, str]]:
 
 def _stamp(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name, _, status in _walk(folder):
+    for name, status in _walk(folder):
         facts = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         digest.update(f"{name!r} {facts}\n".encode())
     return digest.hexdigest()
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
-    """Path in the folder, path, and lstat(2) of all below it. No link is followed."""
+def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Path in the folder, and lstat(2), of all below it. No link is followed."""
     left = [""]
     while left:
         above = left.pop()
-        with os.scandir(folder / above) as entries:
+        with os.scandir(f"{folder}/{above}") as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = f"{above}/{entry.name}" if above else entry.name
                 if name == RECORD:
                     continue
-                yield name, folder / name, entry.stat(follow_symlinks=False)
+                yield name, entry.stat(follow_symlinks=False)
                 if entry.is_dir(follow_symlinks=False):
                     left.append(name)
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.model.comparison import Class, Counts
-from reviewbot.verdict.sequential import DEFAULT, Design, chances, decide, error_bound, significance, tail
+from reviewbot.verdict.sequential import (
+    DEFAULT,
+    Design,
+    chances,
+    decide,
+    error_bound,
+    largest_error,
+    significance,
+    tail,
+)
 
 STATED = 0.02
 """What docs/verdict.md says of the chance that a failure is called new though both sides fail equally often."""
@@ -23,7 +32,9 @@ def simulated(head: float, base: float, dice: random.Random) -> tuple[Class, int
 
 
 def test_the_stated_bound_holds_for_every_failure_rate() -> None:
-    assert 0 < error_bound(steps=200) <= STATED
+    assert 0 < largest_error(DEFAULT, steps=200) <= STATED
+    assert error_bound() == pytest.approx(largest_error(DEFAULT), rel=1e-9)
+    assert error_bound(Design(rounds=2)) == largest_error(Design(rounds=2))
 
 
 def test_a_failure_of_every_run_is_new_after_few_runs_and_never_anything_else() -> None:
