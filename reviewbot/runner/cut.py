@@ -63,18 +63,24 @@ def deal(lengths: Mapping[str, float], shards: int) -> list[list[str]]:
 def portions(seconds: float, workers: int, least: float, most: float) -> list[float]:
     """Seconds of each shard, for so many workers that take one after another.
 
-    Each is half of a worker's share of what is left: the last ones are short, so that all workers end together. None is
-    longer than `most` by more than a rest that is too short, and none shorter than `least` except the only one.
+    Each is half of a worker's share of what is left: the last ones are short, so that all workers end together. When
+    that would be shorter than `least`, what is left is cut evenly, into as many shards for each worker. None is shorter
+    than `least` except the only one, and none longer than `most` by more than a rest that is shorter. Longest first.
     """
     found: list[float] = []
     while seconds > 0:
-        size = min(most, max(least, seconds / (2 * workers) if workers > 1 else seconds))
+        size = seconds / (2 * workers) if workers > 1 else seconds
         if found and seconds < least:
             found[-1] += seconds
             break
-        found.append(min(size, seconds))
-        seconds -= size
-    return found or [0.0]
+        if size < least:
+            even = max(1, int(seconds / least))
+            even -= even % workers if even > workers else 0
+            found += [seconds / even] * even
+            break
+        found.append(min(most, size))
+        seconds -= found[-1]
+    return sorted(found, reverse=True) or [0.0]
 
 
 def share(lengths: Mapping[str, float], sizes: Sequence[float]) -> list[list[str]]:

@@ -56,7 +56,12 @@ def test_portions_make_up_the_whole_and_keep_to_their_limits(
     sizes = portions(seconds, workers, least, most)
     assert sum(sizes) == pytest.approx(seconds)
     assert max(sizes) < most + least and (len(sizes) == 1 or min(sizes) >= least * 0.999)
-    assert sizes[:-1] == sorted(sizes[:-1], reverse=True), "only the last one may take a rest with it"
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_last_portions_are_equal_for_all_workers() -> None:
+    assert [round(size) for size in portions(600.0, 2, 50.0, 1200.0)] == [150, 112, 95, 95, 84, 63]
+    assert portions(140.0, 2, 50.0, 1200.0) == [70.0, 70.0]
 
 
 @given(st.integers(0, 1000), st.integers(2, 6))
