@@ -54,6 +54,7 @@ class Cpu:
     """
 
     def __init__(self) -> None:
+        self._before: dict[tuple[int, int], float] = {}
         self._seen: dict[tuple[int, int], float] = {}
         self._own = 0.0
         self._over = threading.Event()
@@ -61,10 +62,12 @@ class Cpu:
 
     @property
     def seconds(self) -> float:
-        return time.process_time() - self._own + sum(self._seen.values())
+        below = sum(used - self._before.get(process, 0.0) for process, used in self._seen.items())
+        return time.process_time() - self._own + below
 
     def __enter__(self) -> "Cpu":
         self._own = time.process_time()
+        self._before = _used_below()
         self._thread.start()
         return self
 
@@ -73,14 +76,18 @@ class Cpu:
         self._thread.join()
 
     def _watch(self) -> None:
-        ticks = os.sysconf("SC_CLK_TCK")
-        while True:
-            for pid in descendants(os.getpid())[1:]:
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                    self._seen[pid, int(fields[19])] = (int(fields[11]) + int(fields[12])) / ticks
-            if self._over.wait(0.5):
-                return
+        while not self._over.wait(0.5):
+            self._seen |= _used_below()
+
+
+def _used_below() -> dict[tuple[int, int], float]:
+    """Process id and start of each process below this one -> CPU seconds that it used so far."""
+    found, ticks = {}, os.sysconf("SC_CLK_TCK")
+    for pid in descendants(os.getpid())[1:]:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            found[pid, int(fields[19])] = (int(fields[11]) + int(fields[12])) / ticks
+    return found
 
 
 def failed(statuses: Iterable[int]) -> str:

