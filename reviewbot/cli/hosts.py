@@ -18,7 +18,7 @@ def hosts_of(folder: RunFolder) -> FleetRows | None:
 def show_hosts(found: FleetRows | None, now: datetime.datetime) -> None:
     """found: None when no other host had a shard."""
     if found is None:
-        click.echo("all of it runs or ran on this host")
+        click.echo("no shards on other hosts")
         return
     click.echo(f"{found.fleet} ({found.engine}): {counted(len(found.shards), 'shard')}")
     for row in found.shards:

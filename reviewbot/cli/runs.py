@@ -25,6 +25,8 @@ from reviewbot.store import RunFolder, Runs, read_if_whole
 
 _WIDE = 110
 """Columns from which on a run needs one line only."""
+_FINDINGS = 50
+"""That are listed of one run."""
 _NAMED = re.compile(r"\d{8}-\d{6}")
 _COLOURS = {
     ExitStatus.PASS: "green",
@@ -168,8 +170,10 @@ def _show_one(folder: RunFolder, now: datetime.datetime, *, as_json: bool) -> No
     terminal.say(console, f"{row.run}  {row.state}  {flat(row.subject)}")
     if verdict:
         terminal.say(console, flat(verdict.summary))
-    for line in findings:
+    for line in findings[:_FINDINGS]:
         terminal.say(console, flat(line), indent=2)
+    if len(findings) > _FINDINGS:
+        terminal.say(console, f"… and {len(findings) - _FINDINGS} more: `reviewbot report {row.run}`", indent=2)
     for tree in trees:
         terminal.say(console, f"{tree.component}: {_commits(tree)}")
     show_hosts(fleet, now)

@@ -38,6 +38,8 @@ def _messages(trees: Trees, commits: set[str]) -> Sequence[str]:
     for tree in trees.trees:
         own = [patch.commit for patch in tree.patches if not (patch.merged or patch.prerequisite)]
         wanted = [commit for commit in own if not commits or commit in commits]
+        if not wanted:
+            continue
         with objects(Path(tree.repository)) as repository:
             for commit in wanted:
                 read = repository.read(commit)

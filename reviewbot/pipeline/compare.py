@@ -61,12 +61,16 @@ class Head:
 
 
 def compared(
-    head: Head, results: Sequence[LegResult], known: Comparison | None = None, coverage: Coverage | None = None
+    head: Head,
+    results: Sequence[LegResult],
+    known: Comparison | None = None,
+    coverage: Coverage | None = None,
+    mails: Path | None = None,
 ) -> Comparison:
     """What did not pass, run again on head and on the unpatched stack; what that costs, and who is to blame.
 
-    known: of the suites that were compared before. coverage: of head, where it was counted. Writes comparison.json.
-    Raises Stopping, OSError.
+    known: of the suites that were compared before. coverage: of head, where it was counted. mails: `mails.mbox` of the
+    posting; None: that in the run's folder. Writes comparison.json. Raises Stopping, OSError.
     """
     run, context = head.run, head.context
     planned, chosen, patched = run.plan, run.legs, context.build.trees
@@ -91,7 +95,7 @@ def compared(
     if planned.blame:
         parts = Parts(patched, run.stack, head.at, head.without, coverage)
         found = blame(found, chosen, parts, budget=planned.blame, selection=context.tests.selection)
-    found = with_announced(found, planned.posting, patched, run.folder.path / "mails.mbox")
+    found = with_announced(found, planned.posting, patched, mails or run.folder.path / "mails.mbox")
     found = _joined(known, found) if known else found
     context.run.write("comparison.json", found)
     return found

@@ -47,4 +47,5 @@ def _deep(head: Head, variant: Variant) -> Deep:
     legs = run_legs(run.legs, run.plan.suites, context)
     results = Results(run=folder.id, tool=TOOL, variant=variant.name, legs=legs)
     folder.write("results.json", results)
-    return found.model_copy(update={"results": results, "comparison": compared(Head(run, context), legs)})
+    comparison = compared(Head(run, context), legs, mails=head.run.folder.path / "mails.mbox")
+    return found.model_copy(update={"results": results, "comparison": comparison})

@@ -36,7 +36,7 @@ def test_a_run_says_which_host_does_what(user: User) -> None:
 
 def test_a_run_of_this_host_alone_says_so(user: User) -> None:
     Runs(user.folder / "data" / "runs").create()
-    assert user.call("runs", "latest").stdout.splitlines()[1] == "all of it runs or ran on this host"
+    assert user.call("runs", "latest").stdout.splitlines()[1] == "no shards on other hosts"
     user.refuses(2, "no such run: 1999", "runs", "1999")
 
 

@@ -21,6 +21,7 @@ from reviewbot.pipeline.compare import Head
 from reviewbot.pipeline.deep import deep_runs
 from reviewbot.pipeline.request import HowToRun, Request, TestRequest, check_request
 from reviewbot.pipeline.run import Run
+from tests.mails import mbox, posting
 from tests.pipeline.test_compare import PLAN
 from tests.played import TESTS, Lab, World, other
 
@@ -39,6 +40,7 @@ def world(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
 
 def head_of(world: World, plan: Plan) -> Head:
     context = world.context()
+    context.run.write("mails.mbox", mbox(posting()))
     return Head(Run.of(context.run, plan, STACK, Site(), silent), context)
 
 
@@ -66,6 +68,14 @@ def test_a_splat_that_only_a_variant_shows_is_compared_with_base_of_that_variant
     assert [(one.test, one.kind) for one in found.comparison.tests] == [(FIRST, Class.NEW)]
     assert all("kasan_multi_shot" in job.kernel_line for job in played.jobs)
     assert {test.test for leg in found.results.legs for test in leg.tests} == {FIRST, TESTS[1]}
+
+
+def test_a_feature_that_is_gone_in_a_variant_is_looked_up_in_the_mails_of_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = deep(world, monkeypatch, Lab(script={FIRST: ["notrun"]}))
+    assert found.comparison
+    assert [(one.test, one.kind) for one in found.comparison.tests] == [(FIRST, Class.NEWLY_NOTRUN)]
 
 
 def test_its_files_are_below_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

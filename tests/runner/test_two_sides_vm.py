@@ -29,9 +29,14 @@ def test_head_and_base_run_at_the_same_time_and_nothing_is_mixed_up(demo_run: De
     tree = lock.trees.get("kernel")
     assert tree is not None and tree.head_tree != tree.base_tree
     ends = {side: f"-rb-{kept[:12]}" for side, kept in ((HEAD, tree.head_tree), (BASE, tree.base_tree))}
+    kernel = lock.artifacts.artifacts["kernel"]
     kernels = {
-        side: next(one for one in Store(cache_dir()).of("kernel") if str(one.facts["release"]).endswith(end))
-        for side, end in ends.items()
+        HEAD: kernel,
+        BASE: next(
+            one
+            for one in Store(cache_dir()).of("kernel")
+            if str(one.facts["release"]).endswith(ends[BASE]) and one.inputs["config"] == kernel.inputs["config"]
+        ),
     }
     head = Context(
         build=Build(trees=lock.trees, artifacts=lock.artifacts),
