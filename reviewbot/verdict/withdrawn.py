@@ -78,7 +78,7 @@ def _needs(feature: Feature, suite: str, test: str, reason: str) -> bool:
 def _sentences(text: str) -> Iterator[str]:
     """Each in one line, without the prefixes of a subject; no trailers."""
     subject, _, body = text.partition("\n")
-    yield _PREFIX.sub("", subject)[:_LONGEST]
+    yield _PREFIX.sub("", subject[: 2 * _LONGEST])[:_LONGEST]
     lines = (line for line in body.split("\n") if not _TRAILER.match(line))
     for sentence in _END.split("\n".join(lines)):
         if words := " ".join(sentence.split()):

@@ -118,7 +118,7 @@ def _data(record: Record) -> list[str]:
 _CLASSES = {
     Class.NEW: "new",
     Class.NEWLY_NOTRUN: "cannot run any more",
-    Class.WITHDRAWN: "taken away on purpose",
+    Class.WITHDRAWN: "removed on purpose",
     Class.PRE_EXISTING: "on base, too",
     Class.FLAKY: "flaky",
     Class.UNDECIDED: "undecided",
