@@ -35,8 +35,8 @@ from reviewbot.model.shard import IMAGES, Need, Shard, ShardResult
 from reviewbot.model.trees import Trees
 from reviewbot.model.worker import Worker
 from reviewbot.runner import Context, SuiteJob, Tests, run_legs, suite_result
-from reviewbot.runner.away import Errand
 from reviewbot.runner.cut import cut
+from reviewbot.runner.errand import Errand
 from reviewbot.runner.parcel import RESULT
 from reviewbot.runner.shard_files import read_shard
 from reviewbot.store import Durations, Runs, Store

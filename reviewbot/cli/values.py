@@ -18,6 +18,7 @@ from reviewbot.config import load_site, load_stack, load_variants
 from reviewbot.host.data import data_path
 from reviewbot.host.paths import data_dir
 from reviewbot.model.errors import ReviewbotError, UsageError
+from reviewbot.model.words import test_name
 from reviewbot.store import RunFolder, Runs
 from reviewbot.suites import bench, names, smoke
 
@@ -176,7 +177,7 @@ def run_tests(context: click.Context) -> Iterable[str]:
     seen: dict[str, bool] = {}
     for leg in _entries(_named(context), "results.json", "legs"):
         for test in leg.get("tests") or ():
-            name = f"smoke/{test['test']}" if test["suite"] == "smoke" else str(test["test"])
+            name = test_name(str(test["suite"]), str(test["test"]))
             seen[name] = seen.get(name, False) or test["outcome"] not in ("PASS", "NOTRUN")
     return sorted(seen, key=lambda name: (not seen[name], name)) or [f"smoke/{check}" for check in smoke.CHECKS]
 

@@ -26,7 +26,7 @@ from reviewbot.model.fleet import ShardRow
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.model.words import one_line
-from reviewbot.runner.away import Errand
+from reviewbot.runner.errand import Errand
 from reviewbot.runner.parcel import LOG, STATUS, BadParcel
 from reviewbot.runner.shard_files import copy_logs, logs_of
 

@@ -20,9 +20,9 @@ from reviewbot.host.locks import locked
 from reviewbot.model.fleet import ROWS, EngineSettings, FleetRows, ShardRow
 from reviewbot.model.progress import Progress
 from reviewbot.model.shard import Need, Shard
-from reviewbot.runner.away import Errand
 from reviewbot.runner.context import RERUNS
 from reviewbot.runner.cut import Shape
+from reviewbot.runner.errand import Errand
 from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.store import RunFolder
 from reviewbot.store.contents import recorded

@@ -32,6 +32,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{ending}"
 
 
+def test_name(suite: str, test: str) -> str:
+    """`smoke/rename`, and `generic/001` of fstests, whose names have a folder already: as the command line takes it."""
+    return test if suite == "fstests" else f"{suite}/{test}"
+
+
 def patch_name(component: str, part: str, number: int, total: int, kind: str = "patch") -> str:
     """`kernel patch 3/10`, `kernel part 4/9 patch 3/33`: the one way to name a patch. kind: `commit`, …"""
     where = "" if part in ("", "1/1") else f"part {part} "

@@ -26,6 +26,7 @@ from reviewbot.model.progress import Event, Progress, silent
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.shard import IMAGES
 from reviewbot.model.stack import LegSpec
+from reviewbot.model.words import test_name
 from reviewbot.pipeline.outcomes import SETUP
 from reviewbot.runner import Context, SuiteName, Tests, durations_for, images, job_of, run_legs, suite_job_of
 from reviewbot.runner.context import RERUNS
@@ -165,7 +166,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return self.test if self.suite == "fstests" else f"{self.suite}/{self.test}"
+        return test_name(self.suite, self.test)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ Nothing is tested twice for the same inputs. Must not know: postings, trees, ver
 from reviewbot.runner.context import Budget, Context, Tests, conditions
 from reviewbot.runner.known_notrun import confirm, durations_for
 from reviewbot.runner.machines import how_many
+from reviewbot.runner.plan_suites import images, inputs_of, missing, suite_job_of
 from reviewbot.runner.results import suite_result
 from reviewbot.runner.run import run_legs
 from reviewbot.runner.shard_run import job_of
-from reviewbot.runner.suite_job import SuiteJob, images, inputs_of, missing, suite_job_of
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.suites.suite import SuiteName
 
 __all__ = [

@@ -5,53 +5,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Protocol
 
 from reviewbot.host import cancel
 from reviewbot.model.results import LegResult, Twice
 from reviewbot.model.shard import Shard, ShardResult
 from reviewbot.runner.context import Context
 from reviewbot.runner.cut import Shape, cut, lengths_in, portions, shards_of, share
+from reviewbot.runner.errand import Elsewhere, Errand
+from reviewbot.runner.plan_suites import images
 from reviewbot.runner.results import suite_result
 from reviewbot.runner.select import slow_factor
-from reviewbot.runner.suite_job import SuiteJob, images
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.suites.suite import SUITES
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Work for hosts that know nothing of the run."""
-
-    work: SuiteJob
-    kind: str
-    """Of the hosts that may do it; empty: any."""
-    images: Callable[[], dict[str, Path]]
-    """Kind -> file that machines boot from."""
-    cut: Callable[[SuiteJob, Shape, str], Sequence[Shard]]
-    """Work, shape, nonce -> shards."""
-    logs: Path
-    """Folder of the leg's logs."""
-    fresh: bool
-    """Whether what is known of an earlier call is of no use."""
-    stop: threading.Event
-    until: float
-    """time.monotonic() at which all of it has to be over."""
-    got: Callable[[Shard, ShardResult], None]
-    """Takes a result: the first of its shard."""
-    again: Callable[[Shard, ShardResult], None]
-    """Takes another result of a shard that has one."""
-
-
-class Elsewhere(Protocol):
-    """Other hosts, however they are reached."""
-
-    @property
-    def name(self) -> str:
-        """What the site calls them."""
-
-    def carry_out(self, errand: Errand) -> None:
-        """Return when each shard has a result, or has none for good. Raises Stopping, InfraError, OSError."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from reviewbot import suites
 from reviewbot.config import Machine
@@ -13,11 +12,8 @@ from reviewbot.model.lock import Conditions
 from reviewbot.model.plan import LegPlan
 from reviewbot.model.progress import Progress
 from reviewbot.model.stack import Stack
+from reviewbot.runner.errand import Elsewhere
 from reviewbot.store import Durations, NotRuns, RunFolder, Store
-
-if TYPE_CHECKING:
-    from reviewbot.runner.away import Elsewhere
-
 
 RERUNS = "reruns"
 """Folder of a run for all that is run again in it."""
@@ -86,7 +82,7 @@ class Context:
     """That all tests may take, from the start of the first machine."""
     snapshots: bool = True
     """True: machines may be restored from a snapshot; False: each is booted."""
-    elsewhere: "Elsewhere | None" = None
+    elsewhere: Elsewhere | None = None
     """Hosts that run all machines; None: this one does."""
     kind: str = ""
     """Kind of host that is wanted of them; empty: any."""

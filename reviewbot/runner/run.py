@@ -16,12 +16,13 @@ from reviewbot.runner import cache
 from reviewbot.runner.away import AwayRun, nothing_to_run, said
 from reviewbot.runner.context import Context
 from reviewbot.runner.known_notrun import learn, spared
+from reviewbot.runner.plan_suites import images, missing, suite_job_of
 from reviewbot.runner.results import joined, seconds_of, slow_of, suite_result, words
 from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import Job, run_all
 from reviewbot.runner.select import Chosen, choose
 from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import SuiteJob, images, missing, suite_job_of
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.suites.suite import SUITES
 
 OnUpdate = Callable[[tuple[LegResult, ...]], None]

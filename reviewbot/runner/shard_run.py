@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reviewbot import lab, suites
+from reviewbot import lab
 from reviewbot.host import cancel
 from reviewbot.lab import OVERDUE, Accelerator, Bounds
-from reviewbot.model import protocol
 from reviewbot.model.lab import GuestJob, GuestStep, JobReply, StepReply
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.shard import Shard, ShardResult
+from reviewbot.runner.heard import Heard, setup_failure
 from reviewbot.runner.results import answered, wrong_program
-from reviewbot.runner.resume import EARLIER, KeptAnswers
+from reviewbot.runner.resume import KeptAnswers
 from reviewbot.store import Store
 from reviewbot.suites.suite import SUITES, Suite
 
@@ -87,24 +87,13 @@ class ShardRun:
     spent: bool = False
     """Too many were lost: none of those that run takes another test."""
     problem: str = ""
-    ended: list[JobReply] = field(default_factory=list)
-    answers: dict[int, list[StepReply]] = field(default_factory=dict)
-    """Of machines that run."""
-    doing: dict[int, str] = field(default_factory=dict)
+    said: Heard = field(default_factory=Heard)
     lock: threading.RLock = field(default_factory=threading.RLock)
     telling: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         kept = self.kept_answers.load(self.logs) if self.kept_answers else {}
-        if kept:
-            earlier = JobReply(name=EARLIER, complete=True, replies=tuple(kept.values()))
-            self.ended.append(earlier.model_copy(update={"accelerator": self.accelerator.name}))
-        if known := [step for step in self.shard.tests if step.known and step.name not in kept]:
-            said = tuple(
-                StepReply(name=s.name, status="known", exit_status=protocol.NOTRUN, output=s.known) for s in known
-            )
-            without = JobReply(name="known", complete=True, replies=said, accelerator=self.accelerator.name)
-            self.ended.append(without)
+        self.said = Heard.before(self.shard, kept, self.accelerator.name)
         tests = [step for step in self.shard.tests if step.name not in kept and not step.known]
         order = {} if self.suite.ordered else self.lengths
         self.left = {
@@ -146,7 +135,7 @@ class ShardRun:
         mine: dict[str, GuestStep] = {}
         with self.lock:
             self.started += 1
-            number, before = self.started, self._count()
+            number, before = self.started, self.said.count()
             if number == 1:
                 self.since, total = time.monotonic(), len(self.shard.tests)
                 self.progress(
@@ -160,7 +149,7 @@ class ShardRun:
                         log=str(self.logs),
                     )
                 )
-            self.answers[number] = []
+            self.said.running[number] = []
             job = self._job(number)
         try:
             reply = self._run(job, number, mine)
@@ -172,35 +161,28 @@ class ShardRun:
             raise
         with self.lock:
             self._leave(number, mine)
-            self._take_in(reply, self._count() > before)
+            self._take_in(reply, self.said.count() > before)
 
     def _leave(self, number: int, mine: Mapping[str, GuestStep]) -> None:
         """A machine is gone; what it took and did not answer is there to be taken again."""
         self.running -= 1
-        self.doing.pop(number, None)
-        told = {reply.name for reply in self.answers.pop(number)}
+        told = self.said.left(number)
         self.left = {**{name: step for name, step in mine.items() if name not in told}, **self.left}
 
     def result(self) -> ShardResult:
         """What is known by now."""
         with self.lock:
-            running = [JobReply(name="running", complete=True, replies=tuple(said)) for said in self.answers.values()]
             return ShardResult(
                 shard=self.shard.key,
                 run=self.shard.run,
                 nonce=self.shard.nonce,
-                machines=(*self.ended, *running),
+                machines=self.said.machines(),
                 problem=self.problem if self.left or self.suite.ordered else "",
             )
 
     def found(self) -> list[ShardResult]:
         """The same as a list of one."""
         return [self.result()]
-
-    def _count(self) -> int:
-        """Tests that have an answer."""
-        said = [*(machine.replies for machine in self.ended), *self.answers.values()]
-        return sum(not reply.name.startswith("setup/") for replies in said for reply in replies)
 
     def _job(self, number: int) -> GuestJob:
         name = f"{self.shard.leg.name}-{self.shard.suite}" + (f".{number}" if number > 1 else "")
@@ -232,8 +214,8 @@ class ShardRun:
         def relayed(event: Event) -> None:
             with self.lock:
                 if event.text in names:
-                    self.doing[number] = event.text.removeprefix(f"{self.shard.suite}/")
-                    event = replace(event, text=", ".join(self.doing.values()))
+                    self.said.doing[number] = event.text.removeprefix(f"{self.shard.suite}/")
+                    event = replace(event, text=", ".join(self.said.doing.values()))
             self.progress(replace(event, what=self.shard.name))
 
         return lab.run_job(
@@ -254,21 +236,13 @@ class ShardRun:
 
     def _hung(self) -> list[str]:
         """Tests that hung, of a suite in order: what comes after them would only hang for as long."""
-        if not self.suite.ordered:
-            return []
-        said = [*(machine.replies for machine in self.ended), *self.answers.values()]
-        return [
-            reply.name
-            for replies in said
-            for reply in replies
-            if reply.status == "timeout" or (reply.death and reply.death.hung)
-        ]
+        return self.said.hung() if self.suite.ordered else []
 
     def _heard(self, reply: StepReply, number: int) -> None:
         gate = reply.name.startswith("setup/")
         with self.lock:
-            self.answers[number].append(reply)
-            void = wrong_program(self.answers[number], self.shard.expect)
+            self.said.running[number].append(reply)
+            void = wrong_program(self.said.running[number], self.shard.expect)
         if self.kept_answers and not void and not (gate and reply.exit_status != 0):
             self.kept_answers.add(reply)
         if not gate:
@@ -276,14 +250,14 @@ class ShardRun:
             total = len(self.shard.tests)
             with self.telling:  # a count is told before any later one
                 with self.lock:
-                    done = self._count()
+                    done = self.said.count()
                 self.progress(Event("lab", self.shard.name, "note", text, done=done, total=total))
         self.on_update()
 
     def _take_in(self, reply: JobReply, progress: bool) -> None:
         """progress: whether another machine answered any test since this one was started."""
-        self.ended.append(reply.model_copy(update={"replies": answered(reply.replies)}))
-        setup = suites.read_setup(answered(reply.replies)).reason if answered(reply.replies) else ""
+        self.said.end(reply)
+        setup = setup_failure(reply)
         useless = bool(setup) or not any(r.name.startswith(f"{self.shard.suite}/") for r in answered(reply.replies))
         losses = self.result().losses
         if self.suite.ordered:  # nothing goes on in another machine

@@ -19,11 +19,11 @@ from reviewbot.model.progress import Progress
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardResult
 from reviewbot.model.worker import Beat, Worker
 from reviewbot.runner.machines import how_many
+from reviewbot.runner.plan_suites import lengths_of
 from reviewbot.runner.resume import KeptAnswers
 from reviewbot.runner.schedule import run_all
 from reviewbot.runner.shard_files import read_shard
 from reviewbot.runner.shard_run import ShardRun
-from reviewbot.runner.suite_job import lengths_of
 from reviewbot.store import Store
 from reviewbot.store.contents import recorded
 from reviewbot.store.objects import DIGEST, Objects, check_source

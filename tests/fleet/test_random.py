@@ -22,8 +22,8 @@ from reviewbot.model.results import Outcome
 from reviewbot.model.shard import IMAGES, Need, Shard, ShardResult
 from reviewbot.model.worker import Worker
 from reviewbot.runner import SuiteJob, suite_result
-from reviewbot.runner.away import Errand
 from reviewbot.runner.cut import cut
+from reviewbot.runner.errand import Errand
 from reviewbot.runner.parcel import RESULT
 from reviewbot.runner.shard_files import read_shard
 from reviewbot.suites import setup_steps

@@ -10,7 +10,7 @@ from reviewbot.coverage.counters import sets_of_counters
 from reviewbot.model.shard import ShardPlan, ShardResult
 from reviewbot.model.variants import PLAIN, Variant
 from reviewbot.runner import shard_files
-from reviewbot.runner.suite_job import suite_job_of
+from reviewbot.runner.plan_suites import suite_job_of
 from tests.played import LEG, TESTS, Lab, World, with_build
 
 GCOV = choose_variant(["gcov"])

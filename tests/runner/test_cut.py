@@ -12,9 +12,10 @@ from reviewbot.config import load_stack
 from reviewbot.model.stack import LegSpec
 from reviewbot.runner.context import Context
 from reviewbot.runner.cut import cut, deal, portions, share, share_out
+from reviewbot.runner.plan_suites import lengths_of, suite_job_of
 from reviewbot.runner.select import choose
 from reviewbot.runner.shard_run import START
-from reviewbot.runner.suite_job import SuiteJob, lengths_of, suite_job_of
+from reviewbot.runner.suite_job import SuiteJob
 from reviewbot.store import TestSeconds
 from tests.played import TESTS, World
 

@@ -9,7 +9,7 @@ from reviewbot.model.comparison import Blame, Class, Compared, Side
 from reviewbot.model.deaths import evidence
 from reviewbot.model.results import LegResult, TestResult
 from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict
-from reviewbot.model.words import plain
+from reviewbot.model.words import plain, test_name
 from reviewbot.report.html.table import anchor, compared, tested
 from reviewbot.report.rates import counts as as_counts
 from reviewbot.report.rates import rates
@@ -162,7 +162,7 @@ def _reproduce(record: Record, leg: LegResult, test: TestResult) -> str:
     """Nothing for a variant of a deep run: `reproduce` knows the run's own stack only."""
     if leg.leg.endswith(")"):
         return ""
-    name = test.test if test.suite == "fstests" else f"{test.suite}/{test.test}"
+    name = test_name(test.suite, test.test)
     return f"reviewbot reproduce {record.run} {name} --leg {leg.leg}"
 
 
