@@ -161,6 +161,21 @@ def test_a_known_shortcoming_of_a_server_has_its_own_word_and_says_whose_it_is()
     assert ext4.outcome is Outcome.FAIL, "the kernel's own filesystem has no such excuse"
 
 
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        ("Inodes that were part of a corrupted orphan linked list found.  Fix? no", Outcome.KNOWN),
+        ("Deleted inode 163 has zero dtime.  Fix? no", Outcome.KNOWN),
+        ("Inode 12 ref count is 3, should be 2.  Fix? no", Outcome.FAIL),
+    ],
+)
+def test_files_that_lklfuse_keeps_open_are_known_however_e2fsck_begins(first: str, outcome: Outcome) -> None:
+    said = f"e2fsck -fn ended with status 4: {first}"
+    reply = StepReply(name="smoke/fsck", status="done", exit_status=1, output=said)
+    found = smoke.results(load_stack().leg("lklfuse"), [reply], {"lkl.version": "6.0.0"}.get)
+    assert next(r for r in found if r.test == "fsck").outcome is outcome
+
+
 def test_a_shortcoming_of_one_version_is_none_of_another() -> None:
     said = "RENAME_EXCHANGE was carried out as a plain rename"
     reply = StepReply(name="smoke/exchange", status="done", exit_status=1, output=said)

@@ -242,7 +242,7 @@ def fsck() -> None:
         quiet = ("e2fsck ", "Pass ", device())
         lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith(quiet)]
         # Deleted files that were still open are the mildest complaint: one of another kind goes before it.
-        lines.sort(key=lambda line: "orphan" in line)
+        lines.sort(key=lambda line: "orphan" in line or "has zero dtime" in line)
         first = lines[0] if lines else "no output"
         raise Failed(f"e2fsck -fn ended with status {done.returncode}: {first}")
 
