@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qemu.qmp import EventListener, QMPClient
-
 from reviewbot.host.sandbox import Running
 from reviewbot.lab.accel import Accelerator
 from reviewbot.lab.answers import Asked, answered, hung_under, lost_under
@@ -24,6 +22,7 @@ from reviewbot.lab.console import heard
 from reviewbot.lab.held import held
 from reviewbot.lab.launch import launched
 from reviewbot.lab.machine import Places, command
+from reviewbot.lab.monitor import Monitor
 from reviewbot.lab.pace import believed
 from reviewbot.lab.ports import (
     FIRST_WORD,
@@ -35,12 +34,8 @@ from reviewbot.lab.ports import (
     NotRestored,
     Port,
     Silent,
-    all_events,
-    connect_qmp,
-    disconnect,
     ended,
     greeting,
-    guests_doing,
     or_ended,
 )
 from reviewbot.lab.rescue import last_look
@@ -93,13 +88,7 @@ class MachineRun:
     """Seconds that a restored machine was waited for in vain."""
     unasked: int = 0
     """Words of the agent that were no answer to what it was asked."""
-    disk_is_full: bool = False
-    """Of the host, when the guest wrote to one of its own."""
-    qmp: QMPClient | None = None
-    went: str = ""
-    """Why QEMU ended, if it was the guest's doing."""
-    shutdowns: EventListener = field(default_factory=lambda: EventListener("SHUTDOWN"))
-    disk_errors: EventListener = field(default_factory=lambda: EventListener("BLOCK_IO_ERROR"))
+    monitor: Monitor = field(default_factory=Monitor)
 
     def run(self) -> JobReply:
         # What boots such a machine is of more use to a reader than what restores it.
@@ -177,12 +166,8 @@ class MachineRun:
             watch = asyncio.create_task(ended(process))
             stack.push_async_callback(self.wires.hear_out, watch, LAST_WORDS)
             stack.callback(asyncio.create_task(self._mind(process)).cancel)
-            self.qmp = qmp = QMPClient(self.job.name)
-            qmp.register_listener(self.shutdowns)
-            qmp.register_listener(self.disk_errors)
             ends = self.wires.ports
-            await or_ended(connect_qmp(qmp, ends["qmp"]), watch, FIRST_WORD, "QEMU did not start")
-            stack.push_async_callback(disconnect, qmp)
+            qmp = await stack.enter_async_context(self.monitor.connected(self.job.name, ends["qmp"], watch))
             if self.saved:
                 await or_ended(restore(qmp, self.saved.devices), watch, LIMIT, "the machine was not restored")
             control = Port(*await asyncio.open_unix_connection(sock=ends["control"]), watch)
@@ -204,12 +189,14 @@ class MachineRun:
     async def _mind(self, process: "subprocess.Popen[bytes]") -> None:
         """End the machine when it is told to stop, when its time is up, or when the host's disk is full."""
         while not self.stop.is_set() and not self.disk_is_full and not self.bounds.overdue:
-            events: list[Any] = self.disk_errors.clear()
-            self.disk_is_full = any((event.get("data") or {}).get("nospace") for event in events)
-            self.disk_is_full |= self.wires.disk_is_full
-            self.went = self.went or guests_doing(self.shutdowns)
+            self.monitor.listen()
             await asyncio.sleep(0.1)
         process.terminate()
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Of the host, when the guest wrote to one of its own, or when its words were kept."""
+        return self.monitor.disk_is_full or self.wires.disk_is_full
 
     def _note(self, lines: Lines, refused: int, crowded_out: int = 0) -> None:
         """Keep what a liar, or a bug of the agent, left behind. crowded_out: of the refused, for lack of room."""
@@ -348,20 +335,19 @@ class MachineRun:
         It also hangs when it had reached its limit before.
         """
         why = str(lost)
-        if isinstance(lost, Silent) and self.qmp:
+        if isinstance(lost, Silent) and self.monitor.qmp:
             self.progress(Event("lab", self.job.name, "note", f"{lost}: inspecting it from the host"))
-            state, seen = await last_look(self.qmp, self.places, self.wires.console)
+            state, seen = await last_look(self.monitor.qmp, self.places, self.wires.console)
             self.step_files.write(asked.step, "", None, seen)
             why = f"{lost}; QEMU reports: {state or 'nothing'}"
-        elif self.qmp:
-            await all_events(self.qmp)
+        elif self.monitor.qmp:
+            await self.monitor.all_said()
             await self.wires.end(LAST_WORDS)
         reply = self._lost(asked.step, seconds, marks)
         return hung_under(reply, asked, why, hang) if hang or isinstance(lost, Silent) else reply
 
     def _lost(self, step: GuestStep, seconds: float, marks: Sequence[int]) -> StepReply:
-        self.went = self.went or guests_doing(self.shutdowns)
-        return lost_under(step, seconds, self.wires.since(marks), self.went, self.step_files)
+        return lost_under(step, seconds, self.wires.since(marks), self.monitor.went(), self.step_files)
 
     def _reply(self, reply: StepReply) -> None:
         if self.job.last and reply.name == self.job.last.name:

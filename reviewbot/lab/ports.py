@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
+from qemu.qmp import QMPClient, QMPError
 
 from reviewbot.lab.channel import Frames, Lines, unpack
 from reviewbot.lab.room import Room, StepRoom
@@ -76,13 +76,6 @@ async def connect_qmp(client: QMPClient, end: socket.socket) -> None:
         await client.connect(end)
     except (QMPError, OSError, EOFError) as error:
         raise Ended("QEMU exited") from error
-
-
-async def all_events(client: QMPClient) -> None:
-    """Wait until QEMU, which ended, has told all its events; they come by another socket than its guest's words."""
-    until = time.monotonic() + LAST_WORDS
-    while client.runstate is Runstate.RUNNING and time.monotonic() < until:
-        await asyncio.sleep(0.02)
 
 
 async def disconnect(client: QMPClient) -> None:
@@ -193,10 +186,3 @@ class Files:
     def close(self) -> None:
         self.task.cancel()
         self.writer.close()
-
-
-def guests_doing(shutdowns: EventListener) -> str:
-    """Why QEMU ended, if it was the guest's doing: `guest-reset`, `guest-shutdown`, `guest-panic`; or empty."""
-    data: list[Any] = [event.get("data") or {} for event in shutdowns.clear()]
-    reasons = [str(words.get("reason", "")) for words in data]
-    return next((reason for reason in reasons if reason.startswith("guest-")), "")

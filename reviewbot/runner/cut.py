@@ -2,6 +2,7 @@
 """Cut work into shards for machines that do not know of each other. Pure."""
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,27 +61,34 @@ def deal(lengths: Mapping[str, float], shards: int) -> list[list[str]]:
     return dealt
 
 
+ROUND = 0.7
+"""Of what is left, this part is handed out in one round. A machine that was just started is slow for a while, so the
+fewer shards the better; but what is left must make up for durations that were guessed wrong, and for slow hosts.
+"""
+
+
 def portions(seconds: float, workers: int, least: float, most: float) -> list[float]:
     """Seconds of each shard, for so many workers that take one after another.
 
-    Each is half of a worker's share of what is left: the last ones are short, so that all workers end together. When
-    that would be shorter than `least`, what is left is cut evenly, into as many shards for each worker. None is shorter
-    than `least` except the only one, and none longer than `most` by more than a rest that is shorter. Longest first.
+    They are handed out in rounds, in which each worker gets one of the same length, `ROUND` of its share of what is
+    left. The last round has what would make no round of shards of `least`. None is longer than `most`, and none shorter
+    than `least` as long as there is so much for each worker, and `most` is twice as much. Longest first.
     """
+    least = max(least, 1.0)
+    if seconds < workers * least:
+        fewer = max(1, int(seconds / least), math.ceil(seconds / most))
+        return [seconds / fewer] * fewer
     found: list[float] = []
-    while seconds > 0:
-        size = seconds / (2 * workers) if workers > 1 else seconds
-        if found and seconds < least:
-            found[-1] += seconds
-            break
+    left = seconds / workers
+    while left > 0:
+        size = min(most, left * ROUND if workers > 1 else left)
+        if size < left:
+            size = min(size, left - least)  # the next round is long enough, or this one is the last
         if size < least:
-            even = max(1, int(seconds / least))
-            even -= even % workers if even > workers else 0
-            found += [seconds / even] * even
-            break
-        found.append(min(most, size))
-        seconds -= found[-1]
-    return sorted(found, reverse=True) or [0.0]
+            size = left if left <= most else left / 2
+        found += [size] * workers
+        left = left - size if size < left else 0.0
+    return found
 
 
 def share(lengths: Mapping[str, float], sizes: Sequence[float]) -> list[list[str]]:

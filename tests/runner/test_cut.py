@@ -50,19 +50,22 @@ def test_each_work_has_a_shard_and_none_is_shorter_than_a_machines_start(seconds
     assert all(share == 1 or length / share >= START for share, length in zip(shares, seconds, strict=True))
 
 
-@given(st.floats(0.1, 1e5), st.integers(1, 64), st.floats(1.0, 300.0), st.floats(300.0, 1200.0))
+@given(st.floats(0.1, 1e5), st.integers(1, 64), st.floats(1.0, 150.0), st.floats(300.0, 1200.0))
 def test_portions_make_up_the_whole_and_keep_to_their_limits(
     seconds: float, workers: int, least: float, most: float
 ) -> None:
     sizes = portions(seconds, workers, least, most)
     assert sum(sizes) == pytest.approx(seconds)
-    assert max(sizes) < most + least and (len(sizes) == 1 or min(sizes) >= least * 0.999)
-    assert sizes == sorted(sizes, reverse=True)
+    assert max(sizes) <= most * 1.001 and (min(sizes) >= least * 0.999 or seconds < workers * least)
+    assert (sizes == sorted(sizes, reverse=True) and len(sizes) % workers == 0) or seconds < workers * least
 
 
-def test_the_last_portions_are_equal_for_all_workers() -> None:
-    assert [round(size) for size in portions(600.0, 2, 50.0, 1200.0)] == [150, 112, 95, 95, 84, 63]
+def test_each_worker_gets_a_shard_of_each_round_and_the_last_round_is_short() -> None:
+    assert [round(size) for size in portions(240.0, 2, 20.0, 1200.0)] == [84, 84, 36, 36]
     assert portions(140.0, 2, 50.0, 1200.0) == [70.0, 70.0]
+    assert portions(90.0, 2, 50.0, 1200.0) == [90.0]
+    assert portions(100.0, 2, 60.0, 60.0) == [50.0, 50.0]
+    assert portions(1000.0, 4, 0.0, 1200.0)[-1] >= 1.0
 
 
 @given(st.integers(0, 1000), st.integers(2, 6))
