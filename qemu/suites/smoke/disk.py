@@ -95,7 +95,10 @@ def mmap() -> None:
 
 
 def sizes() -> None:
-    """Files of sizes around blocks and pages have just these sizes, and their content, when they come from the disk."""
+    """Files of sizes around blocks and pages have just these sizes, and their content, when they come from the disk.
+
+    What was cut off a file does not come back when it grows again.
+    """
     path = folder("sizes")
     wanted = [1, 2, 511, 512, 513, 4095, 4096, 4097, 8191, 12289, 65537, 131071, 131073, 300001]
     for size in wanted:
@@ -103,13 +106,35 @@ def sizes() -> None:
     with open(f"{path}/far", "wb") as file:
         file.seek(5 * KIB * MIB)
         file.write(b"far")
+    ends = [(cut, grown) for cut in (0, 1, 1000, 4095, 4097, 6000) for grown in ("write", "truncate")]
+    for cut, grown in ends:
+        _cut_and_grow(f"{path}/{grown}{cut}", cut, grown)
     for _ in ("as cached", "from the disk"):
         for size in wanted:
             equal(os.stat(f"{path}/{size}").st_size, size, f"size of a file of {size} bytes")
             expect(read(f"{path}/{size}") == _content(size), f"wrong content in a file of {size} bytes")
+        for cut, grown in ends:
+            got = read(f"{path}/{grown}{cut}")
+            how = f"a file cut to {cut} bytes that grew again by {grown}(2)"
+            equal(len(got), 12288, f"size of {how}")
+            expect(got[:cut] == b"x" * cut, f"wrong content before the cut of {how}")
+            expect(got[cut:] == bytes(12288 - cut), f"what was cut off is back in {how}")
         equal(os.stat(f"{path}/far").st_size, 5 * KIB * MIB + 3, "size of a file that ends beyond 4 GiB")
         remount()
     os.unlink(f"{path}/far")
+
+
+def _cut_and_grow(path: str, cut: int, grown: str) -> None:
+    """A file of three pages of `x`, of which `cut` bytes stay; the rest, up to the same size, is to be zeros."""
+    write(path, b"x" * 12288)
+    expect(read(path) == b"x" * 12288, "what was written is not read")  # and its pages are cached
+    os.truncate(path, cut)
+    if grown == "truncate":
+        os.truncate(path, 12288)
+        return
+    with open(path, "r+b") as file:
+        file.seek(12287)
+        file.write(bytes(1))
 
 
 def pages() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several writers at once, with verification of what they wrote. Bounded by operations: seconds mean little here."""
 
+import contextlib
 import os
 import signal
 import time
@@ -75,10 +76,13 @@ def stress() -> None:
 
 
 def parallel() -> None:
-    """Threads that create, rename, list and remove in the same directories, in both orders; then all is consistent."""
+    """Threads that create, rename, list and remove in the same directories, in both orders, and look into one that is
+    renamed; then all is consistent.
+    """
     place = folder("parallel")
-    for name in ("a", "b"):
+    for name in ("a", "b", "here"):
         os.mkdir(f"{place}/{name}")
+    write(f"{place}/here/file", b"found")
     a, b, log = f"{place}/a", f"{place}/b", f"{place}/log"
     works = [
         lambda: _back_and_forth(a, b, "one"),
@@ -86,6 +90,9 @@ def parallel() -> None:
         lambda: _churn(a),
         lambda: _churn(b),
         lambda: _list(place),
+        lambda: _move_folder(f"{place}/here", f"{place}/there"),
+        lambda: _look_into(f"{place}/here", f"{place}/there"),
+        lambda: _look_into(f"{place}/there", f"{place}/here"),
         lambda: _append(log, b"1"),
         lambda: _append(log, b"2"),
     ]
@@ -95,6 +102,7 @@ def parallel() -> None:
     for _ in ("as cached", "from the disk"):
         equal(sorted(os.listdir(a)), ["one"], "entries of one directory")
         equal(sorted(os.listdir(b)), ["two"], "entries of the other directory")
+        equal(read(f"{place}/here/file"), b"found", "a file in a folder that was renamed meanwhile")
         content = read(log)
         equal((content.count(b"1" * 100), len(content)), (ROUNDS, 200 * ROUNDS), "lines of one writer, bytes of both")
         remount()
@@ -120,6 +128,20 @@ def _list(place: str) -> None:
         for name in ("a", "b"):
             for entry in os.listdir(f"{place}/{name}"):
                 os.path.exists(f"{place}/{name}/{entry}")
+
+
+def _move_folder(here: str, there: str) -> None:
+    for _ in range(ROUNDS):
+        os.rename(here, there)
+        os.rename(there, here)
+
+
+def _look_into(*places: str) -> None:
+    """In both places, as the folder is in one of them only."""
+    for _ in range(2 * ROUNDS):
+        for place in places:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(f"{place}/file")
 
 
 def _append(path: str, letter: bytes) -> None:
