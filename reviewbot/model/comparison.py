@@ -188,7 +188,7 @@ class FigureChange(Model):
     suite: str
     figure: str
     """`requests LOOKUP`, `memory` (the highest PSS of a server), `cpu`, `unmount`; of one kind of operation, as smoke's
-    check of costs counts them, `leak create`, `kernel-leak create`, `time create`; of a row of
+    check of costs counts them, `leak create`, `kernel-leak create`, `kernel-objects create`, `time create`; of a row of
     bench, `slower create-1`.
     """
     test: str = ""

@@ -35,5 +35,7 @@ class Cost(Model):
     """By how much more memory belonged to the servers alone afterwards."""
     kernel_kib: int | None = None
     """The same of the kernel's slabs that cannot be reclaimed, with caches dropped before and after."""
+    kernel_objects: int | None = None
+    """By how many more objects were in use in one of the kernel's kmalloc caches, the one that grew most."""
     times: float
     """Time of one operation, as a multiple of what two processes of that machine take to exchange a byte."""

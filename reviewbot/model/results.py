@@ -276,7 +276,7 @@ class Previous(Model):
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 5
+    schema_version: int = 6
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

@@ -139,7 +139,9 @@ _FIGURES = {
     "unmount": "time until the server exited after umount",
     "requests": "{} requests", "slower": "“{}”",
     "leak": "memory that the server retains after a hundred “{}” operations",
-    "kernel-leak": "memory that the kernel retains after a hundred “{}” operations", "time": "time of one “{}”",
+    "kernel-leak": "memory that the kernel retains after a hundred “{}” operations",
+    "kernel-objects": "kmalloc objects that the kernel retains after a hundred “{}” operations",
+    "time": "time of one “{}”",
 }  # fmt: skip
 
 
@@ -147,7 +149,7 @@ def amount(value: float, unit: str) -> str:
     """A figure with its unit: `34 MiB`, `4126`, `1.2 s`."""
     if unit == "KiB":
         return sized(value * 1024)
-    return f"{value:.0f}" if unit == "requests" else f"{value:.1f} {_UNITS.get(unit, unit)}"
+    return f"{value:.0f}" if unit in ("requests", "objects") else f"{value:.1f} {_UNITS.get(unit, unit)}"
 
 
 _UNITS = {"exchanges": "one-byte round trips between two processes"}

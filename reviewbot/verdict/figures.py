@@ -46,8 +46,8 @@ def load_limits(path: Path | None = None) -> Limits:
 
 
 def figures(tests: Sequence[TestResult]) -> dict[str, float]:
-    """`requests LOOKUP`, `memory`, `cpu`, `unmount`, `leak create`, `kernel-leak create`, `time create` -> over all of
-    these tests; what was not measured is left out.
+    """`requests LOOKUP`, `memory`, `cpu`, `unmount`, `leak create`, `kernel-leak create`, `kernel-objects create`,
+    `time create` -> over all of these tests; what was not measured is left out.
     """
     found: dict[str, float] = {}
     for server in (test.server for test in tests if test.server):
@@ -57,7 +57,12 @@ def figures(tests: Sequence[TestResult]) -> dict[str, float]:
         found["cpu"] = found.get("cpu", 0.0) + (server.cpu_seconds or 0.0)
         found["unmount"] = max(found.get("unmount", 0.0), server.umount_seconds_max or 0.0)
     for kind, cost in (pair for test in tests for pair in test.costs.items()):
-        known = {"leak": cost.server_kib, "kernel-leak": cost.kernel_kib, "time": cost.times}
+        known = {
+            "leak": cost.server_kib,
+            "kernel-leak": cost.kernel_kib,
+            "kernel-objects": cost.kernel_objects,
+            "time": cost.times,
+        }
         found |= {f"{name} {kind}": float(value) for name, value in known.items() if value is not None}
     return found
 

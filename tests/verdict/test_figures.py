@@ -64,15 +64,16 @@ def test_an_opcode_that_base_never_sent_shows() -> None:
 
 
 def test_what_a_kind_of_operation_costs_is_compared_by_kind() -> None:
-    def costs(kib: int, slabs: int | None, times: float) -> LegResult:
-        cost = Cost(operations=400, server_kib=kib, kernel_kib=slabs, times=times)
+    def costs(kib: int, slabs: int | None, times: float, objects: int = 3) -> LegResult:
+        cost = Cost(operations=400, server_kib=kib, kernel_kib=slabs, kernel_objects=objects, times=times)
         return leg(TestResult(suite="smoke", test="costs", outcome=Outcome.PASS, costs={"create": cost}))
 
     was = costs(400, 0, 30.0)
     assert [one.figure for one in grown(was, costs(2_800, 40, 30.0), "smoke")] == ["leak create"]
     assert [one.figure for one in grown(was, costs(400, 3_000, 30.0), "smoke")] == ["kernel-leak create"]
     assert [one.figure for one in grown(was, costs(400, 0, 190.0), "smoke")] == ["time create"]
-    assert grown(was, costs(840, None, 120.0), "smoke") == ()
+    assert [one.figure for one in grown(was, costs(400, 0, 30.0, 100), "smoke")] == ["kernel-objects create"]
+    assert grown(was, costs(840, None, 120.0, 40), "smoke") == ()
 
 
 def test_little_things_that_grow_much_and_big_things_that_grow_little_are_noise() -> None:

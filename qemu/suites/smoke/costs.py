@@ -2,10 +2,13 @@
 """What each kind of operation costs, measured by doing it a hundred times: memory that stays, and time.
 
 Says a line per kind, which `reviewbot.suites.costs` reads:
-`cost NAME OPERATIONS SERVER_KIB KERNEL_KIB TIMES`, `-` for what is not known. TIMES is the time of one operation as a
-multiple of what two processes of this machine take to exchange a byte: that does not depend on how busy its host is.
+`cost NAME OPERATIONS SERVER_KIB KERNEL_KIB KERNEL_OBJECTS TIMES`, `-` for what is not known. TIMES is the time of one
+operation as a multiple of what two processes of this machine take to exchange a byte: that does not depend on how busy
+its host is.
 """
 
+import contextlib
+import glob
 import os
 import re
 import time
@@ -18,6 +21,7 @@ from smoke.metadata import drop_caches
 BATCHES, BATCH = 4, 25
 """The quickest batch counts for the time: others were disturbed."""
 GROUP = "/sys/fs/cgroup/reviewbot.servers/cgroup.procs"
+CACHES = [path for path in glob.glob("/sys/kernel/slab/kmalloc-*/shrink") if "/kmalloc-rcl" not in path]
 Operation = Callable[[int], object]
 
 
@@ -70,15 +74,20 @@ def _measure(name: str, work: Operation, pong: "Pong") -> None:
         print(f"{name}: {error}")  # a check of its own says what is wrong
         return
     _batch(work, 0)  # caches of the server are filled
-    memory, kernel = server_kib(), kernel_kib()
+    memory, kernel, objects = server_kib(), kernel_kib(), kernel_objects()
     times = [(_batch(work, number * BATCH), pong.seconds()) for number in range(BATCHES)]
     pace = min(seconds for seconds, _ in times) / min(seconds for _, seconds in times)
     server, slabs = _grown(memory, server_kib()), _grown(kernel, kernel_kib())
-    print(f"cost {name} {BATCHES * BATCH} {server} {slabs} {pace:.2f}")
+    print(f"cost {name} {BATCHES * BATCH} {server} {slabs} {_more(objects, kernel_objects())} {pace:.2f}")
 
 
 def _grown(was: int | None, now: int | None) -> str:
     return "-" if was is None or now is None else str(max(now - was, 0))
+
+
+def _more(was: dict[str, int], now: dict[str, int]) -> str:
+    """Of the cache that grew most."""
+    return str(max(0, *(now[name] - was[name] for name in now if name in was))) if now else "-"
 
 
 def _batch(work: Operation, first: int) -> float:
@@ -134,6 +143,21 @@ def kernel_kib() -> int | None:
     drop_caches(3)
     found = re.search(r"^SUnreclaim: +(\d+) kB", read("/proc/meminfo").decode(), re.MULTILINE)
     return int(found[1]) if found else None
+
+
+def kernel_objects() -> dict[str, int]:
+    """Cache of kmalloc(9) -> objects in use, without those that can be reclaimed; empty when that is not known.
+
+    Caches are shrunk first, as objects that a CPU keeps at hand count as in use.
+    """
+    for path in CACHES:
+        with contextlib.suppress(OSError), open(path, "w") as file:
+            file.write("1")
+    try:
+        said = read("/proc/slabinfo").decode()
+    except OSError:
+        return {}
+    return {name: int(used) for name, used in re.findall(r"^(kmalloc-(?!rcl)\S+) +(\d+) ", said, re.MULTILINE)}
 
 
 CHECKS = {"costs": costs}

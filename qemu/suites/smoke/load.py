@@ -93,6 +93,7 @@ def parallel() -> None:
         lambda: _move_folder(f"{place}/here", f"{place}/there"),
         lambda: _look_into(f"{place}/here", f"{place}/there"),
         lambda: _look_into(f"{place}/there", f"{place}/here"),
+        lambda: _look_into(f"{place}/here", f"{place}/there"),
         lambda: _append(log, b"1"),
         lambda: _append(log, b"2"),
     ]
@@ -131,14 +132,14 @@ def _list(place: str) -> None:
 
 
 def _move_folder(here: str, there: str) -> None:
-    for _ in range(ROUNDS):
+    for _ in range(2 * ROUNDS):
         os.rename(here, there)
         os.rename(there, here)
 
 
 def _look_into(*places: str) -> None:
     """In both places, as the folder is in one of them only."""
-    for _ in range(2 * ROUNDS):
+    for _ in range(3 * ROUNDS):
         for place in places:
             with contextlib.suppress(FileNotFoundError):
                 os.stat(f"{place}/file")

@@ -135,6 +135,14 @@ def follow() -> None:
         if mtime is not None:
             equal(now.st_mtime_ns > old, mtime, f"mtime of a file changes with {what}")
             expect(now.st_ctime_ns > old, f"the ctime of a file is that of before {what}")
+    for option, which in (("-a", 0), ("-m", 1)):
+        os.utime("f", ns=(old, old))
+        run("touch", option, "-d", "@2000000000", "f")
+        drop_caches()
+        wanted = [old, old]
+        wanted[which] = 2 * 10**18
+        now = os.stat("f")
+        equal([now.st_atime_ns, now.st_mtime_ns], wanted, f"atime and mtime after touch {option}, which sets only one")
     for what, change in (
         ("a file is made", lambda: write("d/f", b"")),
         ("a file is removed", lambda: os.unlink("d/f")),
