@@ -55,6 +55,8 @@ def sparse() -> None:
     path = folder("sparse") + "/f"
     with open(path, "w+b", buffering=0) as file:
         file.truncate(64 * MIB)
+        blocks = os.fstat(file.fileno()).st_blocks
+        expect(blocks * 512 < MIB, f"a file that is nothing but a hole uses {blocks * 512} bytes")
         file.seek(32 * MIB)
         file.write(b"island" * 1000)
         file.flush()
