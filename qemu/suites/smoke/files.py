@@ -4,6 +4,7 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from guest import Failed, NotRun, equal, expect, folder, read, refused, renameat2, run, supported, write
 
@@ -34,6 +35,15 @@ def files() -> None:
     now = os.stat("a")
     equal((stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid), (0o754, 1234, 5678), "mode, owner, group")
     equal((now.st_atime_ns, now.st_mtime_ns), (10**18, 10**18 + 2 * 10**9), "times")
+    write("s", b"")
+    changes: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("chown(2)", lambda: os.chown("s", 1234, 5678)),
+        ("a write by another user", lambda: equal(_append_as(4321, "s"), True, "whether another user may write")),
+    )
+    for what, change in changes:
+        os.chmod("s", 0o6777)
+        change()
+        equal(os.stat("s").st_mode & 0o6000, 0, f"setuid and setgid bits of a file after {what}")
     handle = os.open("a", os.O_RDWR)
     os.unlink("a")
     refused(errno.ENOENT, "stat of an unlinked file", os.stat, "a")
@@ -203,6 +213,22 @@ def _setfacl(*words: str) -> None:
 
 def _read_as(user: int, path: str) -> bytes | None:
     """Content as another user sees it, None when refused."""
+    return _as(user, lambda: read(path))
+
+
+def _append_as(user: int, path: str) -> bool:
+    """Whether another user may."""
+
+    def append() -> bytes:
+        with open(path, "ab") as file:
+            file.write(b"more")
+        return b""
+
+    return _as(user, append) is not None
+
+
+def _as(user: int, work: Callable[[], bytes]) -> bytes | None:
+    """What another user gets, None when refused."""
     inside, outside = os.pipe()
     child = os.fork()
     if child == 0:
@@ -210,7 +236,7 @@ def _read_as(user: int, path: str) -> bytes | None:
         os.setgid(user)
         os.setuid(user)
         try:
-            os.write(outside, b"+" + read(path))
+            os.write(outside, b"+" + work())
         except PermissionError:
             os.write(outside, b"-")
         finally:
@@ -219,7 +245,7 @@ def _read_as(user: int, path: str) -> bytes | None:
     answer = os.read(inside, 100)
     os.close(inside)
     os.waitpid(child, 0)
-    expect(answer[:1] in (b"+", b"-"), f"reading as user {user} failed in an unexpected way")
+    expect(answer[:1] in (b"+", b"-"), f"what user {user} did failed in an unexpected way")
     return answer[1:] if answer[:1] == b"+" else None
 
 
