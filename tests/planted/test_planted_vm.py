@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small part of the corpus, for real: four defects are found and blamed, two harmless postings are not accused.
+"""A small part of the corpus, for real: three defects are found and blamed, two harmless postings are not accused.
 
-All of it: `make planted`. Where no run of them is in the cache, they take a quarter of an hour.
+All of it: `make planted`.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,10 @@ from reviewbot.model.verdict import VerdictKind
 from tests.machines import DemoRun
 from tests.planted import corpus
 
-pytestmark = [
-    pytest.mark.vm,
-    pytest.mark.skipif(
-        "REVIEWBOT_PLANTED" not in os.environ, reason="takes a quarter of an hour: only where REVIEWBOT_PLANTED is set"
-    ),
-]
+pytestmark = pytest.mark.vm
 
 
-@pytest.mark.parametrize("name", ["lost-rename", "readlink-cut", "server-leak", "slow-create"])
+@pytest.mark.parametrize("name", ["lost-rename", "readlink-cut", "server-leak"])
 def test_a_defect_is_found_and_its_patch_is_named(name: str, demo_run: DemoRun, tmp_path: Path) -> None:
     found = corpus.run(name, tmp_path)
     assert (found.alarm, found.right_component, found.right_patch) == (True, True, True), found
