@@ -98,7 +98,7 @@ def _asides(record: Record, verdict: SaidVerdict) -> list[str]:
     lines = apart(record)
     touched = known_in_question(record)
     for known, where in (
-        (touched, "in code that the series changes, please check"),
+        (touched, "in components that the series changes, please check"),
         ([one for one in known_failures(record) if one not in touched], "of the unpatched stack"),
     ):
         if known:

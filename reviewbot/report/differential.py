@@ -79,8 +79,18 @@ def _said(legs: list[str], row: Difference) -> str:
     if known := [leg for leg, outcome in row.head.items() if outcome is Outcome.KNOWN]:
         return f"known to fail on {', '.join(known)}"
     absent = [leg for leg in legs if row.head.get(leg) is not Outcome.PASS]
+    if not absent:
+        return f"passes; {_before(row)}"
     gone = "".join(", passes on base" for leg in absent[:1] if row.base.get(leg) is Outcome.PASS)
     return f"no result on {', '.join(absent)}{gone}"
+
+
+def _before(row: Difference) -> str:
+    """What base says of a test that passes on head in every leg."""
+    other = [leg for leg, outcome in row.base.items() if outcome is not Outcome.PASS]
+    if other and all(row.base[leg] is Outcome.NOTRUN for leg in other):
+        return "cannot run on base"
+    return f"{' and '.join(sorted({row.base[leg] for leg in other}))} on base"
 
 
 def _where(failing: list[str], row: Difference) -> str:

@@ -92,7 +92,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         )
     if known := known_in_question(record):
         names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in known)
-        yield Note(f"KNOWN failures in code that the series changes, please check them: {names}", told=True)
+        yield Note(f"KNOWN failures in components that the series changes, please check them: {names}", told=True)
     if results.variant:
         yield Note(f"variant {results.variant}: results differ from those of the plain stack")
     for leg in results.legs:

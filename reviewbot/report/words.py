@@ -286,7 +286,7 @@ def _summary(record: Record, *, short: bool = False) -> tuple[str, Sequence[Find
     if record.results:
         text, alone = _tests(record, record.results)
         if (known := known_in_question(record)) and not short:
-            text += f"; {counted(len(known), 'known failure')} in code that the series changes: {_named(known)}"
+            text += f"; {counted(len(known), 'known failure')} in components that the series changes: {_named(known)}"
         return text, findings if alone else ()
     review = record.review
     return (_review(review, errors=bool(findings)) if review else "there are no results"), ()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Legs side by side: only what differs is a row."""
 
+import pytest
+
 from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side
 from reviewbot.model.posting import Posting
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
@@ -97,6 +99,26 @@ def base_says(outcome: Outcome) -> Differential:
 
 def test_a_failure_that_base_does_not_have_says_so() -> None:
     assert base_says(P).rows == (("fstests/generic/001", "fails only on fuse4fs; not on base", "PASS", "PASS", "FAIL"),)
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [(N, "passes; cannot run on base"), (Outcome.KNOWN, "passes; KNOWN on base")]
+)
+def test_what_passes_in_every_leg_and_did_not_on_base_says_so(base: Outcome, said: str) -> None:
+    results = tuple(
+        LegResult(leg=leg, available=True, tests=(TestResult(suite="smoke", test="noreplace", outcome=P),))
+        for leg in ("ext4", "fuse4fs")
+    )
+    found = differential(
+        Record(
+            run=RUN,
+            tool="reviewbot 0",
+            posting=POSTING,
+            results=Results(run=RUN, tool="reviewbot 0", legs=results),
+            comparison=Comparison(smoke_on_base={"fuse4fs": {"noreplace": base}}),
+        )
+    )
+    assert found and found.rows == (("smoke/noreplace", said, "PASS", str(base), "PASS"),)
 
 
 def test_a_failure_of_what_cannot_run_on_base_says_so() -> None:

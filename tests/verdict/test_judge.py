@@ -92,9 +92,9 @@ def test_a_known_failure_of_what_the_series_changes_is_told_with_the_verdict() -
     changed = found("e2fsprogs", patch)
     assert changed.kind is VerdictKind.PASS
     assert changed.summary.endswith(
-        "; 1 known failure in code that the series changes: fuse4fs smoke/acl KNOWN: may not read"
+        "; 1 known failure in components that the series changes: fuse4fs smoke/acl KNOWN: may not read"
     )
-    assert "KNOWN failures in code that the series changes, please check them: fuse4fs smoke/acl" in changed.notes
+    assert "KNOWN failures in components that the series changes, please check them: fuse4fs smoke/acl" in changed.notes
     for other in (found("libfuse", patch), found("e2fsprogs", patch.model_copy(update={"prerequisite": True}))):
         assert "known failure" not in other.summary
 
