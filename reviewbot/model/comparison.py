@@ -188,8 +188,8 @@ class FigureChange(Model):
     suite: str
     figure: str
     """`requests LOOKUP`, `memory` (the highest PSS of a server), `cpu`, `unmount`; of one kind of operation, as smoke's
-    check of costs counts them, `leak create`, `kernel-leak create`, `kernel-objects create`, `time create`; of a row of
-    bench, `slower create-1`.
+    check of costs counts them, `leak create`, `steady-leak create`, `kernel-leak create`, `kernel-objects create`,
+    `time create`; of a row of bench, `slower create-1`.
     """
     test: str = ""
     """The test in which it grew; empty: over all of the suite."""

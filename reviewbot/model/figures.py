@@ -33,9 +33,13 @@ class Cost(Model):
     operations: int
     server_kib: int | None = None
     """By how much more memory belonged to the servers alone afterwards."""
+    server_steady_kib: int | None = None
+    """The same as the second smallest growth of a batch says for all batches: a leak shows in each."""
     kernel_kib: int | None = None
     """The same of the kernel's slabs that cannot be reclaimed, with caches dropped before and after."""
     kernel_objects: int | None = None
-    """By how many more objects were in use in one of the kernel's kmalloc caches, the one that grew most."""
+    """By how many more objects were in use in one of the kernel's kmalloc caches, the one that grew most, as the second
+    smallest growth of a batch says.
+    """
     times: float
     """Time of one operation, as a multiple of what two processes of that machine take to exchange a byte."""

@@ -46,8 +46,8 @@ def load_limits(path: Path | None = None) -> Limits:
 
 
 def figures(tests: Sequence[TestResult]) -> dict[str, float]:
-    """`requests LOOKUP`, `memory`, `cpu`, `unmount`, `leak create`, `kernel-leak create`, `kernel-objects create`,
-    `time create` -> over all of these tests; what was not measured is left out.
+    """`requests LOOKUP`, `memory`, `cpu`, `unmount`, `leak create`, `steady-leak create`, `kernel-leak create`,
+    `kernel-objects create`, `time create` -> over all of these tests; what was not measured is left out.
     """
     found: dict[str, float] = {}
     for server in (test.server for test in tests if test.server):
@@ -59,6 +59,7 @@ def figures(tests: Sequence[TestResult]) -> dict[str, float]:
     for kind, cost in (pair for test in tests for pair in test.costs.items()):
         known = {
             "leak": cost.server_kib,
+            "steady-leak": cost.server_steady_kib,
             "kernel-leak": cost.kernel_kib,
             "kernel-objects": cost.kernel_objects,
             "time": cost.times,
@@ -108,18 +109,26 @@ def _growth(change: FigureChange) -> float:
     return change.head[0] - change.base[0]
 
 
+_SHOWN_BY = {
+    "leak": ("steady-leak", "memory"),
+    "steady-leak": ("memory",),
+    "kernel-leak": ("kernel-objects",),
+    "time": ("cpu",),
+}
+
+
 def leading(changes: Sequence[FigureChange]) -> tuple[FigureChange, ...]:
     """Of each kind of figure the one that grew most, with the names of the others.
 
-    Memory and CPU time of a whole suite are left out where a kind of operation shows the same.
+    What another figure shows better is left out, as memory of a whole suite where a kind of operation shows the same.
     """
     kinds: dict[str, list[FigureChange]] = {}
     for change in changes:
         kinds.setdefault(change.figure.partition(" ")[0], []).append(change)
-    if "leak" in kinds:
-        kinds.pop("memory", None)
-    if "time" in kinds:
-        kinds.pop("cpu", None)
+    for figure, same in _SHOWN_BY.items():
+        if figure in kinds:
+            for other in same:
+                kinds.pop(other, None)
     found = []
     for group in kinds.values():
         most = max(group, key=_growth)

@@ -9,18 +9,20 @@ from reviewbot.suites.costs import MOST, costs
 
 
 def test_each_line_is_one_kind_of_operation_and_a_dash_is_not_known() -> None:
-    said = "cost create 400 2800 12 7 30.25\nxattr: Operation not supported\ncost lookup 400 - - - 9.00\n"
+    said = "cost create 400 2800 16 12 7 30.25\nxattr: Operation not supported\ncost lookup 400 - - - - 9.00\n"
     assert costs(said) == {
-        "create": Cost(operations=400, server_kib=2800, kernel_kib=12, kernel_objects=7, times=30.25),
+        "create": Cost(
+            operations=400, server_kib=2800, server_steady_kib=16, kernel_kib=12, kernel_objects=7, times=30.25
+        ),
         "lookup": Cost(operations=400, times=9.0),
     }
 
 
 @given(st.text())
 def test_no_words_break_the_reader(said: str) -> None:
-    assert all(cost.times >= 0 for cost in costs(f"cost a 1 1 1 1 {said}\n{said}").values())
+    assert all(cost.times >= 0 for cost in costs(f"cost a 1 1 1 1 1 {said}\n{said}").values())
 
 
 def test_a_guest_cannot_make_up_kinds_without_end() -> None:
     names = [a + b for a in "abcdefghij" for b in "abcdefghij"]
-    assert len(costs("".join(f"cost {name} 1 1 1 1 1\n" for name in names))) == MOST
+    assert len(costs("".join(f"cost {name} 1 1 1 1 1 1\n" for name in names))) == MOST

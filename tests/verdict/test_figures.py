@@ -64,8 +64,15 @@ def test_an_opcode_that_base_never_sent_shows() -> None:
 
 
 def test_what_a_kind_of_operation_costs_is_compared_by_kind() -> None:
-    def costs(kib: int, slabs: int | None, times: float, objects: int = 3) -> LegResult:
-        cost = Cost(operations=400, server_kib=kib, kernel_kib=slabs, kernel_objects=objects, times=times)
+    def costs(kib: int, slabs: int | None, times: float, objects: int = 3, steady: int = 0) -> LegResult:
+        cost = Cost(
+            operations=400,
+            server_kib=kib,
+            server_steady_kib=steady,
+            kernel_kib=slabs,
+            kernel_objects=objects,
+            times=times,
+        )
         return leg(TestResult(suite="smoke", test="costs", outcome=Outcome.PASS, costs={"create": cost}))
 
     was = costs(400, 0, 30.0)
@@ -73,6 +80,9 @@ def test_what_a_kind_of_operation_costs_is_compared_by_kind() -> None:
     assert [one.figure for one in grown(was, costs(400, 3_000, 30.0), "smoke")] == ["kernel-leak create"]
     assert [one.figure for one in grown(was, costs(400, 0, 190.0), "smoke")] == ["time create"]
     assert [one.figure for one in grown(was, costs(400, 0, 30.0, 100), "smoke")] == ["kernel-objects create"]
+    assert [one.figure for one in grown(was, costs(416, 0, 30.0, 3, 16), "smoke")] == ["steady-leak create"]
+    both = grown(was, costs(2_800, 3_000, 30.0, 100, 2_800), "smoke")
+    assert [one.figure for one in leading(both)] == ["kernel-leak create", "leak create"]
     assert grown(was, costs(840, None, 120.0, 40), "smoke") == ()
 
 
