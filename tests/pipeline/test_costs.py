@@ -31,7 +31,7 @@ class LeakingLab(Lab):
         on_base = "base" in Path(self.jobs[-1].kernel).parent.name
         kib = self.base if on_base else self.head[self.measured]
         self.measured += not on_base
-        return reply.model_copy(update={"output": f"cost create 400 {kib} 0 30.00\n"})
+        return reply.model_copy(update={"output": f"cost create 400 {kib} 0 0 0 30.00\n"})
 
 
 def compare(world: World, lab: Lab) -> tuple[Comparison, LegResult]:
