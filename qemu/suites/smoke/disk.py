@@ -41,7 +41,7 @@ def make() -> None:
 
 
 def _damage_and_repair() -> None:
-    for damage in ("setb 5000 3", "seti <20>", "ssv free_blocks_count 7"):
+    for damage in ("setb 5000 3", "setb 25000 3", "seti <20>", "ssv free_blocks_count 7"):
         run("debugfs", "-w", "-R", damage, device("SCRATCH_DEV"))
     run("e2fsck", "-fy", device("SCRATCH_DEV"), check=False)
     done = run("e2fsck", "-fn", device("SCRATCH_DEV"), check=False)
