@@ -139,7 +139,7 @@ _FIGURES = {
     "unmount": "time until the server exited after umount",
     "requests": "{} requests", "slower": "“{}”",
     "leak": "memory that the server retains after a hundred “{}” operations",
-    "steady-leak": "memory that the server retains of each hundred “{}” operations",
+    "steady-leak": "memory that the server leaks per hundred “{}” operations",
     "kernel-leak": "memory that the kernel retains after a hundred “{}” operations",
     "kernel-objects": "kmalloc objects that the kernel retains after a hundred “{}” operations",
     "time": "time of one “{}”",

@@ -21,8 +21,6 @@ from smoke.metadata import drop_caches
 
 BATCHES, BATCH = 4, 25
 """The quickest batch counts for the time: others were disturbed."""
-NAMES = 40
-"""That one operation `forget` looks up."""
 GROUP = "/sys/fs/cgroup/reviewbot.servers/cgroup.procs"
 CACHES = [path for path in glob.glob("/sys/kernel/slab/kmalloc-*/shrink") if "/kmalloc-rcl" not in path]
 Operation = Callable[[int], object]
@@ -42,15 +40,11 @@ def _operations() -> dict[str, Operation]:
     os.mkdir("d")
     for number in range(BATCH):
         write(f"d/f{number}", b"x" * 4096)
-    os.mkdir("names")
-    for number in range(NAMES):
-        write(f"names/f{number}", b"")
     write("f", b"x" * 65536)
     os.symlink("t" * 100, "s")
     handle = os.open("f", os.O_RDWR)
     return {
         "lookup": lambda n: os.stat(f"d/f{n % BATCH}"),
-        "forget": lambda n: _forget(),
         "absent": lambda n: os.path.exists(f"d/absent{n}"),
         "create": lambda n: (write("new", b""), os.unlink("new")),
         "mkdir": lambda n: (os.mkdir("new"), os.rmdir("new")),
@@ -66,14 +60,6 @@ def _operations() -> dict[str, Operation]:
         "statfs": lambda n: os.statvfs("."),
         "xattr": _xattr,
     }
-
-
-def _forget() -> None:
-    """The kernel forgets each name, and asks for it again: a server may keep nothing of the first time."""
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("2")
-    for number in range(NAMES):
-        os.stat(f"names/f{number}")
 
 
 def _xattr(number: int) -> None:
