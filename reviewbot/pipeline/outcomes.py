@@ -2,7 +2,7 @@
 """Outcomes of tests as the history keeps them, and what it tells of a test. Must not know: why a test is run."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reviewbot.model.comparison import Counts, Earlier, Rerun, Side
@@ -45,12 +45,10 @@ def strip(entries: Sequence[Entry]) -> tuple[Earlier, ...]:
 def remember(legs: Sequence[LegSpec], results: Sequence[LegResult], head: Context, history: History) -> None:
     """Keep the outcomes of head; those that were taken from an earlier run are there already."""
     specs = {leg.name: leg for leg in legs}
-    history.add(
-        entry_of(specs[leg.leg], test, Side.HEAD, 0, head)
-        for leg in results
-        for test in leg.tests
-        if leg.available and not leg.reused and not test.learned
-    )
+    for leg in results:
+        if leg.available and not leg.reused:
+            tests = [test for test in leg.tests if not test.learned]
+            history.add(entries_of(specs[leg.leg], tests, Side.HEAD, 0, head))
 
 
 def flakes(entries: Sequence[Entry]) -> Counts:
@@ -75,8 +73,13 @@ def recalled(side: Side, number: int, entry: Entry) -> Rerun:
     )
 
 
-def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context) -> Entry:
-    """An outcome as the history keeps it."""
+def entries_of(leg: LegSpec, tests: Sequence[TestResult], side: Side, number: int, context: Context) -> Iterator[Entry]:
+    """Outcomes as the history keeps them."""
+    for test, inputs in zip(tests, inputs_in(leg, tests, context), strict=True):
+        yield _entry(leg, test, side, number, context, inputs)
+
+
+def _entry(leg: LegSpec, test: TestResult, side: Side, number: int, context: Context, inputs: str) -> Entry:
     return Entry(
         run=context.run.id,
         host=platform.node(),
@@ -86,7 +89,7 @@ def entry_of(leg: LegSpec, test: TestResult, side: Side, number: int, context: C
         leg=measured_as(leg.name, context.build.variant.name),
         suite=test.suite,
         test=test.test,
-        inputs=inputs(leg, test, context),
+        inputs=inputs,
         outcome=test.outcome,
         reason=test.reason,
         fingerprint=test.fingerprint,
@@ -102,6 +105,14 @@ def _stack(leg: LegSpec, context: Context) -> str:
     return ", ".join(f"{need} {tree[:12]}" for need, tree in trees.items() if tree)
 
 
-def inputs(leg: LegSpec, test: TestResult, context: Context) -> str:
-    wanted = replace(context, kind=test.machine or context.kind)
-    return "" if test.test == SETUP else inputs_of(leg, suite_named(test.suite).name, test.test, wanted)
+def inputs_in(leg: LegSpec, tests: Sequence[TestResult], context: Context) -> list[str]:
+    """Digest of what the outcome of each of these tests depends on; empty for a setup."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for test in tests:
+        groups.setdefault((test.suite, test.machine), []).append(test.test)
+    found = {}
+    for (suite, machine), names in groups.items():
+        wanted = replace(context, kind=machine or context.kind)
+        names = [name for name in names if name != SETUP]
+        found[suite, machine] = {**inputs_of(leg, suite_named(suite).name, names, wanted), SETUP: ""}
+    return [found[test.suite, test.machine][test.test] for test in tests]

@@ -6,7 +6,7 @@ that are older than the series show there, and cost head nothing. Must not know:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
@@ -14,8 +14,8 @@ from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.failure import LOST_ROUNDS, Failure
-from reviewbot.pipeline.outcomes import SETUP, entry_of, inputs, outcome_of, recalled
-from reviewbot.runner import Context, SuiteName, Tests, confirm, inputs_of, run_legs
+from reviewbot.pipeline.outcomes import SETUP, entries_of, inputs_in, outcome_of, recalled
+from reviewbot.runner import Context, SuiteName, Tests, confirm, run_legs
 from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
@@ -98,9 +98,10 @@ def _failed_before(
     """Tests whose PASS was taken from an earlier run, and that failed in another run of the same inputs."""
     found = []
     for leg in (leg for leg in results if leg.available and leg.reused):
-        for test in (test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP):
+        passed = [test for test in leg.tests if test.outcome is Outcome.PASS and test.test != SETUP]
+        for test, inputs in zip(passed, inputs_in(specs[leg.leg], passed, head), strict=True):
             case = Failure(specs[leg.leg], test)
-            for number, entry in enumerate(history.of_inputs(inputs(case.leg, test, head)), 1):
+            for number, entry in enumerate(history.of_inputs(inputs), 1):
                 case.reruns.append(recalled(Side.HEAD, number, entry))
             if case.counts(Side.HEAD).failed:
                 case.kind = Class.FLAKY
@@ -181,8 +182,7 @@ class _Comparer:
         """Runs of the same test on the same base, by whatever posting."""
         if case.kind is not None or case.first.test == SETUP:
             return
-        base = replace(self.sides[Side.BASE], kind=case.first.machine)
-        inputs = inputs_of(case.leg, case.suite, case.first.test, base)
+        (inputs,) = inputs_in(case.leg, [case.first], self.sides[Side.BASE])
         for entry in self.history.of_inputs(inputs)[-self.design.rounds :]:
             number = 1 + sum(rerun.side is Side.BASE for rerun in case.reruns)
             case.reruns.append(recalled(Side.BASE, number, entry))
@@ -218,7 +218,7 @@ class _Comparer:
         found = {test.test: test for test in result.tests}
         if SETUP not in found and outcome_of(result, SETUP) is Outcome.PASS:
             found[SETUP] = TestResult(suite=group[0].suite, test=SETUP, outcome=Outcome.PASS)
-        entries = []
+        tests = []
         for case in group:
             test = found.get(case.first.test)
             if test is None or test.outcome in (Outcome.INFRA, Outcome.MISS):
@@ -236,8 +236,9 @@ class _Comparer:
                     log=log,
                 )
             )
-            entries.append(entry_of(case.leg, test, side, number, context))
-        self.history.add(entries)
+            tests.append(test)
+        if tests:
+            self.history.add(entries_of(group[0].leg, tests, side, number, context))
 
 
 def same_artifacts(leg: LegSpec, head: Context, base: Context) -> bool:

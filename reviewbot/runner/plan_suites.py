@@ -122,8 +122,12 @@ def _inputs(shard: Shard, context: Context) -> Mapping[str, str]:
     }
 
 
-def inputs_of(leg: LegSpec, suite: SuiteName, test: str, context: Context) -> str:
-    """Hex digest of what the outcome of one test depends on: the leg, its artifacts, the machine, the test's steps."""
+def inputs_of(leg: LegSpec, suite: SuiteName, tests: Sequence[str], context: Context) -> dict[str, str]:
+    """Test -> hex digest of what its outcome depends on: the leg, its artifacts, the machine, the test's steps."""
     first = replace(context, tests=replace(context.tests, rerun="", checks=()))
-    work = suite_job_of(leg, suite, first, None if SUITES[suite].ordered else Selection((test,)))
-    return hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()
+    whole = suite_job_of(leg, suite, first) if SUITES[suite].ordered else None
+    found = {}
+    for test in tests:
+        work = whole or suite_job_of(leg, suite, first, Selection((test,)))
+        found[test] = hashlib.sha256(json.dumps([test, sorted(work.inputs.items())]).encode()).hexdigest()
+    return found
