@@ -6,10 +6,12 @@ of artifacts that are there; all combinations are built when somebody asks for t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
+from reviewbot.host.cancel import carried
 from reviewbot.model.artifacts import Artifacts
 from reviewbot.model.comparison import Cell, Comparison, Prefix, Side
 from reviewbot.model.errors import InfraError, SeriesAtFault
@@ -54,7 +56,10 @@ class Mixed:
             if stacks:
                 before = smoke(leg, self.base, Side.BASE, kind=kind_of(result))
                 checks = () if full else QUICK
-                cells += (self._cell(leg, patched, result, before, build, checks) for patched, build in stacks.items())
+                cell = carried(partial(self._cell, leg, head=result, base=before, wanted=checks))
+                # The two are made of what is there, and take a machine each; the whole table has stacks to build.
+                with ThreadPoolExecutor(1 if full else max(1, self.head.machines)) as pool:
+                    cells += pool.map(cell, stacks, stacks.values())
         return tuple(cells)
 
     def _two(self, leg: LegSpec) -> dict[tuple[str, ...], Callable[[], Context]]:
@@ -88,9 +93,10 @@ class Mixed:
         self,
         leg: LegSpec,
         patched: tuple[str, ...],
+        build: Callable[[], Context],
+        *,
         head: LegResult,
         base: LegResult,
-        build: Callable[[], Context],
         wanted: tuple[str, ...],
     ) -> Cell:
         """Twice, when checks fail that pass on head and on base: one counts that fails in both runs."""
