@@ -25,5 +25,5 @@ class Deep(Model):
 class DeepRuns(Model):
     """`deep.json`."""
 
-    schema_version: int = 3
+    schema_version: int = 4
     runs: tuple[Deep, ...]

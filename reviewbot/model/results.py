@@ -53,6 +53,19 @@ class Fsck(Model):
     """Of an inconsistent one: the test after which it was last found clean, if others ran in between."""
 
 
+class Filesystem(Model):
+    """A filesystem as the stack's mke2fs makes it with the options of the leg, by the words of the stack's dumpe2fs."""
+
+    features: tuple[str, ...]
+    """In the superblock: `metadata_csum`, `64bit`, …"""
+    mount_options: tuple[str, ...] = ()
+    """Default ones: `user_xattr`, …"""
+    inode_size: int | None = None
+    """In bytes."""
+    block_size: int | None = None
+    """In bytes."""
+
+
 class Known(Model):
     """Why a failure is no news."""
 
@@ -118,6 +131,8 @@ class TestResult(Model):
     """Of a FUSE leg: what its servers took and were asked."""
     costs: dict[str, Cost] = {}
     """Of smoke's check of costs: kind of operation -> what it took."""
+    made: Filesystem | None = None
+    """Of smoke's check of mke2fs: what it made."""
     bench: dict[str, BenchRow] = {}
     """Of the bench suite: row -> what was measured."""
     log: str = ""
@@ -276,7 +291,7 @@ class Previous(Model):
 class Results(Model):
     """All legs of a run."""
 
-    schema_version: int = 6
+    schema_version: int = 7
     run: str
     tool: str
     """`reviewbot 0.1.0`."""

@@ -7,6 +7,7 @@ from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome, TestResult
 from reviewbot.model.stack import LegSpec
 from reviewbot.suites.costs import costs
+from reviewbot.suites.made import made
 from reviewbot.suites.outcome import by_status, excused
 from reviewbot.suites.setup import PYTHON, STILL, STILL_AGAIN, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
@@ -88,4 +89,10 @@ def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortc
     failed = judged.outcome is Outcome.FAIL
     excuse = known(leg.name, f"smoke/{check}", [judged.reason], entries, fact) if failed else None
     told = excused("smoke", check, judged, reply, excuse)
-    return told.model_copy(update={"costs": costs(reply.output)}) if check == "costs" else told
+    match check:
+        case "costs":
+            return told.model_copy(update={"costs": costs(reply.output)})
+        case "mkfs":
+            return told.model_copy(update={"made": made(reply.output)})
+        case _:
+            return told

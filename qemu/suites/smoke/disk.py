@@ -28,16 +28,36 @@ from guest import (
 )
 
 KIB, MIB = 1 << 10, 1 << 20
+MADE = {
+    "features": "Filesystem features",
+    "mount-options": "Default mount options",
+    "inode-size": "Inode size",
+    "block-size": "Block size",
+}
+"""What is said of a new filesystem -> how dumpe2fs calls it."""
 
 
 def make() -> None:
-    """mkfs of both disks; what is wrong with one, e2fsck repairs."""
+    """mkfs of both disks; what is wrong with one, e2fsck repairs.
+
+    Says what was made, by the words of dumpe2fs, in lines that `reviewbot.suites.made` reads:
+    `made features NAME…`, `made mount-options NAME…`, `made inode-size BYTES`, `made block-size BYTES`.
+    """
     if mount_line() is not None:
         umount()
     mkfs("TEST_DEV")
     mkfs("SCRATCH_DEV")
+    if shutil.which("dumpe2fs"):
+        _say_what_was_made()
     if shutil.which("debugfs"):
         _damage_and_repair()
+
+
+def _say_what_was_made() -> None:
+    lines = [line.partition(":") for line in run("dumpe2fs", "-h", device()).stdout.split("\n")]
+    said = {name: " ".join(value.split()) for name, _, value in lines}
+    for kind, name in MADE.items():
+        print(f"made {kind} {said.get(name, '')}")
 
 
 def _damage_and_repair() -> None:

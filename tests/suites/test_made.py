@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is taken from a guest's words about the filesystem that mke2fs made."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reviewbot.host.data import data_path
+from reviewbot.model.lab import StepReply
+from reviewbot.model.results import Filesystem
+from reviewbot.suites import smoke
+from reviewbot.suites.made import MOST, made
+from tests.played import LEG
+
+SAID = """mke2fs 1.47.2
+made features ext_attr 64bit metadata_csum FEATURE_I31
+made mount-options user_xattr acl
+made inode-size 256
+made block-size 4096
+"""
+
+
+def test_a_line_per_kind_of_what_was_made() -> None:
+    assert made(SAID) == Filesystem(
+        features=("ext_attr", "64bit", "metadata_csum", "FEATURE_I31"),
+        mount_options=("user_xattr", "acl"),
+        inode_size=256,
+        block_size=4096,
+    )
+
+
+def test_what_is_not_said_is_not_known() -> None:
+    assert made("nothing of it") is None
+    said = "made features 64bit\nmade mount-options (none)\nmade inode-size \nmade block-size 1 KiB\n"
+    assert made(said) == Filesystem(features=("64bit",))
+
+
+@given(st.text())
+def test_no_words_break_the_reader(said: str) -> None:
+    found = made(f"made features {said}\nmade inode-size {said}\n{said}")
+    assert found is None or Filesystem.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_guest_cannot_make_up_features_without_end() -> None:
+    found = made("made features " + " ".join(map(str, range(1000))) + f"\nmade inode-size {'9' * 30}\n")
+    assert found and (len(found.features), found.inode_size) == (MOST, None)
+
+
+def test_only_the_check_that_makes_filesystems_tells_of_one() -> None:
+    replies = [StepReply(name=f"smoke/{one}", status="done", exit_status=0, output=SAID) for one in ("mkfs", "files")]
+    assert [test.test for test in smoke.results(LEG, replies) if test.made] == ["mkfs"]
+
+
+def test_the_guest_says_the_kinds_that_are_read() -> None:
+    source = data_path("qemu/suites/smoke/disk.py").read_text()
+    kinds = re.findall(r'^    "([a-z-]+)": "[A-Z]', source, re.MULTILINE)
+    assert set(kinds) == {"features", "mount-options", "inode-size", "block-size"}
