@@ -181,15 +181,21 @@ class Compared(Model):
         )
 
 
+FEATURE = "feature"
+"""Kind of a figure: 1 where mke2fs makes filesystems with it, 0 where it does not."""
+
+
 class FigureChange(Model):
-    """Something that a suite costs a FUSE server much more on head than on base, though its tests pass."""
+    """Something that a suite costs a FUSE server much more on head than on base, though its tests pass; or a feature
+    that filesystems are made with on one side only.
+    """
 
     leg: str
     suite: str
     figure: str
     """`requests LOOKUP`, `memory` (the highest PSS of a server), `cpu`, `unmount`; of one kind of operation, as smoke's
     check of costs counts them, `leak create`, `steady-leak create`, `kernel-leak create`, `kernel-objects create`,
-    `time create`; of a row of bench, `slower create-1`.
+    `time create`; of a row of bench, `slower create-1`; a feature of the filesystems that smoke makes, `feature 64bit`.
     """
     test: str = ""
     """The test in which it grew; empty: over all of the suite."""
@@ -203,6 +209,19 @@ class FigureChange(Model):
     """Kind of host that all of them were measured on; empty: this host."""
     blame: Blame | None = None
     """None: it was not looked for."""
+    announced: str = ""
+    """Of a feature that head has not: the sentence of the posting that says so."""
+
+    @property
+    def feature(self) -> str:
+        """Its name; empty: it is a figure of another kind."""
+        kind, _, name = self.figure.partition(" ")
+        return name if kind == FEATURE else ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it speaks against the series: neither a feature that is new on head nor one that it says to drop."""
+        return not self.announced and not (self.feature and self.head > self.base)
 
 
 class NewMessage(Model):
@@ -261,7 +280,7 @@ class Prefix(Model):
 class Comparison(Model):
     """All tests of a run that did not pass on head."""
 
-    schema_version: int = 3
+    schema_version: int = 4
     base_problem: str = ""
     """Why base has no results at all; empty: it has."""
     unfinished: str = ""

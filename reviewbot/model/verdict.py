@@ -65,6 +65,8 @@ class FindingKind(StrEnum):
     """Something that costs a FUSE server much more on head than on base, though the tests pass."""
     SLOWER = "slower"
     """A row of the bench suite that takes longer on head than on base, beside the kernel's ext4."""
+    FEATURE = "feature"
+    """A feature that filesystems are made with on base and not on head, though the tests pass."""
     MESSAGE = "message"
     """A kernel message of level error or above that head brings and base does not, though the tests pass."""
     COMPAT = "compat"
@@ -100,9 +102,9 @@ class Finding(Model):
     compared: Compared | None = None
     """Of TEST: its runs on head and base."""
     also: tuple[str, ...] = ()
-    """Of TEST: other tests with the same cause, `fuse2fs smoke/rename`."""
+    """Of TEST: other tests with the same cause, `fuse2fs smoke/rename`; of FEATURE: other features, `fuse2fs 64bit`."""
     change: FigureChange | None = None
-    """Of FIGURE and SLOWER."""
+    """Of FIGURE, SLOWER and FEATURE."""
     message: NewMessage | None = None
     """Of MESSAGE."""
     cell: Cell | None = None
@@ -134,7 +136,7 @@ class Finding(Model):
 class Verdict(Model):
     """The judgement of one run."""
 
-    schema_version: int = 5
+    schema_version: int = 6
     run: str
     kind: VerdictKind
     compared_with: str | None = None

@@ -27,6 +27,7 @@ from reviewbot.suites.suite import suite_named
 from reviewbot.verdict.bench import figures as bench_figures
 from reviewbot.verdict.blame import Changed, Search
 from reviewbot.verdict.causes import cause_of
+from reviewbot.verdict.features import lacks
 from reviewbot.verdict.figures import measured
 from reviewbot.verdict.messages import says
 from reviewbot.verdict.weights import functions
@@ -73,6 +74,8 @@ def blame(
     )
     figures = tuple(
         change.model_copy(update={"blame": blamed(f"figure {change.figure}", of_figure(change, specs[change.leg]))})
+        if change.counts
+        else change
         for change in comparison.figures
     )
     # A guest says as many different things as it likes: one search per leg, and nothing is claimed of the others.
@@ -138,12 +141,14 @@ def of_test(test: Compared, leg: LegSpec, selection: str = "") -> Symptom:
 
 
 def of_figure(change: FigureChange, leg: LegSpec) -> Symptom:
-    """A figure of smoke or bench that is nearer to head's than to base's."""
+    """A figure of smoke or bench that is nearer to head's than to base's, or a feature that only base has."""
     limit = (min(change.head) + max(change.base)) / 2
 
     def seen(result: LegResult) -> bool | None:
         if not result.tests or any(test.outcome in (Outcome.INFRA, Outcome.MISS) for test in result.tests):
             return None
+        if change.feature:
+            return lacks(result, change)
         if change.suite == "bench":
             now = bench_figures(result.tests).get(change.figure)
             return None if now is None else now > limit

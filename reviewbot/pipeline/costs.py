@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smoke suite on base, for what head costs a FUSE server more, and what the kernel says more.
+"""The smoke suite on base, for what head costs a FUSE server more, what the kernel says more, and which features a new
+filesystem has no longer.
 
 Base's run is cached by its inputs: every posting on the same base shares it.
 """
@@ -15,9 +16,10 @@ from reviewbot.model.stack import LegSpec
 from reviewbot.pipeline.reruns import same_artifacts
 from reviewbot.runner import Context, Tests, run_legs
 from reviewbot.suites.suite import suite_named
-from reviewbot.verdict import figures, messages
+from reviewbot.verdict import features, figures, messages
 
-SMOKE = "smoke"
+SMOKE, MKFS = "smoke", "mkfs"
+KERNEL = "kernel"
 
 
 def with_costs(
@@ -27,8 +29,10 @@ def with_costs(
     head: Context,
     base: Callable[[], Context],
 ) -> Comparison:
-    """The comparison with what head costs a server more, and what its kernel says more. Raises Stopping, OSError."""
-    if not any(leg.server for leg in legs):
+    """The comparison with what head costs a server more, what its kernel says more, and with which features its
+    filesystems are made. Raises Stopping, OSError.
+    """
+    if not any(_concerned(leg, head) for leg in legs):
         return comparison
     try:
         costs = Costs(head, base())
@@ -53,10 +57,11 @@ class Costs:
         outcomes: dict[str, dict[str, Outcome]] = {}
         for result in results:
             leg = specs[result.leg]
-            if not leg.server or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
+            if not _concerned(leg, self.head) or not has_smoke(result) or same_artifacts(leg, self.head, self.base):
                 continue
             kind = kind_of(result)
-            before = smoke(leg, self.base, Side.BASE, kind=kind)
+            whole = () if leg.server else checks_of([MKFS])
+            before = smoke(leg, self.base, Side.BASE, checks=whole, kind=kind)
             if not any(test.outcome is Outcome.PASS for test in before.tests):
                 first = next((test.reason for test in before.tests if test.reason), "no check passed")
                 lost[leg.name] = before.reason or first
@@ -64,18 +69,25 @@ class Costs:
             outcomes[leg.name] = {test.test: test.outcome for test in before.tests}
             # What two kinds of hosts take is not compared.
             more = figures.leading(figures.grown(before, result, SMOKE)) if kind_of(before) == kind else ()
-            new = messages.new_messages(before, result, SMOKE)
-            if more or new:
-                checks = checks_of([*(one.test for one in more), *(one.test for one in new)])
+            new = messages.new_messages(before, result, SMOKE) if leg.server else ()
+            made = features.changed(before, result, SMOKE)
+            if more or new or made:
+                checks = checks_of([*(one.test for one in (*more, *made)), *(one.test for one in new)])
                 # Base as it is now, beside this head: how busy the host was when another posting asked does not count.
                 beside = f"again beside {head_of(leg, self.head)}"
                 was = smoke(leg, self.base, Side.BASE, "again", checks, beside, kind)
                 now = smoke(leg, self.head, Side.HEAD, "again", checks, kind=kind)
                 confirmed = figures.confirmed(more, was, now) if kind_of(was) == kind_of(now) else ()
                 grown += [change.model_copy(update={"machine": kind}) for change in confirmed]
+                grown += features.confirmed(made, features.changed(was, now, SMOKE))
                 said += messages.confirmed(new, messages.new_messages(was, now, SMOKE))
         found = {"figures": tuple(grown), "messages": tuple(said), "lost": lost, "smoke_on_base": outcomes}
         return comparison.model_copy(update=found)
+
+
+def _concerned(leg: LegSpec, head: Context) -> bool:
+    """Whether anything of it is compared: of a leg without a server only what the programs of the stack make."""
+    return bool(leg.server or head.build.patched.intersection(leg.needs) - {KERNEL})
 
 
 def head_of(leg: LegSpec, head: Context) -> str:

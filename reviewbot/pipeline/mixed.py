@@ -21,11 +21,10 @@ from reviewbot.model.results import LegResult, Outcome
 from reviewbot.model.stack import LegSpec, Stack
 from reviewbot.model.trees import Trees
 from reviewbot.pipeline.blame import BuildAt, changed_of
-from reviewbot.pipeline.costs import SMOKE, has_smoke, kind_of, smoke
+from reviewbot.pipeline.costs import KERNEL, SMOKE, has_smoke, kind_of, smoke
 from reviewbot.runner import Context
 from reviewbot.suites.smoke import QUICK
 
-KERNEL = "kernel"
 MOST = 3
 """Components that are combined, so that there are at most eight stacks; more of them count as one with the last."""
 _FINE = (Outcome.PASS, Outcome.KNOWN)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a reader must know to trust a verdict, one line each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reviewbot.model.comparison import Class
+from reviewbot.model.comparison import Class, FigureChange
 from reviewbot.model.results import Outcome, Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
@@ -61,7 +61,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note(f"failures may be older than this series: {why}")
     if record.comparison:
         yield from (
-            Note(f"leg {leg}: smoke has no result on base, so costs and messages are not compared: {why}")
+            Note(f"leg {leg}: smoke has no result on base, so costs, messages and features are not compared: {why}")
             for leg, why in record.comparison.lost.items()
         )
         yield from (
@@ -86,6 +86,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if gone := record.comparison.of(Class.WITHDRAWN) if record.comparison else ():
         names = ", ".join(f"{test.leg} {test.suite}/{test.test}" for test in gone)
         yield Note(f"{counted(len(gone), 'test')} can no longer run, as announced by the posting: {names}", told=True)
+    yield from (Note(line) for line in _of_features(record.comparison.figures if record.comparison else ()))
     if known := known_failures(record):
         yield Note(
             f"KNOWN: {counted(len(known), 'test')} failed in ways the unpatched stack is known to fail", told=True
@@ -110,6 +111,19 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note("the CPU was emulated (TCG): times mean little, and races show up differently", operator=clean)
         if results.accelerator_why:
             yield Note(f"tcg: {results.accelerator_why}", operator=True)
+
+
+def _of_features(figures: Sequence[FigureChange]) -> Iterator[str]:
+    """Of new filesystems: features that the posting says to drop, one line per sentence, and those that are new."""
+    told: dict[str, list[str]] = {}
+    for one in (one for one in figures if one.feature and not one.counts):
+        told.setdefault(one.announced, []).append(f"{one.leg} {one.feature}")
+    for sentence, names in told.items():
+        if sentence:
+            what = "mke2fs makes filesystems without some features, as announced by the posting"
+            yield f"{what}: {', '.join(names)}: “{sentence}”"
+        else:
+            yield f"mke2fs makes filesystems with features that they do not have on base: {', '.join(names)}"
 
 
 def rests_on(record: Record) -> str:

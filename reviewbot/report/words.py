@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Blame, Class, Comparison
+from reviewbot.model.comparison import Blame, Class, Comparison, FigureChange
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
@@ -46,7 +46,7 @@ def sentence(found: Finding) -> str:
         case FindingKind.TEST:
             reason = f": {found.said}" if found.said else ""
             return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
-        case FindingKind.FIGURE | FindingKind.SLOWER:
+        case FindingKind.FIGURE | FindingKind.SLOWER | FindingKind.FEATURE:
             return f"{_change(found)}{_from(found)}"
         case FindingKind.MESSAGE:
             return f"{test_name(found)}: kernel message that base does not print: {found.said}{_from(found)}"
@@ -126,12 +126,22 @@ def _change(found: Finding) -> str:
     change = found.change
     if change is None:
         return found.said
+    if change.feature:
+        return _lost(change, found.also)
     was, now = amount(max(change.base), change.unit), amount(min(change.head), change.unit)
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
     others = [name.partition(" ")[2] for name in change.also]
     also = f" (also of {listed(others)})" if others else ""
     return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head{also}"
+
+
+def _lost(change: FigureChange, also: Sequence[str]) -> str:
+    """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
+    head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
+    what = f"{change.leg} {change.suite}/{change.test}: mke2fs makes filesystems without {change.feature}"
+    more = f"; with the same cause: {listed(also)}" if also else ""
+    return f"{what} ({head} on head, {base} on base{more})"
 
 
 _FIGURES = {

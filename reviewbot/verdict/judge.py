@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from reviewbot.model.comparison import Blame, Class, Comparison
+from reviewbot.model.comparison import Blame, Class, Comparison, FigureChange
 from reviewbot.model.deaths import evidence
 from reviewbot.model.deep import Deep
 from reviewbot.model.errors import ReviewbotError
@@ -82,7 +82,7 @@ def _new(
         also = tuple(f"{one.leg} {one.suite}/{one.test}" for one in group[1:])
         suspects = _suspects(first.blame, name_of)
         found.append(_finding(leg, test).model_copy(update={"compared": first, "also": also, "suspects": suspects}))
-    for change in comparison.figures:
+    for change in (one for one in comparison.figures if one.counts and not one.feature):
         suspects = _suspects(change.blame, name_of)
         found.append(
             Finding(
@@ -93,6 +93,7 @@ def _new(
                 suspects=suspects,
             )
         )
+    found += _lost_features(comparison, name_of)
     found += [
         Finding(
             kind=FindingKind.MESSAGE,
@@ -121,6 +122,26 @@ def _new(
         for cell in comparison.broken_cells
     ]
     return tuple(found)
+
+
+def _lost_features(comparison: Comparison, name_of: NameOf) -> list[Finding]:
+    """One per guilty patch: mke2fs makes the filesystems of all legs, and one feature may need another."""
+    groups: dict[tuple[str, ...], list[FigureChange]] = {}
+    for change in (one for one in comparison.figures if one.counts and one.feature):
+        guilty = [commit for one in (change.blame.patches if change.blame else ()) for commit in one.commits]
+        groups.setdefault(tuple(guilty), []).append(change)
+    return [
+        Finding(
+            kind=FindingKind.FEATURE,
+            leg=first.leg,
+            suite=first.suite,
+            test=first.test,
+            change=first,
+            also=tuple(f"{one.leg} {one.feature}" for one in others),
+            suspects=_suspects(first.blame, name_of),
+        )
+        for first, *others in groups.values()
+    ]
 
 
 def _suspects(blame: Blame | None, name_of: NameOf) -> tuple[PatchRef, ...]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A test cannot run on head: does the posting say that it takes the feature away? Texts in, a sentence out. Pure."""
+"""A feature is gone on head: does the posting say that it takes it away? Texts in, a sentence out. Pure."""
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -30,6 +30,8 @@ class Feature(Model):
     """Checks of smoke that are NOTRUN without it."""
     notrun: str = ""
     """In the reason of a test of fstests that is; empty: none."""
+    made: tuple[str, ...] = ()
+    """Features of the superblock that it is."""
     words: str
     """What people call it."""
 
@@ -38,6 +40,8 @@ class Rules(Model):
     """`withdrawn.yaml`."""
 
     says: tuple[str, ...] = Field(min_length=1)
+    says_of_made: tuple[str, ...] = ()
+    """More of them, of features that new filesystems have by default."""
     features: tuple[Feature, ...]
 
 
@@ -54,10 +58,26 @@ def announced(suite: str, test: str, reason: str, texts: Iterable[str]) -> str:
     """
     rules = load_rules()
     features = [one.words for one in rules.features if _needs(one, suite, test, reason)]
+    return _said(features, rules.says, texts)
+
+
+def announced_default(feature: str, texts: Iterable[str]) -> str:
+    """The first sentence that says that new filesystems have the feature no longer; empty: none does.
+
+    feature: of the superblock, as dumpe2fs has it. texts: as above.
+    """
+    rules = load_rules()
+    words = [one.words for one in rules.features if feature in one.made]
+    name = re.sub(r"[-_]", "[-_ ]", re.escape(feature).replace(r"\-", "-"))
+    return _said([name, *words], (*rules.says, *rules.says_of_made), texts)
+
+
+def _said(features: Sequence[str], patterns: Sequence[str], texts: Iterable[str]) -> str:
+    """features: patterns of what it is called."""
     if not features:
         return ""
     feature = rf"\b(?:{'|'.join(features)})(?!\w)"
-    says = [re.compile(one.replace(_FEATURE, feature), re.IGNORECASE) for one in rules.says]
+    says = [re.compile(one.replace(_FEATURE, feature), re.IGNORECASE) for one in patterns]
     named = re.compile(feature, re.IGNORECASE)
     for text in texts:
         before = ""

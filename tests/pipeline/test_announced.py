@@ -7,7 +7,7 @@ import pytest
 
 from reviewbot import intake
 from reviewbot.config import load_stack
-from reviewbot.model.comparison import Blame, BlamedPatch, Class, Compared, Comparison
+from reviewbot.model.comparison import Blame, BlamedPatch, Class, Compared, Comparison, FigureChange
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import AppliedPatch, Tree, Trees
 from reviewbot.pipeline.announced import with_announced
@@ -58,10 +58,16 @@ class Series:
 
     def judged(self, blamed: int = 0, test: Compared = PUNCH) -> Compared:
         """blamed: number of the guilty patch; 0: none was found."""
-        patches = (BlamedPatch(component="e2fsprogs", commits=(self.commits[blamed - 1],), probability=1.0),)
-        blame = Blame(components=("e2fsprogs",), patches=patches) if blamed else None
-        comparison = Comparison(tests=(test.model_copy(update={"blame": blame}),))
+        comparison = Comparison(tests=(test.model_copy(update={"blame": self._blame(blamed)}),))
         return with_announced(comparison, self.posting, self.trees, self.mails).tests[0]
+
+    def looked_up(self, blamed: int, change: FigureChange) -> FigureChange:
+        comparison = Comparison(figures=(change.model_copy(update={"blame": self._blame(blamed)}),))
+        return with_announced(comparison, self.posting, self.trees, self.mails).figures[0]
+
+    def _blame(self, blamed: int) -> Blame | None:
+        patches = (BlamedPatch(component="e2fsprogs", commits=(self.commits[blamed - 1],), probability=1.0),)
+        return Blame(components=("e2fsprogs",), patches=patches) if blamed else None
 
 
 def test_the_guilty_patch_says_so(tmp_path: Path) -> None:
@@ -90,3 +96,23 @@ def test_without_blame_any_patch_may_say_it(tmp_path: Path) -> None:
 def test_a_failure_is_no_feature_that_was_taken_away(tmp_path: Path) -> None:
     failed = PUNCH.model_copy(update={"kind": Class.NEW, "outcome": Outcome.FAIL})
     assert Series(tmp_path, "fuse2fs: clean up", SAYS).judged(2, failed).kind is Class.NEW
+
+
+DEFAULT = "mke2fs: no longer enable metadata_csum"
+LOST = FigureChange(
+    leg="ext4", suite="smoke", test="mkfs", figure="feature metadata_csum", unit="filesystems", base=(1.0,), head=(0.0,)
+)
+
+
+def test_a_default_that_is_dropped_is_announced_by_the_guilty_patch_alone(tmp_path: Path) -> None:
+    series = Series(tmp_path, "mke2fs: clean up", DEFAULT)
+    found = series.looked_up(2, LOST)
+    assert (found.announced, found.counts) == ("no longer enable metadata_csum", False)
+    assert series.looked_up(1, LOST).counts
+
+
+def test_a_feature_that_is_gained_or_a_figure_that_grew_needs_no_announcement(tmp_path: Path) -> None:
+    series = Series(tmp_path, DEFAULT, "mke2fs: more")
+    gained = LOST.model_copy(update={"base": LOST.head, "head": LOST.base})
+    leak = LOST.model_copy(update={"figure": "memory", "base": (1.0,), "head": (9.0,)})
+    assert (series.looked_up(1, gained).announced, series.looked_up(1, leak).announced) == ("", "")

@@ -10,9 +10,9 @@ import pytest
 
 from reviewbot.config import load_stack
 from reviewbot.model.artifacts import Artifact, Artifacts
-from reviewbot.model.comparison import Blame, Cell, Class, Compared, Comparison, Counts, NewMessage
+from reviewbot.model.comparison import Blame, Cell, Class, Compared, Comparison, Counts, FigureChange, NewMessage
 from reviewbot.model.errors import InfraError
-from reviewbot.model.lab import GuestStep
+from reviewbot.model.lab import GuestStep, StepReply
 from reviewbot.model.results import Outcome
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.pipeline.blame import Parts, blame, of_test
@@ -217,6 +217,32 @@ def test_the_patch_that_brings_a_kernel_message_is_found_if_the_message_counts(p
     found, other, more = posting.blamed(Loud(guilty=third), Comparison(messages=(error, warning, second))).messages
     assert found.blame and found.blame.patches[0].commits == (posting.tree.patches[2].commit,)
     assert other.blame is None and more.blame is None, "a noisy kernel is one search"
+
+
+@dataclass
+class Making(GuiltyLab):
+    """On guilty stacks mke2fs makes filesystems without checksums."""
+
+    def _next(self, step: GuestStep) -> str:
+        return "done"
+
+    def _reply(self, step: GuestStep, what: str, folder: Path) -> StepReply:
+        reply = super()._reply(step, what, folder)
+        lost = self.guilty(Path(self.jobs[-1].kernel).parent.name)
+        said = "made features 64bit" if lost else "made features 64bit metadata_csum"
+        return reply.model_copy(update={"output": f"{said}\n"}) if step.name == "smoke/mkfs" else reply
+
+
+def test_the_patch_that_loses_a_feature_is_found_and_a_gained_one_is_not_looked_for(posting: Posting) -> None:
+    lost = FigureChange(
+        leg=LEG.name, suite="smoke", test="mkfs", figure="feature metadata_csum", unit="filesystems",
+        base=(1.0, 1.0), head=(0.0, 0.0),
+    )  # fmt: skip
+    gained = lost.model_copy(update={"figure": "feature verity", "base": lost.head, "head": lost.base})
+    lab = Making(guilty=third)
+    found, other = posting.blamed(lab, Comparison(figures=(lost, gained))).figures
+    assert found.blame and found.blame.patches[0].commits == (posting.tree.patches[2].commit,)
+    assert other.blame is None and lab.asked[0] == ["mkfs", "mount"]
 
 
 @dataclass

@@ -330,7 +330,12 @@ def compared() -> Record:
     )  # fmt: skip
     leak = FigureChange(leg="fuse2fs", suite="smoke", figure="memory", unit="KiB", base=(6200.0, 6300.0),
                         head=(34800.0, 35100.0), blame=blame)  # fmt: skip
-    comparison = Comparison(error_bound=0.0162, tests=tests, figures=(leak,))
+    lost = FigureChange(leg="fuse2fs", suite="smoke", test="mkfs", figure="feature metadata_csum", unit="filesystems",
+                        base=(1.0, 1.0), head=(0.0, 0.0), blame=blame)  # fmt: skip
+    gained = lost.model_copy(update={"figure": "feature verity", "base": lost.head, "head": lost.base, "blame": None})
+    dropped = lost.model_copy(update={"figure": "feature 64bit", "announced": "Do not enable 64bit by default."})
+    figures = (leak, lost, lost.model_copy(update={"figure": "feature metadata_csum_seed"}), gained, dropped)
+    comparison = Comparison(error_bound=0.0162, tests=tests, figures=figures)
     patch = PatchRef(component="libfuse", message_id="libfuse.2@example.org", number=2, total=3, commit="e5" * 20,
                      subject="[PATCH 2/3] libfuse: step 2")  # fmt: skip
     verdict = judge(RUN, failed.results, comparison, lambda commit: patch)

@@ -17,7 +17,7 @@ from reviewbot.report import files, schemas
 from reviewbot.report.record import PUBLISHED
 from tests.report.records import RECORDS
 
-VERSIONS = {"comparison": 3, "coverage": 1, "deep": 4, "results": 7, "review": 2, "verdict": 5}
+VERSIONS = {"comparison": 4, "coverage": 1, "deep": 4, "results": 7, "review": 2, "verdict": 6}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from reviewbot.verdict import announced
+from reviewbot.verdict import announced, announced_default
 
 SAYS = [
     ("xattr", "fuse2fs: drop support for extended attributes"),
@@ -73,3 +73,35 @@ def test_the_sentence_is_quoted_in_one_line_without_prefix_and_trailers() -> Non
 
 def test_endless_texts_take_no_time() -> None:
     assert announced("smoke", "punch", "", ["drop " * 100_000, "refuse to " * 100_000, ("a " * 5000 + "\n") * 50]) == ""
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ("metadata_csum", "mke2fs.conf: do not enable metadata_csum by default"),
+        ("metadata_csum", "mke2fs: disable metadata checksums by default"),
+        ("metadata_csum_seed", "mke2fs: no longer enable checksums"),
+        ("metadata_csum", "mke2fs: rework\n\nDrop metadata_csum from the default features."),
+        ("orphan_file", "mke2fs.conf: remove orphan_file from the ext4 profile"),
+        ("has_journal", "mke2fs: create file systems without a journal\n\nBy default they come without journal."),
+        ("64bit", "mke2fs: stop creating 64-bit file systems"),
+        ("FEATURE_I31", "mke2fs: turn FEATURE_I31 off"),
+    ],
+)
+def test_a_posting_that_takes_a_default_away_and_says_so(feature: str, text: str) -> None:
+    assert announced_default(feature, ["mke2fs: something else", text])
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ("metadata_csum", "mke2fs.conf: sort the features of ext4\n\nSort the list by name."),
+        ("metadata_csum", "mke2fs.conf: do not enable orphan_file by default"),
+        ("metadata_csum", "mke2fs: drop metadata_csum_seed from the default features"),
+        ("metadata_csum", "mke2fs: warn about checksums without 64bit"),
+        ("metadata_csum", "mke2fs: fix metadata_csum where quota is disabled"),
+        ("64bit", "mke2fs: do not use 32-bit counters"),
+    ],
+)
+def test_a_posting_that_takes_a_default_away_and_does_not_say_so(feature: str, text: str) -> None:
+    assert announced_default(feature, [text]) == ""

@@ -202,6 +202,7 @@ _WORDS = {
     FindingKind.PATCH: "build",
     FindingKind.APPLY: "patch",
     FindingKind.FIGURE: "new cost",
+    FindingKind.FEATURE: "lost feature",
     FindingKind.MESSAGE: "new message",
     FindingKind.COMPAT: "mixed stack",
 }
