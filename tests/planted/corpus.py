@@ -38,7 +38,7 @@ class Planted(Model):
     """Component -> number of its guilty patch; two: it takes both."""
     leg: str = ""
     """The leg that shows it."""
-    seen_as: Literal["failure", "notrun", "figure", "compat", "slower", ""] = Field(default="")
+    seen_as: Literal["failure", "notrun", "figure", "compat", "slower", "feature", ""] = Field(default="")
     options: tuple[str, ...] = ("--suites", "smoke")
     """What is run to see it."""
 
