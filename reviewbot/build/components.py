@@ -20,8 +20,8 @@ _FSTESTS = ("check", "ltp/fsstress", "ltp/fsx", "tests/generic/group.list")
 
 
 def check_libfuse(out: Path, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
-    """Facts: version, soname, protocol (of FUSE), symbols (the newest version of one), iomap, iomap_enabled (servers
-    are told when the kernel offers it), and hashes of the library and fusermount3.
+    """Facts: version, soname, protocol (of FUSE), symbols (the newest version of one), service (fuservicemount3), iomap
+    and iomap_enabled (servers are told when the kernel offers it), and hashes of the library and fusermount3.
     """
     libraries = sorted(p.name for p in (out / "stack" / "lib").glob("libfuse3.so.*.*"))
     if not libraries or not facts.get("soname"):

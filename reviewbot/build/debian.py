@@ -139,7 +139,7 @@ def _manifest(root: Path) -> dict[str, Fact]:
     said = run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", f"-f={form}"]).output
     versions = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
     facts: dict[str, Fact] = {"manifest": hashlib.sha256(said.encode()).hexdigest(), "packages": len(versions)}
-    for name in ("gcc", "binutils", "make", "xfsprogs", "fio"):
+    for name in ("gcc", "binutils", "make", "xfsprogs", "fio", "systemd"):
         if name in versions:
             facts[name] = versions[name]
     return facts

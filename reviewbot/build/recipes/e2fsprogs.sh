@@ -4,10 +4,12 @@
 export PKG_CONFIG_PATH=/stack/lib/pkgconfig LDFLAGS="-L/stack/lib -Wl,-rpath,/stack/lib ${LDFLAGS:-}"
 servers=--enable-fuse2fs
 if [ -e /src/fuse4fs/Makefile.in ]; then servers="$servers --enable-fuse4fs"; fi
+units=no # also those that have nothing to do with a server
+if ls /src/fuse?fs/*.socket* > /dev/null 2>&1; then units=/stack/lib/systemd/system; fi
 cd /obj
 # shellcheck disable=SC2086 # the words of $servers
 /src/configure --prefix=/stack --with-root-prefix=/stack --sysconfdir=/stack/etc --disable-nls --disable-uuidd \
-	--disable-fsck $servers --with-udev-rules-dir=no --with-systemd-unit-dir=no --with-crond-dir=no
+	--disable-fsck $servers --with-udev-rules-dir=no --with-systemd-unit-dir=$units --with-crond-dir=no
 make -j "$JOBS" V=1
 make install DESTDIR=/out
 rm -rf /out/stack/share/man /out/stack/share/info
@@ -46,7 +48,7 @@ fuse4fs_source=$(has /src/fuse4fs/Makefile.in)
 fuse4fs_iomap=$fuse4fs_iomap
 fuse4fs_libfuse=$(libfuse_of $bin/fuse4fs)
 fuse4fs_rpath=$(dynamic 'R[UN]*PATH' $bin/fuse4fs)
-fuse4fs_service=$(ls /src/fuse4fs/*.socket* > /dev/null 2>&1 && echo yes || echo no)
+fuse4fs_service=$(has /out/stack/lib/systemd/system/fuse4fs.socket)
 api=$(sed -n 's/^#define FUSE_USE_VERSION \([0-9]*\)$/\1/p' lib/config.h)
 iomap=$iomap
 iomap_source=$(says HAVE_FUSE_IOMAP /src/configure.ac)
