@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the results mean, compared with those of base."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from reviewbot.model.comparison import Blame, Class, Comparison, FigureChange
 from reviewbot.model.deaths import evidence
@@ -41,13 +41,23 @@ def judge(
         kind = VerdictKind.PASS
     stopped = {one.leg for one in new if one.suite == "smoke" and one.outcome in (Outcome.HANG, Outcome.CRASH)}
     unknown = [key for key in unknown if not (key[0] in stopped and key[1] == "smoke")]  # the fault ended its machine
-    rest = tuple(_finding(*tests[key]) for key in (*open_, *unknown))
+    rest = (*(_finding(*tests[key]) for key in open_), *_lost([tests[key] for key in unknown]))
     return Verdict(
         run=run,
         kind=kind,
         findings=(*new, *rest),
         compared_with="base" if comparison and not comparison.base_problem else None,
     )
+
+
+def _lost(tests: Sequence[tuple[LegResult, TestResult]]) -> Iterator[Finding]:
+    """Tests without a result: one finding per leg, suite and reason."""
+    causes: dict[tuple[str, str, str], list[tuple[LegResult, TestResult]]] = {}
+    for leg, test in tests:
+        causes.setdefault((leg.leg, test.suite, test.reason or test.test), []).append((leg, test))
+    for (name, _, _), (first, *others) in causes.items():
+        also = tuple(f"{name} {test.suite}/{test.test}" for _, test in others)
+        yield _finding(*first).model_copy(update={"also": also})
 
 
 _ORDER = (VerdictKind.REGRESSION, VerdictKind.FAILURES, VerdictKind.INFRA, VerdictKind.PASS)

@@ -122,6 +122,17 @@ def test_anything_unknown_says_nothing_about_the_series(outcome: Outcome) -> Non
     assert len(found.findings) == 3
 
 
+def test_tests_that_got_no_result_for_one_reason_are_one_finding() -> None:
+    lost = leg("fuse4fs", Outcome.INFRA, Outcome.INFRA, Outcome.INFRA)
+    why = ("the machine was lost", "the machine was lost", "no disk")
+    tests = tuple(test.model_copy(update={"reason": said}) for test, said in zip(lost.tests, why, strict=True))
+    found = verdict(lost.model_copy(update={"tests": tests}))
+    assert [(one.said, one.also) for one in found.findings] == [
+        ("the machine was lost", ("fuse4fs smoke/1",)),
+        ("no disk", ()),
+    ]
+
+
 def test_broken_counts_before_unknown_and_its_findings_come_first() -> None:
     found = verdict(leg("ext4", Outcome.MISS, Outcome.INFRA), leg("fuse2fs", Outcome.HANG, Outcome.PASS, Outcome.FAIL))
     assert found.kind is VerdictKind.FAILURES
