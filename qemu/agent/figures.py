@@ -8,6 +8,7 @@ thread: that takes the server's mmap lock, and who waits for it may wait for a s
 """
 
 import _thread
+import glob
 import os
 import re
 import time
@@ -60,6 +61,12 @@ def requests(names: dict[str, str], trace: str = TRACE) -> dict[str, int] | None
     return {names.get(opcode, opcode): int(count) for opcode, count in found}
 
 
+def servers() -> list[str]:
+    """Pids of those that serve, as the mount helper noted them."""
+    found = glob.glob(f"{RUN}/servers/*.pid")
+    return [read(path).strip() for path in found if not os.path.exists(f"{path[:-3]}status")]
+
+
 def pss_kib(pid: str) -> int | None:
     found = re.search(r"^Pss: +(\d+) kB", read(f"/proc/{pid}/smaps_rollup"), re.MULTILINE)
     return int(found[1]) if found else None
@@ -82,7 +89,7 @@ class Meter:
         """Look at the servers that live, for ever."""
         while True:
             time.sleep(INTERVAL)
-            for pid in read(f"{GROUP}/cgroup.procs").split() if self.on else ():
+            for pid in servers() if self.on else ():
                 self.samples.append(pss_kib(pid))
 
     def begin(self) -> None:

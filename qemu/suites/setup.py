@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 
+import containment
 import iomap
 from guest import FSTYP, MNT, RUN, SERVER, Failed, NotRun, device, mkfs, mount, mount_line, read, server_log, umount
 
@@ -85,11 +86,14 @@ def prove_libraries() -> None:
         prove(**{f"sha256:{path}": sha256(path)})
 
 
-def prove_iomap() -> None:
-    facts, missing = iomap.prove()
+PROOFS = {"iomap": iomap.prove, "containment": containment.prove}
+
+
+def prove_demand(demand: str) -> None:
+    facts, missing = PROOFS[demand]()
     prove(**facts)
     if missing:
-        raise Unproven("iomap", missing)
+        raise Unproven(demand, missing)
 
 
 def prove_versions() -> None:
@@ -120,15 +124,16 @@ def try_mount(demands: list[str]) -> None:
         print(server_log(), end="")
         prove(mount=f"failed: {why}")
         if demands:
-            raise Unproven(", ".join(demands), iomap.why_not_mounted() or str(why)) from None
+            said = containment.why_not_mounted() if "containment" in demands else iomap.why_not_mounted()
+            raise Unproven(", ".join(demands), said or str(why)) from None
         return
     line = mount_line()
     prove(mount=f"{line[1] if line else FSTYP} rw")
     try:
         if SERVER:
             prove_libraries()
-        if "iomap" in demands:
-            prove_iomap()
+        for demand in demands:
+            prove_demand(demand)
     finally:
         umount()
 
@@ -141,6 +146,7 @@ def main(demands: list[str]) -> int:
             os.makedirs(place, exist_ok=True)
         check_kernel(demands)
         check_programs()
+        containment.demand("containment" in demands)
         prove_versions()
         try_mount(demands)
     except (Problem, Failed) as why:

@@ -39,4 +39,7 @@ def test_kernel_and_library_that_do_not_agree_make_the_legs_unavailable_that_nee
 def test_a_service_needs_a_tree_that_has_one_and_a_guest_that_can_run_it() -> None:
     assert why("fuse4fs-service", built()) == "this e2fsprogs has no fuse4fs service"
     with_service = built(e2fsprogs={"fuse4fs": True, "fuse4fs_service": True})
+    assert why("fuse4fs-service", with_service) == "this libfuse has no service"
+    library: dict[str, Fact] = {"iomap": True, "service": True}
+    with_service = built(e2fsprogs={"fuse4fs": True, "fuse4fs_service": True}, libfuse=library)
     assert why("fuse4fs-service", with_service) == "this guest has no systemd"

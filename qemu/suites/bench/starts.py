@@ -11,6 +11,7 @@ import subprocess
 import time
 from typing import Any
 
+import containment
 from guest import MNT, RUN, SERVER, Failed, NotRun, device, mount_line, read, run, umount
 
 from bench.files import ended, kill
@@ -77,6 +78,8 @@ def fork(order: dict[str, Any]) -> dict[str, Row]:
     """
     if not SERVER:
         raise NotRun("the kernel's own filesystem has no server that could be copied")
+    if containment.demanded():
+        raise NotRun("systemd starts a contained server: a copy of it would be none of its own")
     (name,) = order["rows"]
     server, _ = _start(_learn(), MNT)
     said = _gdb(server.pid)
@@ -133,13 +136,11 @@ def service(order: dict[str, Any]) -> dict[str, Row]:
     """The contained server is a leg of its own, which has all rows; here it is said why it does not run."""
     if not SERVER:
         raise NotRun("the kernel's own filesystem has no server that could be contained")
-    units = [path for place in ("lib", "usr/lib", "share") for path in glob.glob(f"/stack/{place}/systemd/system/*")]
-    mine = [os.path.basename(path) for path in units if os.path.basename(path).startswith(SERVER)]
-    if not mine:
+    if containment.demanded():
+        raise NotRun(f"this leg is the contained server: leg {SERVER} has the rows of the plain one")
+    if not glob.glob(f"/stack/lib/systemd/system/{SERVER}*.socket"):
         raise NotRun(f"this tree installs no systemd unit of {SERVER}")
-    if not os.path.isdir("/run/systemd/system"):
-        raise NotRun(f"{mine[0]} needs systemd, which is not the first process of this guest: leg {SERVER}-service")
-    raise NotRun(f"leg {SERVER}-service has the rows of {mine[0]}")
+    raise NotRun(f"leg {SERVER}-service has the rows of {SERVER}.socket")
 
 
 def _learn() -> str:
@@ -160,14 +161,17 @@ def _log() -> str:
 
 
 def _start(words: str, place: str) -> tuple["subprocess.Popen[bytes]", float]:
-    """The server, and seconds until its first answer. Raises Failed."""
+    """The server, or the helper that mounts a contained one, and seconds until its first answer. Raises Failed."""
     outside = os.stat(place).st_dev
     with open(f"{RUN}/server.log", "ab") as log:
         began = time.monotonic()
         argv = [SERVER, "-f", device(), place, "-o", words]
-        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if containment.demanded():
+            argv = ["fuservicemount3", device(), place, "-t", "fuse.ext4", "-o", words]
+        env = {**os.environ, "LD_LIBRARY_PATH": "/stack/lib"}
+        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
     while os.stat(place).st_dev == outside:
-        if server.poll() is not None or time.monotonic() - began > LIMIT:
+        if server.poll() or time.monotonic() - began > LIMIT:
             server.kill()
             raise Failed(f"{SERVER} did not mount {device()}: status {server.poll()}")
         time.sleep(0.002)
@@ -178,6 +182,7 @@ def _end(server: "subprocess.Popen[bytes]", place: str) -> None:
     _umount(place)
     try:
         server.wait(LIMIT)
+        containment.await_end(LIMIT)
     except subprocess.TimeoutExpired:
         server.kill()
         raise Failed(f"{SERVER} was still running {LIMIT:.0f} s after it was unmounted") from None

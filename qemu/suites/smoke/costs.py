@@ -15,13 +15,12 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from guest import SERVER, folder, read, write
+from guest import SERVER, folder, read, server_pids, write
 
 from smoke.metadata import drop_caches
 
 BATCHES, BATCH = 4, 25
 """The quickest batch counts for the time: others were disturbed."""
-GROUP = "/sys/fs/cgroup/reviewbot.servers/cgroup.procs"
 CACHES = [path for path in glob.glob("/sys/kernel/slab/kmalloc-*/shrink") if "/kmalloc-rcl" not in path]
 Operation = Callable[[int], object]
 
@@ -146,8 +145,7 @@ def server_kib() -> int | None:
     if not SERVER:
         return None
     try:
-        pids = read(GROUP).decode().split()
-        texts = [read(f"/proc/{pid}/smaps_rollup").decode() for pid in pids]
+        texts = [read(f"/proc/{pid}/smaps_rollup").decode() for pid in server_pids()]
     except OSError:
         return None
     found = [re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB", text, re.MULTILINE) for text in texts]
