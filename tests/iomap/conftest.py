@@ -14,7 +14,7 @@ from reviewbot.host.process import ToolMissing
 from reviewbot.lab.accel import qemu_version
 from tests.iomap.stack import as_mbox, reviewbot
 
-LEGS = "ext4,fuse4fs,fuse4fs-iomap"
+LEGS = "ext4,fuse4fs,fuse4fs-iomap,fuse4fs-service"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The posting: three patches each to kernel, libfuse and e2fsprogs, the last of each switches iomap on.
+"""The posting: patches to kernel, libfuse and e2fsprogs, the last of each switches iomap on.
 
 Numbers, structures and switches are those of the seventh version of fuse-iomap. Data moves by fs/iomap; the server is a
 small one for ext4, on libext2fs.

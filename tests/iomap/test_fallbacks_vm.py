@@ -30,7 +30,18 @@ stand_in() {
 }
 """
 PRELOAD = "env LD_PRELOAD=/run/shim.so FAULT="
-RUN_SETUP = "python3 -S /stack/suites/run.py setup iomap"
+SETUP = "python3 -S /stack/suites/run.py setup"
+RUN_SETUP = f"{SETUP} iomap"
+CONTAINED = load_stack().leg("fuse4fs-service")
+UNIT = "/stack/lib/systemd/system/fuse4fs"
+# systemd reads its units when it starts, and it starts with the first mount.
+RESTART = "kill -9 $(cat /run/reviewbot/service/pid) 2>/dev/null; sleep 1; rm -rf /run/filesystems"
+UNCONTAINED = {
+    "user-namespaces": ("echo 0 >/proc/sys/user/max_user_namespaces",
+                        "Main process exited, code=exited, status=217/USER"),
+    "other-socket": (f"sed s/ext4/ext5/ {UNIT}.socket >/run/socket; mount --bind /run/socket {UNIT}.socket",
+                     "fuservicemount3: /run/filesystems/ext4: No such file or directory"),
+}  # fmt: skip
 SWITCH = "/sys/module/fuse/parameters/enable_iomap"
 FALLBACKS = {
     "switch": (f"mount --bind /dev/null {SWITCH}", f"{SWITCH} stays off"),
@@ -62,11 +73,20 @@ def setups(iomap_run: IomapRun, tmp_path_factory: pytest.TempPathFactory) -> Map
     def step(name: str, script: str) -> GuestStep:
         return GuestStep(name=f"setup/{name}", argv=("/bin/sh", "-c", STAND_IN + script), env=env, timeout=60)
 
+    def contained(name: str, bring_about: str) -> GuestStep:
+        undo = f"umount {UNIT}.socket 2>/dev/null; echo 1000 >/proc/sys/user/max_user_namespaces"
+        script = f"{RESTART}; {bring_about or ':'}; {SETUP} containment; status=$?; {undo}; exit $status"
+        env = dict(suites.leg_env(CONTAINED))
+        return GuestStep(name=f"setup/{name}", argv=("/bin/sh", "-c", script), env=env, timeout=120)
+
     steps = [step("none", f"echo {shim} | base64 -d >/run/shim.so; {RUN_SETUP}")]
     for name, (bring_about, _) in FALLBACKS.items():
         undo = f"umount {SWITCH} /stack/bin/fuse4fs 2>/dev/null; umount -l /mnt/test 2>/dev/null"
         steps.append(step(name, f"{bring_about}; {RUN_SETUP}; status=$?; {undo}; exit $status"))
     steps.append(step("again", RUN_SETUP))
+    steps.append(contained("contained", ""))
+    steps += (contained(name, bring_about) for name, (bring_about, _) in UNCONTAINED.items())
+    steps.append(contained("contained-again", ""))
     run = DemoRun(0, "", "", folder, iomap_run.folder)
     job = images_of(run).job(*steps, disks=suites.disks(1))
     done = run_job(job, TCG, folder / "machine")
@@ -86,3 +106,15 @@ def test_a_silent_fallback_is_found_and_named(setups: Mapping[str, Setup], fallb
     found = setups[fallback]
     assert not found.ok
     assert FALLBACKS[fallback][1] in found.reason
+
+
+@pytest.mark.parametrize("name", ["contained", "contained-again"])
+def test_a_service_whose_restrictions_are_in_force_is_proven(setups: Mapping[str, Setup], name: str) -> None:
+    assert setups[name].reason == ""
+    assert setups[name].proofs["service_capabilities"] == "none"
+
+
+@pytest.mark.parametrize("name", UNCONTAINED)
+def test_a_service_that_cannot_be_contained_or_reached_is_named(setups: Mapping[str, Setup], name: str) -> None:
+    assert not setups[name].ok
+    assert UNCONTAINED[name][1] in setups[name].reason

@@ -21,6 +21,14 @@ def test_the_leg_proves_that_data_moved_by_iomap(iomap_run: IomapRun) -> None:
     assert proofs["mount"] == "fuse.ext4 rw"
 
 
+def test_the_service_is_contained_as_its_unit_demands(iomap_run: IomapRun) -> None:
+    proofs = iomap_run.leg("fuse4fs-service")["proofs"]
+    assert proofs["service"].startswith("fuse4fs@")
+    assert (proofs["service_capabilities"], proofs["service_seccomp"]) == ("none", True)
+    assert 61184 <= proofs["service_uid"] <= 65519  # what systemd gives to DynamicUser=
+    assert {"user", "mnt", "net"} <= set(proofs["service_namespaces"].split())
+
+
 def requests(run: IomapRun, leg: str) -> dict[str, int]:
     """Of all tests of a leg."""
     total: dict[str, int] = {}
@@ -48,7 +56,7 @@ def test_checks_of_file_io_pass_on_both_legs_and_stand_beside_ext4(iomap_run: Io
         for test in leg["tests"]
         if test["test"] == check
     }
-    assert found == dict.fromkeys(("ext4", "fuse4fs", "fuse4fs-iomap"), "PASS")
+    assert found == dict.fromkeys(("ext4", "fuse4fs", "fuse4fs-iomap", "fuse4fs-service"), "PASS")
 
 
 def test_holes_are_told_by_iomap_only(iomap_run: IomapRun) -> None:
@@ -58,7 +66,8 @@ def test_holes_are_told_by_iomap_only(iomap_run: IomapRun) -> None:
         for test in leg["tests"]
         if test["test"] == "holes"
     }
-    assert holes == {"ext4": "PASS", "fuse4fs": "NOTRUN", "fuse4fs-iomap": "PASS"}
+    without = dict.fromkeys(("fuse4fs", "fuse4fs-service"), "NOTRUN")
+    assert holes == {"ext4": "PASS", "fuse4fs-iomap": "PASS", **without}
 
 
 def test_the_summary_says_that_no_data_went_through_the_server(iomap_run: IomapRun) -> None:
