@@ -2,8 +2,9 @@
 """What the servers of a FUSE leg took and were asked: one line per leg."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from reviewbot.model.artifacts import Fact
 from reviewbot.model.figures import ServerFigures
 from reviewbot.model.results import LegResult, TestResult
 from reviewbot.model.words import counted
@@ -39,11 +40,20 @@ def _words(leg: LegResult) -> str:
         said.append(asked)
     if "iomap_probe" in leg.proofs and (moved := _by_iomap(measured)):
         said.append(moved)
+    if "service_uid" in leg.proofs:
+        said.append(_contained(leg.proofs))
     if slowest := _highest(measured, lambda figures: figures.umount_seconds_max):
         said.append(f"exited at most {slowest[1]:.1f} s after umount ({slowest[0]})")
     if late := sum(figures.umounts_late for _, figures in measured):
         said.append(f"{counted(late, 'server')} did not exit within the limit")
     return ", ".join(said)
+
+
+def _contained(proofs: Mapping[str, Fact]) -> str:
+    """`ran contained: user 61599, no capabilities, seccomp filter`."""
+    rights = proofs.get("service_capabilities", "unknown")
+    said = [f"user {proofs['service_uid']}", "no capabilities" if rights == "none" else f"capabilities {rights}"]
+    return f"ran contained: {', '.join(said + ['seccomp filter'] * (proofs.get('service_seccomp') is True))}"
 
 
 def _highest(

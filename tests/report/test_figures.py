@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One line per FUSE leg says what its servers took."""
 
+from collections.abc import Mapping
+
+from reviewbot.model.artifacts import Fact
 from reviewbot.model.figures import ServerFigures
 from reviewbot.report import files
 from reviewbot.report.figures import server_lines
@@ -58,18 +61,22 @@ def test_the_summary_says_it_and_the_mail_to_an_author_does_not() -> None:
     assert b"of CPU" not in mail
 
 
-def proven(*requests: dict[str, int]) -> str:
-    """The line of a leg that proved iomap."""
+def proven(*requests: dict[str, int], proofs: Mapping[str, Fact] | None = None) -> str:
+    """The line of a leg that gave proofs: of iomap."""
     tests = [
         case("fstests", f"generic/{n:03}").model_copy(update={"server": ServerFigures(requests=one)})
         for n, one in enumerate(requests)
     ]
-    (line,) = server_lines(
-        judged(
-            results(leg("fuse4fs-iomap", *tests).model_copy(update={"proofs": {"iomap_probe": "5 FUSE_IOMAP_BEGIN"}}))
-        )
-    )
+    proofs = proofs or {"iomap_probe": "5 FUSE_IOMAP_BEGIN"}
+    (line,) = server_lines(judged(results(leg("fuse4fs-iomap", *tests).model_copy(update={"proofs": proofs}))))
     return line
+
+
+def test_a_contained_leg_says_with_which_rights_its_server_ran() -> None:
+    none: dict[str, Fact] = {"service_uid": 61599, "service_capabilities": "none", "service_seccomp": True}
+    some: dict[str, Fact] = {"service_uid": 0, "service_capabilities": "3fff", "service_seccomp": False}
+    assert proven({"LOOKUP": 1}, proofs=none).endswith("ran contained: user 61599, no capabilities, seccomp filter")
+    assert proven({"LOOKUP": 1}, proofs=some).endswith("ran contained: user 0, capabilities 3fff")
 
 
 def test_a_leg_by_iomap_says_when_no_data_went_through_its_server() -> None:
