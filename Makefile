@@ -39,7 +39,7 @@ $(VENV)/.ready: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the package into $(VENV), a minute or two"
 	@$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
-	@# A second at each start, where the environment keeps Python from writing it.
+	@# Saves a second per start where PYTHONDONTWRITEBYTECODE is set.
 	@$(BIN)/python -m compileall -q reviewbot
 	@touch $@
 

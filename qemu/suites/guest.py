@@ -7,7 +7,6 @@ Python 3.11 and nothing but its standard library.
 
 import ctypes
 import errno
-import glob
 import os
 import subprocess
 import sys
@@ -225,12 +224,6 @@ def log_size() -> int:
         return os.stat(f"{RUN}/server.log").st_size
     except FileNotFoundError:
         return 0
-
-
-def server_pids() -> list[str]:
-    """Of the servers that serve now, as the mount helper noted them."""
-    found = glob.glob(f"{RUN}/servers/*.pid")
-    return [read(path).decode().strip() for path in found if not os.path.exists(f"{path[:-3]}status")]
 
 
 def server_log(start: int = 0, lines: int = 15) -> str:

@@ -15,7 +15,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from guest import SERVER, folder, read, server_pids, write
+import figures
+from guest import SERVER, folder, read, write
 
 from smoke.metadata import drop_caches
 
@@ -145,7 +146,7 @@ def server_kib() -> int | None:
     if not SERVER:
         return None
     try:
-        texts = [read(f"/proc/{pid}/smaps_rollup").decode() for pid in server_pids()]
+        texts = [read(f"/proc/{pid}/smaps_rollup").decode() for pid in figures.servers()]
     except OSError:
         return None
     found = [re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB", text, re.MULTILINE) for text in texts]
