@@ -59,6 +59,8 @@ def test_the_demo_proves_what_it_ran(demo_run: DemoRun) -> None:
         assert str(leg.proofs["kernel_release"]).endswith(f"-rb-{trees['kernel'].head_tree[:12]}")
         assert leg.tests and all(test.outcome in FINE for test in leg.tests)
         assert all(test.reason for test in leg.tests if test.outcome is Outcome.NOTRUN)
+        found = {test.test: test.outcome for test in leg.tests}
+        assert found["mount"] is found["fsck"] is Outcome.PASS
         assert leg.accelerator == lock.accelerator
         for test in leg.tests:
             assert (demo_run.folder / test.log / "output.txt").exists()

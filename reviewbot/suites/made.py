@@ -14,10 +14,10 @@ _SIZE = re.compile(r"\d{1,9}", re.ASCII)
 
 def made(output: str) -> Filesystem | None:
     """From lines `made features NAME…`, `made mount-options NAME…`, `made inode-size BYTES`, `made block-size BYTES`;
-    None without the first. `(none)` is no name.
+    None without the first, or when it is empty. `(none)` is no name.
     """
     said = dict(reversed(_LINE.findall(output)))
-    if "features" not in said:
+    if not said.get("features", "").strip():
         return None
     return Filesystem(
         features=_names(said["features"]),

@@ -13,17 +13,18 @@ from reviewbot.suites.setup import PYTHON, STILL, STILL_AGAIN, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
 CHECKS = (
-    "mkfs", "mount", "files", "directories", "rename", "exchange", "noreplace", "moves", "links", "nodes", "tmpfile",
-    "flags", "nanoseconds", "xattr", "acl", "default-acl", "sparse", "holes", "allocate", "punch", "zero", "copy",
-    "direct", "locks", "sizes", "mmap", "pages", "fsync", "space", "readonly", "names", "many", "times", "follow",
-    "caches", "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "fsck",
+    "mkfs", "mount", "files", "truncation", "directories", "rename", "exchange", "noreplace", "moves", "links", "nodes",
+    "tmpfile", "flags", "nanoseconds", "years", "atime", "xattr", "acl", "default-acl", "owners", "setgid", "umask",
+    "search", "sparse", "holes", "allocate", "punch", "zero", "copy", "direct", "locks", "sizes", "mmap", "pages",
+    "fsync", "durable", "durable-names", "space", "statfs", "full", "readonly", "names", "many", "times", "follow",
+    "caches", "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "outside", "fsck",
 )  # fmt: skip
-"""In order: `remount` compares all that the earlier ones left, `fsck` judges the disk at the end."""
+"""In order: `remount` and `outside` compare all that the earlier ones left, `fsck` judges the disk at the end."""
 QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")
 """Does the filesystem work at all? One operation of each kind, and no load: a third of the time."""
 
 _BASIS = ("mkfs", "mount")
-_JUDGES = frozenset({"remount", "fsck"})
+_JUDGES = frozenset({"remount", "outside", "fsck"})
 
 _LIMIT, _LIMIT_AGAIN = 20.0, 6.0
 """Seconds, on a machine that is not slow; and when a check is run again, for one that hangs does so several times.
@@ -32,7 +33,7 @@ One that works takes a tenth of that, on a crowded host, too.
 """
 _LONG = {
     **dict.fromkeys(("mkfs", "mount", "readonly", "parallel", "interrupt", "unmount", "fsck"), (60.0, 20.0)),
-    **dict.fromkeys(("fio", "stress", "many", "remount", "costs"), (120.0, 20.0)),
+    **dict.fromkeys(("fio", "stress", "many", "remount", "outside", "costs"), (120.0, 20.0)),
 }
 """The same of checks that move more, or wait for a server's start or end."""
 

@@ -72,6 +72,6 @@ def test_lines_that_only_sound_like_splats_leave_room_for_one() -> None:
      "[    1.000000][T1] x\n", "x [    1.000000] y\n", "is trying to acquire lock:\n", " (f) from [<80>] (g+0x1/0x2)\n",
      "INFO: task a:1 blocked ", "=" * 60 + "\n", "------------[ cut here ]------------\n"],
 )  # fmt: skip
-def test_ten_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
-    """Quadratic work on this much would take hours."""
-    assert len(splat_blocks(piece * (10_000_000 // len(piece)))) <= MAX_BLOCKS + 1
+def test_megabytes_of_junk_take_no_more_than_their_share(piece: str) -> None:
+    """Quadratic work on this much would take many minutes."""
+    assert len(splat_blocks(piece * (3_000_000 // len(piece)))) <= MAX_BLOCKS + 1

@@ -14,4 +14,4 @@ pytestmark = pytest.mark.vm
 
 def test_a_killed_run_ends_as_if_nothing_had_been_when_it_is_repeated(demo_run: DemoRun, tmp_path: Path) -> None:
     assert demo_run.status == 0
-    assert kills(WholeRun(tmp_path), 1, 6) == [], "killed twice"
+    assert kills(WholeRun(tmp_path), 2, 12) == [], "the second is killed twice"

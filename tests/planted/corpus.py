@@ -41,6 +41,8 @@ class Planted(Model):
     seen_as: Literal["failure", "notrun", "figure", "compat", "slower", "feature", ""] = Field(default="")
     options: tuple[str, ...] = ("--suites", "smoke")
     """What is run to see it."""
+    joins: tuple[str, ...] = ()
+    """Postings, each of components of its own, that are posted as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,11 @@ def load(name: str) -> Planted:
 
 
 def components(name: str) -> tuple[str, ...]:
-    return tuple(c for c in ("kernel", "libfuse", "e2fsprogs") if (POSTINGS / name / c).is_dir())
+    return tuple(c for c in ("kernel", "libfuse", "e2fsprogs") if patches(name, c))
 
 
 def patches(name: str, component: str) -> list[Path]:
-    return sorted((POSTINGS / name / component).glob("*.patch"))
+    return sorted(path for one in load(name).joins or (name,) for path in (POSTINGS / one / component).glob("*.patch"))
 
 
 def subject_of(patch: Path) -> str:

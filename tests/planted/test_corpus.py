@@ -22,3 +22,12 @@ def test_a_posting_names_patches_that_it_has(name: str) -> None:
     assert corpus.as_mbox(name).count(b"Message-ID:") == 1 + sum(
         1 + len(corpus.patches(name, component)) for component in corpus.components(name)
     )
+
+
+@pytest.mark.parametrize("name", [name for name in corpus.names() if corpus.load(name).joins])
+def test_postings_that_are_joined_are_of_one_kind_and_change_other_components(name: str) -> None:
+    planted = corpus.load(name)
+    joined = [corpus.load(one) for one in planted.joins]
+    assert {one.kind for one in joined} == {planted.kind}
+    assert planted.guilty == {component: number for one in joined for component, number in one.guilty.items()}
+    assert len(corpus.components(name)) == sum(len(corpus.components(one)) for one in planted.joins)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Words of strangers (mails, the guest's output) stay words in every report."""
 
+import functools
 import re
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.utils import getaddresses
 from xml.etree import ElementTree
@@ -239,14 +241,18 @@ def headings(lines: list[str]) -> list[str]:
     return [line for line in lines if line.startswith("#")][1:]
 
 
+@functools.cache
+def plain(build: Callable[[str], Record]) -> list[str]:
+    return outside_code(summary_markdown(build("x")))
+
+
 @given(TEXTS.filter(str.strip))
 @example("\\|")
 @example("##[error]")
 @example("see https://evil.example/a|b@c#d, www.evil.example.")
 def test_no_text_leaves_its_place_in_markdown(text: str) -> None:
-    builds = (record_with, broken_record, reviewed_record)
-    plain_pages = [outside_code(summary_markdown(build("x"))) for build in builds]
-    for build, plain_page in zip(builds, plain_pages, strict=True):
+    for build in (record_with, broken_record, reviewed_record):
+        plain_page = plain(build)
         page = summary_markdown(build(text))
         assert not WORKFLOW_COMMAND.search(page)
         lines = outside_code(page)

@@ -32,6 +32,7 @@ def test_a_line_per_kind_of_what_was_made() -> None:
 
 def test_what_is_not_said_is_not_known() -> None:
     assert made("nothing of it") is None
+    assert made("made features \nmade inode-size 256\n") is None, "dumpe2fs says it in other words"
     said = "made features 64bit\nmade mount-options (none)\nmade inode-size \nmade block-size 1 KiB\n"
     assert made(said) == Filesystem(features=("64bit",))
 

@@ -3,9 +3,13 @@
 
 from guest import conclude
 
-from smoke import costs, disk, features, files, load, metadata
+from smoke import costs, disk, features, files, load, metadata, rights, whole
 
-CHECKS = {**costs.CHECKS, **disk.CHECKS, **features.CHECKS, **files.CHECKS, **load.CHECKS, **metadata.CHECKS}
+CHECKS = {
+    name: check
+    for module in (costs, disk, features, files, load, metadata, rights, whole)
+    for name, check in module.CHECKS.items()
+}
 
 
 def main(words: list[str]) -> int:

@@ -19,7 +19,7 @@ KIB = 1 << 10
 _KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE = 1, 2, 16
 _NOREPLACE = 1
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
-_NODUMP = 0x40
+_IMMUTABLE, _NODUMP = 0x10, 0x40
 
 
 def punch() -> None:
@@ -28,7 +28,8 @@ def punch() -> None:
     with open(path, "r+b") as file:
         before = os.fstat(file.fileno()).st_blocks
         with supported("punching holes", errno.EOPNOTSUPP):
-            _fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
+            fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
+        expect(os.pread(file.fileno(), KIB, 200 * KIB) == bytes(KIB), "what was punched out is still in the cache")
         os.fsync(file.fileno())
         now = os.fstat(file.fileno())
     expect(now.st_blocks < before, f"a file of {before} blocks has {now.st_blocks} after a hole was punched")
@@ -39,7 +40,8 @@ def zero() -> None:
     """FALLOC_FL_ZERO_RANGE makes zeroes, and nothing else."""
     path = _filled("zero")
     with open(path, "r+b") as file, supported("FALLOC_FL_ZERO_RANGE", errno.EOPNOTSUPP):
-        _fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+        fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+        expect(os.pread(file.fileno(), KIB, 50 * KIB) == bytes(KIB), "what was zeroed is still in the cache")
     _compare(path, _PATTERN[: 33 * KIB] + bytes(40 * KIB) + _PATTERN[73 * KIB :])
 
 
@@ -49,13 +51,18 @@ def allocate() -> None:
     size = len(_PATTERN)
     with open(path, "r+b") as file:
         with supported("fallocate(2)", errno.EOPNOTSUPP):
-            _fallocate(file.fileno(), 0, size, 100 * KIB)
+            fallocate(file.fileno(), 0, size, 100 * KIB)
         equal(os.fstat(file.fileno()).st_size, size + 100 * KIB, "size after fallocate(2)")
-        _fallocate(file.fileno(), _KEEP_SIZE, size + 100 * KIB, 100 * KIB)
+        fallocate(file.fileno(), _KEEP_SIZE, size + 100 * KIB, 100 * KIB)
         now = os.fstat(file.fileno())
     equal(now.st_size, size + 100 * KIB, "size after fallocate(2) with KEEP_SIZE")
     expect(now.st_blocks * 512 >= size + 200 * KIB, f"only {now.st_blocks} blocks are reserved")
-    _compare(path, _PATTERN + bytes(100 * KIB))
+    with open(path, "r+b") as file:
+        os.pwrite(file.fileno(), _PATTERN[: 30 * KIB], size + 40 * KIB)
+    _compare(path, _PATTERN + bytes(40 * KIB) + _PATTERN[: 30 * KIB] + bytes(30 * KIB))
+    with open(f"{path}2", "wb") as file:
+        refused(errno.ENOSPC, "fallocate(2) of more than the disk has", fallocate, file.fileno(), 0, 0, 1 << 40)
+    os.unlink(f"{path}2")
 
 
 def holes() -> None:
@@ -98,6 +105,11 @@ def nodes() -> None:
         equal(stat.S_IFMT(now.st_mode), kind, f"type of a {name}")
         if kind in (stat.S_IFCHR, stat.S_IFBLK):
             equal((os.major(now.st_rdev), os.minor(now.st_rdev)), (260, 70000), f"number of a {name} device")
+    os.mkdir("directory")
+    os.symlink("directory", "link")
+    for entry in os.scandir("."):  # what readdir(3) says of the type, where it says something
+        seen = (entry.is_dir(follow_symlinks=False), entry.is_symlink())
+        equal(seen, (entry.name == "directory", entry.name == "link"), f"what readdir(3) says of {entry.name}")
 
 
 def noreplace() -> None:
@@ -132,8 +144,20 @@ def flags() -> None:
             before = _flags(file.fileno())
             fcntl.ioctl(file.fileno(), _SETFLAGS, struct.pack("l", before | _NODUMP))
         equal(_flags(file.fileno()), before | _NODUMP, "flags after chattr +d")
+        fcntl.ioctl(file.fileno(), _SETFLAGS, struct.pack("l", before | _IMMUTABLE))
+        equal(_flags(file.fileno()), before | _IMMUTABLE, "flags after chattr +i")
+        expect(not _may_write(path), "an immutable file can be opened to be written")
         fcntl.ioctl(file.fileno(), _SETFLAGS, struct.pack("l", before))
-        equal(_flags(file.fileno()), before, "flags after chattr -d")
+        equal(_flags(file.fileno()), before, "flags after chattr -d -i")
+    expect(_may_write(path), "a file that is no longer immutable cannot be written")
+
+
+def _may_write(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except PermissionError:
+        return False
+    return True
 
 
 def nanoseconds() -> None:
@@ -147,6 +171,31 @@ def nanoseconds() -> None:
     if now.st_mtime_ns == mtime // 10**9 * 10**9:
         raise NotRun("times are kept to the second")
     equal((now.st_atime_ns, now.st_mtime_ns), (atime, mtime), "times")
+
+
+def years() -> None:
+    """Times before 1970 and after 2038 are kept."""
+    path = folder("years") + "/f"
+    write(path, b"")
+    for year, seconds in ((1960, -315_619_200), (2040, 2_208_988_800), (2100, 4_102_444_800)):
+        os.utime(path, (seconds, seconds + 1))
+        drop_caches()
+        now = os.stat(path)
+        equal((int(now.st_atime), int(now.st_mtime)), (seconds, seconds + 1), f"times in {year}")
+
+
+def atime() -> None:
+    """Reading a file sets its time of access, when that is older than its mtime, and when it is old."""
+    path = folder("atime") + "/f"
+    write(path, b"read me")
+    old = 10**18
+    for words, mtime in (("older than its mtime", old + 10**9), ("years old", old - 10**9)):
+        os.utime(path, ns=(old, mtime))
+        drop_caches(3)
+        read(path)
+        drop_caches()
+        if os.stat(path).st_atime_ns == old:
+            raise NotRun(f"reading does not set a time of access that is {words}")
 
 
 def direct() -> None:
@@ -176,6 +225,7 @@ def locks() -> None:
         fcntl.lockf(file, fcntl.LOCK_EX, 100, 0)
         expect(not _locked_by_another(path, fcntl.lockf, 10, 50), "two processes lock one range")
         expect(_locked_by_another(path, fcntl.lockf, 10, 100), "a range that nobody has locked is refused")
+    expect(_locked_by_another(path, fcntl.lockf), "a lock is still held after its file was closed")
 
 
 _PATTERN = b"".join(struct.pack("<I", number * 2654435761 & 0xFFFFFFFF) for number in range(96 * KIB + 3))
@@ -197,7 +247,7 @@ def _compare(path: str, wanted: bytes) -> None:
         expect(got[place : place + 512] == wanted[place : place + 512], f"wrong bytes in the 512 from {place}")
 
 
-def _fallocate(handle: int, mode: int, start: int, length: int) -> None:
+def fallocate(handle: int, mode: int, start: int, length: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.fallocate(handle, mode, ctypes.c_long(start), ctypes.c_long(length)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -222,6 +272,6 @@ def _locked_by_another(path: str, lock: Callable[..., None], *words: int) -> boo
 
 CHECKS = {
     "punch": punch, "zero": zero, "allocate": allocate, "holes": holes, "copy": copy, "nodes": nodes,
-    "noreplace": noreplace, "tmpfile": tmpfile, "flags": flags, "nanoseconds": nanoseconds,
-    "direct": direct, "locks": locks,
+    "noreplace": noreplace, "tmpfile": tmpfile, "flags": flags, "nanoseconds": nanoseconds, "years": years,
+    "atime": atime, "direct": direct, "locks": locks,
 }  # fmt: skip

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Names and what hangs on them: files, directories, renames, links, extended attributes, ACLs."""
 
+import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
 
 from guest import Failed, NotRun, equal, expect, folder, read, refused, renameat2, run, supported, write
+
+from smoke.rights import as_user
 
 _EXCHANGE = 2
 
@@ -25,6 +27,7 @@ def files() -> None:
         file.seek(4090)
         file.write(b"across a block")
     equal(read("a")[4090:4104], b"across a block", "overwritten across a block boundary")
+    _ends("a", len(content) + 4)
     os.truncate("a", 5000)
     os.truncate("a", 9000)
     equal(read("a")[5000:], bytes(4000), "bytes after truncating down and up")
@@ -53,6 +56,30 @@ def files() -> None:
     refused(errno.EEXIST, "O_EXCL on an existing file", os.open, "b", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
 
 
+def truncation() -> None:
+    """O_TRUNC empties a file, also one that is open and cached."""
+    os.chdir(folder("truncation"))
+    write("f", b"long" * 20_000)
+    with open("f", "rb") as file:
+        write("f", b"short")
+        equal(os.fstat(file.fileno()).st_size, 5, "size of a file that was long before O_TRUNC")
+        equal(os.pread(file.fileno(), 100, 0), b"short", "content of a file that was long before O_TRUNC")
+
+
+def _ends(path: str, size: int) -> None:
+    """Reads and seeks at the end of a file, and a copy of it by sendfile(2)."""
+    with open(path, "rb") as file, open(f"{path}-sent", "w+b") as target:
+        handle = file.fileno()
+        equal(os.lseek(handle, 0, os.SEEK_END), size, "what lseek(2) says of the end")
+        equal(os.pread(handle, 100, size - 3), b"ail", "a read across the end")
+        equal(os.pread(handle, 100, size + 5), b"", "a read behind the end")
+        place = 0
+        while sent := os.sendfile(target.fileno(), handle, place, size):
+            place += sent
+        expect(read(f"{path}-sent") == read(path), "sendfile(2) copies something else")
+    os.unlink(f"{path}-sent")
+
+
 def directories() -> None:
     """Many entries are listed exactly once, link counts follow, rmdir refuses what is not empty."""
     os.chdir(folder("directories"))
@@ -66,6 +93,12 @@ def directories() -> None:
     for name in sorted(names)[::2]:
         os.unlink(f"many/{name}")
     equal(set(os.listdir("many")), set(sorted(names)[1::2]), "names after removing every second")
+    handle = os.open("many", os.O_RDONLY | os.O_DIRECTORY)
+    for name in ("while", "it is", "open"):
+        os.close(os.open(f"many/{name}", os.O_CREAT | os.O_WRONLY))
+        os.lseek(handle, 0, os.SEEK_SET)
+        expect(name in os.listdir(handle), "a directory that is open lacks a new name after rewinddir(3)")
+    os.close(handle)
     before = os.stat(".").st_nlink
     os.makedirs("a/b/c")
     equal(os.stat(".").st_nlink, before + 1, "link count of the parent")
@@ -93,13 +126,23 @@ def rename() -> None:
     equal(os.read(kept, 10), b"two", "the replaced file, which was open")
     equal(os.fstat(kept).st_nlink, 0, "link count of the replaced file")
     os.close(kept)
+    inside = os.open("two", os.O_RDWR)
     os.rename("two", "d2/moved")
+    os.rename("d2", "d3")
+    os.pwrite(inside, b"ONE", 0)
+    equal((os.pread(inside, 9, 0), read("d3/moved")), (b"ONE", b"ONE"), "a file that was open during two renames")
+    os.pwrite(inside, b"one", 0)
+    os.close(inside)
+    os.rename("d3", "d2")
     equal((os.listdir("d2"), read("d2/moved")), (["moved"], b"one"), "after a rename to another directory")
     os.rename("d1/sub", "d2/sub")
     equal(os.stat("d2/sub/..").st_ino, os.stat("d2").st_ino, "`..` of a moved directory")
     equal((os.stat("d1").st_nlink, os.stat("d2").st_nlink), (2, 3), "link counts of the parents")
     refused(errno.ENOTEMPTY, "rename over a directory with entries", os.rename, "d1", "d2")
     refused(errno.EINVAL, "rename of a directory into itself", os.rename, "d2", "d2/sub/x")
+    os.mkdir("empty")
+    os.rename("d2/sub", "empty")
+    equal((os.listdir("d2"), os.stat("d2").st_nlink), (["moved"], 2), "after a rename over an empty directory")
     write("file", b"")
     refused(errno.EISDIR, "rename of a file over a directory", os.rename, "file", "d1")
     refused(errno.ENOTDIR, "rename of a directory over a file", os.rename, "d1", "file")
@@ -165,6 +208,9 @@ def xattr() -> None:
     equal(sorted(n for n in os.listxattr("f") if n.startswith("user.")), ["user.first", "user.second"], "names")
     os.removexattr("f", "user.first")
     refused(errno.ENODATA, "reading a removed attribute", os.getxattr, "f", "user.first")
+    equal(_room("f", "user.second", 0), len(large), "getxattr(2) that asks for the size")
+    refused(errno.ERANGE, "getxattr(2) with too little room", _room, "f", "user.second", 3)
+    refused(errno.ERANGE, "listxattr(2) with too little room", _room, "f", "", 3)
     os.mkdir("d")
     os.setxattr("d", "user.dir", b"\x00\xff")
     equal(os.getxattr("d", "user.dir"), b"\x00\xff", "attribute of a directory")
@@ -174,6 +220,16 @@ def xattr() -> None:
             value = bytes([65 + number]) * size
             os.setxattr("g", "user.sized", value)
             equal(os.getxattr("g", "user.sized"), value, f"an attribute of {size} bytes in place of another")
+
+
+def _room(path: str, name: str, size: int) -> int:
+    """What getxattr(2), or without a name listxattr(2), answers when it has room for so many bytes. Raises OSError."""
+    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(size + 1)
+    words = (os.fsencode(path), name.encode(), buffer, size)
+    answer: int = libc.getxattr(*words) if name else libc.listxattr(words[0], buffer, size)
+    if answer < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
 
 
 def acl() -> None:
@@ -211,7 +267,7 @@ def _setfacl(*words: str) -> None:
 
 def _read_as(user: int, path: str) -> bytes | None:
     """Content as another user sees it, None when refused."""
-    return _as(user, lambda: read(path))
+    return as_user(user, lambda: read(path))
 
 
 def _append_as(user: int, path: str) -> bool:
@@ -222,32 +278,10 @@ def _append_as(user: int, path: str) -> bool:
             file.write(b"more")
         return b""
 
-    return _as(user, append) is not None
-
-
-def _as(user: int, work: Callable[[], bytes]) -> bytes | None:
-    """What another user gets, None when refused."""
-    inside, outside = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(user)
-        os.setuid(user)
-        try:
-            os.write(outside, b"+" + work())
-        except PermissionError:
-            os.write(outside, b"-")
-        finally:
-            os._exit(0)
-    os.close(outside)
-    answer = os.read(inside, 100)
-    os.close(inside)
-    os.waitpid(child, 0)
-    expect(answer[:1] in (b"+", b"-"), f"what user {user} did failed in an unexpected way")
-    return answer[1:] if answer[:1] == b"+" else None
+    return as_user(user, append) is not None
 
 
 CHECKS = {
-    "files": files, "directories": directories, "rename": rename, "exchange": exchange, "links": links,
-    "xattr": xattr, "acl": acl, "default-acl": default_acl,
+    "files": files, "truncation": truncation, "directories": directories, "rename": rename, "exchange": exchange,
+    "links": links, "xattr": xattr, "acl": acl, "default-acl": default_acl,
 }  # fmt: skip

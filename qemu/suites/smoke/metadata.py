@@ -107,6 +107,11 @@ def caches() -> None:
     for _ in range(150):
         equal((os.stat("f").st_size, os.stat("a/b/c/f").st_size), (1000, 7000), "sizes")
         equal(read("f")[-2:], b"ff", "content")
+    for letter in (b"a", b"b", b"c", b"d"):
+        write("large", letter * (2 << 20))
+        drop_caches(3)
+        expect(read("large") == letter * (2 << 20), "wrong content in a file of 2 MiB that is written at once")
+    os.unlink("large")
 
 
 def follow() -> None:

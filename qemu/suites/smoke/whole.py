@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that the earlier checks left, as a whole: after a remount, for another implementation, and for e2fsck."""
+
+import hashlib
+import os
+
+from guest import (
+    FSTYP,
+    MNT,
+    SERVER,
+    Failed,
+    NotRun,
+    device,
+    ensure_mounted,
+    equal,
+    expect,
+    mount,
+    mount_line,
+    read,
+    remount,
+    run,
+    umount,
+)
+
+MIB = 1 << 20
+
+
+def outside() -> None:
+    """The kernel's own ext4 finds on the unmounted disk what the server said was there."""
+    if not SERVER or "ext4" not in FSTYP:
+        raise NotRun("no server for ext4 is tested")
+    ensure_mounted()
+    before, place, disk = _tree(MNT, 10**9), "/mnt/outside", device()  # some servers know seconds only
+    os.makedirs(place, exist_ok=True)
+    umount()
+    run("blockdev", "--setro", disk)  # not even an orphan is removed
+    try:
+        run("mount", "-t", "ext4", "-o", "ro,noload", disk, place)
+        after = _tree(place, 10**9)
+        umount(place)
+    finally:
+        run("blockdev", "--setrw", disk)
+    mount()
+    for name in sorted(before.keys() | after.keys()):
+        equal(after.get(name), before.get(name), f"{name} as the kernel's ext4 sees it")
+    print(f"{len(before)} entries are the same for the kernel's ext4")
+
+
+def persist() -> None:
+    """Everything that the earlier checks left is the same after a remount: names, content, modes, owners, links."""
+    ensure_mounted()
+    before = _tree(MNT)
+    expect(len(before) > 1, "there is nothing on the filesystem to compare")
+    remount()
+    after = _tree(MNT)
+    for name in sorted(before.keys() | after.keys()):
+        equal(after.get(name), before.get(name), f"{name} after a remount")
+    print(f"{len(before)} entries are the same after a remount")
+
+
+def _tree(top: str, unit: int = 1) -> dict[str, object]:
+    """Name -> what must not change. Times of access may. unit: of times, in nanoseconds."""
+    found: dict[str, object] = {}
+    for folder_name, folders, names in os.walk(top):
+        for name in (*folders, *names):
+            path = f"{folder_name}/{name}"
+            now = os.lstat(path)
+            facts: list[object] = [now.st_mode, now.st_uid, now.st_gid, now.st_nlink, now.st_rdev]
+            facts.append(now.st_mtime_ns // unit)
+            if os.path.islink(path):
+                facts.append(os.readlink(path))
+            elif os.path.isfile(path):
+                facts += [now.st_size, _digest(path, now.st_size)]
+            found[path.removeprefix(top)] = facts
+    return found
+
+
+def _digest(path: str, size: int) -> str:
+    """Of the whole, or of some windows of a big sparse file: hashing is slow on an emulated machine."""
+    if size <= 4 * MIB:
+        return hashlib.sha256(read(path)).hexdigest()
+    with open(path, "rb") as file:
+        windows = []
+        for start in range(0, size, 16 * MIB):
+            file.seek(start)
+            windows.append(file.read(65536))
+    return hashlib.sha256(b"".join(windows)).hexdigest()
+
+
+def fsck() -> None:
+    """`e2fsck -fn` of the unmounted disk must find nothing to repair."""
+    if mount_line() is not None:
+        umount()
+    done = run("e2fsck", "-fn", device(), check=False)
+    print(done.stdout, end="")
+    if done.returncode:
+        quiet = ("e2fsck ", "Pass ", device())
+        lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith(quiet)]
+        # Deleted files that were still open are the mildest complaint: one of another kind goes before it.
+        lines.sort(key=lambda line: "orphan" in line or "has zero dtime" in line)
+        first = lines[0] if lines else "no output"
+        raise Failed(f"e2fsck -fn ended with status {done.returncode}: {first}")
+
+
+CHECKS = {"remount": persist, "outside": outside, "fsck": fsck}
