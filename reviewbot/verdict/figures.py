@@ -23,6 +23,8 @@ class Limit(Model):
     ratio: float = Field(gt=1.0)
     least: float = Field(gt=0.0)
     """In the figure's unit."""
+    least_in: Mapping[str, float] = {}
+    """Of single tests whose figure varies less."""
     unit: str
     not_in: tuple[str, ...] = ()
     """Tests that are left out."""
@@ -80,7 +82,7 @@ def grown(base: LegResult, head: LegResult, suite: str, limits: Limits | None = 
     whole = _changes([before[name] for name in both], [after[name] for name in both], limits)
     single: dict[str, FigureChange] = {}
     for name in both:
-        for change in _changes([before[name]], [after[name]], limits):
+        for change in _changes([before[name]], [after[name]], limits, name):
             known = single.get(change.figure)
             if known is None or _growth(change) > _growth(known):
                 single[change.figure] = change.model_copy(update={"test": name})
@@ -95,12 +97,14 @@ def measured(leg: LegResult, suite: str, test: str = "") -> dict[str, float]:
     return figures([one for name, one in passed.items() if test in ("", name)])
 
 
-def _changes(base: Sequence[TestResult], head: Sequence[TestResult], limits: Limits) -> list[FigureChange]:
+def _changes(
+    base: Sequence[TestResult], head: Sequence[TestResult], limits: Limits, test: str = ""
+) -> list[FigureChange]:
     before, after = figures(base), figures(head)
     changes = []
     for name in sorted(after):
         limit, was, now = limits.of(name), before.get(name, 0.0), after[name]
-        if now - was >= limit.least and now >= was * limit.ratio:
+        if now - was >= limit.least_in.get(test, limit.least) and now >= was * limit.ratio:
             changes.append(FigureChange(leg="", suite="", figure=name, unit=limit.unit, base=(was,), head=(now,)))
     return changes
 
@@ -146,7 +150,7 @@ def confirmed(
     for change in first:
         before, after = (_passed(leg, change.suite, limits) for leg in (base, head))
         both = [name for name in after if name in before and change.test in ("", name)]
-        again = _changes([before[name] for name in both], [after[name] for name in both], limits)
+        again = _changes([before[name] for name in both], [after[name] for name in both], limits, change.test)
         more = {one.figure: one for one in again}
         if one := more.get(change.figure):
             shown = {another.figure for another in grown(base, head, change.suite, limits)}

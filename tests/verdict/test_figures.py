@@ -53,6 +53,13 @@ def test_requests_that_grow_in_one_check_show_though_the_others_hide_them_in_the
     assert (change.test, change.figure, change.base, change.head) == ("links", "requests LOOKUP", (200.0,), (900.0,))
 
 
+def test_a_few_more_requests_count_where_nothing_else_makes_some() -> None:
+    base, head = (leg(*(check(name, requests={"WRITE": n}) for name in ("large", "many"))) for n in (8, 64))
+    (change,) = grown(base, head, "smoke")
+    assert (change.test, change.figure, change.base, change.head) == ("large", "requests WRITE", (8.0,), (64.0,))
+    assert [one.head for one in confirmed([change], base, head)] == [(64.0, 64.0)]
+
+
 def test_requests_of_a_check_that_makes_as_many_as_it_has_time_for_are_not_compared() -> None:
     base, head = (leg(check("interrupt", requests={"WRITE": count}, pss_kib=1)) for count in (100, 9_000))
     assert grown(base, head, "smoke") == ()

@@ -13,6 +13,8 @@ from guest import equal, expect, folder, mount, mount_line, read, remount, run, 
 
 MOVED = 16
 """Files, and directories; a rename takes some servers 10 ms of a fast machine."""
+LARGE = 2 << 20
+"""Bytes: several requests of any server."""
 ENTRIES = 2000
 """Several blocks of a directory, and several replies to readdir."""
 _LINUX_DIRENT_HEADER = 19
@@ -107,11 +109,16 @@ def caches() -> None:
     for _ in range(150):
         equal((os.stat("f").st_size, os.stat("a/b/c/f").st_size), (1000, 7000), "sizes")
         equal(read("f")[-2:], b"ff", "content")
+
+
+def large() -> None:
+    """Files that are written and read with large calls. How many requests that takes is compared with base."""
+    path = folder("large") + "/f"
     for letter in (b"a", b"b", b"c", b"d"):
-        write("large", letter * (2 << 20))
+        write(path, letter * LARGE)
         drop_caches(3)
-        expect(read("large") == letter * (2 << 20), "wrong content in a file of 2 MiB that is written at once")
-    os.unlink("large")
+        expect(read(path) == letter * LARGE, f"wrong content in a file of {LARGE} bytes that is written at once")
+    os.unlink(path)
 
 
 def follow() -> None:
@@ -266,6 +273,7 @@ CHECKS = {
     "moves": moves,
     "follow": follow,
     "caches": caches,
+    "large": large,
     "names": names,
     "many": many,
     "times": times,
