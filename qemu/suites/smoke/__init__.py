@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The smoke suite in the guest: `run.py smoke CHECK`. Each check leaves the filesystem mounted and consistent."""
 
-from guest import conclude
+from guest import FAIL, conclude
 
 from smoke import costs, disk, features, files, load, metadata, rights, whole
 
@@ -13,4 +13,7 @@ CHECKS = {
 
 
 def main(words: list[str]) -> int:
-    return conclude(CHECKS[words[0]])
+    status = conclude(CHECKS[words[0]])
+    if status == FAIL:
+        whole.note_failed(words[0])
+    return status
