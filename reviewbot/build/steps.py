@@ -20,7 +20,7 @@ from reviewbot.host.git import tree_of
 from reviewbot.host.process import CommandFailed, LimitExceeded, no_room
 from reviewbot.model.artifacts import Artifact, Artifacts
 from reviewbot.model.errors import DiskFull, InfraError
-from reviewbot.model.progress import Event, Progress, silent
+from reviewbot.model.progress import STORED, Event, Progress, silent
 from reviewbot.model.stack import Stack
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.variants import PLAIN, Variant
@@ -245,7 +245,7 @@ class _Builder:
         def show(artifact: Artifact) -> None:
             if not artifact.reused:
                 self.durations.put(name, artifact.seconds)
-            self.progress(Event("build", kind, "done", "from the store" if artifact.reused else _words(artifact)))
+            self.progress(Event("build", kind, "done", STORED if artifact.reused else _words(artifact)))
 
         yield show
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reviewbot.cli import terminal
-from reviewbot.model.progress import Event, Progress
+from reviewbot.model.progress import STORED, Event, Progress
 from reviewbot.model.words import flat
 
 CI_INTERVAL = 60.0
@@ -179,6 +179,8 @@ class _PlainView:
 
     def show(self, event: Event, line: Line) -> None:
         place = f" (log: {event.log})" if event.log and event.state in ("failed", "bad") else ""
+        if self.interval and event.state == "done" and event.text == STORED:
+            return
         if event.state in ("done", "failed"):
             took = clock(time.monotonic() - line.since)
             words = f"{event.step}: {event.what} {event.state} in {took}"

@@ -4,6 +4,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+STORED = "from the store"
+"""Text of what had not to be built."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

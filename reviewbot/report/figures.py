@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from reviewbot.model.artifacts import Fact
 from reviewbot.model.figures import ServerFigures
 from reviewbot.model.results import LegResult, TestResult
-from reviewbot.model.words import counted
+from reviewbot.model.words import counted, test_name
 from reviewbot.report.record import Record
 
 _OPCODES = 3
@@ -35,7 +35,7 @@ def _words(leg: LegResult) -> str:
             else f"servers used {sum(seconds):.0f} s of CPU"
         )
     if peak := _highest(measured, lambda figures: figures.pss_kib):
-        said.append(f"at most {peak[1] / 1024:.1f} MiB each ({peak[0]})")
+        said.append(f"at most {peak[1] / 1024:.1f} MiB each (in {peak[0]})")
     if asked := _requests(figures.requests for _, figures in measured):
         said.append(asked)
     if "iomap_probe" in leg.proofs and (moved := _by_iomap(measured)):
@@ -43,7 +43,7 @@ def _words(leg: LegResult) -> str:
     if "service_uid" in leg.proofs:
         said.append(_contained(leg.proofs))
     if slowest := _highest(measured, lambda figures: figures.umount_seconds_max):
-        said.append(f"exited at most {slowest[1]:.1f} s after umount ({slowest[0]})")
+        said.append(f"exited at most {slowest[1]:.1f} s after umount (in {slowest[0]})")
     if late := sum(figures.umounts_late for _, figures in measured):
         said.append(f"{counted(late, 'server')} did not exit within the limit")
     return ", ".join(said)
@@ -59,7 +59,9 @@ def _contained(proofs: Mapping[str, Fact]) -> str:
 def _highest(
     measured: Sequence[tuple[TestResult, ServerFigures]], of: Callable[[ServerFigures], float | None]
 ) -> tuple[str, float] | None:
-    known = [(test.test, value) for test, figures in measured if (value := of(figures)) is not None]
+    known = [
+        (test_name(test.suite, test.test), value) for test, figures in measured if (value := of(figures)) is not None
+    ]
     return max(known, key=lambda pair: pair[1], default=None)
 
 

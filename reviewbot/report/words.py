@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Blame, Class, Comparison, FigureChange
+from reviewbot.model.comparison import Class, Comparison, FigureChange
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
@@ -103,7 +103,7 @@ def _from(found: Finding) -> str:
         names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:_NAMED])
         return f"; only with the patches of {' and '.join(blame.components)} together: {names}"
     if len(found.suspects) == 1:
-        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{confirmed(blame)}"
+        return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{confirmed(found)}"
     if not found.suspects:
         return f"; from the patches of {blame.components[0]}"
     names = listed([one.name for one in found.suspects])
@@ -111,14 +111,18 @@ def _from(found: Finding) -> str:
     return f"; from one of {names} (probability {probability} after {counted(blame.runs, 'run')})"
 
 
-def confirmed(blame: Blame) -> str:
+def confirmed(found: Finding) -> str:
     """` (fails 3/3 with it, 0/3 before it; head without it passes)`: what the runs around the patch said."""
-    if not blame.patches or not blame.patches[0].at.runs:
+    if not found.blame or not found.blame.patches or not found.blame.patches[0].at.runs:
         return ""
-    one = blame.patches[0]
+    one, figure = found.blame.patches[0], found.change is not None
     before = f", {one.before.failed}/{one.before.runs} before it" if one.before.runs else ""
-    without = "" if one.without is None else f"; head without it {'fails' if one.without else 'passes'}"
-    return f" (fails {one.at.failed}/{one.at.runs} with it{before}{without})"
+    words = ("not on head without it", "also on head without it") if figure else _WITHOUT
+    without = "" if one.without is None else f"; {words[one.without]}"
+    return f" ({'seen' if figure else 'fails'} {one.at.failed}/{one.at.runs} with it{before}{without})"
+
+
+_WITHOUT = ("head without it passes", "head without it fails")
 
 
 def _change(found: Finding) -> str:
@@ -140,7 +144,8 @@ def _lost(change: FigureChange, also: Sequence[str]) -> str:
     """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
     head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
     what = f"{change.leg} {change.suite}/{change.test}: mke2fs makes filesystems without {change.feature}"
-    more = f"; with the same cause: {listed(also)}" if also else ""
+    others = [name.removeprefix(f"{change.leg} ") for name in also]
+    more = f"; also without {listed(others)}" if also else ""
     return f"{what} ({head} on head, {base} on base{more})"
 
 

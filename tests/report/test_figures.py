@@ -35,8 +35,8 @@ def lines(*figures: ServerFigures | None) -> list[str]:
 
 def test_a_leg_with_servers_has_one_line_and_the_kernels_own_none() -> None:
     assert lines(SMALL, None, BIG) == [
-        "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (generic/002), got 1.2 M requests (LOOKUP 100 %, "
-        "READ 0 %, WRITE 0 %), exited at most 0.8 s after umount (generic/000)"
+        "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (in generic/002), got 1.2 M requests (LOOKUP 100 %, "
+        "READ 0 %, WRITE 0 %), exited at most 0.8 s after umount (in generic/000)"
     ]
 
 
@@ -48,7 +48,7 @@ def test_what_is_unknown_is_not_said() -> None:
 def test_a_server_that_did_not_go_is_said() -> None:
     late = SMALL.model_copy(update={"umounts_late": 1, "umount_seconds_max": 60.0})
     assert lines(late)[0].endswith(
-        "exited at most 60.0 s after umount (generic/000), 1 server did not exit within the limit"
+        "exited at most 60.0 s after umount (in generic/000), 1 server did not exit within the limit"
     )
 
 

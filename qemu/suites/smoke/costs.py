@@ -22,6 +22,11 @@ from smoke.metadata import drop_caches
 
 BATCHES, BATCH = 4, 25
 """The quickest batch counts for the time: others were disturbed."""
+MORE = 64
+"""Batches, of all kinds together, that are done when a kind seems to leak: a cache or a ring is full some time."""
+SOME_KIB, SOME_OBJECTS = 16, 60
+"""Growth per hundred operations that seems to be a leak, as in `reviewbot/verdict/figures.yaml`."""
+HUGE = "/sys/kernel/mm/transparent_hugepage/enabled"
 CACHES = [path for path in glob.glob("/sys/kernel/slab/kmalloc-*/shrink") if "/kmalloc-rcl" not in path]
 Operation = Callable[[int], object]
 
@@ -29,9 +34,11 @@ Operation = Callable[[int], object]
 def costs() -> None:
     """A hundred operations of each kind, one kind after the other."""
     os.chdir(folder("costs"))
-    pong = Pong()
+    with contextlib.suppress(OSError), open(HUGE, "w") as file:
+        file.write("never")  # a server's memory grows as it is used, not by 2 MiB now and then
+    pong, more = Pong(), MORE
     for name, work in _operations().items():
-        _measure(name, work, pong)
+        more -= _measure(name, work, pong, more)
     pong.end()
 
 
@@ -68,12 +75,13 @@ def _xattr(number: int) -> None:
     os.removexattr("f", "user.new")
 
 
-def _measure(name: str, work: Operation, pong: "Pong") -> None:
+def _measure(name: str, work: Operation, pong: "Pong", most: int) -> int:
+    """How many batches were done beyond the usual ones, at most `most`."""
     try:
         work(0)
     except OSError as error:
         print(f"{name}: {error}")  # a check of its own says what is wrong
-        return
+        return 0
     _batch(work, 0)  # caches of the server are filled
     kernel, memory, objects, times = kernel_kib(), [server_kib()], [kernel_objects()], []
     for number in range(BATCHES):
@@ -81,8 +89,17 @@ def _measure(name: str, work: Operation, pong: "Pong") -> None:
         memory.append(server_kib())
         objects.append(kernel_objects())
     pace = min(seconds for seconds, _ in times) / min(seconds for _, seconds in times)
-    server, slabs = _grown(memory[0], memory[-1]), _grown(kernel, kernel_kib())
+    server, slabs, more = _grown(memory[0], memory[-1]), _grown(kernel, kernel_kib()), 0
+    while more < most and (_at_least(_steady(memory), SOME_KIB) or _at_least(_more(objects), SOME_OBJECTS)):
+        _batch(work, (BATCHES + more) * BATCH)
+        memory, objects = [*memory[1:], server_kib()], [*objects[1:], kernel_objects()]
+        more += 1
     print(f"cost {name} {BATCHES * BATCH} {server} {_steady(memory)} {slabs} {_more(objects)} {pace:.2f}")
+    return more
+
+
+def _at_least(grown: str, limit: int) -> bool:
+    return grown.isdigit() and int(grown) >= limit
 
 
 def _grown(was: int | None, now: int | None) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import mmap as mapping
 import os
 import random
+import re
 import shutil
 
 from guest import (
@@ -236,8 +237,8 @@ def statfs() -> None:
     free, available = before.f_bfree - now.f_bfree, before.f_bavail - now.f_bavail
     expect(abs(free - available) <= free // 4, f"of 8 MiB, f_bfree knows {free} blocks and f_bavail {available} blocks")
     if shutil.which("dumpe2fs"):
-        said = run("dumpe2fs", "-h", device()).stdout
-        kept = int(said.partition("Reserved block count:")[2].split()[0])
+        said = re.search(r"^Reserved block count: +(\d+)$", run("dumpe2fs", "-h", device()).stdout, re.MULTILINE)
+        kept = int(said[1]) if said else 0
         found = (now.f_bfree - now.f_bavail) * now.f_frsize // now.f_bsize
         expect(found >= kept, f"{kept} blocks are kept for root, and f_bavail is {found} less than f_bfree")
     os.unlink(f"{path}/f")

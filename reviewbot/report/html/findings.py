@@ -222,7 +222,7 @@ def _blame(blame: Blame, found: SaidFinding | None) -> Iterator[str]:
     for patch in suspects:
         probability, of = odds.get(patch.commit, (0.0, 0))
         share = f" ({probability * 100:.0f} %{f' for these {of}' if of > 1 else ''})" if probability else ""
-        yield f"{patch.name}: {patch.subject}{share}{confirmed(blame) if len(suspects) == 1 else ''}"
+        yield f"{patch.name}: {patch.subject}{share}{confirmed(found) if found and len(suspects) == 1 else ''}"
     if not suspects and blame.components:
         yield f"the patches of {(' or ' if blame.undivided else ' and ').join(blame.components)}"
     if blame.problem:
