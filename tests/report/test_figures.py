@@ -35,8 +35,8 @@ def lines(*figures: ServerFigures | None) -> list[str]:
 
 def test_a_leg_with_servers_has_one_line_and_the_kernels_own_none() -> None:
     assert lines(SMALL, None, BIG) == [
-        "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (in generic/002), got 1.2 M requests (LOOKUP 100 %, "
-        "READ 0 %, WRITE 0 %), exited at most 0.8 s after umount (in generic/000)"
+        "fuse4fs: servers used 81.2 s of CPU, at most 41.0 MiB each (in generic/002), got 1.2 M requests "
+        "(LOOKUP 100 %, READ 0 %, WRITE 0 %), exited at most 0.8 s after umount (in generic/000)"
     ]
 
 
