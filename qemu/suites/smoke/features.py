@@ -9,7 +9,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from guest import NotRun, equal, expect, folder, read, refused, renameat2, supported, write
 
@@ -27,8 +28,9 @@ def punch() -> None:
     path = _filled("punch")
     with open(path, "r+b") as file:
         before = os.fstat(file.fileno()).st_blocks
-        with supported("punching holes", errno.EOPNOTSUPP):
+        with supported("punching holes", errno.EOPNOTSUPP), _mapped(file.fileno(), 200 * KIB) as seen:
             fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
+            expect(seen() == bytes(KIB), "what was punched out is still in a mapping")
         expect(os.pread(file.fileno(), KIB, 200 * KIB) == bytes(KIB), "what was punched out is still in the cache")
         os.fsync(file.fileno())
         now = os.fstat(file.fileno())
@@ -39,8 +41,10 @@ def punch() -> None:
 def zero() -> None:
     """FALLOC_FL_ZERO_RANGE makes zeroes, and nothing else."""
     path = _filled("zero")
-    with open(path, "r+b") as file, supported("FALLOC_FL_ZERO_RANGE", errno.EOPNOTSUPP):
-        fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+    with open(path, "r+b") as file, _mapped(file.fileno(), 50 * KIB) as seen:
+        with supported("FALLOC_FL_ZERO_RANGE", errno.EOPNOTSUPP):
+            fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+        expect(seen() == bytes(KIB), "what was zeroed is still in a mapping")
         expect(os.pread(file.fileno(), KIB, 50 * KIB) == bytes(KIB), "what was zeroed is still in the cache")
     _compare(path, _PATTERN[: 33 * KIB] + bytes(40 * KIB) + _PATTERN[73 * KIB :])
 
@@ -210,7 +214,9 @@ def direct() -> None:
     equal(os.pwritev(handle, [buffer], 128 * KIB), 64 * KIB, "bytes written with O_DIRECT")
     os.close(handle)
     turned = _PATTERN[64 * KIB : 128 * KIB][::-1]
-    _compare(path, _PATTERN[: 128 * KIB] + turned + _PATTERN[192 * KIB :])
+    wanted = _PATTERN[: 128 * KIB] + turned + _PATTERN[192 * KIB :]
+    expect(read(path) == wanted, "the page cache has what was there before a write with O_DIRECT")
+    _compare(path, wanted)
 
 
 def locks() -> None:
@@ -245,6 +251,14 @@ def _compare(path: str, wanted: bytes) -> None:
     equal(len(got), len(wanted), "size")
     for place in range(0, len(wanted), 512):
         expect(got[place : place + 512] == wanted[place : place + 512], f"wrong bytes in the 512 from {place}")
+
+
+@contextmanager
+def _mapped(handle: int, place: int) -> Iterator[Callable[[], bytes]]:
+    """What a mapping, which has looked at the KiB from `place` before, has there."""
+    with mapping.mmap(handle, 0, prot=mapping.PROT_READ) as view:
+        expect(view[place : place + KIB] == _PATTERN[place : place + KIB], "a mapping does not have what was written")
+        yield lambda: view[place : place + KIB]
 
 
 def fallocate(handle: int, mode: int, start: int, length: int) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All that the earlier checks left, as a whole: after a remount, for another implementation, and for e2fsck."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Collection
@@ -80,13 +81,21 @@ def _tree(top: str, unit: int = 1, without: Collection[str] = ()) -> dict[str, o
             path = f"{folder_name}/{name}"
             now = os.lstat(path)
             facts: list[object] = [now.st_mode, now.st_uid, now.st_gid, now.st_nlink, now.st_rdev]
-            facts.append(now.st_mtime_ns // unit)
+            facts += [now.st_mtime_ns // unit, _attributes(path)]
             if os.path.islink(path):
                 facts.append(os.readlink(path))
             elif os.path.isfile(path):
                 facts += [now.st_size, _digest(path, now.st_size)]
             found[path.removeprefix(top)] = facts
     return found
+
+
+def _attributes(path: str) -> dict[str, bytes]:
+    """Extended attributes of users, and ACLs."""
+    with contextlib.suppress(OSError):
+        names = [name for name in os.listxattr(path, follow_symlinks=False) if name.startswith(("user.", "system."))]
+        return {name: os.getxattr(path, name, follow_symlinks=False) for name in sorted(names)}
+    return {}
 
 
 def _digest(path: str, size: int) -> str:
