@@ -25,6 +25,8 @@ settings.register_profile("steady", derandomize=True, deadline=None, max_example
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; what commands print must not depend on who runs the tests
+LONG = ("test_planted_vm.py", "test_harmless_vm.py", "test_kills_vm.py", "test_fallbacks_vm.py")
+"""Files that take minutes: the first among their kind, so that no process has one left when the others are done."""
 SLOW = 3600
 """Limit in seconds of a test that builds or boots: the first one builds a kernel."""
 
@@ -40,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ]
         return max(marks)
 
-    items.sort(key=weight)
+    items.sort(key=lambda item: (weight(item), weight(item) > 1 and item.path.name not in LONG))
     for item in items:
         if weight(item) > 1 and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW))

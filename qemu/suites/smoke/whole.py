@@ -2,8 +2,8 @@
 """All that the earlier checks left, as a whole: after a remount, for another implementation, and for e2fsck."""
 
 import contextlib
-import hashlib
 import os
+import zlib
 from collections.abc import Collection
 
 from guest import (
@@ -99,15 +99,15 @@ def _attributes(path: str) -> dict[str, bytes]:
 
 
 def _digest(path: str, size: int) -> str:
-    """Of the whole, or of some windows of a big sparse file: hashing is slow on an emulated machine."""
+    """CRC of the whole, or of some windows of a big sparse file: an emulated machine hashes 5 MiB/s by SHA-256."""
     if size <= 4 * MIB:
-        return hashlib.sha256(read(path)).hexdigest()
+        return f"{zlib.crc32(read(path)):08x}"
     with open(path, "rb") as file:
         windows = []
         for start in range(0, size, 16 * MIB):
             file.seek(start)
             windows.append(file.read(65536))
-    return hashlib.sha256(b"".join(windows)).hexdigest()
+    return f"{zlib.crc32(b''.join(windows)):08x}"
 
 
 def fsck() -> None:
