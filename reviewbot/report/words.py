@@ -112,17 +112,14 @@ def _from(found: Finding) -> str:
 
 
 def confirmed(found: Finding) -> str:
-    """` (fails 3/3 with it, 0/3 before it; head without it passes)`: what the runs around the patch said."""
+    """` (fails 3/3 with it, 0/3 before it; passes on head without it)`: what the runs around the patch said."""
     if not found.blame or not found.blame.patches or not found.blame.patches[0].at.runs:
         return ""
-    one, figure = found.blame.patches[0], found.change is not None
+    one = found.blame.patches[0]
+    fails, *words = ("seen", "not", "also") if found.change else ("fails", "passes", "fails")
     before = f", {one.before.failed}/{one.before.runs} before it" if one.before.runs else ""
-    words = ("not on head without it", "also on head without it") if figure else _WITHOUT
-    without = "" if one.without is None else f"; {words[one.without]}"
-    return f" ({'seen' if figure else 'fails'} {one.at.failed}/{one.at.runs} with it{before}{without})"
-
-
-_WITHOUT = ("head without it passes", "head without it fails")
+    without = "" if one.without is None else f"; {words[one.without]} on head without it"
+    return f" ({fails} {one.at.failed}/{one.at.runs} with it{before}{without})"
 
 
 def _change(found: Finding) -> str:
@@ -135,8 +132,7 @@ def _change(found: Finding) -> str:
     was, now = amount(max(change.base), change.unit), amount(min(change.head), change.unit)
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
-    others = [name.partition(" ")[2] for name in change.also]
-    also = f" (also of {listed(others)})" if others else ""
+    also = f" (also of {listed([name.partition(' ')[2] for name in change.also])})" if change.also else ""
     return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head{also}"
 
 
@@ -144,8 +140,7 @@ def _lost(change: FigureChange, also: Sequence[str]) -> str:
     """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
     head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
     what = f"{change.leg} {change.suite}/{change.test}: mke2fs makes filesystems without {change.feature}"
-    others = [name.removeprefix(f"{change.leg} ") for name in also]
-    more = f"; also without {listed(others)}" if also else ""
+    more = f"; also without {listed([name.removeprefix(f'{change.leg} ') for name in also])}" if also else ""
     return f"{what} ({head} on head, {base} on base{more})"
 
 
