@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is taken from a guest's words about costs."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reviewbot.host.data import data_path
 from reviewbot.model.figures import Cost
 from reviewbot.suites.costs import MOST, costs
+from reviewbot.verdict.figures import load_limits
+
+
+def test_the_guest_goes_on_from_the_growth_that_is_a_finding() -> None:
+    source = data_path("qemu/suites/smoke/costs.py").read_text()
+    found = re.search(r"^SOME_KIB, SOME_OBJECTS = (\d+), (\d+)$", source, re.MULTILINE)
+    limits = [load_limits().of(figure).least for figure in ("steady-leak", "kernel-objects")]
+    assert found and [float(number) for number in found.groups()] == limits
 
 
 def test_each_line_is_one_kind_of_operation_and_a_dash_is_not_known() -> None:

@@ -13,7 +13,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import figures
 from guest import SERVER, folder, read, write
@@ -34,12 +34,25 @@ Operation = Callable[[int], object]
 def costs() -> None:
     """A hundred operations of each kind, one kind after the other."""
     os.chdir(folder("costs"))
-    with contextlib.suppress(OSError), open(HUGE, "w") as file:
-        file.write("never")  # a server's memory grows as it is used, not by 2 MiB now and then
     pong, more = Pong(), MORE
-    for name, work in _operations().items():
-        more -= _measure(name, work, pong, more)
+    with _without_huge_pages():
+        for name, work in _operations().items():
+            more -= _measure(name, work, pong, more)
     pong.end()
+
+
+@contextlib.contextmanager
+def _without_huge_pages() -> Iterator[None]:
+    """A server's memory grows as it is used, not by 2 MiB now and then."""
+    try:
+        was = re.search(r"\[(\w+)\]", read(HUGE).decode())
+        if was:
+            write(HUGE, b"never")
+    except OSError:
+        was = None
+    yield
+    if was:
+        write(HUGE, was[1].encode())
 
 
 def _operations() -> dict[str, Operation]:

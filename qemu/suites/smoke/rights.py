@@ -109,7 +109,10 @@ def as_user(user: int, work: Callable[[], bytes | None]) -> bytes | None:
     answer = os.read(inside, 100)
     os.close(inside)
     os.waitpid(child, 0)
-    expect(answer[:1] in (b"+", b"-"), f"what user {user} did failed in an unexpected way: {answer.decode()}")
+    expect(
+        answer[:1] in (b"+", b"-"),
+        f"what user {user} did failed in an unexpected way: {answer.decode(errors='replace')}",
+    )
     return answer[1:] if answer[:1] == b"+" else None
 
 
