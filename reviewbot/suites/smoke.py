@@ -21,7 +21,7 @@ CHECKS = (
 )  # fmt: skip
 """In order: `remount` and `outside` compare all that the earlier ones left, `fsck` judges the disk at the end."""
 QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")
-"""Does the filesystem work at all? One operation of each kind, and no load: a third of the time."""
+"""Does the filesystem work at all? One operation of each kind, and no load: less than half of the time."""
 
 _BASIS = ("mkfs", "mount")
 _JUDGES = frozenset({"remount", "outside", "fsck"})
