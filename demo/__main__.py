@@ -12,7 +12,6 @@ from pathlib import Path
 
 from demo.inbox import serve
 from demo.posting import Version, mails
-from reviewbot.cli.entry import report_error
 from reviewbot.host.paths import data_dir
 from reviewbot.model.errors import ReviewbotError
 
@@ -103,6 +102,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except ReviewbotError as error:
+        from reviewbot.cli.entry import report_error  # a fifth of a second
+
         sys.exit(report_error(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """git, without the user's or the system's settings in the way."""
 
+import functools
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -139,4 +140,22 @@ def find_fetched(repository: Path, ref: str) -> str | None:
 
 def tree_of(repository: Path, commit: str) -> str:
     """Full id of a commit's tree."""
-    return git(repository, "rev-parse", f"{commit}^{{tree}}").output.strip()
+    return _tree_and_date(repository, commit)[0]
+
+
+def date_of(repository: Path, commit: str) -> int:
+    """When a commit was made, seconds since the epoch."""
+    return _tree_and_date(repository, commit)[1]
+
+
+def _tree_and_date(repository: Path, commit: str) -> tuple[str, int]:
+    return _kept(repository, commit) if len(commit) == 40 else _ask(repository, commit)
+
+
+def _ask(repository: Path, commit: str) -> tuple[str, int]:
+    tree, date = git(repository, "show", "-s", "--format=%T %ct", f"{commit}^{{commit}}").output.split()
+    return tree, int(date)
+
+
+_kept = functools.lru_cache(maxsize=4096)(_ask)
+"""A full id stands for the same commit forever."""

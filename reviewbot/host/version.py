@@ -20,6 +20,7 @@ def version() -> str:
     return f"{__version__} ({found})" if found else __version__
 
 
+@functools.cache
 def commit() -> str:
     """Of the checkout that this runs from, or of the one that the package was built from; empty if neither is known."""
     try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The template engine, the same for all text reports."""
 
+import functools
 from typing import TYPE_CHECKING
 
 from reviewbot.model.words import counted, one_line
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
+@functools.cache
 def environment() -> "jinja2.Environment":
     """Templates of this package. Nothing is escaped by itself: each template uses the filter of its format."""
     import jinja2  # only a finished run needs it, and it costs every command 30 ms

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reviewbot.host.git import CLEAN, git, git_in
+from reviewbot.host.git import CLEAN, date_of, git, git_in
 from reviewbot.host.process import CommandFailed, CommandTimeout, run
 from reviewbot.model.stack import Candidate, ComponentSpec, Source
 from reviewbot.model.trees import Attempt
@@ -97,7 +97,7 @@ def _as_sent(origin: Origin, repository: Path, date: int) -> tuple[Ref | Attempt
     source = origin.source
     if source.provider != "git" or not date:
         return ()
-    newest = int(git(repository, "show", "-s", "--format=%ct", origin.default).output)
+    newest = date_of(repository, origin.default)
     if newest <= date:
         return ()
     what = f"{origin.default_name} as of {day(date)}"

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from reviewbot.config import Network
-from reviewbot.host.git import git, tree_of
+from reviewbot.host.git import date_of, git, tree_of
 from reviewbot.model.posting import Part
 from reviewbot.model.progress import Event, Progress
 from reviewbot.model.stack import ComponentSpec
@@ -113,7 +113,7 @@ def make_tree(work: Work, wanted: str | None) -> Tree:
         base_why=why,
         head_commit=state.head,
         head_tree=tree_of(work.repository, state.head),
-        head_date=int(git(work.repository, "show", "-s", "--format=%ct", state.head).output),
+        head_date=date_of(work.repository, state.head),
         justified=choice.justified,
         patches=tuple(state.patches),
         attempts=tuple(state.attempts),

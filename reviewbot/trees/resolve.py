@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from reviewbot.config import Network
-from reviewbot.host.git import git, init_bare, remove_stale_locks, tree_of
+from reviewbot.host.git import date_of, git, init_bare, remove_stale_locks, tree_of
 from reviewbot.host.locks import locked
 from reviewbot.model.errors import InfraError
 from reviewbot.model.posting import Part, Posting
@@ -216,7 +216,7 @@ def _stopped(work: Work, error: DoesNotApply) -> Tree:
         head_commit=base,
         head_tree=tree,
         justified=False,
-        head_date=int(git(work.repository, "show", "-s", "--format=%ct", base).output),
+        head_date=date_of(work.repository, base),
         attempts=(*attempts, Attempt(what="git am", result=str(error))),
         stopped=Stopped(what=str(error), message_id=error.message_id, detail=error.details),
     )

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from reviewbot.host.git import git, tree_of
+from reviewbot.host.git import date_of, git, tree_of
 from reviewbot.model.trees import Tree, Trees
 
 
@@ -67,7 +67,7 @@ def _at(tree: Tree, commit: str) -> Tree:
     if commit not in places:
         raise ValueError(f"{tree.component}: {commit} is neither base nor a patch of the posting")
     repository = Path(tree.repository)
-    date = int(git(repository, "show", "-s", "--format=%ct", commit).output)
+    date = date_of(repository, commit)
     return tree.model_copy(
         update={
             "head_commit": commit,

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -27,44 +28,56 @@ _BARS = ("#2f74c0", "#c2621b", "#3b8f4a", "#8a5cc2", "#b04a6a", "#7d7d2a")
 """One per leg: each has a contrast of 3 to 1 on white and on the dark background."""
 
 
-def durations(record: Record) -> Markup | None:
-    """The longest tests, one bar each; None for a run of few tests."""
-    legs = tested(record)
+@dataclass(frozen=True)
+class Bar:
+    """One line of a chart of bars. begin and seconds are in seconds, left and width in per cent of the chart."""
+
+    name: str
+    begin: float
+    seconds: float
+    left: float
+    width: float
+    colour: str
+
+
+def durations(record: Record) -> list[Bar]:
+    """The longest tests; empty for a run of few tests."""
     tests = [
-        (test.seconds, number, f"{leg.leg} {test.test}")
-        for number, leg in enumerate(legs)
+        (f"{leg.leg} {test.test}", 0.0, test.seconds, number)
+        for number, leg in enumerate(tested(record))
         for test in leg.tests
         if test.seconds
     ]
-    if len(tests) < _FEW:
-        return None
-    longest = sorted(tests, key=lambda one: (-one[0], one[2]))[:_LONGEST]
-    with _axes("durations", len(longest), "seconds inside the guest") as (axes, done):
-        axes.barh(
-            range(len(longest)),
-            [seconds for seconds, _, _ in longest],
-            color=[_BARS[number % len(_BARS)] for _, number, _ in longest],
-        )
-        _name_rows(axes, [name for _, _, name in longest])
-    return done[0]
+    longest = sorted(tests, key=lambda one: (-one[2], one[0]))[:_LONGEST]
+    return _bars(longest) if len(tests) >= _FEW else []
 
 
-def timeline(record: Record) -> Markup | None:
-    """When each machine of each leg ran, from the first start on; None where that was not recorded."""
-    uses = [(number, leg.leg, use) for number, leg in enumerate(tested(record)) for use in leg.machines]
-    if len(uses) < 2:
-        return None
-    begin = min(use.started for _, _, use in uses)
-    uses.sort(key=lambda one: (one[2].started, one[2].name))
-    with _axes("timeline", len(uses), "seconds since the first machine started") as (axes, done):
-        axes.barh(
-            range(len(uses)),
-            [use.seconds for _, _, use in uses],
-            left=[(use.started - begin).total_seconds() for _, _, use in uses],
-            color=[_BARS[number % len(_BARS)] for number, _, _ in uses],
-        )
-        _name_rows(axes, [use.name + (" (restored)" if use.restored else "") for _, _, use in uses])
-    return done[0]
+def timeline(record: Record) -> list[Bar]:
+    """When each machine of each leg ran, from the first start on; empty where that was not recorded."""
+    uses = [(number, use) for number, leg in enumerate(tested(record)) for use in leg.machines]
+    uses.sort(key=lambda one: (one[1].started, one[1].name))
+    return _bars(
+        [
+            (
+                use.name + (" (restored)" if use.restored else ""),
+                (use.started - uses[0][1].started).total_seconds(),
+                use.seconds,
+                number,
+            )
+            for number, use in uses
+        ]
+        if len(uses) > 1
+        else []
+    )
+
+
+def _bars(found: list[tuple[str, float, float, int]]) -> list[Bar]:
+    """Bars of name, begin, seconds, and number of the leg."""
+    whole = max((begin + seconds for _, begin, seconds, _ in found), default=0) or 1
+    return [
+        Bar(name, begin, seconds, 100 * begin / whole, 100 * seconds / whole, _BARS[number % len(_BARS)])
+        for name, begin, seconds, number in found
+    ]
 
 
 def bench(record: Record) -> Markup | None:
