@@ -17,7 +17,8 @@ CHECKS = (
     "tmpfile", "flags", "nanoseconds", "years", "atime", "xattr", "acl", "default-acl", "owners", "setgid", "umask",
     "search", "sparse", "holes", "allocate", "punch", "zero", "copy", "direct", "locks", "sizes", "mmap", "pages",
     "fsync", "durable", "durable-names", "space", "statfs", "full", "readonly", "names", "many", "times", "follow",
-    "caches", "large", "costs", "fio", "stress", "parallel", "interrupt", "unmount", "remount", "outside", "fsck",
+    "caches", "large", "random-data", "random-names", "costs", "fio", "stress", "parallel", "interrupt", "unmount",
+    "remount", "outside", "fsck",
 )  # fmt: skip
 """In order: `remount` and `outside` compare all that the earlier ones left, `fsck` judges the disk at the end."""
 QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")

@@ -17,7 +17,7 @@ from guest import NotRun, equal, expect, folder, read, refused, renameat2, suppo
 from smoke.metadata import drop_caches
 
 KIB = 1 << 10
-_KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE = 1, 2, 16
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 _NOREPLACE = 1
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
 _IMMUTABLE, _NODUMP = 0x10, 0x40
@@ -29,13 +29,31 @@ def punch() -> None:
     with open(path, "r+b") as file:
         before = os.fstat(file.fileno()).st_blocks
         with supported("punching holes", errno.EOPNOTSUPP), _mapped(file.fileno(), 200 * KIB) as seen:
-            fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
+            fallocate(file.fileno(), PUNCH_HOLE | KEEP_SIZE, 100 * KIB + 5, 200 * KIB)
             expect(seen() == bytes(KIB), "what was punched out is still in a mapping")
         expect(os.pread(file.fileno(), KIB, 200 * KIB) == bytes(KIB), "what was punched out is still in the cache")
         os.fsync(file.fileno())
         now = os.fstat(file.fileno())
     expect(now.st_blocks < before, f"a file of {before} blocks has {now.st_blocks} after a hole was punched")
     _compare(path, _PATTERN[: 100 * KIB + 5] + bytes(200 * KIB) + _PATTERN[300 * KIB + 5 :])
+    with open(f"{path}2", "w+b") as file:
+        expect(
+            not wrong_edge(file.fileno(), PUNCH_HOLE | KEEP_SIZE), "a hole within one block is more, or less, than that"
+        )
+    os.unlink(f"{path}2")
+
+
+def wrong_edge(handle: int, mode: int) -> bool:
+    """Whether fallocate(2) of less than a block makes anything but just that zero. handle: its content is replaced."""
+    wanted = bytearray(_PATTERN[: 12 * KIB])
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, wanted, 0)
+    for start, length in ((0, 1), (5 * KIB, 100), (8 * KIB, 511), (4 * KIB - 3, 5)):
+        fallocate(handle, mode, start, length)
+        wanted[start : start + length] = bytes(length)
+    os.fsync(handle)
+    drop_caches(3)
+    return os.pread(handle, 13 * KIB, 0) != wanted
 
 
 def zero() -> None:
@@ -43,7 +61,7 @@ def zero() -> None:
     path = _filled("zero")
     with open(path, "r+b") as file, _mapped(file.fileno(), 50 * KIB) as seen:
         with supported("FALLOC_FL_ZERO_RANGE", errno.EOPNOTSUPP):
-            fallocate(file.fileno(), _ZERO_RANGE, 33 * KIB, 40 * KIB)
+            fallocate(file.fileno(), ZERO_RANGE, 33 * KIB, 40 * KIB)
         expect(seen() == bytes(KIB), "what was zeroed is still in a mapping")
         expect(os.pread(file.fileno(), KIB, 50 * KIB) == bytes(KIB), "what was zeroed is still in the cache")
     _compare(path, _PATTERN[: 33 * KIB] + bytes(40 * KIB) + _PATTERN[73 * KIB :])
@@ -57,7 +75,7 @@ def allocate() -> None:
         with supported("fallocate(2)", errno.EOPNOTSUPP):
             fallocate(file.fileno(), 0, size, 100 * KIB)
         equal(os.fstat(file.fileno()).st_size, size + 100 * KIB, "size after fallocate(2)")
-        fallocate(file.fileno(), _KEEP_SIZE, size + 100 * KIB, 100 * KIB)
+        fallocate(file.fileno(), KEEP_SIZE, size + 100 * KIB, 100 * KIB)
         now = os.fstat(file.fileno())
     equal(now.st_size, size + 100 * KIB, "size after fallocate(2) with KEEP_SIZE")
     expect(now.st_blocks * 512 >= size + 200 * KIB, f"only {now.st_blocks} blocks are reserved")

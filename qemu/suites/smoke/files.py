@@ -220,6 +220,7 @@ def xattr() -> None:
             value = bytes([65 + number]) * size
             os.setxattr("g", "user.sized", value)
             equal(os.getxattr("g", "user.sized"), value, f"an attribute of {size} bytes in place of another")
+    refused(errno.ENODATA, "removing an attribute that is not there", os.removexattr, "f", "user.first")
 
 
 def _room(path: str, name: str, size: int) -> int:
