@@ -38,7 +38,7 @@ class Cost(Model):
     kernel_kib: int | None = None
     """The same of the kernel's slabs that cannot be reclaimed, with caches dropped before and after."""
     kernel_objects: int | None = None
-    """By how many more objects were in use in one of the kernel's kmalloc caches, the one that grew most, as the second
+    """By how many more objects were in use in one of the kernel's caches, the one that grew most, as the second
     smallest growth of a batch says.
     """
     times: float

@@ -151,7 +151,7 @@ _FIGURES = {
     "leak": "memory that the server retains after a hundred “{}” operations",
     "steady-leak": "memory that the server leaks per hundred “{}” operations",
     "kernel-leak": "memory that the kernel retains after a hundred “{}” operations",
-    "kernel-objects": "kmalloc objects that the kernel retains after a hundred “{}” operations",
+    "kernel-objects": "objects that the kernel retains after a hundred “{}” operations",
     "time": "time of one “{}”",
 }  # fmt: skip
 

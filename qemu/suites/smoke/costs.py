@@ -8,8 +8,10 @@ on how busy its host is.
 """
 
 import contextlib
+import fcntl
 import glob
 import itertools
+import mmap as mapping
 import os
 import re
 import time
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 import figures
 from guest import SERVER, folder, read, write
 
+from smoke.features import GETFLAGS, KEEP_SIZE, fallocate
 from smoke.metadata import drop_caches
 
 BATCHES, BATCH = 4, 25
@@ -27,7 +30,14 @@ MORE = 64
 SOME_KIB, SOME_OBJECTS = 16, 60
 """Growth per hundred operations that seems to be a leak, as in `reviewbot/verdict/figures.yaml`."""
 HUGE = "/sys/kernel/mm/transparent_hugepage/enabled"
-CACHES = [path for path in glob.glob("/sys/kernel/slab/kmalloc-*/shrink") if "/kmalloc-rcl" not in path]
+CACHES = [
+    path
+    for name in ("kmalloc-*", "fuse_*", "filp", "file_lock*")
+    for path in glob.glob(f"/sys/kernel/slab/{name}/shrink")
+    if "/kmalloc-rcl" not in path
+]
+_OBJECTS = re.compile(r"^(kmalloc-(?!rcl)\S+|fuse_\S+|filp|file_lock\S*) +(\d+) ", re.MULTILINE)
+"""Name and number of what is counted in /proc/slabinfo."""
 Operation = Callable[[int], object]
 
 
@@ -79,13 +89,58 @@ def _operations() -> dict[str, Operation]:
         "read": lambda n: (os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED), os.pread(handle, 4096, 0)),
         "statfs": lambda n: os.statvfs("."),
         "xattr": _xattr,
+        "fsync": lambda n: (os.pwrite(handle, b"s", 0), os.fsync(handle)),
+        "seek": lambda n: os.lseek(handle, n % 16 * 4096, os.SEEK_HOLE),
+        "allocate": lambda n: fallocate(handle, KEEP_SIZE, n % 16 * 4096, 4096),
+        "locks": lambda n: (fcntl.lockf(handle, fcntl.LOCK_EX, 10, n), fcntl.lockf(handle, fcntl.LOCK_UN)),
+        "flock": lambda n: (fcntl.flock(handle, fcntl.LOCK_EX), fcntl.flock(handle, fcntl.LOCK_UN)),
+        "ioctl": lambda n: fcntl.ioctl(handle, GETFLAGS, bytes(8)),
+        "mmap": _mmap,
+        "removed": _removed,
+        "refused": _refused,
     }
+
+
+def _mmap(number: int) -> None:
+    with open("f", "r+b") as file, mapping.mmap(file.fileno(), 0) as view:
+        view[number % 16 * 4096] = 1
+
+
+def _removed(number: int) -> None:
+    """A file that is open while it is removed."""
+    handle = os.open("new", os.O_CREAT | os.O_RDWR)
+    os.unlink("new")
+    os.pwrite(handle, b"x" * 100, 0)
+    os.close(handle)
 
 
 def _xattr(number: int) -> None:
     os.setxattr("f", "user.new", b"v" * 100)
     os.getxattr("f", "user.new")
     os.removexattr("f", "user.new")
+
+
+def _refused(number: int) -> None:
+    """What fails, each in a way of its own."""
+    for call in (
+        lambda: os.open("f", os.O_CREAT | os.O_EXCL),
+        lambda: os.mkdir("d"),
+        lambda: os.rmdir("d"),
+        lambda: os.unlink("d"),
+        lambda: os.rename("f", "d"),
+        lambda: os.link("f", "s"),
+        lambda: os.symlink("x", "f"),
+        lambda: os.readlink("f"),
+        lambda: os.getxattr("f", "user.absent"),
+        lambda: os.setxattr("f", "user.absent", b"", os.XATTR_REPLACE),
+        lambda: os.truncate("f", 1 << 62),
+        lambda: os.stat("n" * 300),
+        lambda: os.listdir("f"),
+    ):
+        with contextlib.suppress(OSError):
+            call()
+    with open("f", "rb") as file, contextlib.suppress(OSError):
+        os.lseek(file.fileno(), 1 << 40, os.SEEK_DATA)
 
 
 def _measure(name: str, work: Operation, pong: "Pong", most: int) -> int:
@@ -191,7 +246,7 @@ def kernel_kib() -> int | None:
 
 
 def kernel_objects() -> dict[str, int]:
-    """Cache of kmalloc(9) -> objects in use, without those that can be reclaimed; empty when that is not known.
+    """Cache of kmalloc(9), of FUSE, or of open files -> objects in use; empty when that is not known.
 
     Caches are shrunk first, as objects that a CPU keeps at hand count as in use.
     """
@@ -202,7 +257,7 @@ def kernel_objects() -> dict[str, int]:
         said = read("/proc/slabinfo").decode()
     except OSError:
         return {}
-    return {name: int(used) for name, used in re.findall(r"^(kmalloc-(?!rcl)\S+) +(\d+) ", said, re.MULTILINE)}
+    return {name: int(used) for name, used in _OBJECTS.findall(said)}
 
 
 CHECKS = {"costs": costs}

@@ -19,7 +19,7 @@ from smoke.metadata import drop_caches
 KIB = 1 << 10
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 _NOREPLACE = 1
-_GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
+GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
 _IMMUTABLE, _NODUMP = 0x10, 0x40
 
 
@@ -286,7 +286,7 @@ def fallocate(handle: int, mode: int, start: int, length: int) -> None:
 
 
 def _flags(handle: int) -> int:
-    return int(struct.unpack("l", fcntl.ioctl(handle, _GETFLAGS, struct.pack("l", 0)))[0]) & 0xFFFFFFFF
+    return int(struct.unpack("l", fcntl.ioctl(handle, GETFLAGS, struct.pack("l", 0)))[0]) & 0xFFFFFFFF
 
 
 def _locked_by_another(path: str, lock: Callable[..., None], *words: int) -> bool:

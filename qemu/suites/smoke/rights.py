@@ -80,12 +80,17 @@ def search() -> None:
         ("changes the mode of a file of", lambda: os.chmod("closed/f", 0o666)),
         ("changes the owner of a file of", lambda: os.chown("closed/f", USER, -1)),
         ("makes a file in a directory of mode 0755 of", lambda: os.mkdir("closed/mine")),
+        ("removes a file from a directory of mode 0755 of", lambda: os.unlink("closed/f")),
+        ("sets the times of a file of", lambda: os.utime("closed/f", (1, 1))),
+        ("sets a trusted.* attribute of a file of", lambda: os.setxattr("closed/f", "trusted.x", b"")),
     )
     for what, change in refused:
         expect(as_user(USER, change) is None, f"another user {what} root's")
     os.chmod("closed", 0o1777)
     found = as_user(USER, lambda: os.unlink("closed/f"))
     expect(found is None, "another user removes a file of root's from a sticky directory")
+    found = as_user(USER, lambda: os.rename("closed/f", "closed/g"))
+    expect(found is None, "another user renames a file of root's in a sticky directory")
 
 
 def as_user(user: int, work: Callable[[], bytes | None]) -> bytes | None:
