@@ -88,12 +88,11 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note(f"{counted(len(gone), 'test')} can no longer run, as announced by the posting: {names}", told=True)
     yield from (Note(line) for line in _of_features(record.comparison.figures if record.comparison else ()))
     if known := known_failures(record):
-        yield Note(
-            f"KNOWN: {counted(len(known), 'test')} failed in ways the unpatched stack is known to fail", told=True
-        )
-    if known := known_in_question(record):
-        names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in known)
-        yield Note(f"KNOWN failures in components that the series changes, please check them: {names}", told=True)
+        words = f"{counted(len(known), 'test')} failed in ways the unpatched stack is known to fail"
+        asked = known_in_question(record)
+        names = ", ".join(f"{leg.leg} {test.suite}/{test.test}" for leg, test in asked)
+        more = f"; please check those in components that the series changes: {names}" if asked else ""
+        yield Note(f"KNOWN: {words}{more}", told=True)
     if results.variant:
         yield Note(f"variant {results.variant}: results differ from those of the plain stack")
     for leg in results.legs:
@@ -108,9 +107,12 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         yield Note(f"same inputs as an earlier run, results taken from it: {', '.join(reused)}", operator=True)
     if any(leg.accelerator == "tcg" for leg in results.legs):
         clean = record.verdict is not None and record.verdict.kind is VerdictKind.PASS
-        yield Note("the CPU was emulated (TCG): times mean little, and races show up differently", operator=clean)
-        if results.accelerator_why:
-            yield Note(f"tcg: {results.accelerator_why}", operator=True)
+        words, why = "times mean little, and races show up differently", results.accelerator_why
+        if clean and why:
+            yield Note(f"{why}: {words}", operator=True)
+        else:
+            yield Note(f"the CPU was emulated (TCG): {words}", operator=clean)
+            yield from (Note(line, operator=True) for line in (why,) if line)
 
 
 def _of_features(figures: Sequence[FigureChange]) -> Iterator[str]:
