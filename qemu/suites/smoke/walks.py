@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from guest import Failed, folder
 
-from smoke.features import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, fallocate, wrong_edge
+from smoke.features import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, fallocate, wrong_edges
 from smoke.metadata import drop_caches
 
 _SEED = 6
@@ -194,7 +194,9 @@ class _Walk:
         for words, mode in _ALLOCATIONS.items():
             with contextlib.suppress(OSError):
                 fallocate(self.handle, mode, 0, _PAGE)
-                found.append(self._allocation(words, mode, whole=bool(mode & _HOLES) and wrong_edge(self.handle, mode)))
+                found.append(
+                    self._allocation(words, mode, whole=bool(mode & _HOLES and wrong_edges(self.handle, mode)))
+                )
         os.ftruncate(self.handle, 0)
         return found
 
