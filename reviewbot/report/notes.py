@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a reader must know to trust a verdict, one line each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reviewbot.model.comparison import Class, FigureChange
+from reviewbot.model.comparison import Class
 from reviewbot.model.results import Outcome, Previous, Results
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.trees import Tree, Trees
 from reviewbot.model.verdict import VerdictKind
 from reviewbot.model.words import counted
+from reviewbot.report.features import feature_notes
 from reviewbot.report.record import Record
 from reviewbot.report.tables import known_failures, known_in_question, public_words
 from reviewbot.report.untried import not_tried
@@ -86,7 +87,7 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
     if gone := record.comparison.of(Class.WITHDRAWN) if record.comparison else ():
         names = ", ".join(f"{test.leg} {test.suite}/{test.test}" for test in gone)
         yield Note(f"{counted(len(gone), 'test')} can no longer run, as announced by the posting: {names}", told=True)
-    yield from (Note(line) for line in _of_features(record.comparison.figures if record.comparison else ()))
+    yield from (Note(line) for line in feature_notes(record.comparison.figures if record.comparison else ()))
     if known := known_failures(record):
         words = f"{counted(len(known), 'test')} failed in ways the unpatched stack is known to fail"
         asked = known_in_question(record)
@@ -113,19 +114,6 @@ def _of_tests(results: Results, record: Record) -> Iterator[Note]:
         else:
             yield Note(f"the CPU was emulated (TCG): {words}", operator=clean)
             yield from (Note(line, operator=True) for line in (why,) if line)
-
-
-def _of_features(figures: Sequence[FigureChange]) -> Iterator[str]:
-    """Of new filesystems: features that the posting says to drop, one line per sentence, and those that are new."""
-    told: dict[str, list[str]] = {}
-    for one in (one for one in figures if one.feature and not one.counts):
-        told.setdefault(one.announced, []).append(f"{one.leg} {one.feature}")
-    for sentence, names in told.items():
-        if sentence:
-            what = "mke2fs makes filesystems without some features, as announced by the posting"
-            yield f"{what}: {', '.join(names)}: “{sentence}”"
-        else:
-            yield f"mke2fs makes filesystems with features that they do not have on base: {', '.join(names)}"
 
 
 def rests_on(record: Record) -> str:

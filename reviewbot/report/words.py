@@ -8,6 +8,7 @@ from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, place, sized, untagged
+from reviewbot.report.features import without
 from reviewbot.report.notes import notes
 from reviewbot.report.rates import APART, past, rates, spread
 from reviewbot.report.record import Record
@@ -139,7 +140,7 @@ def _change(found: Finding) -> str:
 def _lost(change: FigureChange, also: Sequence[str]) -> str:
     """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
     head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
-    what = f"{change.leg} {change.suite}/{change.test}: mke2fs makes filesystems without {change.feature}"
+    what = f"{change.leg} {change.suite}/{change.test}: {without(change.feature)}"
     more = f"; also without {listed([name.removeprefix(f'{change.leg} ') for name in also])}" if also else ""
     return f"{what} ({head} on head, {base} on base{more})"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What smoke's check of mke2fs says of the filesystem that it made, taken with distrust."""
+"""What smoke says of the filesystem that mke2fs made, and of what kernel and server negotiate, taken with distrust."""
 
 import re
 

@@ -13,13 +13,13 @@ from reviewbot.suites.setup import PYTHON, STILL, STILL_AGAIN, leg_env
 from reviewbot.suites.shortcomings import FactOf, Shortcoming, known, load_shortcomings
 
 CHECKS = (
-    "mkfs", "mount", "files", "truncation", "directories", "rename", "exchange", "noreplace", "moves", "links",
-    "nodes", "open-files", "released", "tmpfile", "flags", "ioctls", "birth", "nanoseconds", "years", "atime",
-    "xattr", "attributes", "acl", "default-acl", "owners", "setgid", "umask", "search", "sparse", "holes",
-    "allocate", "punch", "zero", "copy", "direct", "descriptors", "locks", "waits", "sizes", "mmap", "pages",
-    "fsync", "durable", "durable-names", "space", "statfs", "full", "readonly", "options", "names", "many", "times",
-    "follow", "caches", "large", "growing", "random-data", "random-names", "costs", "fio", "stress", "parallel",
-    "races", "interrupt", "unmount", "remount", "outside", "fsck",
+    "mkfs", "mount", "negotiation", "files", "truncation", "directories", "rename", "exchange", "noreplace",
+    "moves", "links", "nodes", "open-files", "released", "tmpfile", "flags", "ioctls", "birth", "nanoseconds",
+    "years", "atime", "xattr", "attributes", "acl", "default-acl", "owners", "setgid", "umask", "search", "sparse",
+    "holes", "allocate", "punch", "zero", "copy", "direct", "descriptors", "locks", "waits", "sizes", "mmap",
+    "pages", "fsync", "durable", "durable-names", "space", "statfs", "full", "readonly", "options", "names", "many",
+    "times", "follow", "caches", "large", "growing", "random-data", "random-names", "costs", "fio", "stress",
+    "parallel", "races", "interrupt", "unmount", "remount", "outside", "fsck",
 )  # fmt: skip
 """In order: `remount` and `outside` compare all that the earlier ones left, `fsck` judges the disk at the end."""
 QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")
@@ -96,7 +96,7 @@ def _result(leg: LegSpec, check: str, reply: StepReply, entries: Sequence[Shortc
     match check:
         case "costs":
             return told.model_copy(update={"costs": costs(reply.output)})
-        case "mkfs":
+        case "mkfs" | "negotiation":
             return told.model_copy(update={"made": made(reply.output)})
         case _:
             return told

@@ -62,14 +62,15 @@ def announced(suite: str, test: str, reason: str, texts: Iterable[str]) -> str:
 
 
 def announced_default(feature: str, texts: Iterable[str]) -> str:
-    """The first sentence that says that new filesystems have the feature no longer; empty: none does.
+    """The first sentence that says that new filesystems, or kernel and server, have it no longer; empty: none does.
 
-    feature: of the superblock, as dumpe2fs has it. texts: as above.
+    feature: of the superblock, as dumpe2fs has it, or of FUSE_INIT (`server.max_write-65536`). texts: as above.
     """
     rules = load_rules()
     words = [one.words for one in rules.features if feature in one.made]
-    name = re.sub(r"[-_]", "[-_ ]", re.escape(feature).replace(r"\-", "-"))
-    return _said([name, *words], (*rules.says, *rules.says_of_made), texts)
+    plain = re.sub(r"^(?:kernel|server)\.|-\d+$", "", feature)
+    name = re.sub(r"[-_]", "[-_ ]", re.escape(plain).replace(r"\-", "-"))
+    return _said([rf"(?:FUSE_(?:CAP_)?)?{name}", *words], (*rules.says, *rules.says_of_made), texts)
 
 
 def _said(features: Sequence[str], patterns: Sequence[str], texts: Iterable[str]) -> str:

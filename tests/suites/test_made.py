@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is taken from a guest's words about the filesystem that mke2fs made."""
+"""What is taken from a guest's words about the filesystem that mke2fs made, and about FUSE_INIT."""
 
 import re
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from reviewbot.model.lab import StepReply
 from reviewbot.model.results import Filesystem
 from reviewbot.suites import smoke
 from reviewbot.suites.made import MOST, made
+from tests.guest import MODULES
 from tests.played import LEG
 
 SAID = """mke2fs 1.47.2
@@ -48,9 +51,35 @@ def test_a_guest_cannot_make_up_features_without_end() -> None:
     assert found and (len(found.features), found.inode_size) == (MOST, None)
 
 
-def test_only_the_check_that_makes_filesystems_tells_of_one() -> None:
-    replies = [StepReply(name=f"smoke/{one}", status="done", exit_status=0, output=SAID) for one in ("mkfs", "files")]
-    assert [test.test for test in smoke.results(LEG, replies) if test.made] == ["mkfs"]
+def test_only_the_checks_of_new_filesystems_and_of_fuse_init_tell_of_features() -> None:
+    names = ("mkfs", "negotiation", "files")
+    replies = [StepReply(name=f"smoke/{one}", status="done", exit_status=0, output=SAID) for one in names]
+    assert [test.test for test in smoke.results(LEG, replies) if test.made] == ["mkfs", "negotiation"]
+
+
+NAMES = """
+import struct, sys
+sys.path[:0] = sys.argv[1].split(":")
+from smoke import negotiation
+request = bytes(40) + struct.pack("IIIII", 7, 41, 131072, 1 << 0 | 1 << 13 | 1 << 30, 1 << 5 | 1 << 31)
+answer = bytes(16) + struct.pack("IIIIHHIIHHI", 7, 40, 9000, 1 << 13, 12, 9, 4096, 1, 32, 0, 0) + bytes(28)
+print("made features", *negotiation._kernel_names(request), *negotiation._server_names(answer))
+print("made features", *negotiation._server_names(answer[:36]))
+"""
+
+
+def test_fuse_init_is_told_by_the_names_of_its_flags_and_by_powers_of_two() -> None:
+    done = subprocess.run([sys.executable, "-S", "-c", NAMES, MODULES], capture_output=True, text=True, check=True)
+    whole, short = done.stdout.splitlines()
+    kernel = ["ASYNC_READ", "DO_READDIRPLUS", "INIT_EXT", "PASSTHROUGH", "bit-63"]
+    kernel += [f"max_readahead-{1 << bit}" for bit in range(12, 18)]
+    server = ["DO_READDIRPLUS", "max_readahead-4096", "max_readahead-8192", "max_write-4096"]
+    found = made(whole)
+    assert found and list(found.features) == [
+        *(f"kernel.{one}" for one in kernel),
+        *(f"server.{one}" for one in server),
+    ]
+    assert made(short) == Filesystem(features=tuple(f"server.{one}" for one in server[:3]))  # of an old library
 
 
 def test_the_guest_says_the_kinds_that_are_read() -> None:

@@ -86,6 +86,9 @@ def test_endless_texts_take_no_time() -> None:
         ("has_journal", "mke2fs: create file systems without a journal\n\nBy default they come without journal."),
         ("64bit", "mke2fs: stop creating 64-bit file systems"),
         ("FEATURE_I31", "mke2fs: turn FEATURE_I31 off"),
+        ("server.SPLICE_READ", "fuse_lowlevel: no longer enable FUSE_CAP_SPLICE_READ by default"),
+        ("server.max_write-65536", "lib: drop max_write from the defaults"),
+        ("kernel.PARALLEL_DIROPS", "fuse: disable parallel dirops"),
     ],
 )
 def test_a_posting_that_takes_a_default_away_and_says_so(feature: str, text: str) -> None:
@@ -101,6 +104,8 @@ def test_a_posting_that_takes_a_default_away_and_says_so(feature: str, text: str
         ("metadata_csum", "mke2fs: warn about checksums without 64bit"),
         ("metadata_csum", "mke2fs: fix metadata_csum where quota is disabled"),
         ("64bit", "mke2fs: do not use 32-bit counters"),
+        ("kernel.PARALLEL_DIROPS", "fuse: sort the flags of FUSE_INIT"),
+        ("server.max_write-65536", "lib: disable splicing"),
     ],
 )
 def test_a_posting_that_takes_a_default_away_and_does_not_say_so(feature: str, text: str) -> None:

@@ -215,7 +215,9 @@ def _asked(path: str, start: int, length: int) -> tuple[int, int, int]:
         with open(path, "r+b") as file:
             return fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, 0, start, length, 0))
 
-    kind, _, first, count, _ = struct.unpack(_FLOCK, _forked(ask)())
+    said = _forked(ask)()
+    expect(len(said) == struct.calcsize(_FLOCK), f"F_GETLK of {start}+{length} failed: {said.decode(errors='replace')}")
+    kind, _, first, count, _ = struct.unpack(_FLOCK, said)
     return kind, first, count
 
 
