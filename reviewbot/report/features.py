@@ -4,6 +4,15 @@
 from collections.abc import Iterator, Sequence
 
 from reviewbot.model.comparison import FigureChange
+from reviewbot.model.words import listed
+
+
+def lost(change: FigureChange, also: Sequence[str]) -> str:
+    """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
+    head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
+    more = f"; also without {listed([name.removeprefix(f'{change.leg} ') for name in also])}" if also else ""
+    where = f"{change.leg} {change.suite}/{change.test}"
+    return f"{where}: {without(change.feature)} ({head} on head, {base} on base{more})"
 
 
 def without(feature: str) -> str:

@@ -3,12 +3,12 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Class, Comparison, FigureChange
+from reviewbot.model.comparison import Class, Comparison
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
 from reviewbot.model.words import counted, one_line, place, sized, untagged
-from reviewbot.report.features import without
+from reviewbot.report.features import lost
 from reviewbot.report.notes import notes
 from reviewbot.report.rates import APART, past, rates, spread
 from reviewbot.report.record import Record
@@ -129,20 +129,12 @@ def _change(found: Finding) -> str:
     if change is None:
         return found.said
     if change.feature:
-        return _lost(change, found.also)
+        return lost(change, found.also)
     was, now = amount(max(change.base), change.unit), amount(min(change.head), change.unit)
     figure, _, kind = change.figure.partition(" ")
     where = f"{change.suite}/{change.test}" if change.test else change.suite
     also = f" (also of {listed([name.partition(' ')[2] for name in change.also])})" if change.also else ""
     return f"{change.leg} {where}: {_FIGURES[figure].format(kind)}: {was} on base, {now} on head{also}"
-
-
-def _lost(change: FigureChange, also: Sequence[str]) -> str:
-    """`ext4 smoke/mkfs: mke2fs makes filesystems without 64bit (2/2 on head, 0/2 on base)`."""
-    head, base = (f"{side.count(0.0)}/{len(side)}" for side in (change.head, change.base))
-    what = f"{change.leg} {change.suite}/{change.test}: {without(change.feature)}"
-    more = f"; also without {listed([name.removeprefix(f'{change.leg} ') for name in also])}" if also else ""
-    return f"{what} ({head} on head, {base} on base{more})"
 
 
 _FIGURES = {

@@ -3,11 +3,11 @@
 
 from guest import FAIL, conclude
 
-from smoke import calls, costs, disk, features, files, load, metadata, negotiation, rights, trees, walks, whole
+from smoke import calls, costs, disk, features, files, load, metadata, negotiation, rights, trees, waits, walks, whole
 
 CHECKS = {
     name: check
-    for module in (calls, costs, disk, features, files, load, metadata, negotiation, rights, trees, walks, whole)
+    for module in (calls, costs, disk, features, files, load, metadata, negotiation, rights, trees, waits, walks, whole)
     for name, check in module.CHECKS.items()
 }
 

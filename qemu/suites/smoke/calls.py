@@ -22,14 +22,12 @@ from guest import FSTYP, SERVER, NotRun, equal, expect, folder, mount, read, ref
 
 from smoke.features import GETFLAGS, KEEP_SIZE, fallocate
 from smoke.metadata import drop_caches
+from smoke.waits import FLOCK
 
-_FLOCK = "hhqqi"
-"""struct flock: type, whence, start, length, process."""
-_F_OFD_SETLK = 37
 _GETVERSION, _SETVERSION, _EXTENTS = 0x80087601, 0x40087602, 0x80000
 _STATX_BTIME = 0x800
 _SOON = 10.0
-"""Seconds that a process which is to wake up may take."""
+"""Seconds until a removed file is gone."""
 _RACERS, _ROUNDS = 4, 25
 _GROWN = 20
 """Names of 244 bytes: two blocks of 4 KiB."""
@@ -82,7 +80,7 @@ def released() -> None:
         "copy_file_range(2)": lambda handle: os.copy_file_range(handle, handle, 100, 0, 5000),
         "flock(2)": lambda handle: fcntl.flock(handle, fcntl.LOCK_EX),
         "a lock of fcntl(2)": lambda handle: fcntl.lockf(handle, fcntl.LOCK_EX),
-        "F_GETLK": lambda handle: fcntl.fcntl(handle, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)),
+        "F_GETLK": lambda handle: fcntl.fcntl(handle, fcntl.F_GETLK, struct.pack(FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)),
         "an ioctl(2)": lambda handle: fcntl.ioctl(handle, GETFLAGS, bytes(8)),
         "poll(2)": _poll,
         "dup(2)": lambda handle: os.close(os.dup(handle)),
@@ -177,109 +175,6 @@ def _birth(path: str) -> float:
     if not mask & _STATX_BTIME:
         raise NotRun("statx(2) does not know when a file was made")
     return float(seconds[0] + seconds[1] / 10**9)
-
-
-def waits() -> None:
-    """Locks of ranges: who asks is told who holds which, who waits gets the lock when it is free, or is interrupted."""
-    path = folder("waits") + "/f"
-    write(path, b"x" * 300)
-    with open(path, "r+b") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX, 100, 0)
-        except OSError as error:
-            raise NotRun(f"no fcntl(2) locks here ({errno.errorcode.get(error.errno or 0)})") from None
-        fcntl.lockf(file, fcntl.LOCK_UN, 20, 40)
-        fcntl.lockf(file, fcntl.LOCK_SH, 50, 200)
-        for start, length, wanted in (
-            (0, 10, (fcntl.F_WRLCK, 0, 40)),
-            (40, 20, (fcntl.F_UNLCK, 40, 20)),
-            (50, 30, (fcntl.F_WRLCK, 60, 40)),
-            (100, 100, (fcntl.F_UNLCK, 100, 100)),
-            (210, 1, (fcntl.F_RDLCK, 200, 50)),
-        ):
-            equal(_asked(path, start, length), wanted, f"type, start and length of a lock (F_GETLK, {start}+{length})")
-        woken = _waiter(path, 0)
-        fcntl.lockf(file, fcntl.LOCK_UN, 100, 0)
-        equal(woken(), b"got it", "what became of a process that waited for a lock (F_SETLKW)")
-        fcntl.lockf(file, fcntl.LOCK_EX, 100, 0)
-        interrupted = _waiter(path, 0, alarm=True)
-        equal(interrupted(), b"EINTR", "what became of a process that got a signal while it waited for a lock")
-    woken = _holder_dies(path)
-    equal(woken(), b"got it", "what became of a process that waited for a lock of one that died")
-
-
-def _asked(path: str, start: int, length: int) -> tuple[int, int, int]:
-    """What F_GETLK says to another process that wants to write there: type, start, length."""
-
-    def ask() -> bytes:
-        with open(path, "r+b") as file:
-            return fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, 0, start, length, 0))
-
-    said = _forked(ask)()
-    expect(len(said) == struct.calcsize(_FLOCK), f"F_GETLK of {start}+{length} failed: {said.decode(errors='replace')}")
-    kind, _, first, count, _ = struct.unpack(_FLOCK, said)
-    return kind, first, count
-
-
-def _waiter(path: str, start: int, *, alarm: bool = False) -> Callable[[], bytes]:
-    """A process that waits for a lock. alarm: and gets a signal meanwhile."""
-
-    def wait() -> bytes:
-        signal.signal(signal.SIGALRM, _raise)
-        signal.setitimer(signal.ITIMER_REAL, 0.3 if alarm else _SOON)
-        with open(path, "r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX, 10, start)
-        return b"got it"
-
-    answer = _forked(wait)
-    time.sleep(0.2)
-    return answer
-
-
-def _raise(number: int, frame: object) -> None:
-    raise InterruptedError(errno.EINTR, "a signal")
-
-
-def _holder_dies(path: str) -> Callable[[], bytes]:
-    """A process that waits for the lock of another, which is killed."""
-    inside, outside = os.pipe()
-    holder = os.fork()
-    if not holder:
-        with open(path, "r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX)
-            os.write(outside, b"+")
-            time.sleep(60)
-            os._exit(0)
-    os.read(inside, 1)
-    woken = _waiter(path, 0)
-    os.kill(holder, signal.SIGKILL)
-    os.waitpid(holder, 0)
-    os.close(inside)
-    os.close(outside)
-    return woken
-
-
-def _forked(work: Callable[[], bytes]) -> Callable[[], bytes]:
-    """Begin this in another process; the result waits for what it answers, the name of an errno when it fails."""
-    inside, outside = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            answer = work()
-        except OSError as error:
-            answer = errno.errorcode.get(error.errno or 0, "an error").encode()
-        finally:
-            os.write(outside, answer)
-            os._exit(0)
-    os.close(outside)
-
-    def result() -> bytes:
-        said = os.read(inside, 1000)
-        os.close(inside)
-        os.waitpid(child, 0)
-        return said
-
-    return result
 
 
 def descriptors() -> None:
@@ -462,5 +357,5 @@ def _winners(way: Callable[[int], object]) -> int:
 
 CHECKS = {
     "open-files": open_files, "released": released, "ioctls": ioctls, "options": options, "birth": birth,
-    "waits": waits, "descriptors": descriptors, "attributes": attributes, "growing": growing, "races": races,
+    "descriptors": descriptors, "attributes": attributes, "growing": growing, "races": races,
 }  # fmt: skip
