@@ -2,6 +2,7 @@
 """Small words that several steps say."""
 
 import re
+from collections.abc import Sequence
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069"
@@ -74,3 +75,13 @@ def sized(size: float) -> str:
             return f"{size:.0f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+NAMED = 3
+"""Names that a sentence has, before it counts the others."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

@@ -5,7 +5,7 @@ import re
 
 from reviewbot.model.results import Known
 from reviewbot.model.verdict import FindingKind, SaidFinding, SaidVerdict, VerdictKind
-from reviewbot.model.words import counted, one_line, plain
+from reviewbot.model.words import counted, listed, one_line, plain
 from reviewbot.report.bench import emulated, ratio_table, rows_of
 from reviewbot.report.differential import differential
 from reviewbot.report.mixes import mix_lines
@@ -27,7 +27,7 @@ from reviewbot.report.tables import (
     test_lines,
 )
 from reviewbot.report.text import fitted, without_trailers, wrapped
-from reviewbot.report.words import apart, headline, listed, said, test_name
+from reviewbot.report.words import apart, headline, said, test_name
 
 FINDINGS = 5
 """In full; the others are counted."""

@@ -7,7 +7,7 @@ from reviewbot.model.comparison import Class, Comparison
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
-from reviewbot.model.words import counted, one_line, place, sized, untagged
+from reviewbot.model.words import NAMED, counted, listed, one_line, place, sized, untagged
 from reviewbot.report.features import lost
 from reviewbot.report.notes import notes
 from reviewbot.report.rates import APART, past, rates, spread
@@ -16,8 +16,6 @@ from reviewbot.report.tables import in_variant, known_in_question
 
 UNTESTED = "nothing was booted or tested"
 UNCOMPARED = "failed on head and could not be compared with base"
-_NAMED = 3
-"""Patches or tests that a summary names; the findings have all."""
 
 
 def said(record: Record) -> SaidVerdict:
@@ -101,7 +99,7 @@ def _from(found: Finding) -> str:
     if not blame.components:
         return ""
     if len(blame.components) > 1:
-        names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:_NAMED])
+        names = ", ".join(f"{one.name} “{untagged(one.subject)}”" for one in found.suspects[:NAMED])
         return f"; only with the patches of {' and '.join(blame.components)} together: {names}"
     if len(found.suspects) == 1:
         return f"; from {found.suspects[0].name} “{untagged(found.suspects[0].subject)}”{confirmed(found)}"
@@ -169,12 +167,6 @@ def _mixed(found: Finding) -> str:
     patched = " and ".join(cell.patched)
     fail = "fails" if len(cell.only_here) == 1 else "fail"
     return f"{cell.leg} with only {patched} patched: {checks} {fail} here, but not on head or on base{reason}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b, c and 4 more`."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def apart(record: Record) -> list[str]:
@@ -317,8 +309,8 @@ def _broken(patches: Sequence[Finding]) -> str:
         (one,) = patches
         where = place(one.file, one.line)
         return f"{_patch(one)} does not build on its own: {f'{where}: ' if where else ''}{one.said}{_came(one)}"
-    names = ", ".join(_patch(one) for one in patches[:_NAMED])
-    more = f" and {len(patches) - _NAMED} more" if len(patches) > _NAMED else ""
+    names = ", ".join(_patch(one) for one in patches[:NAMED])
+    more = f" and {len(patches) - NAMED} more" if len(patches) > NAMED else ""
     return f"{counted(len(patches), 'patch')} do not build on their own: {names}{more}"
 
 
@@ -365,7 +357,7 @@ def _named(tests: Sequence[tuple[LegResult, TestResult]]) -> str:
     for leg, test in tests:
         by_leg.setdefault(leg.leg, []).append(f"{test.suite}/{test.test}")
     return ", ".join(
-        f"{len(names)} in {leg} ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})"
+        f"{len(names)} in {leg} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
         for leg, names in by_leg.items()
     )
 
