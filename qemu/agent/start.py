@@ -12,7 +12,11 @@ import sys
 from texts import write
 
 SUITE = ["python3", "-S", "/stack/suites/run.py"]
-IMPORTED = ("errno", "fcntl", "hashlib", "json", "random", "re", "struct", "subprocess", "traceback")
+IMPORTED = (
+    "concurrent.futures.thread", "contextlib", "ctypes", "dataclasses", "errno", "fcntl", "glob", "hashlib",
+    "itertools", "json", "mmap", "random", "re", "resource", "select", "shutil", "signal", "socket", "stat",
+    "struct", "subprocess", "threading", "traceback", "zlib",
+)  # fmt: skip
 """What suites import of the standard library; they read their settings when they are imported, so not themselves."""
 # Python ignores these two; a test must not, or `zgrep | head` complains of a broken pipe.
 _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)

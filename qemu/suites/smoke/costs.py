@@ -9,6 +9,7 @@ on how busy its host is.
 
 import contextlib
 import fcntl
+import functools
 import glob
 import itertools
 import mmap as mapping
@@ -30,12 +31,7 @@ MORE = 64
 SOME_KIB, SOME_OBJECTS = 16, 60
 """Growth per hundred operations that seems to be a leak, as in `reviewbot/verdict/figures.yaml`."""
 HUGE = "/sys/kernel/mm/transparent_hugepage/enabled"
-CACHES = [
-    path
-    for name in ("kmalloc-*", "fuse_*", "filp", "file_lock*")
-    for path in glob.glob(f"/sys/kernel/slab/{name}/shrink")
-    if "/kmalloc-rcl" not in path
-]
+_COUNTED = ("kmalloc-*", "fuse_*", "filp", "file_lock*")
 _OBJECTS = re.compile(r"^(kmalloc-(?!rcl)\S+|fuse_\S+|filp|file_lock\S*) +(\d+) ", re.MULTILINE)
 """Name and number of what is counted in /proc/slabinfo."""
 Operation = Callable[[int], object]
@@ -245,12 +241,19 @@ def kernel_kib() -> int | None:
     return int(found[1]) if found else None
 
 
+@functools.cache
+def _caches() -> list[str]:
+    """Files by which the caches are shrunk whose objects are counted."""
+    found = [path for name in _COUNTED for path in glob.glob(f"/sys/kernel/slab/{name}/shrink")]
+    return [path for path in found if "/kmalloc-rcl" not in path]
+
+
 def kernel_objects() -> dict[str, int]:
     """Cache of kmalloc(9), of FUSE, or of open files -> objects in use; empty when that is not known.
 
     Caches are shrunk first, as objects that a CPU keeps at hand count as in use.
     """
-    for path in CACHES:
+    for path in _caches():
         with contextlib.suppress(OSError), open(path, "w") as file:
             file.write("1")
     try:

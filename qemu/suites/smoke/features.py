@@ -6,6 +6,7 @@ import errno
 import fcntl
 import mmap as mapping
 import os
+import random
 import socket
 import stat
 import struct
@@ -256,8 +257,8 @@ def locks() -> None:
 
 
 _EDGES = ((0, 1), (0, 4095), (1, 4095), (4093, 5), (5000, 100), (8192, 511), (4000, 4192), (100, 8092), (8192, 8192))
-_PATTERN = b"".join(struct.pack("<I", number * 2654435761 & 0xFFFFFFFF) for number in range(96 * KIB + 3))
-"""384 KiB and a tail, no two blocks alike."""
+_PATTERN = random.Random(384).randbytes(384 * KIB + 12)
+"""No two blocks are alike, and there is a tail."""
 
 
 def _filled(name: str) -> str:
