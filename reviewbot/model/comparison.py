@@ -2,6 +2,7 @@
 """Head against base: what was counted of each test that did not pass on head, and what the counts mean. No prose."""
 
 import datetime
+import re
 from enum import StrEnum
 from typing import Self
 
@@ -138,6 +139,16 @@ class Earlier(Model):
     outcome: Outcome
 
 
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
+
+
+def cause(fingerprint: str, reason: str) -> str:
+    """What a failure has in common with others of its cause: the crash's fingerprint, or the first telling line without
+    its numbers; empty when it says nothing.
+    """
+    return fingerprint or _NUMBER.sub("N", reason)
+
+
 class Compared(Model):
     """One test of one leg that did not pass on head."""
 
@@ -168,6 +179,15 @@ class Compared(Model):
     """Of a NEW one; None: it was not looked for."""
     announced: str = ""
     """Of a WITHDRAWN one: the sentence of the posting that says so."""
+
+    @property
+    def said_on_base(self) -> str:
+        """How base fails, when each of its failures has another cause than all of head's; else empty."""
+        failed = [rerun for rerun in self.reruns if rerun.outcome.broken]
+        base = {cause(one.fingerprint, one.reason): one.reason for one in failed if one.side is Side.BASE}
+        head = {cause(one.fingerprint, one.reason) for one in failed if one.side is Side.HEAD}
+        ours = head | {cause(self.fingerprint, self.reason)}
+        return "" if ours & {*base, ""} or "" in base else next(iter(base.values()), "")
 
     @property
     def order_dependent(self) -> bool:

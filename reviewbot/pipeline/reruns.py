@@ -8,7 +8,7 @@ that are older than the series show there, and cost head nothing. Must not know:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side
+from reviewbot.model.comparison import Class, Compared, Comparison, Rerun, Side, cause
 from reviewbot.model.errors import InfraError, SeriesAtFault
 from reviewbot.model.progress import Event
 from reviewbot.model.results import LegResult, Outcome, TestResult
@@ -20,7 +20,6 @@ from reviewbot.store.history import History
 from reviewbot.suites import quarantine as quarantines
 from reviewbot.suites import smoke
 from reviewbot.suites.suite import SUITES
-from reviewbot.verdict.causes import cause
 from reviewbot.verdict.sequential import DEFAULT, Design, error_bound
 
 COMPANY = 120.0

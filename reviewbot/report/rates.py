@@ -3,6 +3,7 @@
 
 from reviewbot.model.comparison import Class, Compared, Counts, Side
 from reviewbot.model.results import Outcome
+from reviewbot.model.words import one_line
 
 
 def counts(found: Counts) -> str:
@@ -50,6 +51,14 @@ def strip(test: Compared) -> str:
 def letter(outcome: Outcome) -> str:
     """`.` passed, `-` could not run, else the first letter."""
     return {Outcome.PASS: ".", Outcome.NOTRUN: "-"}.get(outcome, outcome.value[0])
+
+
+def otherwise(test: Compared) -> str:
+    """How head and base fail, when they do so in different ways; else empty."""
+    if not test.said_on_base:
+        return ""
+    head, base = (one_line(words, 120) for words in (test.reason, test.said_on_base))
+    return f"{test.leg} {test.suite}/{test.test} fails in another way than on base: “{head}”, on base “{base}”"
 
 
 APART = (

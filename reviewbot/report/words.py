@@ -10,7 +10,7 @@ from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdi
 from reviewbot.model.words import NAMED, counted, listed, one_line, place, sized, untagged
 from reviewbot.report.features import lost
 from reviewbot.report.notes import notes
-from reviewbot.report.rates import APART, past, rates, spread
+from reviewbot.report.rates import APART, otherwise, past, rates, spread
 from reviewbot.report.record import Record
 from reviewbot.report.tables import in_variant, known_in_question
 
@@ -181,6 +181,7 @@ def apart(record: Record) -> list[str]:
             named = listed([f"{test.leg} {test.suite}/{test.test} ({said(test)}{past(test)})" for test in tests])
             words = one if len(tests) == 1 else several
             lines.append(f"{counted(len(tests), 'test')} {words}: {named}")
+            lines += [line for test in tests if kind is Class.PRE_EXISTING and (line := otherwise(test))]
     lines += [
         f"{test.leg} {test.suite}/{test.test} failed and is in quarantine until {test.quarantine.expires}: "
         f"{test.quarantine.reason} ({test.quarantine.link})"

@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which failures have one cause. Pure."""
 
-import re
-
-from reviewbot.model.comparison import Class, Compared
-
-_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
+from reviewbot.model.comparison import Class, Compared, cause
 
 
 def cause_of(test: Compared) -> str:
@@ -15,11 +11,6 @@ def cause_of(test: Compared) -> str:
     """
     words = cause(test.fingerprint, test.reason) or f"{test.suite}/{test.test}"
     return f"notrun {words}" if test.kind is Class.NEWLY_NOTRUN else words
-
-
-def cause(fingerprint: str, reason: str) -> str:
-    """What a failure has in common with others of its cause; empty when it says nothing."""
-    return fingerprint or _NUMBER.sub("N", reason)
 
 
 def grouped(tests: tuple[Compared, ...]) -> list[tuple[Compared, ...]]:

@@ -5,7 +5,7 @@ import pytest
 
 from reviewbot.model.comparison import Class, Compared, Counts, Rerun, Side
 from reviewbot.model.results import Outcome
-from reviewbot.report.rates import rates
+from reviewbot.report.rates import otherwise, rates
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,35 @@ def test_what_cannot_run_on_base_is_no_pass(on_base: tuple[Outcome, ...], words:
         reruns=tuple(Rerun(side=Side.BASE, number=n, outcome=one) for n, one in enumerate(on_base, 1)),
     )
     assert rates(test) == words
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "told"),
+    [
+        (("size is 5", "size is 6"), ("size is 7", "size is 8"), False),  # but for numbers the same
+        (("size is 5", "no such file"), ("size is 7", "no such file"), False),
+        (("size is 5", "size is 5"), ("no such file", "no such file"), True),
+        (("size is 5", "size is 5"), ("size is 7", "no such file"), False),
+        (("size is 5", "size is 5"), ("", ""), False),  # says nothing
+        (("size is 5", "size is 5"), (), False),
+    ],
+)
+def test_a_failure_that_base_has_in_another_way_is_told(
+    head: tuple[str, ...], base: tuple[str, ...], *, told: bool
+) -> None:
+    sides = ((Side.HEAD, head), (Side.BASE, base))
+    test = Compared(
+        leg="fuse2fs",
+        suite="fstests",
+        test="generic/001",
+        outcome=Outcome.FAIL,
+        reason="size is 4",
+        kind=Class.PRE_EXISTING,
+        reruns=tuple(
+            Rerun(side=side, number=number, outcome=Outcome.FAIL, reason=words)
+            for side, all_words in sides
+            for number, words in enumerate(all_words, 1)
+        ),
+    )
+    words = "fuse2fs fstests/generic/001 fails in another way than on base: “size is 4”, on base “no such file”"
+    assert otherwise(test) == (words if told else "")
