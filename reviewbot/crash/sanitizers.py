@@ -138,7 +138,9 @@ def backtrace(text: str) -> tuple[str, str]:
     dead = text.partition(THREADS)[0]
     start = dead.find("Program terminated")
     # Before the frames of a process that lives, gdb tells how it came to them.
-    dead = dead[start if start >= 0 else dead.rfind("\n#0 ") + 1 :].strip()
+    frames = dead.rfind("\n#0 ") + 1
+    cause = dead[start:].partition("\n")[0] + "\n" if 0 <= start < frames else ""  # it shows #0 once more by itself
+    dead = (cause + dead[frames if cause or start < 0 else start :]).strip()
     names = [frame[1] for line in dead.split("\n")[:MAX_LINES] if (frame := _GDB_FRAME.match(line[:MAX_LINE]))]
     if "<signal handler called>" in names:
         names = names[names.index("<signal handler called>") + 1 :]

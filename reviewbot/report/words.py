@@ -16,6 +16,8 @@ from reviewbot.report.tables import in_variant, known_in_question
 
 UNTESTED = "nothing was booted or tested"
 UNCOMPARED = "failed on head and could not be compared with base"
+_REASON, _SENTENCE = 160, 600
+"""Characters of a test's own words in a sentence, and of that sentence in the summary."""
 
 
 def said(record: Record) -> SaidVerdict:
@@ -24,8 +26,8 @@ def said(record: Record) -> SaidVerdict:
     assert verdict is not None
     text, quoted = _summary(record)
     findings = tuple(
-        SaidFinding(**dict(found), what=sentence(found), in_summary=any(found is one for one in quoted))
-        for found in verdict.findings
+        SaidFinding(**dict(found), what=what, in_summary=len(what) <= _SENTENCE and any(found is one for one in quoted))
+        for found, what in ((found, sentence(found)) for found in verdict.findings)
     )
     beside = record.review and (record.results or any(found.kind is FindingKind.HEAD for found in findings))
     reviewed = (f"review: {record.review.words()}",) if record.review and beside else ()
@@ -43,7 +45,7 @@ def sentence(found: Finding) -> str:
     text = f"{where}: {found.said}" if where and found.said else found.said or where
     match found.kind:
         case FindingKind.TEST:
-            reason = f": {found.said}" if found.said else ""
+            reason = f": {one_line(found.said, _REASON)}" if found.said else ""
             return f"{test_name(found)} {found.outcome}{reason}{_compared(found)}{_from(found)}"
         case FindingKind.FIGURE | FindingKind.SLOWER | FindingKind.FEATURE:
             return f"{_change(found)}{_from(found)}"
@@ -345,7 +347,7 @@ def _tests(record: Record, results: Results) -> tuple[str, bool]:
 def _regression(new: Sequence[Finding], passed: int) -> str:
     """What is new, the first of it in full."""
     more = f", and {counted(len(new) - 1, 'other new finding')}" if len(new) > 1 else ""
-    return f"{one_line(sentence(new[0]), 400)}{more}; {passed} passed"
+    return f"{one_line(sentence(new[0]), _SENTENCE)}{more}; {passed} passed"
 
 
 def _named(tests: Sequence[tuple[LegResult, TestResult]]) -> str:
