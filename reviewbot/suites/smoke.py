@@ -18,8 +18,8 @@ CHECKS = (
     "years", "atime", "xattr", "attributes", "acl", "default-acl", "owners", "setgid", "umask", "search", "sparse",
     "holes", "allocate", "punch", "zero", "copy", "direct", "descriptors", "locks", "waits", "sizes", "mmap",
     "pages", "fsync", "durable", "durable-names", "space", "statfs", "full", "readonly", "options", "names", "many",
-    "times", "follow", "caches", "large", "growing", "random-data", "random-names", "costs", "fio", "stress",
-    "parallel", "races", "interrupt", "unmount", "remount", "outside", "fsck",
+    "times", "follow", "caches", "large", "growing", "random-data", "random-names", "mounts", "costs", "fio",
+    "stress", "parallel", "races", "interrupt", "unmount", "remount", "outside", "fsck",
 )  # fmt: skip
 """In order: `remount` and `outside` compare all that the earlier ones left, `fsck` judges the disk at the end."""
 QUICK = (*CHECKS[: CHECKS.index("many")], "fsck")
@@ -34,7 +34,9 @@ _LIMIT, _LIMIT_AGAIN = 20.0, 6.0
 One that works takes a tenth of that, on a crowded host, too.
 """
 _LONG = {
-    **dict.fromkeys(("mkfs", "mount", "readonly", "options", "parallel", "interrupt", "unmount", "fsck"), (60.0, 20.0)),
+    **dict.fromkeys(
+        ("mkfs", "mount", "readonly", "options", "mounts", "parallel", "interrupt", "unmount", "fsck"), (60.0, 20.0)
+    ),
     **dict.fromkeys(("fio", "stress", "many", "remount", "outside"), (120.0, 20.0)),
     "costs": (120.0, 60.0),
 }

@@ -49,12 +49,12 @@ def walk(kind: str, place: Path, fault: str = "") -> str:
 
 
 def test_the_model_of_bytes_agrees_with_this_host(tmp_path: Path) -> None:
-    assert walk("data", tmp_path).startswith("400 operations on ")
+    assert walk("data", tmp_path).startswith("300 operations on ")
     assert (tmp_path / "walk" / "f").stat().st_size > 0
 
 
 def test_the_model_of_names_agrees_with_this_host(tmp_path: Path) -> None:
-    assert walk("names", tmp_path).startswith("400 operations, ")
+    assert walk("names", tmp_path).startswith("300 operations, ")
     assert len(list(tmp_path.rglob("*"))) > 10
 
 

@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from guest import Failed, folder
+from guest import Failed, folder, remount
 
+from smoke import walks
 from smoke.metadata import drop_caches
 
 _SEED = 6
-_COUNT = 400
+_COUNT = 300
 """Operations."""
+_MOUNTS = 6
 _MEDIUM, _LONG = "x" * 40, "y" * 200
 _SOON = 50
 """Times that something is tried, a tenth of a second apart (see load.py)."""
@@ -45,13 +47,30 @@ def names() -> None:
     """Files, folders and links are made, renamed, changed and removed: each call ends as a model says, and what is left
     is what the model has.
     """
-    walk = _Walk(folder("random-names"), random.Random(_SEED))
-    for number in range(_COUNT):
+    walk = take(folder("random-names"), _SEED, _COUNT)
+    print(f"{_COUNT} operations, {walk.done} of which changed something")
+
+
+def take(top: str, seed: int, count: int) -> "_Walk":
+    """So many operations in an empty folder. Raises Failed."""
+    walk = _Walk(top, random.Random(seed))
+    for number in range(count):
         walk.step()
-        if number % 80 == 79:
+        if number % 75 == 74 or number == count - 1:
             drop_caches(3)
             walk.whole()
-    print(f"{_COUNT} operations, {walk.done} of which changed something")
+    return walk
+
+
+def mounts() -> None:
+    """The same, and operations on one file, in several mounts: a server may go wrong in some of them only."""
+    for number in range(_MOUNTS):
+        place = folder("mounts")
+        os.mkdir(f"{place}/names")
+        take(f"{place}/names", _SEED + number, _COUNT // 8)
+        walks.take(f"{place}/f", _SEED + number, _COUNT // 8)
+        os.chdir("/")
+        remount()
 
 
 class _Walk:
@@ -268,4 +287,4 @@ class _Walk:
                 del node.attributes[name]
 
 
-CHECKS = {"random-names": names}
+CHECKS = {"random-names": names, "mounts": mounts}
