@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from guest import FSTYP, SERVER, NotRun, equal, expect, folder, mount, read, refused, supported, umount, write
+from guest import FSTYP, SERVER, Failed, NotRun, equal, expect, folder, mount, read, refused, supported, umount, write
 
 from smoke.features import GETFLAGS, KEEP_SIZE, fallocate
 from smoke.metadata import drop_caches
@@ -231,6 +231,13 @@ def _too_large(handle: int) -> None:
     try:
         refused(errno.EFBIG, "a write beyond RLIMIT_FSIZE", os.pwrite, handle, b"x" * 10, size)
         refused(errno.EFBIG, "ftruncate(2) beyond RLIMIT_FSIZE", os.ftruncate, handle, size + 1)
+        try:
+            fallocate(handle, 0, size, 10)
+            raise Failed("fallocate(2) beyond RLIMIT_FSIZE succeeded")
+        except OSError as error:
+            expect(
+                error.errno in (errno.EFBIG, errno.EOPNOTSUPP), f"fallocate(2) beyond RLIMIT_FSIZE: {error.strerror}"
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     equal(os.fstat(handle).st_size, size, "size after a write beyond RLIMIT_FSIZE")
