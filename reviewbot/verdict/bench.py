@@ -11,8 +11,8 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy
 from pydantic import Field
 
 from reviewbot.config import load_yaml
@@ -20,6 +20,9 @@ from reviewbot.model.base import Model
 from reviewbot.model.bench import BenchChange, BenchRow, Ratio, variance
 from reviewbot.model.comparison import FigureChange
 from reviewbot.model.results import LegResult, TestResult
+
+if TYPE_CHECKING:
+    import numpy
 
 FIGURE = "slower"
 """A change is called `slower create-1`."""
@@ -117,14 +120,18 @@ def _change(base: Sequence[float], head: Sequence[float]) -> BenchChange | None:
 
 def _chance(base: Sequence[float], head: Sequence[float]) -> float:
     """One-sided, of all arrangements of the rounds on two sides; of so many that not all can be tried, of some."""
+    import numpy  # a tenth of a second, which a run without bench need not take
+
     rounds = numpy.array((*head, *base))
     sums = rounds[_arrangements(len(rounds), len(head))].sum(axis=1)
     return round(float(numpy.mean(sums >= sum(head) - 1e-9)), 6)
 
 
 @functools.cache
-def _arrangements(rounds: int, head: int) -> numpy.ndarray:
+def _arrangements(rounds: int, head: int) -> "numpy.ndarray":
     """Which rounds could be those of head, one choice a row; the first row is the choice that was made."""
+    import numpy
+
     if math.comb(rounds, head) <= _MOST:
         return numpy.array(list(itertools.combinations(range(rounds), head)))
     dice = numpy.random.default_rng(0)

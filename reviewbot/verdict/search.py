@@ -8,11 +8,12 @@ believed of them starts from the verdict's own counts on base and head. The sear
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import numpy
-from git_bayesect import Bisector
+from typing import TYPE_CHECKING
 
 from reviewbot.model.comparison import Counts
+
+if TYPE_CHECKING:
+    from git_bayesect import Bisector
 
 CONFIDENT = 0.965
 """Posterior probability of one patch at which the search ends."""
@@ -48,13 +49,15 @@ class PatchSearch:
     base: Counts
     weights: Sequence[float] = ()
     runs: int = 0
-    _search: Bisector = field(init=False)
+    _search: "Bisector" = field(init=False)
     _untestable: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         weights = list(self.weights or [1.0] * self.patches)
         if len(weights) != self.patches or not any(weights):
             raise ValueError("one weight per patch, and not all of them zero")
+        from git_bayesect import Bisector  # numpy takes a tenth of a second, and most runs search for nothing
+
         # The library counts from the newest commit: index i is the state after patch `patches - i`.
         self._search = Bisector(
             weights[::-1],
@@ -66,6 +69,8 @@ class PatchSearch:
 
     def probabilities(self) -> tuple[float, ...]:
         """Per patch, that it brought the failure."""
+        import numpy
+
         with numpy.errstate(divide="ignore", invalid="ignore"):  # the logarithm of a weight of zero is what is wanted
             return tuple(float(value) for value in self._search.distribution[::-1])
 
@@ -77,6 +82,8 @@ class PatchSearch:
 
     def next(self) -> int:
         """The patch (1-based) after which the test should run now; with all before it, and none after it."""
+        import numpy
+
         with numpy.errstate(divide="ignore", invalid="ignore"):
             patch = self.patches - int(self._search.select())
         below = next((one for one in range(patch, 0, -1) if one not in self._untestable), 0)
