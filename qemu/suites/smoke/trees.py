@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random operations on names, always the same ones, and what each must answer and leave."""
 
-import contextlib
 import errno
 import os
 import random
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from guest import Failed, folder, remount
+from guest import Failed, equal, folder, remount
 
 from smoke import walks
 from smoke.metadata import drop_caches
@@ -82,7 +81,7 @@ class _Walk:
         self.log: list[str] = []
         self.ways = [self._create] * 3 + [self._mkdir] * 3 + [self._rename] * 4 + [self._unlink] * 2
         self.ways += [self._rmdir, self._symlink, self._link, self._write, self._chmod, self._chown]
-        with contextlib.suppress(OSError):
+        with walks.lacking():
             os.setxattr(top, "user.try", b"")
             os.removexattr(top, "user.try")
             self.ways += [self._setxattr, self._setxattr, self._removexattr]
@@ -131,11 +130,11 @@ class _Walk:
         return found
 
     def _equal(self, got: object, wanted: object, what: str) -> None:
-        if got != wanted:
-            words = f"{what}: got {got!r}, expected {wanted!r}, after {len(self.log)} operations"
-            raise Failed(
-                f"{words}; the last: {', '.join(self.log[-3:])}".replace(_LONG, "long").replace(_MEDIUM, "medium")
-            )
+        try:
+            equal(got, wanted, what)
+        except Failed as why:
+            words = f"{why}, after {len(self.log)} operations; the last: {', '.join(self.log[-3:])}"
+            raise Failed(words.replace(_LONG, "long").replace(_MEDIUM, "medium")) from None
 
     def _folders(self, path: str, node: _Node) -> list[tuple[str, _Node]]:
         found = [(path, node)]

@@ -48,7 +48,7 @@ def take(path: str, seed: int, count: int) -> "_Walk":
 
 
 @contextlib.contextmanager
-def _lacking() -> Iterator[None]:
+def lacking() -> Iterator[None]:
     """A filesystem that does not have an operation says so in one of these ways; any other refusal is a failure."""
     try:
         yield
@@ -188,7 +188,7 @@ class _Walk:
 
     def _direct_ways(self) -> list[Callable[[int, int], str]]:
         found: list[Callable[[int, int], str]] = []
-        with _lacking():
+        with lacking():
             os.close(os.open(self.path, os.O_RDWR | os.O_DIRECT))
             found += [self._direct, self._direct]
         return found
@@ -210,7 +210,7 @@ class _Walk:
         """Those kinds of fallocate(2) that the filesystem has; of whole pages where it gets others wrong (`punch`)."""
         found: list[Callable[[int, int], str]] = []
         for words, mode in _ALLOCATIONS.items():
-            with _lacking():
+            with lacking():
                 fallocate(self.handle, mode, 0, _PAGE)
                 found.append(
                     self._allocation(words, mode, whole=bool(mode & _HOLES and wrong_edges(self.handle, mode)))
