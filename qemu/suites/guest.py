@@ -246,7 +246,7 @@ def conclude(check: Callable[[], object]) -> int:
     except Failed as why:
         status, reason = FAIL, str(why)
     except Exception as error:
-        traceback.print_exc(limit=-4, file=sys.stdout)
+        traceback.print_tb(error.__traceback__, limit=-4, file=sys.stdout)
         status, reason = FAIL, f"{type(error).__name__}: {error}"
         if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
             status = DEATH

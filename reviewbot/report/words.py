@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from reviewbot.model.comparison import Class, Comparison
+from reviewbot.model.comparison import Class, Comparison, Counts
 from reviewbot.model.results import LegResult, Outcome, Results, TestResult
 from reviewbot.model.review import PatchReview, Review
 from reviewbot.model.verdict import Finding, FindingKind, SaidFinding, SaidVerdict, VerdictKind
@@ -247,7 +247,9 @@ def _effect(found: Finding) -> str:
         return _change(found)
     if found.message:
         return f"{test_name(found)}: a new kernel message"
-    return f"{test_name(found)} {_VERBS.get(found.outcome, 'fails')}"
+    head = found.compared.head if found.compared else Counts()
+    sometimes = " sometimes" if 0 < head.failed < head.runs else ""
+    return f"{test_name(found)} {_VERBS.get(found.outcome, 'fails')}{sometimes}"
 
 
 _VERBS: dict[Outcome | None, str] = {

@@ -6,6 +6,8 @@ import pytest
 from reviewbot.model.comparison import Class, Compared, Counts, Rerun, Side
 from reviewbot.model.results import Outcome
 from reviewbot.report.rates import otherwise, rates
+from reviewbot.report.words import headline
+from tests.report.records import compared
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,16 @@ def test_a_failure_that_base_has_in_another_way_is_told(
     )
     words = "fuse2fs fstests/generic/001 fails in another way than on base: “size is 4”, on base “no such file”"
     assert otherwise(test) == (words if told else "")
+
+
+@pytest.mark.parametrize(("failed", "verb"), [(4, "crashes"), (2, "crashes sometimes")])
+def test_the_headline_tells_a_failure_that_comes_and_goes(failed: int, verb: str) -> None:
+    record = compared()
+    assert record.verdict
+    finding = record.verdict.findings[0]
+    assert finding.compared
+    test = finding.compared.model_copy(update={"head": Counts(failed=failed, runs=4)})
+    finding = finding.model_copy(update={"compared": test, "outcome": Outcome.CRASH})
+    verdict = record.verdict.model_copy(update={"findings": (finding,)})
+    said = headline(record.model_copy(update={"verdict": verdict}))
+    assert said.startswith(f"fuse2fs {finding.suite}/{finding.test} {verb} since libfuse patch 2/3")
