@@ -26,7 +26,7 @@ from smoke.metadata import drop_caches
 from smoke.waits import FLOCK
 
 _GETVERSION, _SETVERSION, _EXTENTS = 0x80087601, 0x40087602, 0x80000
-_STATX_BTIME = 0x800
+_STATX_BASIC, _STATX_BTIME = 0x7FF, 0x800
 _SOON = 10.0
 """Seconds until a removed file is gone."""
 _RACERS, _ROUNDS = 4, 25
@@ -168,10 +168,12 @@ def birth() -> None:
 
 
 def _birth(path: str) -> float:
-    """Raises NotRun where statx(2) does not know."""
+    """Raises NotRun where statx(2) does not know; the rest of its answer is that of stat(2), all the same."""
     buffer = ctypes.create_string_buffer(256)
-    if ctypes.CDLL(None, use_errno=True).statx(-100, path.encode(), 0, _STATX_BTIME, buffer):
+    if ctypes.CDLL(None, use_errno=True).statx(-100, path.encode(), 0, _STATX_BASIC | _STATX_BTIME, buffer):
         raise OSError(ctypes.get_errno(), "statx(2)")
+    told, now = struct.unpack_from("H", buffer, 28) + struct.unpack_from("Q", buffer, 40), os.stat(path)
+    equal(told, (now.st_mode, now.st_size), "mode and size that statx(2) tells when it is asked for the time of birth")
     mask, seconds = struct.unpack_from("I", buffer)[0], struct.unpack_from("qI", buffer, 80)
     if not mask & _STATX_BTIME:
         raise NotRun("statx(2) does not know when a file was made")
