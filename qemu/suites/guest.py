@@ -247,7 +247,8 @@ def conclude(check: Callable[[], object]) -> int:
         status, reason = FAIL, str(why)
     except Exception as error:
         traceback.print_tb(error.__traceback__, limit=-4, file=sys.stdout)
-        status, reason = FAIL, f"{type(error).__name__}: {error}"
+        where = [frame.line for frame in traceback.extract_tb(error.__traceback__)]
+        status, reason = FAIL, f"{type(error).__name__}: {error}, in {(where or ['?'])[-1]}"
         if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
             status = DEATH
     died = deaths()[before:]
