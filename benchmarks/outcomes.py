@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m benchmarks.outcomes RUN…` writes `docs/outcomes.md`: what each test comes to in each leg, unpatched.
 
-RUN: folders of runs with harmless postings. A leg that several of them have is taken from the last one.
+RUN: folders of runs with harmless postings. What several of them have of a leg's test is taken from the last one.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reviewbot.host.files import write_atomic
 from reviewbot.model.lock import Lock
-from reviewbot.model.results import LegResult, Outcome, Results, TestResult
+from reviewbot.model.results import Outcome, Results, TestResult
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "outcomes.md"
 HEAD = """\
@@ -26,16 +26,13 @@ not in these runs are missing here.
 
 def page(runs: Sequence[tuple[Lock, Results]]) -> str:
     """The page. Each run's sources, a row per test with a column per leg, and why an outcome is not PASS."""
-    legs: dict[str, LegResult] = {
-        leg.leg: leg for _, results in runs for leg in results.legs if leg.available and leg.tests
-    }
-    found = {
-        name: {(test.suite, test.test): test for test in leg.tests if not test.outcome.unknown}
-        for name, leg in legs.items()
-    }
+    found: dict[str, dict[tuple[str, str], TestResult]] = {}
+    for leg in (leg for _, results in runs for leg in results.legs if leg.available and leg.tests):
+        mine = found.setdefault(leg.leg, {})
+        mine |= {(test.suite, test.test): test for test in leg.tests if not test.outcome.unknown}
     tests = sorted({test for leg in found.values() for test in leg}, key=lambda test: (test[0] != "smoke", test))
-    rows = [("test", *legs), ("---",) * (len(legs) + 1)]
-    rows += [("/".join(test), *(_cell(found[leg].get(test)) for leg in legs)) for test in tests]
+    rows = [("test", *found), ("---",) * (len(found) + 1)]
+    rows += [("/".join(test), *(_cell(leg.get(test)) for leg in found.values())) for test in tests]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return HEAD + _sources(runs) + table + "\n" + _reasons(found)
 

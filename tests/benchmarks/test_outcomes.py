@@ -55,6 +55,8 @@ def test_a_test_that_a_run_did_not_come_to_is_not_in_it() -> None:
     assert "smoke/acl" in said and "smoke/many" not in said and "generic/001" not in said
 
 
-def test_a_leg_of_two_runs_is_that_of_the_last() -> None:
+def test_a_test_of_two_runs_is_that_of_the_last() -> None:
     old, new = results(ext4=(result("smoke/acl", Outcome.FAIL),)), results(ext4=(result("smoke/acl"),))
     assert "FAIL" not in page([old, new])
+    more = results(ext4=(result("fstests/generic/001"),))
+    assert "| smoke/acl | PASS |" in page([old, new, more]) and "generic/001" in page([old, new, more])
