@@ -54,10 +54,12 @@ class Fsck(Model):
 
 
 class Filesystem(Model):
-    """A filesystem as the stack's mke2fs makes it with the options of the leg, by the words of the stack's dumpe2fs."""
+    """A filesystem as the stack's mke2fs makes it with the options of the leg, by the words of the stack's dumpe2fs; or
+    what kernel and server agree on.
+    """
 
     features: tuple[str, ...]
-    """In the superblock: `metadata_csum`, `64bit`, …"""
+    """In the superblock: `metadata_csum`, `64bit`, …; of FUSE_INIT: `kernel.ASYNC_READ`, `server.max_write-65536`, …"""
     mount_options: tuple[str, ...] = ()
     """Default ones: `user_xattr`, …"""
     inode_size: int | None = None
@@ -132,7 +134,7 @@ class TestResult(Model):
     costs: dict[str, Cost] = {}
     """Of smoke's check of costs: kind of operation -> what it took."""
     made: Filesystem | None = None
-    """Of smoke's check of mke2fs: what it made."""
+    """Of smoke's check of mke2fs: what it made; of its `negotiation`: what kernel and server agree on in FUSE_INIT."""
     bench: dict[str, BenchRow] = {}
     """Of the bench suite: row -> what was measured."""
     log: str = ""
