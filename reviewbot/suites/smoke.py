@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smoke suite: is this leg's filesystem worth testing at all? Seconds per check, under a minute in all."""
+"""The smoke suite: is this leg's filesystem worth testing at all? Seconds per check, about a minute in all."""
 
 from collections.abc import Collection, Sequence
 
