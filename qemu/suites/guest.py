@@ -8,6 +8,7 @@ Python 3.11 and nothing but its standard library.
 import ctypes
 import errno
 import os
+import re
 import subprocess
 import sys
 import time
@@ -224,6 +225,13 @@ def log_size() -> int:
         return os.stat(f"{RUN}/server.log").st_size
     except FileNotFoundError:
         return 0
+
+
+def server_options() -> str:
+    """Options with which the mount helper started the server of TEST_DEV last; empty when it did not."""
+    text = read(f"{RUN}/server.log").decode(errors="replace") if log_size() else ""
+    line = rf"^== {re.escape(SERVER)} -f {re.escape(device())} \S+ -o (\S+)$"
+    return next(reversed(re.findall(line, text, re.MULTILINE)), "")
 
 
 def server_log(start: int = 0, lines: int = 15) -> str:

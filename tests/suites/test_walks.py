@@ -18,7 +18,6 @@ from smoke import trees, walks
 for module in (trees, walks):
     module.folder = lambda name: place
     module.drop_caches = lambda kind=2: None
-os.chown = lambda path, user, group: None
 trees._Walk._chown = lambda self: None
 place = sys.argv[2] + "/walk"
 os.mkdir(place)

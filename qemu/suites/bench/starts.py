@@ -5,14 +5,13 @@ import ctypes
 import errno
 import glob
 import os
-import re
 import signal
 import subprocess
 import time
 from typing import Any
 
 import containment
-from guest import MNT, RUN, SERVER, Failed, NotRun, device, mount_line, read, run, umount
+from guest import MNT, RUN, SERVER, Failed, NotRun, device, mount_line, read, run, server_options, umount
 
 from bench.files import ended, kill
 from bench.rounds import EXT4, LEG, YARD, Row, fresh, turns
@@ -150,14 +149,10 @@ def _learn() -> str:
     run("umount", "-i", YARD)
     if not SERVER:
         return ""
-    lines = re.findall(rf"^== {re.escape(SERVER)} -f {re.escape(device())} \S+ -o (\S+)$", _log(), re.MULTILINE)
-    if not lines:
+    options = server_options()
+    if not options:
         raise Failed("the mount helper did not log how it started the server")
-    return str(lines[-1])
-
-
-def _log() -> str:
-    return read(f"{RUN}/server.log").decode(errors="replace")
+    return options
 
 
 def _start(words: str, place: str) -> tuple["subprocess.Popen[bytes]", float]:

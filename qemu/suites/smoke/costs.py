@@ -56,9 +56,11 @@ def _without_huge_pages() -> Iterator[None]:
             write(HUGE, b"never")
     except OSError:
         was = None
-    yield
-    if was:
-        write(HUGE, was[1].encode())
+    try:
+        yield
+    finally:
+        if was:
+            write(HUGE, was[1].encode())
 
 
 def _operations() -> dict[str, Operation]:

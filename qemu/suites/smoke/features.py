@@ -44,7 +44,7 @@ def punch() -> None:
 
 
 def wrong_edges(handle: int, mode: int) -> str:
-    """Holes, or zeroed ranges, which do not end with blocks and are not what was asked for: `0+1 8192+511`.
+    """Small holes, or zeroed ranges, that are more, or less, than was asked for: `0+1 8192+511`.
 
     handle: what it has is replaced.
     """

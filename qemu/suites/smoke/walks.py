@@ -123,22 +123,19 @@ class _Walk:
             f"the last there: {', '.join(touched[-3:]) or 'none'}"
         )
 
-    def _bytes(self, length: int) -> bytes:
-        return self.dice.randbytes(length)
-
     def _put(self, start: int, content: bytes) -> None:
         if start > len(self.model):
             self.model += bytes(start - len(self.model))
         self.model[start : start + len(content)] = content
 
     def _write(self, start: int, length: int) -> str:
-        content = self._bytes(length)
+        content = self.dice.randbytes(length)
         os.pwrite(self.handle, content, start)
         self._put(start, content)
         return "write(2)"
 
     def _append(self, start: int, length: int) -> str:
-        content = self._bytes(min(length, _LONGEST - len(self.model)))
+        content = self.dice.randbytes(min(length, _LONGEST - len(self.model)))
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         os.write(handle, content)
         os.close(handle)
@@ -150,7 +147,7 @@ class _Walk:
         end = min(start + length, len(self.model))
         if start >= end:
             return self._write(start, length)
-        content = self._bytes(end - start)
+        content = self.dice.randbytes(end - start)
         with mapping.mmap(self.handle, len(self.model)) as seen:
             self._same("a mapping", seen[start:end], start, end)
             seen[start:end] = content
@@ -200,7 +197,7 @@ class _Walk:
         with mapping.mmap(-1, length) as buffer:
             got = os.preadv(handle, [buffer], start)
             self._same("O_DIRECT", buffer[:got], start, start + length)
-            buffer[:] = content = self._bytes(length)
+            buffer[:] = content = self.dice.randbytes(length)
             os.pwritev(handle, [buffer], start)
         os.close(handle)
         self._put(start, content)
